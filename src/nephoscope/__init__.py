@@ -1,0 +1,35 @@
+"""Find how shallow clouds organise: Fish, Flower, Gravel and Sugar in satellite pictures.
+
+    import nephoscope
+
+    found = nephoscope.segment("scene.jpg")
+    found.covers["Flower"]
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from nephoscope.model import Model
+    from nephoscope.scene import Scene, read_scene
+    from nephoscope.segmentation import Segmentation, segment
+
+__all__ = ["Model", "Scene", "Segmentation", "__version__", "read_scene", "segment"]
+
+_HOMES = {
+    "Model": "nephoscope.model",
+    "Scene": "nephoscope.scene",
+    "Segmentation": "nephoscope.segmentation",
+    "read_scene": "nephoscope.scene",
+    "segment": "nephoscope.segmentation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: a command that needs no network does not wait for one."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nephoscope' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,5 @@
+"""`python -m nephoscope`: the command."""
+
+from nephoscope.cli import main
+
+main()

@@ -1,0 +1,147 @@
+"""Many pictures through one model into files: in order, on all processors, one failure never ending the rest."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nephoscope.files import write_whole
+from nephoscope.model import Model
+from nephoscope.outputs import CSV, FORMATS
+from nephoscope.outputs.csv import Row, rows
+from nephoscope.outputs.json import summary
+from nephoscope.scene import SceneError
+from nephoscope.segmentation import segment_scene, worth_decoding
+from nephoscope.sources import Source
+
+
+@dataclass(frozen=True)
+class Done:
+    """A picture that was segmented.
+
+    Attributes:
+        name: of the source.
+        summary: as in the `json` output, less the regions.
+        files: what was written.
+        kept: outputs that were there already and were left as they are.
+        seconds: from opening the picture to its last file.
+        rows: for the contest's CSV, where that is asked for.
+    """
+
+    name: str
+    summary: dict[str, object]
+    files: list[Path]
+    kept: list[Path]
+    seconds: float
+    rows: list[Row] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A picture that was left alone because all of its outputs are there already."""
+
+    name: str
+    kept: list[Path]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A picture that could not be segmented, and why in one line."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with each picture.
+
+    Attributes:
+        model: to segment with.
+        folder: where outputs go.
+        formats: names of output formats.
+        overwrite: whether outputs that are there already are written anew.
+        join: see `segment_scene`.
+        tta: see `segment_scene`.
+    """
+
+    model: Model
+    folder: Path
+    formats: tuple[str, ...]
+    overwrite: bool = False
+    join: int = 0
+    tta: bool = False
+
+
+def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done | Kept | Failed]:
+    """Segment pictures and write their outputs; results come in the sources' order.
+
+    At most two pictures a worker are held at a time, however many there are. Threads serve as workers: the
+    network, the decoder and most array operations run outside Python's lock.
+
+    Args:
+        sources: the pictures.
+        job: what to do with each.
+        workers: pictures worked on at the same time.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Done | Kept | Failed]] = deque()
+        try:
+            for source in sources:
+                waiting.append(pool.submit(_one, source, job))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            # When the caller stops early, what is being written is finished and nothing new begun.
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _one(source: Source, job: Job) -> Done | Kept | Failed:
+    try:
+        return _segment_to_files(source, job)
+    except SceneError as error:
+        return Failed(source.name, str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return Failed(source.name, f"{source.name}: not written: {where}{error.strerror or error}")
+    except MemoryError:
+        return Failed(source.name, f"{source.name}: not enough memory")
+    except Exception as error:  # one picture must never cost the others
+        return Failed(source.name, f"{source.name}: unexpected {type(error).__name__}: {error}")
+
+
+def _segment_to_files(source: Source, job: Job) -> Done | Kept:
+    started = time.perf_counter()
+    wanted, kept = _wanted(source, job)
+    if not wanted and CSV not in job.formats:
+        return Kept(source.name, kept)
+    whole = any(FORMATS[name].whole_picture for name in wanted)
+    scene = source.read(None if whole else worth_decoding(job.model.card))
+    segmentation = segment_scene(scene, job.model, join=job.join, tta=job.tta)
+    files = []
+    for name, paths in wanted.items():
+        for path, content in zip(paths, FORMATS[name].render(segmentation), strict=True):
+            if job.overwrite or not path.exists():
+                write_whole(path, content)
+                files.append(path)
+    found = rows(segmentation) if CSV in job.formats else []
+    return Done(source.name, summary(segmentation), files, kept, time.perf_counter() - started, found)
+
+
+def _wanted(source: Source, job: Job) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Paths to write, by format, and those that are there already."""
+    wanted: dict[str, list[Path]] = {}
+    kept: list[Path] = []
+    for name in job.formats:
+        if name == CSV:
+            continue
+        paths = [job.folder / f"{Path(source.name).stem}{ending}" for ending in FORMATS[name].endings]
+        there = [] if job.overwrite else [path for path in paths if path.exists()]
+        kept += there
+        if len(there) < len(paths):
+            wanted[name] = paths
+    return wanted, kept

@@ -1,0 +1,98 @@
+"""A model's card: all that must be known to use and to judge it, kept as JSON inside the model's file."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from nephoscope.patterns import NAMES
+from nephoscope.postprocess import Rule
+from nephoscope.rle import Grid
+
+CARD_VERSION = 1
+
+
+class CardError(ValueError):
+    """A card is missing something, or was written for another version of nephoscope."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model is.
+
+    Attributes:
+        name: what to call it.
+        description: one line.
+        patterns: the patterns in the order of the model's outputs.
+        input_size: height and width in pixels of the pictures it takes.
+        grid: height and width of the grid on which the rules count pixels, for one such picture.
+        rules: how probabilities become a mask, by pattern.
+        network: architecture, encoder, heads and normalisation: what builds it again.
+        weights: how the numbers are stored.
+        training: data with their terms, split and recipe.
+        figures: what was measured: each with `what`, `value`, `on` and `how`.
+        licence: of the weights, as SPDX.
+        made_with: version of nephoscope that wrote the file.
+        card_version: version of this form.
+    """
+
+    name: str
+    description: str
+    patterns: tuple[str, ...]
+    input_size: Grid
+    grid: Grid
+    rules: dict[str, Rule]
+    network: dict[str, Any]
+    weights: str
+    training: dict[str, Any]
+    figures: list[dict[str, Any]]
+    licence: str
+    made_with: str
+    card_version: int = CARD_VERSION
+
+    def to_json(self) -> str:
+        """The card as JSON text, indented for reading."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Card":
+        """Read a card.
+
+        Raises:
+            CardError: not JSON, a newer form, a missing or unknown entry, or other patterns.
+        """
+        try:
+            entries = json.loads(text)
+        except ValueError as error:
+            raise CardError(f"its card is not JSON: {error}") from error
+        if not isinstance(entries, dict):
+            raise CardError("its card is not a JSON object")
+        version = entries.get("card_version")
+        if not isinstance(version, int):
+            raise CardError("its card does not say its version")
+        if version != CARD_VERSION:
+            raise CardError(
+                f"its card has version {version}, this nephoscope reads version {CARD_VERSION}: "
+                f"install {'a newer' if version > CARD_VERSION else 'an older'} nephoscope"
+            )
+        names = {field.name for field in fields(cls)}
+        if missing := sorted(names - entries.keys()):
+            raise CardError(f"its card lacks {', '.join(missing)}")
+        if unknown := sorted(entries.keys() - names):
+            raise CardError(f"its card has unknown entries: {', '.join(unknown)}")
+        if tuple(entries["patterns"]) != NAMES:
+            raise CardError(f"its patterns are {entries['patterns']}, not {', '.join(NAMES)}")
+        try:
+            entries["rules"] = {name: Rule(**entries["rules"][name]) for name in NAMES}
+            entries["patterns"] = NAMES
+            entries["input_size"] = _grid(entries["input_size"])
+            entries["grid"] = _grid(entries["grid"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CardError(f"its card cannot be read: {error!r}") from error
+        return cls(**entries)
+
+
+def _grid(values: Any) -> Grid:
+    height, width = (int(value) for value in values)
+    if min(height, width) < 1:
+        raise ValueError(f"a grid of {height}x{width}")
+    return height, width

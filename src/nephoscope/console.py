@@ -1,0 +1,152 @@
+"""What the commands say: aligned lines and a progress bar on a terminal, plain lines elsewhere, or JSON."""
+
+import json
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nephoscope.patterns import NAMES, PATTERNS
+
+if TYPE_CHECKING:
+    from nephoscope.batch import Done, Failed, Kept
+    from nephoscope.card import Card
+    from nephoscope.evaluate import Evaluation
+
+_NAME_WIDTH = 30
+
+
+def complain(message: str) -> None:
+    """Say on standard error what went wrong, in one line."""
+    print("nephoscope: " + " ".join(message.split()), file=sys.stderr)
+
+
+def report(results: "Iterable[Done | Kept | Failed]", total: int, as_json: bool) -> Counter[str]:
+    """Print results as they come and failures on standard error.
+
+    Returns:
+        How many were `done`, `kept` and `failed`.
+    """
+    from nephoscope.batch import Done, Failed
+
+    counts: Counter[str] = Counter(done=0, kept=0, failed=0)
+    with _progress(total) as step:
+        for result in results:
+            if isinstance(result, Failed):
+                counts["failed"] += 1
+                complain(result.reason)
+                if as_json:
+                    print(json.dumps({"scene": result.name, "error": result.reason}, ensure_ascii=False))
+            elif isinstance(result, Done):
+                counts["done"] += 1
+                print(_json_line(result) if as_json else _line(result))
+                if result.summary["valid"] == 0:
+                    complain(f"{result.name}: no data: the whole picture is black, so its masks are empty")
+            else:
+                counts["kept"] += 1
+                kept = {"scene": result.name, "kept": [str(path) for path in result.kept]}
+                print(json.dumps(kept, ensure_ascii=False) if as_json else f"{_named(result.name)}  kept as it was")
+            sys.stdout.flush()
+            step()
+    return counts
+
+
+def closing(counts: Counter[str], folder: Path, seconds: float, csv: Path | None) -> None:
+    """Say on standard error what was done and where it lies."""
+    parts = [f"{counts['done']} done"]
+    if counts["kept"]:
+        parts.append(f"{counts['kept']} kept (--overwrite makes them anew)")
+    if counts["failed"]:
+        parts.append(f"{counts['failed']} failed")
+    where = csv or folder
+    print(f"{', '.join(parts)} in {seconds:.1f} s: {where}", file=sys.stderr)
+
+
+def evaluation(result: "Evaluation") -> None:
+    """Print a score with its pattern values and what it was measured on."""
+    print(f"mean Dice {result.mean:.4f}")
+    for name in NAMES:
+        print(f"  {name:<8}{result.by_pattern[name]:.4f}")
+    grids = [f"{height}x{width}" for height, width in (result.predicted_grid, result.truth_grid)]
+    print(f"{result.scored} scenes on 350x525; read from {grids[0]} (answers) and {grids[1]} (labels)")
+    if result.unanswered:
+        print(f"{result.unanswered} labelled scenes have no answer and are not scored")
+
+
+def model_line(name: str, card: "Card", size: int) -> None:
+    """Print one line about a model."""
+    print(f"{name:<12}{size / 1e6:5.1f} MB  {card.description}")
+
+
+def exported(path: Path, largest: float, differing: int, pixels: int) -> None:
+    """Print what was exported and how near it is to its network."""
+    print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    print(f"parity with PyTorch: probabilities within {largest:.1e}, {differing} of {pixels:,} mask pixels differ")
+
+
+def _line(result: "Done") -> str:
+    covers = []
+    patterns = result.summary["patterns"]
+    assert isinstance(patterns, dict)
+    for pattern in PATTERNS:
+        if patterns[pattern.name]["present"]:
+            text = f"{pattern.name} {patterns[pattern.name]['cover']:.0%}"
+            covers.append(_coloured(text, pattern.colour))
+    return f"{_named(result.name)}  {result.seconds:5.2f} s  {'  '.join(covers) or 'no pattern'}"
+
+
+def _json_line(result: "Done") -> str:
+    files = [str(path) for path in result.files]
+    content = {**result.summary, "seconds": round(result.seconds, 3), "files": files}
+    if result.kept:
+        content["kept"] = [str(path) for path in result.kept]
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _named(name: str) -> str:
+    """A name at one width; on a narrow terminal, a narrower one."""
+    width = _NAME_WIDTH
+    if sys.stdout.isatty():
+        width = min(width, max(12, shutil.get_terminal_size().columns // 3))
+    else:
+        return f"{name:<{width}}"
+    if len(name) > width:
+        name = f"{name[: width // 2 - 1]}…{name[-(width - width // 2) :]}"
+    return f"{name:<{width}}"
+
+
+def _coloured(text: str, colour: tuple[int, int, int]) -> str:
+    if not sys.stdout.isatty():
+        return text
+    red, green, blue = colour
+    return f"\x1b[38;2;{red};{green};{blue}m{text}\x1b[0m"
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A step to call after each picture: it moves a bar on a terminal that has more than one to show."""
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console  # only a terminal waits for it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    # Lines for the same terminal go above the bar; lines for a pipe go straight there.
+    progress = Progress(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()
+    )
+    with progress:
+        task = progress.add_task("", total=total, rate="")
+        started, steps = time.perf_counter(), count(1)
+
+        def step() -> None:
+            rate = next(steps) / (time.perf_counter() - started)
+            progress.update(task, advance=1, rate=f"{rate:.1f} scenes/s")
+
+        yield step

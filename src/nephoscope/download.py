@@ -1,0 +1,72 @@
+"""Pictures from http and https addresses, within bounds of size and time."""
+
+import time
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+)
+
+from nephoscope import __version__
+from nephoscope.scene import SceneError
+
+LARGEST = 256 * 1024 * 1024  # bytes
+LONGEST = 120.0  # s, for the whole
+_SILENCE = 20.0  # s without a byte
+_PIECE = 64 * 1024  # bytes
+
+
+def download(url: str, *, largest: int = LARGEST, longest: float = LONGEST) -> bytes:
+    """Fetch what lies at an http or https address; redirects are followed to such addresses only.
+
+    Args:
+        url: the address.
+        largest: bytes; more is refused.
+        longest: seconds for the whole; more is refused.
+
+    Raises:
+        SceneError: refused, not there, too large or too slow; the message names the address.
+    """
+    deadline = time.monotonic() + longest
+    request = Request(url, headers={"User-Agent": f"nephoscope/{__version__}"})
+    try:
+        with _opener().open(request, timeout=min(_SILENCE, longest)) as answer:
+            content = bytearray()
+            while piece := answer.read1(_PIECE):
+                content += piece
+                if len(content) > largest:
+                    raise SceneError(f"{url}: more than {largest:,} bytes")
+                if time.monotonic() > deadline:
+                    raise SceneError(f"{url}: not done after {longest:g} s")
+            announced = answer.headers.get("Content-Length")
+            if announced and announced.isdigit() and len(content) < int(announced):
+                raise SceneError(f"{url}: cut short: {len(content):,} of {int(announced):,} bytes")
+            return bytes(content)
+    except HTTPError as error:
+        raise SceneError(f"{url}: the server answered {error.code}: {error.reason}") from error
+    except URLError as error:
+        raise SceneError(f"{url}: {error.reason}") from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise SceneError(f"{url}: {error}") from error
+
+
+def _opener() -> OpenerDirector:
+    """Speaks http and https alone, so that no redirect leads to a file or another protocol."""
+    opener = OpenerDirector()
+    for handler in (
+        ProxyHandler,
+        HTTPHandler,
+        HTTPSHandler,
+        HTTPRedirectHandler,
+        HTTPErrorProcessor,
+        HTTPDefaultErrorHandler,
+    ):
+        opener.add_handler(handler())
+    return opener

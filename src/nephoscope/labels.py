@@ -1,0 +1,130 @@
+"""Labels in the contest's form: a CSV of `Image_Label,EncodedPixels`, one row a scene and pattern.
+
+`Image_Label` is the picture's file name, `_` and the pattern; `EncodedPixels` is the mask as run-length text.
+The contest's own labels (`train.csv`) count on the pictures' grid, 1400x2100; answers to it on 350x525.
+"""
+
+import gzip
+import lzma
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from nephoscope.files import write_whole
+from nephoscope.patterns import NAMES
+from nephoscope.rle import Grid, Mask, RunLengthError, decode, last_pixel
+
+LABEL_GRID: Grid = (1400, 2100)
+SCORE_GRID: Grid = (350, 525)
+
+HEADER = "Image_Label,EncodedPixels"
+
+
+class LabelError(ValueError):
+    """A label file is not in the contest's form; the message names the file and the row."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The masks of many scenes, kept as text until asked for.
+
+    Attributes:
+        path: the file they were read from.
+        grid: height and width on which the run lengths count.
+        texts: run-length text by (picture's file name, pattern's name).
+    """
+
+    path: Path
+    grid: Grid
+    texts: Mapping[tuple[str, str], str]
+
+    @property
+    def images(self) -> list[str]:
+        """File names of the scenes, in the file's order."""
+        return list(dict.fromkeys(image for image, _ in self.texts))
+
+    def mask(self, image: str, pattern: str, onto: Grid | None = None) -> Mask:
+        """One mask, boolean, on the labels' own grid or straight onto a coarser one.
+
+        Raises:
+            LabelError: there is no such row, or its run lengths are wrong.
+        """
+        try:
+            return decode(self.texts[image, pattern], self.grid, onto)
+        except KeyError:
+            raise LabelError(f"{self.path}: no row {image}_{pattern}") from None
+        except RunLengthError as error:
+            raise LabelError(f"{self.path}: row {image}_{pattern}: {error}") from error
+
+
+def read_labels(path: str | Path, grid: Grid | None = None) -> Labels:
+    """Read a label file, plain or packed (`.gz`, `.xz`).
+
+    Args:
+        path: the file.
+        grid: height and width the run lengths count on. Left out, it is the contest's answer grid if every
+            run fits there and its label grid if not; say it for a file of a few rows, where all masks may
+            lie in the left columns of the larger grid.
+
+    Raises:
+        LabelError: not a file in the contest's form: header, unknown pattern, a scene and pattern twice.
+        OSError: the file cannot be read.
+    """
+    path = Path(path)
+    texts: dict[tuple[str, str], str] = {}
+    for number, line in _lines(path):
+        name, comma, text = line.partition(",")
+        image, _, pattern = name.rpartition("_")
+        if not comma or not image or pattern not in NAMES:
+            raise LabelError(
+                f"{path}: line {number}: expected PICTURE_PATTERN,RUNS with a pattern of {', '.join(NAMES)}; "
+                f"found {line[:60]!r}"
+            )
+        if (image, pattern) in texts:
+            raise LabelError(f"{path}: line {number}: a second row for {name}")
+        texts[image, pattern] = text
+    return Labels(path, grid or _grid_of(path, texts), texts)
+
+
+def write_labels(path: Path, rows: Iterable[tuple[str, str, str]]) -> None:
+    """Write a label file whole, plain or packed by its name, from (picture, pattern, run-length text) rows."""
+    lines = [HEADER, *(f"{image}_{pattern},{text}" for image, pattern, text in rows)]
+    content = ("\n".join(lines) + "\n").encode()
+    pack = {".gz": gzip.compress, ".xz": lzma.compress}.get(path.suffix, bytes)
+    write_whole(path, pack(content))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Rows of the file with their line numbers, the header checked and left out."""
+    with _open(path) as file:
+        try:
+            header = file.readline().decode().strip().removeprefix("\ufeff")
+            if header != HEADER:
+                raise LabelError(f"{path}: the first line must be {HEADER!r}; found {header[:60]!r}")
+            for number, line in enumerate(file, 2):
+                if row := line.decode().strip():
+                    yield number, row
+        except (lzma.LZMAError, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+            raise LabelError(f"{path}: damaged, or not a label file: {error}") from error
+
+
+def _open(path: Path) -> IO[bytes]:
+    match path.suffix:
+        case ".gz":
+            return gzip.open(path)
+        case ".xz":
+            return lzma.open(path)
+        case _:
+            return path.open("rb")
+
+
+def _grid_of(path: Path, texts: Mapping[tuple[str, str], str]) -> Grid:
+    answer_pixels = SCORE_GRID[0] * SCORE_GRID[1]
+    for (image, pattern), text in texts.items():
+        try:
+            if last_pixel(text) > answer_pixels:
+                return LABEL_GRID
+        except RunLengthError as error:
+            raise LabelError(f"{path}: row {image}_{pattern}: {error}") from error
+    return SCORE_GRID

@@ -1,0 +1,156 @@
+"""A model: one ONNX file that carries its own card, run by ONNX Runtime."""
+
+import os
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from nephoscope.card import Card, CardError
+from nephoscope.scene import Pixels
+
+CARD_KEY = "nephoscope"
+"""Name of the card among an ONNX file's metadata."""
+
+INPUT, OUTPUT = "pictures", "probabilities"
+
+_SHIPPED = Path(str(files("nephoscope"))) / "models"
+
+
+class ModelError(ValueError):
+    """A model cannot be used; the message names it and says why."""
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with nephoscope."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.onnx"))
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network ready to run, and its card. Threads may share one.
+
+    Attributes:
+        card: what the model is.
+        threads: how many threads one run of the network uses.
+    """
+
+    card: Card
+    threads: int
+    _session: ort.InferenceSession
+
+    @classmethod
+    def load(cls, model: str | Path = "default", *, threads: int | None = None, device: str = "auto") -> "Model":
+        """Load a model by its name or its file.
+
+        Nothing is fetched and nothing in the file is executed but the network's own operations.
+
+        Args:
+            model: the name of a shipped model, or the path of an ONNX file with a card.
+            threads: for one run of the network; all the processor's if left out.
+            device: `cpu`, `cuda`, or `auto` for the best there is.
+
+        Raises:
+            ModelError: no such model, no ONNX file, no card, a newer card, outputs other than the card
+                says, or no such device.
+        """
+        path = model_file(str(model))
+        threads = threads or available_cpus()
+        session = _session(path, threads, _providers(device))
+        text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+        if text is None:
+            raise ModelError(f"{path}: no card inside: not a nephoscope model (see `nephoscope export`)")
+        try:
+            card = Card.from_json(text)
+        except CardError as error:
+            raise ModelError(f"{path}: {error}") from error
+        _check_interface(session, card, path)
+        return cls(card, threads, session)
+
+    def __call__(self, pictures: Pixels) -> NDArray[np.float32]:
+        """Run the network.
+
+        Args:
+            pictures: red, green, blue, shape (count, height, width, 3) at the card's input size.
+
+        Returns:
+            Probabilities from 0 to 1, shape (count, patterns, height, width).
+        """
+        (probabilities,) = self._session.run([OUTPUT], {INPUT: pictures})
+        return np.asarray(probabilities, np.float32)
+
+
+def available_cpus() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def model_file(model: str) -> Path:
+    """The file of a shipped model by its name, or the path itself.
+
+    Raises:
+        ModelError: neither.
+    """
+    names = shipped()
+    if model in names:
+        return _SHIPPED / f"{model}.onnx"
+    path = Path(model)
+    if path.is_file():
+        return path
+    if path.suffix or os.sep in model:
+        raise ModelError(f"{model}: no such model file")
+    near = get_close_matches(model, names, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}"
+    raise ModelError(f"{model}: no such model; {hint}")
+
+
+def _providers(device: str) -> list[str]:
+    cpu, cuda = "CPUExecutionProvider", "CUDAExecutionProvider"
+    has_cuda = cuda in ort.get_available_providers()
+    match device:
+        case "cpu":
+            return [cpu]
+        case "cuda" if not has_cuda:
+            raise ModelError("cuda: this ONNX Runtime has none; install onnxruntime-gpu in place of onnxruntime")
+        case "cuda" | "auto":
+            return [cuda, cpu] if has_cuda else [cpu]
+        case _:
+            raise ModelError(f"{device}: no such device; there are auto, cpu, cuda")
+
+
+def _session(path: Path, threads: int, providers: list[str]) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # its complaints come back as exceptions, told once, by us
+    try:
+        # From memory rather than by path: a file cannot then point at others beside it.
+        return ort.InferenceSession(path.read_bytes(), options, providers=providers)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}") from error
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        raise ModelError(f"{path}: not an ONNX model that ONNX Runtime can run: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _check_interface(session: ort.InferenceSession, card: Card, path: Path) -> None:
+    """Hold the network's inputs and outputs against what every nephoscope model has."""
+
+    def shape(node: Any) -> list[int | None]:
+        return [side if isinstance(side, int) else None for side in node.shape]
+
+    height, width = card.input_size
+    expected = {
+        INPUT: ("tensor(uint8)", [None, height, width, 3]),
+        OUTPUT: ("tensor(float)", [None, len(card.patterns), height, width]),
+    }
+    found = {node.name: (node.type, shape(node)) for node in (*session.get_inputs(), *session.get_outputs())}
+    if found != expected:
+        raise ModelError(f"{path}: its inputs and outputs are {found}; a nephoscope model has {expected}")

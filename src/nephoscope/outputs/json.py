@@ -1,0 +1,54 @@
+"""`json`: everything found in a scene, for programs."""
+
+import json
+from dataclasses import asdict
+
+from nephoscope import __version__
+from nephoscope.segmentation import Segmentation
+
+ENDINGS = (".json",)
+
+
+def summary(segmentation: Segmentation) -> dict[str, object]:
+    """The scene and each pattern's presence, score and cover, as plain values."""
+    scene, covers = segmentation.scene, segmentation.covers
+    return {
+        "scene": scene.name,
+        "width": scene.size[1],
+        "height": scene.size[0],
+        "satellite": scene.satellite,
+        "date": scene.day.isoformat() if scene.day else None,
+        "bounds": scene.bounds._asdict() if scene.bounds else None,
+        "valid": round(float(segmentation.valid.mean()), 4),
+        "patterns": {
+            name: {
+                "present": name in segmentation.present,
+                "score": round(segmentation.scores[name], 4),
+                "cover": round(covers[name], 4),
+            }
+            for name in segmentation.card.patterns
+        },
+    }
+
+
+def render(segmentation: Segmentation) -> list[bytes]:
+    """The summary, every region in the picture's pixels, and what made it."""
+    content = summary(segmentation) | {
+        "regions": [_rounded(asdict(region)) for region in segmentation.regions],
+        "model": {"name": segmentation.card.name, "made_with": segmentation.card.made_with},
+        "nephoscope": __version__,
+    }
+    return [(json.dumps(content, ensure_ascii=False) + "\n").encode()]
+
+
+def _rounded(value: object) -> object:
+    """Numbers to four digits after the point: a hundredth of a permille, a fraction of any pixel."""
+    match value:
+        case float():
+            return round(value, 4)
+        case dict():
+            return {key: _rounded(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [_rounded(entry) for entry in value]
+        case _:
+            return value

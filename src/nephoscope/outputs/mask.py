@@ -1,0 +1,16 @@
+"""`mask`: one PNG a pattern at the picture's own size, 0 and 1, for programs (it looks black on a screen)."""
+
+import cv2
+import numpy as np
+
+from nephoscope.patterns import NAMES
+from nephoscope.segmentation import Segmentation
+
+ENDINGS = tuple(f"_{name}.png" for name in NAMES)
+
+
+def render(segmentation: Segmentation) -> list[bytes]:
+    """Masks of 0 and 1 in the patterns' order; bi-level PNG, one bit a pixel."""
+    size = segmentation.scene.size
+    masks = (segmentation.mask(name, size).view(np.uint8) for name in NAMES)
+    return [bytes(cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_BILEVEL, 1])[1]) for mask in masks]

@@ -1,0 +1,96 @@
+"""`overlay`: the picture with its patterns in colour, outlined and named, and a legend with their cover."""
+
+import cv2
+import numpy as np
+from PIL import ImageDraw
+
+from nephoscope.outputs.drawing import FAINT, INK, PAPER, Colour, drawing, font, hatch, shortened, tint
+from nephoscope.patterns import PATTERNS, Pattern
+from nephoscope.rle import Grid, Mask
+from nephoscope.scene import Pixels
+from nephoscope.segmentation import Segmentation
+from nephoscope.tiles import resize
+
+ENDINGS = ("_overlay.jpg",)
+
+_LONGEST_SIDE = 4096  # px; a larger picture is drawn smaller
+_LEAST_WIDTH = 480  # px; a smaller picture is drawn larger, so that its legend can be read
+_STRENGTH = 0.28  # of a pattern's colour over the clouds
+
+
+def render(segmentation: Segmentation) -> list[bytes]:
+    """A JPEG at the picture's own size, the legend below it."""
+    size = _drawn_size(segmentation.scene.size)
+    pixels = resize(segmentation.scene.pixels, size).copy()
+    unit = max(1.0, size[1] / 700)  # px; one line's width
+    valid = cv2.resize(segmentation.scene.valid.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+    hatch(pixels, valid == 0, spacing=round(12 * unit))
+    masks = [(pattern, segmentation.mask(pattern.name, size)) for pattern in PATTERNS]
+    for pattern, mask in masks:
+        tint(pixels, mask, pattern.colour, _STRENGTH)
+    for pattern, mask in masks:
+        _outline(pixels, mask, pattern.colour, unit)
+    page = np.concatenate([pixels, np.full((round(44 * unit), size[1], 3), PAPER, np.uint8)])
+    image, pen = drawing(page)
+    for pattern, mask in masks:
+        _name_regions(pen, pattern, mask, unit)
+    _legend(pen, segmentation, size, unit)
+    encoded = cv2.imencode(
+        ".jpg",
+        cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR),
+        # Full colour resolution keeps thin coloured lines crisp.
+        [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
+    )[1]
+    return [bytes(encoded)]
+
+
+def _drawn_size(size: Grid) -> Grid:
+    scale = min(_LONGEST_SIDE / max(size), max(1.0, _LEAST_WIDTH / size[1]))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _outline(pixels: Pixels, mask: Mask, colour: Colour, unit: float) -> None:
+    contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(pixels, contours, -1, PAPER, round(4 * unit), cv2.LINE_AA)
+    cv2.drawContours(pixels, contours, -1, colour, round(2 * unit), cv2.LINE_AA)
+
+
+def _name_regions(pen: ImageDraw.ImageDraw, pattern: Pattern, mask: Mask, unit: float) -> None:
+    """Write the pattern's name where each of its regions is widest: colour is not the only sign."""
+    coarse = cv2.resize(mask.view(np.uint8), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
+    count, parts = cv2.connectedComponents(np.pad(coarse, 1), connectivity=8)
+    depth = cv2.distanceTransform(np.pad(coarse, 1), cv2.DIST_L2, 3)
+    letters = font(13 * unit)
+    for number in range(1, count):
+        _, deepest, _, (x, y) = cv2.minMaxLoc(depth, (parts == number).view(np.uint8))
+        if deepest * 4 > 10 * unit:
+            place = ((x - 0.5) * 4, (y - 0.5) * 4)
+            left, top, right, bottom = pen.textbbox(place, pattern.name, letters, anchor="mm")
+            pad = 4 * unit
+            pen.rounded_rectangle((left - pad, top - pad, right + pad, bottom + pad), 3 * unit, PAPER)
+            pen.text(place, pattern.name, pattern.colour, letters, anchor="mm")
+
+
+def _legend(pen: ImageDraw.ImageDraw, segmentation: Segmentation, size: Grid, unit: float) -> None:
+    height, width = size
+    covers = segmentation.covers
+    first, second = height + 14 * unit, height + 32 * unit
+    step = width / (len(PATTERNS) + 2)
+    for index, pattern in enumerate(PATTERNS):
+        x = 12 * unit + index * step
+        present = pattern.name in segmentation.present
+        swatch = (x, first - 6 * unit, x + 12 * unit, first + 6 * unit)
+        if present:
+            pen.rectangle(swatch, pattern.colour)
+        else:
+            pen.rectangle(swatch, outline=FAINT, width=max(1, round(unit)))
+        pen.text((x + 18 * unit, first), pattern.name, INK if present else FAINT, font(13 * unit), anchor="lm")
+        share = f"{covers[pattern.name]:.0%}" if present else "not found"
+        pen.text((x + 18 * unit, second), share, INK if present else FAINT, font(12 * unit), anchor="lm")
+    right, longest = width - 12 * unit, 2 * step - 24 * unit
+    name = shortened(segmentation.scene.name, longest, font(12 * unit))
+    pen.text((right, first), name, INK, font(12 * unit), anchor="rm")
+    data = segmentation.valid.mean()
+    note = f"model {segmentation.card.name}" if data else "no data in this picture"
+    note += f", no data in {1 - data:.0%}" if 0 < data < 0.995 else ""
+    pen.text((right, second), shortened(note, longest, font(12 * unit)), FAINT, font(12 * unit), anchor="rm")

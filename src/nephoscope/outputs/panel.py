@@ -1,0 +1,93 @@
+"""`panel`: the picture, four probability maps and four masks side by side, as in a paper's figure."""
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from nephoscope.outputs.drawing import FAINT, drawing, font, shortened
+from nephoscope.patterns import PATTERNS
+from nephoscope.rle import Grid
+from nephoscope.scene import Pixels
+from nephoscope.segmentation import Segmentation
+from nephoscope.tiles import resize
+
+ENDINGS = ("_panel.png",)
+
+_CELL_WIDTH = 420  # px
+_GAP = 14
+_HEADING = 30
+_COLOURS = cv2.COLORMAP_CIVIDIS  # even steps to every colour vision, and in grey
+_WHITE = (255, 255, 255)
+_BLACK = (20, 20, 20)
+_GREY = (205, 205, 205)  # no data
+
+
+def render(segmentation: Segmentation) -> list[bytes]:
+    """A PNG: the picture at the left, then a column a pattern: its probability above, its mask below."""
+    height, width = segmentation.probabilities.shape[1:]
+    cell = (max(1, round(_CELL_WIDTH * height / width)), _CELL_WIDTH)
+    large = (2 * cell[0] + _HEADING + _GAP, 2 * cell[1])
+    page_width = 2 * _GAP + large[1] + len(PATTERNS) * (cell[1] + _GAP)
+    page = np.full((2 * _GAP + 2 * _HEADING + large[0], page_width, 3), 255, np.uint8)
+    image, pen = drawing(page)
+    name = shortened(segmentation.scene.name, large[1] - 40, font(20))
+    _place(image, pen, resize(_fitted(segmentation, large), large), (_GAP, _GAP), f"a  {name}")
+    for index, pattern in enumerate(PATTERNS):
+        x = 2 * _GAP + large[1] + index * (cell[1] + _GAP)
+        rule = segmentation.card.rules[pattern.name]
+        probability = _map(segmentation, index, cell)
+        _place(image, pen, probability, (x, _GAP), f"{'bcde'[index]}  {pattern.name}: probability")
+        share = f"{segmentation.covers[pattern.name]:.0%}" if pattern.name in segmentation.present else "not found"
+        lower = 2 * _GAP + _HEADING + cell[0]
+        heading = f"{'fghi'[index]}  {pattern.name}: mask, {share}"
+        _place(image, pen, _mask(segmentation, pattern.name, pattern.colour, cell), (x, lower), heading)
+        foot = f"score {segmentation.scores[pattern.name]:.2f} (present from {rule.presence:.2f})"
+        pen.text((x + cell[1], page.shape[0] - _GAP - 8), foot, (90, 90, 90), font(15), anchor="rm")
+    _colour_bar(image, pen, (_GAP, page.shape[0] - _GAP - 16), large[1] // 2)
+    encoded = cv2.imencode(".png", cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR))[1]
+    return [bytes(encoded)]
+
+
+def _fitted(segmentation: Segmentation, size: Grid) -> Pixels:
+    """The picture within a box, whole and undistorted."""
+    pixels = segmentation.scene.pixels
+    scale = min(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
+    inner = (max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale)))
+    box = np.full((*size, 3), 255, np.uint8)
+    box[: inner[0], : inner[1]] = resize(pixels, inner)
+    return box
+
+
+def _map(segmentation: Segmentation, index: int, cell: Grid) -> Pixels:
+    levels = (segmentation.probabilities[index] * 255).round().astype(np.uint8)
+    colours = cv2.cvtColor(cv2.applyColorMap(levels, _COLOURS), cv2.COLOR_BGR2RGB)
+    colours[~segmentation.valid] = _GREY
+    return resize(np.asarray(colours, np.uint8), cell)
+
+
+def _mask(segmentation: Segmentation, name: str, colour: tuple[int, int, int], cell: Grid) -> Pixels:
+    mask = segmentation.mask(name)
+    picture = np.full((*mask.shape, 3), 245, np.uint8)
+    picture[~segmentation.valid] = _GREY
+    picture[mask] = colour
+    return resize(picture, cell)
+
+
+def _place(
+    image: Image.Image, pen: ImageDraw.ImageDraw, picture: Pixels, corner: tuple[int, int], heading: str
+) -> None:
+    x, y = corner
+    pen.text((x, y + _HEADING / 2 - 2), heading, _BLACK, font(20), anchor="lm")
+    image.paste(Image.fromarray(picture), (x, y + _HEADING))
+    pen.rectangle((x, y + _HEADING, x + picture.shape[1] - 1, y + _HEADING + picture.shape[0] - 1), outline=FAINT)
+
+
+def _colour_bar(image: Image.Image, pen: ImageDraw.ImageDraw, corner: tuple[int, int], length: int) -> None:
+    x, y = corner
+    levels = np.tile(np.linspace(0, 255, length).astype(np.uint8), (14, 1))
+    bar = cv2.cvtColor(cv2.applyColorMap(levels, _COLOURS), cv2.COLOR_BGR2RGB)
+    pen.text((x, y + 8), "probability 0", _BLACK, font(15), anchor="lm")
+    image.paste(Image.fromarray(np.asarray(bar, np.uint8)), (x + 105, y))
+    pen.text((x + length + 112, y + 8), "1", _BLACK, font(15), anchor="lm")
+    pen.rectangle((x + length + 150, y, x + length + 164, y + 14), fill=_GREY)
+    pen.text((x + length + 172, y + 8), "no data", _BLACK, font(15), anchor="lm")

@@ -1,0 +1,112 @@
+"""From one pattern's probabilities to its mask and groups: threshold, presence, components, minimum area.
+
+Everything counts in pixels of the grid the rules are stated on (a model's card names it), so that one rule
+means the same area whatever the picture's size.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.rle import Grid, Mask
+
+Probability = NDArray[np.float32]
+Groups = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one pattern's probabilities become its mask.
+
+    Attributes:
+        threshold: a pixel belongs to the pattern where its probability is above this.
+        top_k: the presence score is the mean of this many highest probabilities.
+        presence: the pattern is present where the presence score reaches this...
+        least_cover: ... and this many pixels are above the threshold.
+        minimum_area: groups of fewer pixels are dropped.
+    """
+
+    threshold: float
+    top_k: int
+    presence: float
+    least_cover: int
+    minimum_area: int
+
+
+def resample(values: Probability, grid: Grid) -> Probability:
+    """Bring a field of shape (height, width) onto another grid: area means to a coarser, linear to a finer."""
+    if values.shape == grid:
+        return values
+    shrinks = grid[0] * grid[1] < values.shape[0] * values.shape[1]
+    height, width = grid
+    return np.asarray(
+        cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR),
+        np.float32,
+    )
+
+
+def above(probability: Probability, threshold: float, valid: Mask) -> Mask:
+    """Where the probability is above the threshold and there is data; all of one shape (height, width)."""
+    return np.asarray((probability > threshold) & valid, np.bool_)
+
+
+def presence_score(probability: Probability, valid: Mask, top_k: int) -> float:
+    """Mean of the `top_k` highest probabilities where there is data, from 0 to 1.
+
+    Where fewer pixels have data the missing ones count as 0: a sliver of data is no evidence.
+    """
+    values = np.where(valid, probability, np.float32(0)).reshape(-1)
+    if len(values) > top_k:
+        values = np.partition(values, -top_k)[-top_k:]
+    return float(values.sum(dtype=np.float64) / top_k)
+
+
+def is_present(score: float, mask: Mask, rule: Rule) -> bool:
+    """Whether a pattern with this presence score and these pixels above the threshold is in the scene."""
+    return score >= rule.presence and int(np.count_nonzero(mask)) >= max(1, rule.least_cover)
+
+
+def group(mask: Mask, join: int = 0) -> Groups:
+    """Number a mask's connected groups from 1; 0 where the mask is off. Diagonal neighbours connect.
+
+    Args:
+        mask: boolean, shape (height, width).
+        join: groups with at most this many pixels between them count as one.
+    """
+    spread = mask.view(np.uint8)
+    if join:
+        # Two pixels with `join` others between them touch once each has grown by a disc this wide.
+        spread = cv2.dilate(spread, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (join + 1, join + 1)))
+    _, groups = cv2.connectedComponents(spread, connectivity=8, ltype=cv2.CV_32S)
+    return np.where(mask, groups, 0).astype(np.int32) if join else np.asarray(groups, np.int32)
+
+
+def drop_small(groups: Groups, minimum_area: int) -> Groups:
+    """Drop groups of fewer than `minimum_area` pixels and number the others from 1, largest first."""
+    areas = np.bincount(groups.reshape(-1))
+    areas[0] = 0
+    kept = [number for number in np.argsort(-areas, kind="stable") if areas[number] >= max(1, minimum_area)]
+    renumbered = np.zeros(len(areas), np.int32)
+    renumbered[kept] = np.arange(1, len(kept) + 1)
+    return np.asarray(renumbered[groups], np.int32)
+
+
+def find_groups(probability: Probability, valid: Mask, rule: Rule, join: int = 0) -> tuple[Groups, float]:
+    """All steps in order: probabilities to a pattern's groups, and its presence score.
+
+    Args:
+        probability: from 0 to 1, shape (height, width), on the rule's grid.
+        valid: where there is data, the same shape.
+        rule: the pattern's rule.
+        join: groups with at most this many pixels between them count as one.
+
+    Returns:
+        Groups numbered from 1, largest first, 0 elsewhere (the mask is `groups > 0`); the presence score.
+    """
+    mask = above(probability, rule.threshold, valid)
+    score = presence_score(probability, valid, rule.top_k)
+    if not is_present(score, mask, rule):
+        return np.zeros(mask.shape, np.int32), score
+    return drop_small(group(mask, join), rule.minimum_area), score

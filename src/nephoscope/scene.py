@@ -1,0 +1,244 @@
+"""A satellite picture as the rest of nephoscope sees it: pixels, where there is data, place and time."""
+
+import io
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from nephoscope.rle import Grid, Mask
+
+Pixels = NDArray[np.uint8]
+
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")
+MAX_PIXELS = 100_000_000
+"""Largest picture that is decoded unless the caller allows more: 300 MB once decoded."""
+
+_LEAST_SIDE = 32  # px; less cannot show how clouds organise
+_GAP_BRIGHTNESS = 10  # of 255: a swath gap is black, and JPEG's ringing at its edge stays below this
+_GAP_SHARE = 0.0005  # of the picture: a smaller black patch is a shadow, not a gap
+
+# As NASA Worldview names its snapshots: satellite, layer, date, west-east, south-north.
+_DEGREES = r"(-?\d+(?:\.\d+)?)"
+_WORLDVIEW_NAME = re.compile(
+    rf"(?P<satellite>[A-Za-z0-9]+)_CorrectedReflectance\w*?(?P<date>\d{{8}})"
+    rf"_{_DEGREES}-{_DEGREES}_{_DEGREES}-{_DEGREES}"
+)
+
+
+class SceneError(ValueError):
+    """A picture cannot be used; the message names it and says why."""
+
+
+class Bounds(NamedTuple):
+    """Edges of a scene in degrees; east is less than west where it crosses the antimeridian."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One satellite picture.
+
+    Attributes:
+        name: what it is called in tables and files: its file name where it has one.
+        pixels: red, green, blue, shape (height, width, 3); black where there is no data. Maybe decoded
+            coarser than the picture's own size.
+        valid: boolean, shape (height, width); false where there is no data.
+        size: height and width of the picture itself, in pixels.
+        bounds: where it is, if known.
+        day: when it was taken, if known.
+        satellite: what took it, if known.
+    """
+
+    name: str
+    pixels: Pixels
+    valid: Mask
+    size: Grid
+    bounds: Bounds | None = None
+    day: date | None = None
+    satellite: str | None = None
+
+
+Least = Callable[[Grid, Bounds | None], Grid]
+"""From a picture's size and place, the least height and width worth decoding."""
+
+
+def read_scene(
+    source: str | Path | bytes | BinaryIO | NDArray[Any],
+    *,
+    name: str | None = None,
+    least: Least | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Scene:
+    """Read a picture: JPEG, PNG, TIFF or WebP, colour or grey, 8 or 16 bits, with or without alpha.
+
+    Swath gaps (large black areas) and transparent pixels become "no data". Of 16-bit values the high byte is
+    kept. EXIF rotation is applied. Satellite, date and place are taken from names such as
+    `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`.
+
+    Args:
+        source: a path, the bytes of a file, an open binary file, or an array of shape (height, width),
+            (height, width, 3) or (height, width, 4), uint8 or uint16.
+        name: what to call the scene; the file's name if left out.
+        least: lets a JPEG be decoded at a half, a quarter or an eighth of its size where that is enough.
+        max_pixels: a picture with more is refused before it is decoded.
+
+    Raises:
+        SceneError: no picture, damaged, too large or too small.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, name or "array")
+    if isinstance(source, str | Path):
+        name = name or Path(source).name
+    name = name or "picture"
+    file = _open(source, name)
+    with file, _header(file, name, max_pixels) as image:
+        bounds, day, satellite = _place_and_time(name)
+        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        size = (image.width, image.height) if turned else (image.height, image.width)
+        _check_size(size, name)
+        if least is not None:
+            height, width = least(size, bounds)
+            image.draft(None, (height, width) if turned else (width, height))
+        try:
+            array = _decode(image)
+        except SceneError as error:
+            raise SceneError(f"{name}: {error}") from error
+        except Exception as error:  # a damaged file can make a decoder raise anything
+            raise SceneError(f"{name}: damaged or cut short: {error}") from error
+    pixels, valid = _pixels_and_valid(array)
+    return Scene(name, pixels, valid, size, bounds, day, satellite)
+
+
+def _open(source: str | Path | bytes | BinaryIO, name: str) -> BinaryIO:
+    if isinstance(source, bytes):
+        source = io.BytesIO(source)
+    if not isinstance(source, str | Path):
+        return source
+    path = Path(source)
+    try:
+        if path.stat().st_size == 0:
+            raise SceneError(f"{name}: the file is empty")
+        return path.open("rb")
+    except FileNotFoundError:
+        raise SceneError(f"{path}: no such file") from None
+    except OSError as error:
+        raise SceneError(f"{path}: {error.strerror or error}") from error
+
+
+_pillow_limit = threading.Lock()
+
+
+@contextmanager
+def _header(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Image.Image]:
+    """Open a picture without decoding it, and refuse it by its header."""
+    # Pillow's own limit is one for the whole process: it steps aside, for this header, for the caller's.
+    with _pillow_limit:
+        theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except Exception as error:  # as above
+            raise SceneError(f"{name}: not a JPEG, PNG, TIFF or WebP picture") from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = theirs
+    with image:
+        if image.width * image.height > max_pixels:
+            raise SceneError(
+                f"{name}: {image.width} x {image.height} px is over the limit of {max_pixels:,} pixels "
+                "(--max-pixels raises it)"
+            )
+        yield image
+
+
+def _check_size(size: Grid, name: str) -> None:
+    if min(size) < _LEAST_SIDE:
+        raise SceneError(f"{name}: {size[1]} x {size[0]} px is too small: at least {_LEAST_SIDE} a side")
+
+
+def _decode(image: Image.Image) -> NDArray[Any]:
+    """Decode to a uint8 array of shape (height, width), (height, width, 3) or (height, width, 4)."""
+    image.load()
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("L", "RGB", "RGBA"):
+        return np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return _high_byte(np.asarray(image))
+    if image.mode in ("F", "I"):
+        raise SceneError("32 bits a pixel: give a true-colour picture of 8 or 16 bits")
+    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+
+
+def _high_byte(values: NDArray[Any]) -> Pixels:
+    return (values >> 8).astype(np.uint8)
+
+
+def _from_array(array: NDArray[Any], name: str) -> Scene:
+    colours = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or colours not in (1, 3, 4) or array.dtype not in (np.uint8, np.uint16):
+        raise SceneError(
+            f"{name}: expected uint8 or uint16 of shape (height, width), (height, width, 3) or "
+            f"(height, width, 4), not {array.dtype} of shape {array.shape}"
+        )
+    size: Grid = (array.shape[0], array.shape[1])
+    _check_size(size, name)
+    pixels, valid = _pixels_and_valid(_high_byte(array) if array.dtype == np.uint16 else array)
+    return Scene(name, pixels, valid, size, *_place_and_time(name))
+
+
+def _pixels_and_valid(array: NDArray[Any]) -> tuple[Pixels, Mask]:
+    """Colour pixels and where there is data, from a grey, colour or colour-with-alpha array."""
+    if array.ndim == 2:
+        array = array[:, :, None]
+    pixels = np.ascontiguousarray(np.broadcast_to(array[:, :, :3], (*array.shape[:2], 3)))
+    gaps = find_gaps(pixels)
+    if array.shape[2] == 4:
+        gaps |= array[:, :, 3] == 0
+    if gaps.any():
+        pixels = np.where(gaps[:, :, None], np.uint8(0), pixels)
+    return pixels, ~gaps
+
+
+def find_gaps(pixels: Pixels) -> Mask:
+    """Where a picture has no data: connected black areas of at least 0.05 % of it, as gaps between swaths are.
+
+    Args:
+        pixels: red, green, blue, shape (height, width, 3).
+
+    Returns:
+        Boolean, shape (height, width).
+    """
+    black = cv2.inRange(pixels, (0, 0, 0), (_GAP_BRIGHTNESS,) * 3)
+    least = max(1, round(_GAP_SHARE * black.size))
+    if cv2.countNonZero(black) < least:
+        return np.zeros(black.shape, np.bool_)
+    _, parts, statistics, _ = cv2.connectedComponentsWithStats(black, connectivity=8)
+    large = statistics[:, cv2.CC_STAT_AREA] >= least
+    large[0] = False  # the background: everything that is not black
+    return np.asarray(large[parts], np.bool_)
+
+
+def _place_and_time(name: str) -> tuple[Bounds | None, date | None, str | None]:
+    match = _WORLDVIEW_NAME.search(name)
+    if match is None:
+        return None, None, None
+    west, east, south, north = (float(match[group]) for group in (3, 4, 5, 6))
+    try:
+        day = date.fromisoformat(match["date"])
+    except ValueError:
+        return None, None, None
+    if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
+        return None, day, match["satellite"]
+    return Bounds(west, south, east, north), day, match["satellite"]

@@ -1,0 +1,162 @@
+"""A scene and a model in, its patterns out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.card import Card
+from nephoscope.model import Model
+from nephoscope.patterns import NAMES
+from nephoscope.postprocess import Groups, find_groups, resample
+from nephoscope.regions import Region, find_regions
+from nephoscope.rle import Grid, Mask
+from nephoscope.scene import Bounds, Pixels, Scene, read_scene
+from nephoscope.tiles import canvas_size, resize, run_tiled
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What a model found in a scene. Arrays are on the grid of the model's rules, patterns in `NAMES`' order.
+
+    Attributes:
+        scene: the picture.
+        card: of the model.
+        probabilities: from 0 to 1, shape (patterns, height, width).
+        valid: where there is data, shape (height, width).
+        groups: connected groups numbered from 1, largest first, 0 elsewhere; shape (patterns, height, width).
+        scores: presence score from 0 to 1 by pattern.
+    """
+
+    scene: Scene
+    card: Card
+    probabilities: NDArray[np.float32]
+    valid: Mask
+    groups: NDArray[np.int32]
+    scores: dict[str, float]
+
+    @property
+    def masks(self) -> NDArray[np.bool_]:
+        """One mask a pattern, which may overlap; shape (patterns, height, width)."""
+        return np.asarray(self.groups > 0, np.bool_)
+
+    @property
+    def present(self) -> list[str]:
+        """Names of the patterns that were found."""
+        return [name for name, mask in zip(NAMES, self.masks, strict=True) if mask.any()]
+
+    @property
+    def covers(self) -> dict[str, float]:
+        """Each pattern's share of the scene's pixels with data, 0 to 1 (0 in a scene without data)."""
+        with_data = max(1, np.count_nonzero(self.valid))
+        return {name: float(np.count_nonzero(mask) / with_data) for name, mask in zip(NAMES, self.masks, strict=True)}
+
+    @cached_property
+    def regions(self) -> list[Region]:
+        """Every connected region of every pattern, in the picture's own pixels."""
+        return [
+            region
+            for name, groups, probability in zip(NAMES, self.groups, self.probabilities, strict=True)
+            for region in find_regions(name, groups, probability, self.valid, self.scene.size)
+        ]
+
+    def mask(self, pattern: str, size: Grid | None = None) -> Mask:
+        """One pattern's mask, brought to any size; without one, on the rules' grid.
+
+        A pixel of the scene without data stays out of the mask at every size.
+        """
+        mask = self.masks[NAMES.index(pattern)]
+        if size is None or size == mask.shape:
+            return mask
+        height, width = size
+        soft = cv2.resize(mask.view(np.uint8) * 255, (width, height), interpolation=_method(mask.shape, size))
+        valid = cv2.resize(self.scene.valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        return np.asarray((soft >= 128) & (valid > 0), np.bool_)
+
+
+def segment(
+    picture: str | Path | bytes | NDArray[Any] | Scene, model: Model | str | Path = "default", **options: Any
+) -> Segmentation:
+    """Find the patterns in one picture.
+
+    Args:
+        picture: a path, a file's bytes, an array of shape (height, width, 3), or a scene.
+        model: a loaded model, or the name or path of one.
+        options: those of `segment_scene`.
+
+    Raises:
+        SceneError: the picture cannot be used.
+        ModelError: the model cannot be used.
+    """
+    if not isinstance(model, Model):
+        model = Model.load(model)
+    return segment_scene(picture if isinstance(picture, Scene) else read_scene(picture), model, **options)
+
+
+def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = False) -> Segmentation:
+    """Find the patterns in a scene.
+
+    Args:
+        scene: the picture.
+        model: the network and its rules.
+        join: groups of a pattern with at most this many pixels of the rules' grid between them count as one.
+        tta: mean over the picture and its mirror images: a little better, four times the work.
+    """
+    card = model.card
+    canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
+    views = (None, 1, 0, -1) if tta else (None,)  # OpenCV's codes: left-right, top-bottom, both
+    probabilities = sum(_flipped(run_tiled(_flip(canvas, view), card.input_size, model), view) for view in views)
+    grid = _rules_grid(canvas.shape[:2], card)
+    fields = np.stack([resample(field / len(views), grid) for field in probabilities])
+    valid = _valid_on(scene.valid, grid)
+    groups: list[Groups] = []
+    scores: dict[str, float] = {}
+    for name, field in zip(NAMES, fields, strict=True):
+        found, scores[name] = find_groups(field, valid, card.rules[name], join)
+        groups.append(found)
+    return Segmentation(scene, card, fields, valid, np.stack(groups), scores)
+
+
+def worth_decoding(card: Card) -> Any:
+    """For `read_scene`: how finely a picture must be decoded to be segmented by this model."""
+
+    def least(size: Grid, bounds: Bounds | None) -> Grid:
+        canvas = canvas_size(size, bounds, card.input_size)
+        grid = _rules_grid(canvas, card)
+        return max(canvas[0], grid[0]), max(canvas[1], grid[1])
+
+    return least
+
+
+def _rules_grid(canvas: Sequence[int], card: Card) -> Grid:
+    height, width = (
+        max(1, round(side * fine / whole))
+        for side, fine, whole in zip(canvas, card.grid, card.input_size, strict=True)
+    )
+    return height, width
+
+
+def _valid_on(valid: Mask, grid: Grid) -> Mask:
+    """A grid pixel has data where at least half of its area has."""
+    share = cv2.resize(valid.view(np.uint8) * 255, (grid[1], grid[0]), interpolation=_method(valid.shape, grid))
+    return np.asarray(share >= 128, np.bool_)
+
+
+def _method(before: Sequence[int], after: Grid) -> int:
+    return cv2.INTER_AREA if after[0] * after[1] < before[0] * before[1] else cv2.INTER_LINEAR
+
+
+def _flip(picture: Pixels, code: int | None) -> Pixels:
+    return picture if code is None else np.asarray(cv2.flip(picture, code), np.uint8)
+
+
+def _flipped(fields: NDArray[np.float32], code: int | None) -> NDArray[np.float32]:
+    if code is None:
+        return fields
+    axes = {1: (2,), 0: (1,), -1: (1, 2)}[code]
+    return np.flip(fields, axes)

@@ -1,0 +1,118 @@
+"""The words a user gives for pictures: files, folders, globs, `-`, URLs, `sample`; each becomes sources."""
+
+import glob
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from nephoscope.scene import MAX_PIXELS, Least, Scene, SceneError, read_scene
+from nephoscope.synthetic import SAMPLE_NAME, sample
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
+"""What a folder's files must end with to be taken for pictures, in small or capital letters."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture not yet read.
+
+    Attributes:
+        name: its file name, or another where two would be the same.
+        read: gives the scene, or raises SceneError; takes what `read_scene` takes as `least`.
+    """
+
+    name: str
+    read: Callable[[Least | None], Scene]
+
+
+def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]:
+    """Turn words into sources, in order, each picture once. A word that stands for none becomes one that fails.
+
+    Args:
+        words: a file, a folder (its pictures, not those of folders in it), a glob, `-` for standard input,
+            an http or https URL, or `sample` for the built-in made-up scene.
+        max_pixels: a picture with more is refused before it is decoded.
+    """
+    sources: list[Source] = []
+    taken: set[str] = set()
+    seen: set[Path] = set()
+    for word in words:
+        for name, where in _places(word):
+            if isinstance(where, Path):
+                if where.absolute() in seen:
+                    continue
+                seen.add(where.absolute())
+            name = _unique(name, taken)
+            taken.add(_stem(name))
+            sources.append(Source(name, _reader(name, where, max_pixels)))
+    return sources
+
+
+_Fetch = Callable[[], bytes]
+_Place = Path | SceneError | _Fetch
+
+
+def _places(word: str) -> Iterator[tuple[str, _Place]]:
+    """A name and a place for each picture that a word stands for; an error where it stands for none."""
+    if word == "-":
+        yield "stdin", sys.stdin.buffer.read
+    elif word == "sample":
+        yield SAMPLE_NAME, sample
+    elif word.startswith(("http://", "https://")):
+        yield Path(unquote(urlsplit(word).path)).name or "picture", lambda: _download(word)
+    elif Path(word).is_dir():
+        yield from _folder(Path(word))
+    elif Path(word).exists() or not glob.has_magic(word):
+        yield Path(word).name or word, Path(word)
+    elif found := sorted(path for path in map(Path, glob.glob(word, recursive=True)) if path.is_file()):
+        for path in found:
+            yield path.name, path
+    else:
+        yield word, SceneError(f"{word}: no file matches")
+
+
+def _folder(folder: Path) -> Iterator[tuple[str, _Place]]:
+    try:
+        pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+    except OSError as error:
+        yield str(folder), SceneError(f"{folder}: the folder cannot be read: {error.strerror or error}")
+        return
+    for path in pictures:
+        yield path.name, path
+    if not pictures:
+        yield str(folder), SceneError(f"{folder}: no picture in this folder ({', '.join(ENDINGS)})")
+
+
+def _reader(name: str, where: _Place, max_pixels: int) -> Callable[[Least | None], Scene]:
+    def read(least: Least | None) -> Scene:
+        if isinstance(where, SceneError):
+            raise where
+        if isinstance(where, Path):
+            return read_scene(where, name=name, least=least, max_pixels=max_pixels)
+        content = where()
+        if not content:
+            raise SceneError(f"{name}: nothing came")
+        return read_scene(content, name=name, least=least, max_pixels=max_pixels)
+
+    return read
+
+
+def _download(url: str) -> bytes:
+    from nephoscope.download import download  # its imports take longer than reading a picture
+
+    return download(url)
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem.lower()  # outputs are named after it, and some file systems ignore case
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, with `-2`, `-3`, ... before its ending where an earlier picture's outputs bear the same."""
+    candidate, number = name, 1
+    while _stem(candidate) in taken:
+        number += 1
+        candidate = f"{Path(name).stem}-{number}{Path(name).suffix}"
+    return candidate
