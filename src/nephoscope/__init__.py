@@ -1,9 +1,9 @@
 """Find how shallow clouds organise: Fish, Flower, Gravel and Sugar in satellite pictures.
 
-    import nephoscope
+import nephoscope
 
-    found = nephoscope.segment("scene.jpg")
-    found.covers["Flower"]
+found = nephoscope.segment("scene.jpg")
+found.covers["Flower"]
 """
 
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: a command that needs no network does not wait for one."""
+    """Import what is asked for when it is asked for: whoever needs no network does not wait for one."""
     if name not in _HOMES:
         raise AttributeError(f"module 'nephoscope' has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""Many pictures through one model into files: in order, on all processors, one failure never ending the rest."""
+"""Many pictures through one model into files: in order, on all processors, whatever becomes of one."""
 
 import time
 from collections import deque
@@ -10,11 +10,15 @@ from pathlib import Path
 from nephoscope.files import write_whole
 from nephoscope.model import Model
 from nephoscope.outputs import CSV, FORMATS
-from nephoscope.outputs.csv import Row, rows
+from nephoscope.outputs.csv import FILE_NAME, Row, rows, write
 from nephoscope.outputs.json import summary
 from nephoscope.scene import SceneError
 from nephoscope.segmentation import segment_scene, worth_decoding
 from nephoscope.sources import Source
+
+
+class OutputExists(ValueError):
+    """An output is there already and may not be replaced."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Done:
         files: what was written.
         kept: outputs that were there already and were left as they are.
         seconds: from opening the picture to its last file.
-        rows: for the contest's CSV, where that is asked for.
+        rows: of the contest's CSV, where that is asked for.
     """
 
     name: str
@@ -65,6 +69,10 @@ class Job:
         overwrite: whether outputs that are there already are written anew.
         join: see `segment_scene`.
         tta: see `segment_scene`.
+
+    Raises:
+        OutputExists: the contest's CSV is asked for and there already; it is one file for all pictures, so
+            it cannot be kept for some.
     """
 
     model: Model
@@ -74,18 +82,43 @@ class Job:
     join: int = 0
     tta: bool = False
 
+    def __post_init__(self) -> None:
+        if CSV in self.formats and self.csv.exists() and not self.overwrite:
+            raise OutputExists(
+                f"{self.csv}: is there already; --overwrite replaces it, -o DIR writes elsewhere"
+            )
+
+    @property
+    def csv(self) -> Path:
+        """Where the contest's CSV goes."""
+        return self.folder / FILE_NAME
+
 
 def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done | Kept | Failed]:
     """Segment pictures and write their outputs; results come in the sources' order.
 
     At most two pictures a worker are held at a time, however many there are. Threads serve as workers: the
-    network, the decoder and most array operations run outside Python's lock.
+    network, the decoder and most array operations run outside Python's lock. The contest's CSV is written
+    after the last picture; if it cannot be, the last result says so.
 
     Args:
         sources: the pictures.
         job: what to do with each.
         workers: pictures worked on at the same time.
     """
+    all_rows: list[Row] = []
+    for result in _in_order(sources, job, workers):
+        if isinstance(result, Done):
+            all_rows += result.rows
+        yield result
+    if all_rows:
+        try:
+            write(job.folder, all_rows)
+        except OSError as error:
+            yield Failed(FILE_NAME, f"{job.csv}: not written: {error.strerror or error}")
+
+
+def _in_order(sources: Iterable[Source], job: Job, workers: int) -> Iterator[Done | Kept | Failed]:
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[Done | Kept | Failed]] = deque()
         try:

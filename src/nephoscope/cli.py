@@ -72,49 +72,31 @@ def segment(
     join: Annotated[
         int, typer.Option(min=0, metavar="PIXELS", help="Count groups this near as one (pixels of 350x525).")
     ] = 0,
-    tta: Annotated[bool, typer.Option("--tta", help="Mean over four mirror images: better, four times slower.")] = False,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Mean over four mirror images: better, four times slower.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse pictures with more pixels.")] = 100_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """Mark Fish, Flower, Gravel and Sugar in pictures."""
-    from nephoscope.batch import Job, run
+    from nephoscope.batch import Job, OutputExists, run
     from nephoscope.model import Model, ModelError, available_cpus
-    from nephoscope.outputs import CSV, parse_formats
-    from nephoscope.outputs.csv import FILE_NAME, write
+    from nephoscope.outputs import UnknownFormat, parse_formats
     from nephoscope.sources import find_sources
 
     started = time.perf_counter()
-    try:
-        wanted = parse_formats(formats)
-    except ValueError as error:
-        _refuse(error)
-    csv = folder / FILE_NAME
-    if CSV in wanted and csv.exists() and not overwrite:
-        _refuse(f"{csv}: is there already; --overwrite replaces it, -o DIR writes elsewhere")
     found = find_sources(sources, max_pixels)
     workers = min(available_cpus(), len(found))
     try:
+        wanted = parse_formats(formats)
         loaded = Model.load(model, threads=available_cpus() // workers, device=device)
-    except ModelError as error:
+        job = Job(loaded, folder, wanted, overwrite, join, tta)
+    except (UnknownFormat, ModelError, OutputExists) as error:
         _refuse(error)
-    rows = []
-    job = Job(loaded, folder, wanted, overwrite, join, tta)
-
-    def noted():  # type: ignore[no-untyped-def]
-        for result in run(found, job, workers):
-            rows.extend(getattr(result, "rows", []))
-            yield result
-
-    counts = console.report(noted(), len(found), as_json)
-    if rows:
-        try:
-            write(folder, rows)
-        except OSError as error:
-            console.complain(f"{csv}: not written: {error.strerror or error}")
-            counts["failed"] += 1
-    console.closing(counts, folder, time.perf_counter() - started, csv if wanted == (CSV,) else None)
+    counts = console.report(run(found, job, workers), len(found), as_json)
+    console.closing(counts, folder, time.perf_counter() - started)
     if counts["failed"]:
         raise typer.Exit(1)
 
@@ -143,7 +125,8 @@ def sample(
 @app.command()
 def evaluate(
     csv: Annotated[
-        tuple[Path, Path], typer.Option("--csv", metavar="PREDICTED TRUTH", help="Two files in the contest's form.")
+        tuple[Path, Path],
+        typer.Option("--csv", metavar="PREDICTED TRUTH", help="Two files in the contest's form."),
     ],
 ) -> None:
     """Score answers against labels, as the contest does."""
@@ -160,7 +143,9 @@ def evaluate(
 
 @app.command()
 def models(
-    model: Annotated[str | None, typer.Argument(metavar="[NAME|PATH]", help="Print this model's card.")] = None,
+    model: Annotated[
+        str | None, typer.Argument(metavar="[NAME|PATH]", help="Print this model's card.")
+    ] = None,
 ) -> None:
     """List the models that come with nephoscope, or print a model's card."""
     from nephoscope.model import Model, ModelError, model_file, shipped
@@ -179,7 +164,9 @@ def models(
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Trained weights, as safetensors.")],
     card: Annotated[Path, typer.Option(help="The model's card, as JSON.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")] = Path("model.onnx"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")] = Path(
+        "model.onnx"
+    ),
 ) -> None:
     """Make a model file of trained weights and a card, and prove that it gives the same masks."""
     try:

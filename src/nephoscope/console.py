@@ -50,21 +50,24 @@ def report(results: "Iterable[Done | Kept | Failed]", total: int, as_json: bool)
             else:
                 counts["kept"] += 1
                 kept = {"scene": result.name, "kept": [str(path) for path in result.kept]}
-                print(json.dumps(kept, ensure_ascii=False) if as_json else f"{_named(result.name)}  kept as it was")
+                print(
+                    json.dumps(kept, ensure_ascii=False)
+                    if as_json
+                    else f"{_named(result.name)}  kept as it was"
+                )
             sys.stdout.flush()
             step()
     return counts
 
 
-def closing(counts: Counter[str], folder: Path, seconds: float, csv: Path | None) -> None:
+def closing(counts: Counter[str], folder: Path, seconds: float) -> None:
     """Say on standard error what was done and where it lies."""
     parts = [f"{counts['done']} done"]
     if counts["kept"]:
         parts.append(f"{counts['kept']} kept (--overwrite makes them anew)")
     if counts["failed"]:
         parts.append(f"{counts['failed']} failed")
-    where = csv or folder
-    print(f"{', '.join(parts)} in {seconds:.1f} s: {where}", file=sys.stderr)
+    print(f"{', '.join(parts)} in {seconds:.1f} s: {folder}", file=sys.stderr)
 
 
 def evaluation(result: "Evaluation") -> None:
@@ -86,7 +89,8 @@ def model_line(name: str, card: "Card", size: int) -> None:
 def exported(path: Path, largest: float, differing: int, pixels: int) -> None:
     """Print what was exported and how near it is to its network."""
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
-    print(f"parity with PyTorch: probabilities within {largest:.1e}, {differing} of {pixels:,} mask pixels differ")
+    print(f"parity with PyTorch: probabilities within {largest:.1e},")
+    print(f"  {differing} of {pixels:,} mask pixels differ")
 
 
 def _line(result: "Done") -> str:

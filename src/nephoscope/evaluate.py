@@ -56,7 +56,10 @@ def evaluate_csv(predicted: str | Path | Labels, truth: str | Path | Labels) -> 
         raise LabelError(f"{answers.path}: no scene in it")
     scores = np.array(
         [
-            [dice(answers.mask(scene, name, SCORE_GRID), labels.mask(scene, name, SCORE_GRID)) for name in NAMES]
+            [
+                dice(answers.mask(scene, name, SCORE_GRID), labels.mask(scene, name, SCORE_GRID))
+                for name in NAMES
+            ]
             for scene in scenes
         ]
     )

@@ -88,11 +88,14 @@ def read_labels(path: str | Path, grid: Grid | None = None) -> Labels:
 
 
 def write_labels(path: Path, rows: Iterable[tuple[str, str, str]]) -> None:
-    """Write a label file whole, plain or packed by its name, from (picture, pattern, run-length text) rows."""
+    """Write a label file whole, plain or packed by its name; a row is picture, pattern, run-length text."""
     lines = [HEADER, *(f"{image}_{pattern},{text}" for image, pattern, text in rows)]
     content = ("\n".join(lines) + "\n").encode()
-    pack = {".gz": gzip.compress, ".xz": lzma.compress}.get(path.suffix, bytes)
-    write_whole(path, pack(content))
+    if path.suffix == ".gz":
+        content = gzip.compress(content)
+    elif path.suffix == ".xz":
+        content = lzma.compress(content)
+    write_whole(path, content)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -109,7 +112,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             raise LabelError(f"{path}: damaged, or not a label file: {error}") from error
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile | lzma.LZMAFile:
     match path.suffix:
         case ".gz":
             return gzip.open(path)

@@ -42,4 +42,6 @@ def iou(predicted: Mask, truth: Mask) -> float:
 def _overlap(predicted: Mask, truth: Mask) -> tuple[int, int]:
     if predicted.shape != truth.shape:
         raise GridMismatch(f"a mask of shape {predicted.shape} cannot be held against one of {truth.shape}")
-    return int(np.count_nonzero(predicted & truth)), int(np.count_nonzero(predicted) + np.count_nonzero(truth))
+    return int(np.count_nonzero(predicted & truth)), int(
+        np.count_nonzero(predicted) + np.count_nonzero(truth)
+    )

@@ -45,7 +45,9 @@ class Model:
     _session: ort.InferenceSession
 
     @classmethod
-    def load(cls, model: str | Path = "default", *, threads: int | None = None, device: str = "auto") -> "Model":
+    def load(
+        cls, model: str | Path = "default", *, threads: int | None = None, device: str = "auto"
+    ) -> "Model":
         """Load a model by its name or its file.
 
         Nothing is fetched and nothing in the file is executed but the network's own operations.
@@ -116,7 +118,9 @@ def _providers(device: str) -> list[str]:
         case "cpu":
             return [cpu]
         case "cuda" if not has_cuda:
-            raise ModelError("cuda: this ONNX Runtime has none; install onnxruntime-gpu in place of onnxruntime")
+            raise ModelError(
+                "cuda: this ONNX Runtime has none; install onnxruntime-gpu in place of onnxruntime"
+            )
         case "cuda" | "auto":
             return [cuda, cpu] if has_cuda else [cpu]
         case _:
@@ -133,7 +137,9 @@ def _session(path: Path, threads: int, providers: list[str]) -> ort.InferenceSes
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise ModelError(f"{path}: not an ONNX model that ONNX Runtime can run: {_first_line(error)}") from error
+        raise ModelError(
+            f"{path}: not an ONNX model that ONNX Runtime can run: {_first_line(error)}"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -36,7 +36,7 @@ class Rule:
 
 
 def resample(values: Probability, grid: Grid) -> Probability:
-    """Bring a field of shape (height, width) onto another grid: area means to a coarser, linear to a finer."""
+    """Bring a field of shape (height, width) onto another grid: area means if coarser, linear if finer."""
     if values.shape == grid:
         return values
     shrinks = grid[0] * grid[1] < values.shape[0] * values.shape[1]
@@ -57,7 +57,7 @@ def presence_score(probability: Probability, valid: Mask, top_k: int) -> float:
 
     Where fewer pixels have data the missing ones count as 0: a sliver of data is no evidence.
     """
-    values = np.where(valid, probability, np.float32(0)).reshape(-1)
+    values = probability[valid]
     if len(values) > top_k:
         values = np.partition(values, -top_k)[-top_k:]
     return float(values.sum(dtype=np.float64) / top_k)
@@ -75,12 +75,12 @@ def group(mask: Mask, join: int = 0) -> Groups:
         mask: boolean, shape (height, width).
         join: groups with at most this many pixels between them count as one.
     """
-    spread = mask.view(np.uint8)
-    if join:
-        # Two pixels with `join` others between them touch once each has grown by a disc this wide.
-        spread = cv2.dilate(spread, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (join + 1, join + 1)))
-    _, groups = cv2.connectedComponents(spread, connectivity=8, ltype=cv2.CV_32S)
-    return np.where(mask, groups, 0).astype(np.int32) if join else np.asarray(groups, np.int32)
+    # Two pixels with `join` others between them touch once each has grown by a disc this wide.
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (join + 1, join + 1))
+    _, groups = cv2.connectedComponents(
+        cv2.dilate(mask.view(np.uint8), disc), connectivity=8, ltype=cv2.CV_32S
+    )
+    return np.where(mask, groups, 0).astype(np.int32)
 
 
 def drop_small(groups: Groups, minimum_area: int) -> Groups:

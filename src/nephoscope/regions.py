@@ -56,7 +56,10 @@ def find_regions(
     rows, columns = np.nonzero(inside)
     areas = np.bincount(numbers, minlength=count + 1)
     total_probability = np.bincount(numbers, probability[inside], count + 1)
-    total_x, total_y = np.bincount(numbers, columns + 0.5, count + 1), np.bincount(numbers, rows + 0.5, count + 1)
+    total_x, total_y = (
+        np.bincount(numbers, columns + 0.5, count + 1),
+        np.bincount(numbers, rows + 0.5, count + 1),
+    )
     with_data = np.count_nonzero(valid)
     regions = []
     for number in range(1, count + 1):

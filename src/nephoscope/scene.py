@@ -54,8 +54,8 @@ class Scene:
 
     Attributes:
         name: what it is called in tables and files: its file name where it has one.
-        pixels: red, green, blue, shape (height, width, 3); black where there is no data. Maybe decoded
-            coarser than the picture's own size.
+        pixels: red, green, blue, shape (height, width, 3); black or nearly so where there is no data. Maybe
+            decoded coarser than the picture's own size.
         valid: boolean, shape (height, width); false where there is no data.
         size: height and width of the picture itself, in pixels.
         bounds: where it is, if known.
@@ -205,14 +205,14 @@ def _pixels_and_valid(array: NDArray[Any]) -> tuple[Pixels, Mask]:
     pixels = np.ascontiguousarray(np.broadcast_to(array[:, :, :3], (*array.shape[:2], 3)))
     gaps = find_gaps(pixels)
     if array.shape[2] == 4:
-        gaps |= array[:, :, 3] == 0
-    if gaps.any():
-        pixels = np.where(gaps[:, :, None], np.uint8(0), pixels)
+        transparent = array[:, :, 3] == 0
+        pixels[transparent] = 0
+        gaps |= transparent
     return pixels, ~gaps
 
 
 def find_gaps(pixels: Pixels) -> Mask:
-    """Where a picture has no data: connected black areas of at least 0.05 % of it, as gaps between swaths are.
+    """Where a picture has no data: connected black areas of at least 0.05 % of it, as swath gaps are.
 
     Args:
         pixels: red, green, blue, shape (height, width, 3).
@@ -224,9 +224,8 @@ def find_gaps(pixels: Pixels) -> Mask:
     least = max(1, round(_GAP_SHARE * black.size))
     if cv2.countNonZero(black) < least:
         return np.zeros(black.shape, np.bool_)
-    _, parts, statistics, _ = cv2.connectedComponentsWithStats(black, connectivity=8)
-    large = statistics[:, cv2.CC_STAT_AREA] >= least
-    large[0] = False  # the background: everything that is not black
+    _, parts = cv2.connectedComponents(black, connectivity=8)
+    large = np.bincount(parts[black > 0]) >= least  # part 0, all that is not black, counts as empty
     return np.asarray(large[parts], np.bool_)
 
 

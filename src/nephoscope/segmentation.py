@@ -16,8 +16,10 @@ from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Groups, find_groups, resample
 from nephoscope.regions import Region, find_regions
 from nephoscope.rle import Grid, Mask
-from nephoscope.scene import Bounds, Pixels, Scene, read_scene
+from nephoscope.scene import Bounds, Least, Scene, read_scene
 from nephoscope.tiles import canvas_size, resize, run_tiled
+
+_MIRRORS = ((), (1,), (0,), (0, 1))  # axes to flip: as it is, left-right, top-bottom, both
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +42,24 @@ class Segmentation:
     groups: NDArray[np.int32]
     scores: dict[str, float]
 
-    @property
+    @cached_property
     def masks(self) -> NDArray[np.bool_]:
         """One mask a pattern, which may overlap; shape (patterns, height, width)."""
         return np.asarray(self.groups > 0, np.bool_)
 
-    @property
+    @cached_property
     def present(self) -> list[str]:
         """Names of the patterns that were found."""
         return [name for name, mask in zip(NAMES, self.masks, strict=True) if mask.any()]
 
-    @property
+    @cached_property
     def covers(self) -> dict[str, float]:
         """Each pattern's share of the scene's pixels with data, 0 to 1 (0 in a scene without data)."""
-        with_data = max(1, np.count_nonzero(self.valid))
-        return {name: float(np.count_nonzero(mask) / with_data) for name, mask in zip(NAMES, self.masks, strict=True)}
+        with_data = max(1, int(np.count_nonzero(self.valid)))
+        return {
+            name: float(np.count_nonzero(mask) / with_data)
+            for name, mask in zip(NAMES, self.masks, strict=True)
+        }
 
     @cached_property
     def regions(self) -> list[Region]:
@@ -70,13 +75,13 @@ class Segmentation:
 
         A pixel of the scene without data stays out of the mask at every size.
         """
-        mask = self.masks[NAMES.index(pattern)]
+        mask: Mask = self.masks[NAMES.index(pattern)]
         if size is None or size == mask.shape:
             return mask
         height, width = size
         soft = cv2.resize(mask.view(np.uint8) * 255, (width, height), interpolation=_method(mask.shape, size))
         valid = cv2.resize(self.scene.valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-        return np.asarray((soft >= 128) & (valid > 0), np.bool_)
+        return np.asarray(np.logical_and(soft >= 128, valid > 0), np.bool_)
 
 
 def segment(
@@ -109,20 +114,22 @@ def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = Fals
     """
     card = model.card
     canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
-    views = (None, 1, 0, -1) if tta else (None,)  # OpenCV's codes: left-right, top-bottom, both
-    probabilities = sum(_flipped(run_tiled(_flip(canvas, view), card.input_size, model), view) for view in views)
+    fields = []
+    for axes in _MIRRORS if tta else ((),):
+        answer = run_tiled(np.ascontiguousarray(np.flip(canvas, axes)), card.input_size, model)
+        fields.append(np.flip(answer, [axis + 1 for axis in axes]))
     grid = _rules_grid(canvas.shape[:2], card)
-    fields = np.stack([resample(field / len(views), grid) for field in probabilities])
+    probabilities = np.stack([resample(field, grid) for field in np.mean(fields, axis=0)])
     valid = _valid_on(scene.valid, grid)
     groups: list[Groups] = []
     scores: dict[str, float] = {}
-    for name, field in zip(NAMES, fields, strict=True):
-        found, scores[name] = find_groups(field, valid, card.rules[name], join)
+    for name, probability in zip(NAMES, probabilities, strict=True):
+        found, scores[name] = find_groups(probability, valid, card.rules[name], join)
         groups.append(found)
-    return Segmentation(scene, card, fields, valid, np.stack(groups), scores)
+    return Segmentation(scene, card, probabilities, valid, np.stack(groups), scores)
 
 
-def worth_decoding(card: Card) -> Any:
+def worth_decoding(card: Card) -> Least:
     """For `read_scene`: how finely a picture must be decoded to be segmented by this model."""
 
     def least(size: Grid, bounds: Bounds | None) -> Grid:
@@ -143,20 +150,11 @@ def _rules_grid(canvas: Sequence[int], card: Card) -> Grid:
 
 def _valid_on(valid: Mask, grid: Grid) -> Mask:
     """A grid pixel has data where at least half of its area has."""
-    share = cv2.resize(valid.view(np.uint8) * 255, (grid[1], grid[0]), interpolation=_method(valid.shape, grid))
+    share = cv2.resize(
+        valid.view(np.uint8) * 255, (grid[1], grid[0]), interpolation=_method(valid.shape, grid)
+    )
     return np.asarray(share >= 128, np.bool_)
 
 
 def _method(before: Sequence[int], after: Grid) -> int:
     return cv2.INTER_AREA if after[0] * after[1] < before[0] * before[1] else cv2.INTER_LINEAR
-
-
-def _flip(picture: Pixels, code: int | None) -> Pixels:
-    return picture if code is None else np.asarray(cv2.flip(picture, code), np.uint8)
-
-
-def _flipped(fields: NDArray[np.float32], code: int | None) -> NDArray[np.float32]:
-    if code is None:
-        return fields
-    axes = {1: (2,), 0: (1,), -1: (1, 2)}[code]
-    return np.flip(fields, axes)

@@ -28,7 +28,7 @@ class Source:
 
 
 def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]:
-    """Turn words into sources, in order, each picture once. A word that stands for none becomes one that fails.
+    """Turn words into sources, in order, each picture once; a word for none becomes one that fails.
 
     Args:
         words: a file, a folder (its pictures, not those of folders in it), a glob, `-` for standard input,
@@ -66,11 +66,16 @@ def _places(word: str) -> Iterator[tuple[str, _Place]]:
         yield from _folder(Path(word))
     elif Path(word).exists() or not glob.has_magic(word):
         yield Path(word).name or word, Path(word)
-    elif found := sorted(path for path in map(Path, glob.glob(word, recursive=True)) if path.is_file()):
+    elif found := _glob(word):
         for path in found:
             yield path.name, path
     else:
         yield word, SceneError(f"{word}: no file matches")
+
+
+def _glob(pattern: str) -> list[Path]:
+    paths = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 (takes absolute patterns too)
+    return sorted(path for path in paths if path.is_file())
 
 
 def _folder(folder: Path) -> Iterator[tuple[str, _Place]]:

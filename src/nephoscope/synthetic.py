@@ -1,7 +1,7 @@
 """Made-up scenes with known patterns, to try nephoscope offline and to test it. They are no observations.
 
 Clouds are drawn from filtered noise in a few polygons per scene, each textured as one pattern; the polygon is
-that pattern's true mask, as the contest's rectangles are. A mark in the corner says that a scene is synthetic.
+that pattern's true mask, as the contest's rectangles are. A mark in the corner says what a scene is.
 """
 
 from dataclasses import dataclass
@@ -99,8 +99,8 @@ def _noise(rng: np.random.Generator, size: Grid, scale: float) -> Field:
     """Smooth noise of mean 0 and deviation 1 whose bumps are about `scale` pixels wide."""
     step = max(1.0, scale / 3)
     small = rng.normal(size=(int(size[0] / step) + 8, int(size[1] / step) + 8)).astype(np.float32)
-    small = cv2.GaussianBlur(small, (0, 0), scale / step / 2)
-    field = cv2.resize(small, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
+    smooth = cv2.GaussianBlur(small, (0, 0), scale / step / 2)
+    field = cv2.resize(smooth, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
     return np.asarray((field - field.mean()) / (field.std() + 1e-6), np.float32)
 
 
@@ -161,14 +161,15 @@ def _fish(rng: np.random.Generator, size: Grid, unit: float) -> Field:
     spine = np.cos(across * 2 * np.pi / 125)
     ribs = np.cos((along + 0.6 * np.abs(across % 125 - 62)) * 2 * np.pi / 42) * _ramp(spine, -0.3, 0.7)
     ragged = spine + 0.4 * ribs + 0.7 * _fractal(rng, size, 12 * unit, 0.7 * unit)
-    return np.maximum(0.9 * _ramp(ragged, 0.5, 2.2), 0.6 * _sugar(rng, size, unit))
+    between = 0.6 * _sugar(rng, size, unit)
+    return np.asarray(np.maximum(0.9 * _ramp(ragged, 0.5, 2.2), between), np.float32)
 
 
 _TEXTURES = {"Fish": _fish, "Flower": _flower, "Gravel": _gravel, "Sugar": _sugar}
 
 
 def _areas(rng: np.random.Generator, size: Grid, count: int) -> list[Mask]:
-    """Separate, slightly tilted boxes: one a cell of a two by two board, or larger ones where they are fewer."""
+    """Separate, slightly tilted boxes: one a cell of a two by two board, larger where they are fewer."""
     height, width = size
     columns = 1 if count == 1 else 2
     rows = 2 if count > 2 else 1
@@ -178,7 +179,9 @@ def _areas(rng: np.random.Generator, size: Grid, count: int) -> list[Mask]:
         row, column = cells[cell]
         centre = ((column + 0.5) * width / columns, (row + 0.5) * height / rows)
         share = rng.uniform(0.72, 0.92, 2) if count > 1 else rng.uniform(0.45, 0.75, 2)
-        box = cv2.boxPoints((centre, (share[0] * width / columns, share[1] * height / rows), rng.uniform(-5, 5)))
+        box = cv2.boxPoints(
+            (centre, (share[0] * width / columns, share[1] * height / rows), rng.uniform(-5, 5))
+        )
         area = np.zeros(size, np.uint8)
         cv2.fillPoly(area, [box.round().astype(np.int32)], 1)
         areas.append(area.view(np.bool_))

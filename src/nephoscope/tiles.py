@@ -25,9 +25,9 @@ _OVERLAP = 0.25  # of a tile, at least
 def canvas_size(size: Grid, bounds: Bounds | None, frame: Grid) -> Grid:
     """Height and width of the canvas for a scene, in the network's pixels.
 
-    Where the place is known, a canvas pixel spans as many degrees as the network learned from. Where not, the
-    whole picture is taken for one view: it is fitted into one frame, or, if much longer than that, into frames
-    along its longer side.
+    Where the place is known, a canvas pixel spans as many degrees as the network learned from. Where not,
+    the whole picture is taken for one view: it is fitted into one frame, or, if much longer than that, into
+    frames along its longer side.
 
     Args:
         size: height and width of the picture.
@@ -79,7 +79,7 @@ def run_tiled(canvas: Pixels, frame: Grid, network: Callable[[Pixels], Field]) -
     """
     height, width = canvas.shape[:2]
     if (height, width) == frame:
-        return network(canvas[None])[0]
+        return np.asarray(network(canvas[None])[0], np.float32)
     padded = np.zeros((max(height, frame[0]), max(width, frame[1]), 3), np.uint8)
     above, left = (padded.shape[0] - height) // 2, (padded.shape[1] - width) // 2
     padded[above : above + height, left : left + width] = canvas
@@ -96,7 +96,8 @@ def run_tiled(canvas: Pixels, frame: Grid, network: Callable[[Pixels], Field]) -
             weights[tile] += weight
     assert fields is not None  # there is always a first tile
     fields /= weights
-    return fields[:, above : above + height, left : left + width]
+    inside: Field = fields[:, above : above + height, left : left + width]
+    return inside
 
 
 def _starts(length: int, tile: int) -> list[int]:
@@ -104,7 +105,7 @@ def _starts(length: int, tile: int) -> list[int]:
     if length == tile:
         return [0]
     count = int(np.ceil((length - tile) / (tile * (1 - _OVERLAP)))) + 1
-    return np.linspace(0, length - tile, count).round().astype(int).tolist()
+    return [round(start) for start in np.linspace(0, length - tile, count).tolist()]
 
 
 def _hat(length: int) -> Field:

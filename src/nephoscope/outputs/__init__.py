@@ -8,6 +8,10 @@ from nephoscope.outputs import json, mask, overlay, panel
 from nephoscope.segmentation import Segmentation
 
 
+class UnknownFormat(ValueError):
+    """No output format bears a name."""
+
+
 @dataclass(frozen=True)
 class Format:
     """A kind of output.
@@ -38,7 +42,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
     """Names of formats from a text with commas between them, each once.
 
     Raises:
-        ValueError: an unknown name, with the nearest one there is, or none at all.
+        UnknownFormat: an unknown name, with the nearest one there is, or none at all.
     """
     known = (*FORMATS, CSV)
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
@@ -46,7 +50,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
         if name not in known:
             near = get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise ValueError(f"--format {name}: no such format; {hint}")
+            raise UnknownFormat(f"--format {name}: no such format; {hint}")
     if not names:
-        raise ValueError(f"--format: name at least one of {', '.join(known)}")
+        raise UnknownFormat(f"--format: name at least one of {', '.join(known)}")
     return names

@@ -25,9 +25,7 @@ def tint(pixels: Pixels, mask: Mask, colour: Colour, strength: float) -> None:
     if mask.any():
         x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
         box = np.s_[y : y + height, x : x + width]
-        coloured = cv2.addWeighted(
-            pixels[box], 1 - strength, np.full_like(pixels[box], colour), strength, 0
-        )
+        coloured = cv2.addWeighted(pixels[box], 1 - strength, np.full_like(pixels[box], colour), strength, 0)
         cv2.copyTo(coloured, mask[box].view(np.uint8), pixels[box])
 
 

@@ -39,7 +39,12 @@ def render(segmentation: Segmentation) -> list[bytes]:
         ".jpg",
         cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR),
         # Full colour resolution keeps thin coloured lines crisp.
-        [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
+        [
+            cv2.IMWRITE_JPEG_QUALITY,
+            90,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+        ],
     )[1]
     return [bytes(encoded)]
 
@@ -84,7 +89,9 @@ def _legend(pen: ImageDraw.ImageDraw, segmentation: Segmentation, size: Grid, un
             pen.rectangle(swatch, pattern.colour)
         else:
             pen.rectangle(swatch, outline=FAINT, width=max(1, round(unit)))
-        pen.text((x + 18 * unit, first), pattern.name, INK if present else FAINT, font(13 * unit), anchor="lm")
+        pen.text(
+            (x + 18 * unit, first), pattern.name, INK if present else FAINT, font(13 * unit), anchor="lm"
+        )
         share = f"{covers[pattern.name]:.0%}" if present else "not found"
         pen.text((x + 18 * unit, second), share, INK if present else FAINT, font(12 * unit), anchor="lm")
     right, longest = width - 12 * unit, 2 * step - 24 * unit

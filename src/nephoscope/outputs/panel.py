@@ -37,7 +37,11 @@ def render(segmentation: Segmentation) -> list[bytes]:
         rule = segmentation.card.rules[pattern.name]
         probability = _map(segmentation, index, cell)
         _place(image, pen, probability, (x, _GAP), f"{'bcde'[index]}  {pattern.name}: probability")
-        share = f"{segmentation.covers[pattern.name]:.0%}" if pattern.name in segmentation.present else "not found"
+        share = (
+            f"{segmentation.covers[pattern.name]:.0%}"
+            if pattern.name in segmentation.present
+            else "not found"
+        )
         lower = 2 * _GAP + _HEADING + cell[0]
         heading = f"{'fghi'[index]}  {pattern.name}: mask, {share}"
         _place(image, pen, _mask(segmentation, pattern.name, pattern.colour, cell), (x, lower), heading)
@@ -79,7 +83,9 @@ def _place(
     x, y = corner
     pen.text((x, y + _HEADING / 2 - 2), heading, _BLACK, font(20), anchor="lm")
     image.paste(Image.fromarray(picture), (x, y + _HEADING))
-    pen.rectangle((x, y + _HEADING, x + picture.shape[1] - 1, y + _HEADING + picture.shape[0] - 1), outline=FAINT)
+    pen.rectangle(
+        (x, y + _HEADING, x + picture.shape[1] - 1, y + _HEADING + picture.shape[0] - 1), outline=FAINT
+    )
 
 
 def _colour_bar(image: Image.Image, pen: ImageDraw.ImageDraw, corner: tuple[int, int], length: int) -> None:

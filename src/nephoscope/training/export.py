@@ -110,7 +110,8 @@ def _differing(name: str, ours: NDArray[np.float32], theirs: NDArray[np.float32]
     beyond = differs & (np.abs(our - rule.threshold) > _ROUNDING)
     if beyond.any():
         raise ExportError(
-            f"{name}: the masks differ in {int(beyond.sum())} pixels, by up to {np.abs(our - their).max():.4f}"
+            f"{name}: the masks differ in {int(beyond.sum())} pixels, "
+            f"probabilities by up to {np.abs(our - their).max():.4f}"
         )
     return int(np.count_nonzero(differs))
 
@@ -124,7 +125,9 @@ def _read_card(path: Path) -> Card:
         card = Card.from_json(path.read_text())
     except CardError as error:
         raise ExportError(f"{path}: {error}") from error
-    return dataclasses.replace(card, made_with=f"nephoscope {__version__}", weights="float16, computed in float32")
+    return dataclasses.replace(
+        card, made_with=f"nephoscope {__version__}", weights="float16, computed in float32"
+    )
 
 
 def _load(checkpoint: Path, card: Card) -> Deployed:
@@ -166,7 +169,7 @@ def _to_onnx(network: Deployed, card: Card) -> onnx.ModelProto:
 
 
 def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop what the exporter tells of itself: source lines and paths of the machine it ran on, 2 MB of them."""
+    """Drop what the exporter tells of itself: 2 MB of source lines and of paths of the machine it ran on."""
     del model.graph.value_info[:]
     for part in (model, model.graph, *model.graph.node, *model.graph.initializer):
         part.doc_string = ""

@@ -27,7 +27,7 @@ def build(network: dict[str, Any]) -> nn.Module:
     """
     if network["architecture"] == "vgg19-segnet":
         return SegNet(len(NAMES))
-    head = dict(classes=len(NAMES), pooling="avg", dropout=0.2) if network["presence_head"] else None
+    head = {"classes": len(NAMES), "pooling": "avg", "dropout": 0.2} if network["presence_head"] else None
     try:
         net = smp.create_model(
             network["architecture"],
@@ -50,7 +50,7 @@ class Deployed(nn.Module):
         self.mean, self.deviation = mean, deviation
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """From uint8 pictures, shape (count, height, width, 3), to probabilities (count, patterns, height, width)."""
+        """From uint8 (count, height, width, 3) to probabilities (count, patterns, height, width)."""
         colours = pictures.permute(0, 3, 1, 2).float()
         logits = self.network((colours / 255 - self.mean) / self.deviation)
         return torch.sigmoid(logits[0] if isinstance(logits, tuple | list) else logits)

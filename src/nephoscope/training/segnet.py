@@ -25,7 +25,7 @@ class SegNet(nn.Module):
         self.head = nn.Conv2d(64, classes, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """From (count, 3, height, width) to logits (count, classes, height, width); sides are multiples of 32."""
+        """From (count, 3, height, width), sides multiples of 32, to logits (count, classes, same sides)."""
         places = []
         for block in self.encoder:
             features, indices = self.pool(block(features))

@@ -1,0 +1,55 @@
+# make demo    install the base into .venv and segment the built-in sample
+# make test    install everything, check style, types and imports, run all tests
+# make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
+# make model   export the default model again (WEIGHTS=weights as safetensors)
+
+PYTHON ?= python3
+DATA ?= ../shared/clouds
+OUTPUT ?= .demo
+
+# The test environment is large, so it is kept outside the checkout and used again while what it is made
+# from stays the same; its stamp is written last, so a half-made one is made anew.
+KEY := $(shell cat pyproject.toml Makefile | cat - scripts/new-venv | sha256sum | cut -c1-12)
+TEST_VENV ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nephoscope/test-$(KEY)
+BIN := $(TEST_VENV)/bin
+
+export PYTHON
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test lint bench model clean
+
+demo: .venv/installed
+	.venv/bin/nephoscope segment sample --output $(OUTPUT) --format overlay,panel,json --overwrite
+	@echo "Its pictures:"; ls -1 $(CURDIR)/$(OUTPUT)/*.jpg $(CURDIR)/$(OUTPUT)/*.png
+
+.venv/installed: pyproject.toml $(shell find src -type f -not -name '*.pyc')
+	test -x .venv/bin/pip || scripts/new-venv .venv
+	.venv/bin/pip install --quiet --upgrade .
+	touch $@
+
+test: lint
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
+	$(BIN)/python -m pytest
+
+lint: $(TEST_VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=src $(BIN)/lint-imports
+
+bench: $(TEST_VENV)/installed
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
+	$(BIN)/python -m benchmarks.bench $(DATA)
+
+model: $(TEST_VENV)/installed
+	PYTHONPATH=src $(BIN)/python -m nephoscope export $(WEIGHTS) \
+	  --card src/nephoscope/models/default.json --output src/nephoscope/models/default.onnx
+
+$(TEST_VENV)/installed:
+	mkdir -p $(dir $(TEST_VENV))
+	scripts/new-venv $(TEST_VENV)
+	$(BIN)/pip install --quiet '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
