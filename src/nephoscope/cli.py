@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -24,6 +25,8 @@ Folder = Annotated[Path, typer.Option("--output", "-o", help="Where outputs go."
 
 def main() -> None:
     """Run the command and exit: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted."""
+    # What a library mutters about a damaged picture is said once, in our own line.
+    warnings.simplefilter("ignore")
     try:
         app()
     except KeyboardInterrupt:

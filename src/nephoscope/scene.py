@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from nephoscope.rle import Grid, Mask
 
@@ -100,20 +100,22 @@ def read_scene(
         SceneError: no picture, damaged, too large or too small.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source, name or "array")
+        name = name or "array"
+        try:
+            return _from_array(source, name)
+        except SceneError as error:
+            raise SceneError(f"{name}: {error}") from error
     if isinstance(source, str | Path):
         name = name or Path(source).name
     name = name or "picture"
     file = _open(source, name)
+    bounds, day, satellite = _place_and_time(name)
     with file, _header(file, name, max_pixels) as image:
-        bounds, day, satellite = _place_and_time(name)
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        size = (image.width, image.height) if turned else (image.height, image.width)
-        _check_size(size, name)
-        if least is not None:
-            height, width = least(size, bounds)
-            image.draft(None, (height, width) if turned else (width, height))
         try:
+            size, turned = _upright_size(image)
+            if least is not None:
+                height, width = least(size, bounds)
+                image.draft(None, (height, width) if turned else (width, height))
             array = _decode(image)
         except SceneError as error:
             raise SceneError(f"{name}: {error}") from error
@@ -163,9 +165,17 @@ def _header(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Image.Image]
         yield image
 
 
-def _check_size(size: Grid, name: str) -> None:
+def _upright_size(image: Image.Image) -> tuple[Grid, bool]:
+    """Height and width once EXIF rotation is applied, and whether that swaps the sides."""
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    size = (image.width, image.height) if turned else (image.height, image.width)
+    _check_size(size)
+    return size, turned
+
+
+def _check_size(size: Grid) -> None:
     if min(size) < _LEAST_SIDE:
-        raise SceneError(f"{name}: {size[1]} x {size[0]} px is too small: at least {_LEAST_SIDE} a side")
+        raise SceneError(f"{size[1]} x {size[0]} px is too small: at least {_LEAST_SIDE} a side")
 
 
 def _decode(image: Image.Image) -> NDArray[Any]:
@@ -189,11 +199,11 @@ def _from_array(array: NDArray[Any], name: str) -> Scene:
     colours = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or colours not in (1, 3, 4) or array.dtype not in (np.uint8, np.uint16):
         raise SceneError(
-            f"{name}: expected uint8 or uint16 of shape (height, width), (height, width, 3) or "
+            f"expected uint8 or uint16 of shape (height, width), (height, width, 3) or "
             f"(height, width, 4), not {array.dtype} of shape {array.shape}"
         )
     size: Grid = (array.shape[0], array.shape[1])
-    _check_size(size, name)
+    _check_size(size)
     pixels, valid = _pixels_and_valid(_high_byte(array) if array.dtype == np.uint16 else array)
     return Scene(name, pixels, valid, size, *_place_and_time(name))
 

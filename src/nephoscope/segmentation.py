@@ -117,7 +117,7 @@ def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = Fals
     fields = []
     for axes in _MIRRORS if tta else ((),):
         answer = run_tiled(np.ascontiguousarray(np.flip(canvas, axes)), card.input_size, model)
-        fields.append(np.flip(answer, [axis + 1 for axis in axes]))
+        fields.append(np.flip(answer, tuple(axis + 1 for axis in axes)))
     grid = _rules_grid(canvas.shape[:2], card)
     probabilities = np.stack([resample(field, grid) for field in np.mean(fields, axis=0)])
     valid = _valid_on(scene.valid, grid)

@@ -1,0 +1,96 @@
+"""What tests share: the default model, tiny models, made-up pictures, and real scenes where there are any."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from nephoscope.card import Card
+from nephoscope.model import CARD_KEY, Model
+from nephoscope.synthetic import make_scene
+from onnx import TensorProto, helper, numpy_helper
+
+DEFAULT_CARD = Path(__file__).parents[1] / "src" / "nephoscope" / "models" / "default.json"
+CLOUDS = Path(os.environ.get("NEPHOSCOPE_CLOUDS", Path(__file__).parents[2] / "shared" / "clouds"))
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    """The default model."""
+    return Model.load()
+
+
+@pytest.fixture(scope="session")
+def clouds() -> Path:
+    """A folder of real labelled scenes."""
+    if not (CLOUDS / "train.csv.xz").is_file():
+        pytest.skip(f"no real labelled scenes in {CLOUDS} (NEPHOSCOPE_CLOUDS names another folder)")
+    return CLOUDS
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """A small made-up picture, red, green, blue, with a swath gap."""
+    return make_scene(2, (160, 240), patterns=("Flower", "Sugar")).pixels
+
+
+@pytest.fixture
+def jpeg(tmp_path: Path, picture: np.ndarray) -> Path:
+    """The same as a JPEG file."""
+    path = tmp_path / "scene.jpg"
+    path.write_bytes(encoded(picture, ".jpg"))
+    return path
+
+
+def encoded(pixels: np.ndarray, ending: str) -> bytes:
+    """A picture as a file's bytes; red, green, blue (and alpha) or grey."""
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
+    return bytes(cv2.imencode(ending, pixels)[1])
+
+
+@pytest.fixture(scope="session")
+def card() -> Card:
+    """The default model's card before export, for models that tests make."""
+    return Card.from_json(DEFAULT_CARD.read_text())
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path, card: Card) -> Callable[..., Path]:
+    """Makes model files whose network is a 1x1 convolution: a pattern's probability is a colour's brightness.
+
+    Fish and Sugar follow red, Flower green, Gravel blue. Keywords change the card; `raw_card` replaces it;
+    `outputs` changes the number of patterns.
+    """
+
+    def make(name: str = "tiny.onnx", outputs: int = 4, raw_card: str | None = "", **changes: object) -> Path:
+        made = replace(card, **{"name": "tiny", "made_with": "tests", "weights": "float32", **changes})
+        height, width = made.input_size
+        weights = np.eye(3, dtype=np.float32)[[0, 1, 2, 0][:outputs]].reshape(outputs, 3, 1, 1) / 255
+        graph = helper.make_graph(
+            [
+                helper.make_node("Cast", ["pictures"], ["numbers"], to=TensorProto.FLOAT),
+                helper.make_node("Transpose", ["numbers"], ["colours"], perm=[0, 3, 1, 2]),
+                helper.make_node("Conv", ["colours", "weights"], ["probabilities"]),
+            ],
+            "tiny",
+            [helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["count", height, width, 3])],
+            [
+                helper.make_tensor_value_info(
+                    "probabilities", TensorProto.FLOAT, ["count", outputs, height, width]
+                )
+            ],
+            [numpy_helper.from_array(weights, "weights")],
+        )
+        proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+        if raw_card is not None:
+            helper.set_model_props(proto, {CARD_KEY: raw_card or made.to_json()})
+        path = tmp_path / name
+        onnx.save(proto, path)
+        return path
+
+    return make

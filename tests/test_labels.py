@@ -1,0 +1,69 @@
+"""Label files: read plain or packed, on either grid; what is wrong is named with its row."""
+
+import numpy as np
+import pytest
+from nephoscope.labels import LABEL_GRID, SCORE_GRID, LabelError, read_labels, write_labels
+from nephoscope.patterns import NAMES
+from nephoscope.rle import centres, encode
+
+MASK = np.zeros(LABEL_GRID, bool)
+MASK[200:900, 300:1700] = True
+ROWS = [("a_b.jpg", name, encode(MASK) if name == "Fish" else "") for name in NAMES]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".xz"])
+def test_what_is_written_is_read(tmp_path, ending):
+    path = tmp_path / f"train.csv{ending}"
+    write_labels(path, ROWS)
+    labels = read_labels(path)
+    assert labels.images == ["a_b.jpg"]
+    assert labels.grid == LABEL_GRID
+    assert np.array_equal(labels.mask("a_b.jpg", "Fish"), MASK)
+    assert not labels.mask("a_b.jpg", "Sugar").any()
+
+
+def test_masks_come_straight_onto_the_score_grid(tmp_path):
+    write_labels(tmp_path / "train.csv", ROWS)
+    coarse = read_labels(tmp_path / "train.csv").mask("a_b.jpg", "Fish", SCORE_GRID)
+    assert np.array_equal(coarse, MASK[np.ix_(centres(1400, 350), centres(2100, 525))])
+
+
+def test_the_grid_is_told_by_the_last_pixel_unless_said(tmp_path):
+    write_labels(tmp_path / "few.csv", [("a.jpg", "Fish", "1 10")])
+    assert read_labels(tmp_path / "few.csv").grid == SCORE_GRID
+    assert read_labels(tmp_path / "few.csv", LABEL_GRID).grid == LABEL_GRID
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "first line"),
+        ("image,mask\n", "first line"),
+        ("Image_Label,EncodedPixels\na.jpg_Fisch,1 2\n", "line 2.*a.jpg_Fisch"),
+        ("Image_Label,EncodedPixels\na.jpg_Fish\n", "line 2"),
+        ("Image_Label,EncodedPixels\n_Fish,1 2\n", "line 2"),
+        ("Image_Label,EncodedPixels\na.jpg_Fish,1 2\na.jpg_Fish,\n", "line 3: a second row"),
+        ("Image_Label,EncodedPixels\na.jpg_Fish,1 2 3\n", "a.jpg_Fish: an odd count"),
+    ],
+)
+def test_files_in_another_form_are_refused(tmp_path, content, reason):
+    path = tmp_path / "labels.csv"
+    path.write_text(content)
+    with pytest.raises(LabelError, match=reason) as caught:
+        read_labels(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["labels.csv.gz", "labels.csv.xz", "labels.csv"])
+def test_damaged_files_are_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\xff\x00 not a label file")
+    with pytest.raises(LabelError, match="damaged"):
+        read_labels(tmp_path / name)
+
+
+def test_a_wrong_mask_is_named_when_it_is_asked_for(tmp_path):
+    write_labels(tmp_path / "labels.csv", [("a.jpg", "Fish", "0 5")])
+    with pytest.raises(LabelError, match="a.jpg_Fish: a run starts at 0"):
+        read_labels(tmp_path / "labels.csv").mask("a.jpg", "Fish")
+    with pytest.raises(LabelError, match="no row a.jpg_Sugar"):
+        read_labels(tmp_path / "labels.csv").mask("a.jpg", "Sugar")

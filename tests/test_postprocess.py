@@ -1,0 +1,116 @@
+"""Probabilities to groups, each step in cases that can be counted."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from nephoscope.postprocess import (
+    Rule,
+    above,
+    drop_small,
+    find_groups,
+    group,
+    is_present,
+    presence_score,
+    resample,
+)
+
+EVERYWHERE = np.ones((20, 30), bool)
+RULE = Rule(threshold=0.5, top_k=10, presence=0.6, least_cover=0, minimum_area=4)
+
+
+def field(**boxes: float) -> np.ndarray:
+    """A 20x30 field of zeros with values in boxes named `y0_y1_x0_x1`."""
+    values = np.zeros((20, 30), np.float32)
+    for name, value in boxes.items():
+        top, bottom, left, right = map(int, name.strip("b").split("_"))
+        values[top:bottom, left:right] = value
+    return values
+
+
+def test_above_is_strict_and_needs_data():
+    valid = EVERYWHERE.copy()
+    valid[0] = False
+    mask = above(np.full((20, 30), 0.5, np.float32), 0.5, valid)
+    assert not mask.any()
+    assert above(np.full((20, 30), 0.51, np.float32), 0.5, valid).sum() == 19 * 30
+
+
+def test_presence_is_the_mean_of_the_highest():
+    assert presence_score(field(b0_1_0_5=1.0, b1_2_0_5=0.5), EVERYWHERE, 10) == pytest.approx(0.75)
+
+
+def test_missing_data_is_no_evidence():
+    valid = np.zeros((20, 30), bool)
+    valid[0, :5] = True
+    assert presence_score(np.ones((20, 30), np.float32), valid, 10) == pytest.approx(0.5)
+    assert presence_score(np.ones((20, 30), np.float32), ~EVERYWHERE, 10) == 0
+
+
+@given(arrays(np.float32, (8, 9), elements=st.floats(0, 1, width=32)), st.integers(1, 100))
+def test_presence_equals_sorting(values, top_k):
+    top = np.sort(values.ravel())[::-1][:top_k]
+    found = presence_score(values, np.ones((8, 9), bool), top_k)
+    assert found == pytest.approx(top.sum(dtype=float) / top_k)
+
+
+def test_least_cover_is_a_condition_of_presence():
+    mask = field(b0_1_0_5=1.0) > 0
+    assert is_present(0.6, mask, RULE)
+    assert not is_present(0.59, mask, RULE)
+    assert not is_present(0.9, mask, Rule(0.5, 10, 0.6, least_cover=6, minimum_area=0))
+    assert not is_present(1.0, mask & False, RULE)
+
+
+def test_diagonal_neighbours_are_one_group():
+    assert group(np.eye(20, 30, dtype=bool)).max() == 1
+
+
+@pytest.mark.parametrize("gap", range(1, 8))
+def test_groups_join_over_exactly_the_gap_said(gap):
+    mask = field(b5_9_2_6=1.0) > 0
+    mask[5:9, 6 + gap : 10 + gap] = True
+    assert group(mask, join=gap - 1).max() == 2
+    joined = group(mask, join=gap)
+    assert joined.max() == 1
+    assert np.array_equal(joined > 0, mask)  # nothing is painted between them
+    assert group(mask.T, join=gap).max() == 1
+
+
+def test_small_groups_go_and_the_largest_comes_first():
+    groups = group(field(b0_2_0_2=1.0, b5_10_0_4=1.0, b15_16_0_3=1.0) > 0)
+    kept = drop_small(groups, 4)
+    assert kept.max() == 2
+    assert (kept == 1).sum() == 20
+    assert (kept == 2).sum() == 4
+
+
+def test_small_groups_near_each_other_are_kept_when_joined():
+    values = field(b0_1_0_3=1.0, b0_1_5_8=1.0, b10_12_10_15=0.9)
+    assert find_groups(values, EVERYWHERE, RULE)[0].max() == 1
+    groups, score = find_groups(values, EVERYWHERE, RULE, join=2)
+    assert groups.max() == 2
+    assert (groups == 2).sum() == 6
+    assert score == pytest.approx((6 + 4 * 0.9) / 10)
+
+
+def test_an_absent_pattern_has_no_groups_but_a_score():
+    groups, score = find_groups(field(b0_2_0_2=1.0), EVERYWHERE, RULE)
+    assert not groups.any()
+    assert score == pytest.approx(0.4)
+
+
+@given(arrays(np.bool_, (9, 11)), st.integers(0, 5))
+def test_joining_only_merges(mask, join):
+    apart, joined = group(mask), group(mask, join)
+    assert np.array_equal(joined > 0, mask)
+    for number in range(1, apart.max() + 1):
+        assert len(np.unique(joined[apart == number])) == 1
+
+
+@pytest.mark.parametrize("grid", [(350, 525), (100, 140), (320, 480)])
+def test_a_constant_stays_constant_on_any_grid(grid):
+    resampled = resample(np.full((320, 480), 0.37, np.float32), grid)
+    assert resampled.shape == grid
+    assert np.allclose(resampled, 0.37)

@@ -1,0 +1,79 @@
+"""Scenes of any size: brought to the right scale, and tiled without seams."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nephoscope.scene import Bounds
+from nephoscope.tiles import canvas_size, resize, run_tiled
+
+FRAME = (320, 480)
+
+
+def pixelwise(pictures):
+    """A 1x1 network: each class is a colour, from 0 to 1."""
+    return pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(40, 900), st.integers(40, 1100), st.integers(0, 2**32 - 1))
+def test_tiled_equals_whole_for_a_pixelwise_network(height, width, seed):
+    canvas = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    tiled = run_tiled(canvas, FRAME, pixelwise)
+    assert np.abs(tiled - pixelwise(canvas[None])[0]).max() < 1e-5
+
+
+@pytest.mark.parametrize("size", [(320, 480), (500, 1300), (100, 100)])
+def test_a_constant_stays_constant(size):
+    def constant(pictures):
+        return np.full((len(pictures), 4, *FRAME), 0.25, np.float32)
+
+    assert np.allclose(run_tiled(np.zeros((*size, 3), np.uint8), FRAME, constant), 0.25)
+
+
+def test_a_tile_that_answers_otherwise_fades_in_without_a_step():
+    def by_tile(pictures):
+        return np.full((1, 1, *FRAME), pictures[0, 0, 0, 0] / 255, np.float32)
+
+    canvas = np.zeros((320, 800, 3), np.uint8)
+    canvas[:, 300:] = 255
+    line = run_tiled(canvas, FRAME, by_tile)[0, 160]
+    assert line[0] == 0
+    assert line[-1] == 1
+    assert np.abs(np.diff(line)).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("size", "canvas"),
+    [
+        ((1400, 2100), (320, 480)),
+        ((350, 525), (320, 480)),
+        ((1000, 1505), (320, 480)),  # near enough to the frame's shape
+        ((1000, 1000), (320, 320)),
+        ((2000, 1500), (640, 480)),
+        ((1000, 5000), (320, 1600)),
+        ((6000, 1000), (2880, 480)),
+    ],
+)
+def test_where_the_place_is_unknown_a_picture_is_one_view(size, canvas):
+    assert canvas_size(size, None, FRAME) == canvas
+
+
+@pytest.mark.parametrize(
+    ("bounds", "canvas"),
+    [
+        (Bounds(-61, 10, -40, 24), (320, 480)),
+        (Bounds(-61, 10, -19, 24), (320, 960)),
+        (Bounds(-60, 10, -53, 24), (320, 160)),
+        (Bounds(170, -15, -169, -1), (320, 480)),
+        (Bounds(-180, -14, 180, 14), (640, 8229)),
+    ],
+)
+def test_where_the_place_is_known_the_scale_is_the_training_pictures(bounds, canvas):
+    assert canvas_size((777, 999), bounds, FRAME) == canvas
+
+
+def test_shrinking_does_not_alias():
+    stripes = np.zeros((1400, 2100, 3), np.uint8)
+    stripes[:, ::2] = 200
+    assert np.abs(resize(stripes, (320, 480)).astype(int) - 100).max() <= 13
