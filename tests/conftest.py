@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+
 from nephoscope.card import Card
 from nephoscope.model import CARD_KEY, Model
 from nephoscope.synthetic import make_scene
-from onnx import TensorProto, helper, numpy_helper
 
 DEFAULT_CARD = Path(__file__).parents[1] / "src" / "nephoscope" / "models" / "default.json"
 CLOUDS = Path(os.environ.get("NEPHOSCOPE_CLOUDS", Path(__file__).parents[2] / "shared" / "clouds"))

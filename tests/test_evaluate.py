@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nephoscope.evaluate import evaluate_csv
 from nephoscope.labels import LABEL_GRID, SCORE_GRID, LabelError, write_labels
 from nephoscope.patterns import NAMES

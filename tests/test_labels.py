@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nephoscope.labels import LABEL_GRID, SCORE_GRID, LabelError, read_labels, write_labels
 from nephoscope.patterns import NAMES
 from nephoscope.rle import centres, encode
@@ -63,7 +64,7 @@ def test_damaged_files_are_refused(tmp_path, name):
 
 def test_a_wrong_mask_is_named_when_it_is_asked_for(tmp_path):
     write_labels(tmp_path / "labels.csv", [("a.jpg", "Fish", "0 5")])
-    with pytest.raises(LabelError, match="a.jpg_Fish: a run starts at 0"):
+    with pytest.raises(LabelError, match=r"a.jpg_Fish: a run starts at 0"):
         read_labels(tmp_path / "labels.csv").mask("a.jpg", "Fish")
-    with pytest.raises(LabelError, match="no row a.jpg_Sugar"):
+    with pytest.raises(LabelError, match=r"no row a.jpg_Sugar"):
         read_labels(tmp_path / "labels.csv").mask("a.jpg", "Sugar")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
+
 from nephoscope.metrics import GridMismatch, dice, iou
 
 FULL, EMPTY = np.ones((4, 5), bool), np.zeros((4, 5), bool)

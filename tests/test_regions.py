@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
+
 from nephoscope.postprocess import drop_small, group
 from nephoscope.regions import find_regions, outline
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from nephoscope.rle import RunLengthError, centres, decode, encode, last_pixel
 from pycocotools import mask as coco
+
+from nephoscope.rle import RunLengthError, centres, decode, encode, last_pixel
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
 
@@ -86,7 +87,7 @@ def test_any_text_is_a_mask_or_a_run_length_error(text):
 
 
 def _coco_counts(text: str, size: int) -> list[int]:
-    """pycocotools' uncompressed form: lengths of runs of 0 and 1 in turn."""
+    """Pycocotools' uncompressed form: lengths of runs of 0 and 1 in turn."""
     numbers = [int(word) for word in text.split()]
     counts, end = [], 0
     for start, length in zip(numbers[::2], numbers[1::2], strict=True):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nephoscope.scene import Bounds
 from nephoscope.tiles import canvas_size, resize, run_tiled
 

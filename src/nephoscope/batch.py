@@ -152,8 +152,7 @@ def _segment_to_files(source: Source, job: Job) -> Done | Kept:
     wanted, kept = _wanted(source, job)
     if not wanted and CSV not in job.formats:
         return Kept(source.name, kept)
-    whole = any(FORMATS[name].whole_picture for name in wanted)
-    scene = source.read(None if whole else worth_decoding(job.model.card))
+    scene = source.read(worth_decoding(job.model.card))
     segmentation = segment_scene(scene, job.model, join=job.join, tta=job.tta)
     files = []
     for name, paths in wanted.items():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -70,6 +71,16 @@ class Scene:
     bounds: Bounds | None = None
     day: date | None = None
     satellite: str | None = None
+    _read_whole: "Callable[[], Scene] | None" = None
+
+    @cached_property
+    def whole(self) -> "Scene":
+        """The same scene at the picture's own size; read again where it was decoded coarser.
+
+        Raises:
+            SceneError: the picture is no longer there.
+        """
+        return self._read_whole() if self._read_whole else self
 
 
 Least = Callable[[Grid, Bounds | None], Grid]
@@ -107,6 +118,8 @@ def read_scene(
             raise SceneError(f"{name}: {error}") from error
     if isinstance(source, str | Path):
         name = name or Path(source).name
+    elif not isinstance(source, bytes):
+        source = source.read()
     name = name or "picture"
     file = _open(source, name)
     bounds, day, satellite = _place_and_time(name)
@@ -122,14 +135,15 @@ def read_scene(
         except Exception as error:  # a damaged file can make a decoder raise anything
             raise SceneError(f"{name}: damaged or cut short: {error}") from error
     pixels, valid = _pixels_and_valid(array)
-    return Scene(name, pixels, valid, size, bounds, day, satellite)
+    whole = None
+    if valid.shape != size:
+        whole = partial(read_scene, source, name=name, max_pixels=max_pixels)
+    return Scene(name, pixels, valid, size, bounds, day, satellite, whole)
 
 
-def _open(source: str | Path | bytes | BinaryIO, name: str) -> BinaryIO:
+def _open(source: str | Path | bytes, name: str) -> BinaryIO:
     if isinstance(source, bytes):
-        source = io.BytesIO(source)
-    if not isinstance(source, str | Path):
-        return source
+        return io.BytesIO(source)
     path = Path(source)
     try:
         if path.stat().st_size == 0:

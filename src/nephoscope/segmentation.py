@@ -79,8 +79,9 @@ class Segmentation:
         if size is None or size == mask.shape:
             return mask
         height, width = size
+        scene = self.scene.whole if size == self.scene.size else self.scene
         soft = cv2.resize(mask.view(np.uint8) * 255, (width, height), interpolation=_method(mask.shape, size))
-        valid = cv2.resize(self.scene.valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        valid = cv2.resize(scene.valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         return np.asarray(np.logical_and(soft >= 128, valid > 0), np.bool_)
 
 
@@ -100,7 +101,9 @@ def segment(
     """
     if not isinstance(model, Model):
         model = Model.load(model)
-    return segment_scene(picture if isinstance(picture, Scene) else read_scene(picture), model, **options)
+    if not isinstance(picture, Scene):
+        picture = read_scene(picture, least=worth_decoding(model.card))
+    return segment_scene(picture, model, **options)
 
 
 def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = False) -> Segmentation:
@@ -130,12 +133,15 @@ def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = Fals
 
 
 def worth_decoding(card: Card) -> Least:
-    """For `read_scene`: how finely a picture must be decoded to be segmented by this model."""
+    """For `read_scene`: how finely a picture must be decoded to be segmented by this model.
+
+    Twice as fine as the network sees it: a JPEG decoded just fine enough comes out blurred, and blur is what
+    tells Sugar from nothing.
+    """
 
     def least(size: Grid, bounds: Bounds | None) -> Grid:
-        canvas = canvas_size(size, bounds, card.input_size)
-        grid = _rules_grid(canvas, card)
-        return max(canvas[0], grid[0]), max(canvas[1], grid[1])
+        height, width = canvas_size(size, bounds, card.input_size)
+        return 2 * height, 2 * width
 
     return least
 

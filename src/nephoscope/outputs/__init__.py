@@ -19,19 +19,17 @@ class Format:
     Attributes:
         endings: of the files it makes for one scene, put behind the scene's name.
         render: the files' contents, in the same order.
-        whole_picture: whether the picture must be decoded at its full size for it.
     """
 
     endings: tuple[str, ...]
     render: Callable[[Segmentation], list[bytes]]
-    whole_picture: bool
 
 
 FORMATS = {
-    "overlay": Format(overlay.ENDINGS, overlay.render, whole_picture=True),
-    "panel": Format(panel.ENDINGS, panel.render, whole_picture=False),
-    "mask": Format(mask.ENDINGS, mask.render, whole_picture=True),
-    "json": Format(json.ENDINGS, json.render, whole_picture=False),
+    "overlay": Format(overlay.ENDINGS, overlay.render),
+    "panel": Format(panel.ENDINGS, panel.render),
+    "mask": Format(mask.ENDINGS, mask.render),
+    "json": Format(json.ENDINGS, json.render),
 }
 """One or more files a scene. The contest's CSV is one file a run: see `outputs.csv`."""
 

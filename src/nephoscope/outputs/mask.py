@@ -10,7 +10,7 @@ ENDINGS = tuple(f"_{name}.png" for name in NAMES)
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
-    """Masks of 0 and 1 in the patterns' order; bi-level PNG, one bit a pixel."""
+    """Masks of 0 and 1 in the patterns' order, one byte a pixel."""
     size = segmentation.scene.size
     masks = (segmentation.mask(name, size).view(np.uint8) for name in NAMES)
-    return [bytes(cv2.imencode(".png", mask, [cv2.IMWRITE_PNG_BILEVEL, 1])[1]) for mask in masks]
+    return [bytes(cv2.imencode(".png", mask)[1]) for mask in masks]

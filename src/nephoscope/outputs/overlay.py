@@ -20,10 +20,11 @@ _STRENGTH = 0.28  # of a pattern's colour over the clouds
 
 def render(segmentation: Segmentation) -> list[bytes]:
     """A JPEG at the picture's own size, the legend below it."""
-    size = _drawn_size(segmentation.scene.size)
-    pixels = resize(segmentation.scene.pixels, size).copy()
+    scene = segmentation.scene.whole
+    size = _drawn_size(scene.size)
+    pixels = resize(scene.pixels, size).copy()
     unit = max(1.0, size[1] / 700)  # px; one line's width
-    valid = cv2.resize(segmentation.scene.valid.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+    valid = cv2.resize(scene.valid.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
     hatch(pixels, valid == 0, spacing=round(12 * unit))
     masks = [(pattern, segmentation.mask(pattern.name, size)) for pattern in PATTERNS]
     for pattern, mask in masks:

@@ -1,0 +1,22 @@
+"""Store what the default model says of a made-up picture, for the test that guards it.
+
+Run it only when the default model changes: python scripts/store_default_model_answers.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from nephoscope.patterns import NAMES
+from nephoscope.segmentation import segment
+from nephoscope.synthetic import make_scene
+
+picture = make_scene(53, (350, 525), patterns=NAMES).pixels
+found = segment(picture)
+np.savez_compressed(
+    Path(__file__).parents[1] / "tests" / "default_model.npz",
+    picture=picture,
+    probabilities=found.probabilities[:, ::10, ::10],
+    masks=np.packbits(found.masks),
+)
+print(found.present, found.scores)

@@ -1,0 +1,102 @@
+"""A model file says what it is, or is refused before any picture is read."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from nephoscope.card import CARD_VERSION, Card, CardError
+from nephoscope.model import Model, ModelError, shipped
+from nephoscope.patterns import NAMES
+from nephoscope.synthetic import make_scene
+
+
+def test_a_card_survives_its_file(card):
+    assert Card.from_json(card.to_json()) == card
+
+
+def test_a_model_is_loaded_with_its_card(tiny_model, card):
+    model = Model.load(tiny_model(description="a test's"))
+    assert model.card.description == "a test's"
+    assert model.card.rules == card.rules
+    pictures = np.zeros((3, 320, 480, 3), np.uint8)
+    pictures[1] = (51, 102, 255)
+    answers = model(pictures)
+    assert answers.shape == (3, len(NAMES), 320, 480)
+    assert answers[1, :, 7, 9] == pytest.approx([0.2, 0.4, 1.0, 0.2])
+
+
+def test_a_batch_answers_as_its_pictures_do(model):
+    pictures = np.stack([make_scene(seed, (320, 480)).pixels for seed in range(3)])
+    together = model(pictures)
+    for picture, answer in zip(pictures, together, strict=True):
+        assert np.abs(model(picture[None])[0] - answer).max() < 1e-4
+
+
+def test_the_default_is_shipped_and_says_what_it_is(model):
+    assert "default" in shipped()
+    assert model.card.patterns == NAMES
+    assert model.card.licence
+    assert model.card.training["data"]
+    assert all({"what", "value", "on", "how"} <= figure.keys() for figure in model.card.figures)
+
+
+@pytest.mark.parametrize(
+    ("raw_card", "reason"),
+    [
+        (None, "no card inside"),
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ("{}", "does not say its version"),
+        (json.dumps({"card_version": CARD_VERSION + 1}), "install a newer nephoscope"),
+        (json.dumps({"card_version": CARD_VERSION}), "lacks description"),
+    ],
+)
+def test_models_without_a_usable_card_are_refused(tiny_model, raw_card, reason):
+    path = tiny_model(raw_card=raw_card)
+    with pytest.raises(ModelError, match=reason) as caught:
+        Model.load(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"surprise": 1}, "unknown entries: surprise"),
+        ({"patterns": ["Fish", "Flower"]}, "its patterns are"),
+        ({"rules": {"Fish": {}}}, "cannot be read"),
+        ({"grid": [0, 5]}, "a grid of 0x5"),
+    ],
+)
+def test_cards_that_do_not_fit_are_refused(card, change, reason):
+    with pytest.raises(CardError, match=reason):
+        Card.from_json(json.dumps({**dataclasses.asdict(card), **change}))
+
+
+def test_other_outputs_are_refused(tiny_model):
+    with pytest.raises(ModelError, match="its inputs and outputs are"):
+        Model.load(tiny_model(outputs=3))
+    with pytest.raises(ModelError, match="its inputs and outputs are"):
+        Model.load(tiny_model("larger.onnx", raw_card=_with_input_size(tiny_model, (640, 960))))
+
+
+def _with_input_size(tiny_model, size):
+    return dataclasses.replace(Model.load(tiny_model("any.onnx")).card, input_size=size).to_json()
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    (tmp_path / "text.onnx").write_text("I am no model")
+    with pytest.raises(ModelError, match=r"text.onnx: not an ONNX model"):
+        Model.load(tmp_path / "text.onnx")
+    with pytest.raises(ModelError, match="no such model file"):
+        Model.load(tmp_path / "missing.onnx")
+
+
+def test_names_and_devices_are_checked():
+    with pytest.raises(ModelError, match="did you mean default"):
+        Model.load("defualt")
+    with pytest.raises(ModelError, match="there are default"):
+        Model.load("xyz")
+    with pytest.raises(ModelError, match="there are auto, cpu, cuda"):
+        Model.load(device="tpu")

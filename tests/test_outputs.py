@@ -1,0 +1,109 @@
+"""One contract for every output format, and what each must hold."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from nephoscope.labels import SCORE_GRID, read_labels
+from nephoscope.outputs import FORMATS, UnknownFormat, parse_formats
+from nephoscope.outputs import csv as contest
+from nephoscope.patterns import NAMES, PATTERNS
+from nephoscope.segmentation import segment
+from nephoscope.synthetic import make_scene
+
+
+@pytest.fixture(scope="module")
+def found(model):
+    """A made-up scene with patterns and a swath gap, of a size that no grid has."""
+    return segment(make_scene(53, (467, 700), patterns=NAMES).pixels, model)
+
+
+@pytest.fixture(scope="module")
+def nothing(model):
+    """A scene without data."""
+    return segment(np.zeros((300, 200, 3), np.uint8), model)
+
+
+def read(content: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_renders_each_of_its_files(name, found, nothing):
+    chosen = FORMATS[name]
+    for segmentation in (found, nothing):
+        contents = chosen.render(segmentation)
+        assert len(contents) == len(chosen.endings)
+        assert all(contents)
+    assert chosen.render(found) == chosen.render(found)
+
+
+def test_masks_are_zeros_and_ones_at_the_pictures_size(found):
+    for name, content in zip(NAMES, FORMATS["mask"].render(found), strict=True):
+        mask = read(content)
+        assert mask.dtype == np.uint8
+        assert np.array_equal(mask, found.mask(name, found.scene.size))
+
+
+def test_json_holds_every_region(found):
+    (content,) = FORMATS["json"].render(found)
+    answer = json.loads(content)
+    assert [region["pattern"] for region in answer["regions"]] == [region.pattern for region in found.regions]
+    assert [name for name in NAMES if answer["patterns"][name]["present"]] == found.present
+    assert answer["model"]["name"] == "default"
+    assert (answer["width"], answer["height"]) == (700, 467)
+    for given, region in zip(answer["regions"], found.regions, strict=True):
+        assert given["area"] == pytest.approx(region.area, abs=1e-3)
+        canvas = np.zeros(found.scene.size, np.uint8)
+        for polygon in given["outline"]:
+            cv2.fillPoly(canvas, [np.array(ring).round().astype(np.int32) for ring in polygon], 1)
+        assert canvas.sum() == pytest.approx(region.area, rel=0.05)
+
+
+def test_csv_is_read_back_as_the_same_masks(found, tmp_path):
+    path = contest.write(tmp_path, contest.rows(found))
+    labels = read_labels(path, SCORE_GRID)
+    assert [pattern for _, pattern in labels.texts] == list(NAMES)
+    for name in NAMES:
+        assert np.array_equal(labels.mask("array", name), found.mask(name, SCORE_GRID))
+
+
+def test_overlay_shows_each_pattern_in_its_colour_and_the_legend_below(found, nothing):
+    (content,) = FORMATS["overlay"].render(found)
+    page = cv2.cvtColor(read(content), cv2.COLOR_BGR2RGB).astype(int)
+    height, width = found.scene.size
+    assert page.shape[1] == width
+    assert height < page.shape[0] < height * 1.2
+    legend = page[height:]
+    for pattern in PATTERNS:
+        swatch = (np.abs(legend - pattern.colour).sum(axis=2) < 30).sum()
+        assert (swatch > 40) == (pattern.name in found.present), pattern.name
+    assert read(FORMATS["overlay"].render(nothing)[0]).shape[1] >= 480  # enlarged for its legend
+
+
+def test_overlay_changes_clouds_only_inside_regions(found):
+    page = cv2.cvtColor(read(FORMATS["overlay"].render(found)[0]), cv2.COLOR_BGR2RGB).astype(int)
+    picture = page[: found.scene.size[0]]
+    inside = np.any([found.mask(name, found.scene.size) for name in found.present], axis=0)
+    away = cv2.dilate(inside.astype(np.uint8), np.ones((41, 41))) == 0
+    away &= found.scene.valid
+    changed = np.abs(picture - found.scene.pixels).max(axis=2)
+    assert np.median(changed[away]) <= 4
+    assert np.median(changed[inside]) > 20
+
+
+def test_panel_shows_picture_probabilities_and_masks(found):
+    page = cv2.cvtColor(read(FORMATS["panel"].render(found)[0]), cv2.COLOR_BGR2RGB).astype(int)
+    for pattern in PATTERNS:
+        painted = (np.abs(page - pattern.colour).sum(axis=2) < 12).sum()
+        assert (painted > 300) == (pattern.name in found.present), pattern.name
+
+
+def test_formats_are_parsed_by_name():
+    assert parse_formats("overlay, json,overlay") == ("overlay", "json")
+    with pytest.raises(UnknownFormat, match="did you mean overlay"):
+        parse_formats("overlya")
+    with pytest.raises(UnknownFormat, match="name at least one"):
+        parse_formats(",")

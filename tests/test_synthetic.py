@@ -1,0 +1,83 @@
+"""Made-up scenes: the same from the same seed, with the truth about them, and open about what they are."""
+
+import cv2
+import numpy as np
+import pytest
+
+from nephoscope.labels import LABEL_GRID, read_labels
+from nephoscope.metrics import dice
+from nephoscope.patterns import NAMES
+from nephoscope.scene import read_scene
+from nephoscope.synthetic import SAMPLE_NAME, make_scene, sample, write_dataset
+
+SIZE = (350, 525)
+
+
+def test_a_seed_makes_one_scene():
+    assert np.array_equal(make_scene(3, SIZE).pixels, make_scene(3, SIZE).pixels)
+    assert not np.array_equal(make_scene(3, SIZE).pixels, make_scene(4, SIZE).pixels)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_gap_is_no_data_and_in_no_mask(seed):
+    scene = make_scene(seed, SIZE)
+    read = read_scene(scene.pixels)
+    for mask in scene.masks.values():
+        assert not mask[~read.valid].any()
+    assert 0.8 < read.valid.mean() <= 1
+
+
+def test_gaps_are_in_some_scenes_only():
+    whole = [read_scene(make_scene(seed, SIZE).pixels).valid.all() for seed in range(12)]
+    assert 0 < sum(whole) < 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_pattern_is_drawn_where_its_mask_is(name):
+    scene = make_scene(8, SIZE, patterns=(name,))
+    assert [other for other in NAMES if scene.masks[other].any()] == [name]
+    brightness = scene.pixels.mean(axis=2)
+    inside = scene.masks[name]
+    outside = cv2.dilate(inside.astype(np.uint8), np.ones((31, 31))) == 0
+    assert np.percentile(brightness[inside], 95) > np.percentile(brightness[outside], 95) + 20
+
+
+def test_patterns_have_their_own_grain():
+    """Sugar is the finest, Flower the coarsest: how far brightness stays alike, in pixels of 525."""
+
+    def grain(name):
+        scene = make_scene(5, SIZE, patterns=(name,))
+        inside = cv2.erode(scene.masks[name].astype(np.uint8), np.ones((25, 25))) > 0
+        grey = scene.pixels.mean(axis=2)
+        values = grey - grey[inside].mean()
+        spread = (values[inside] ** 2).mean()
+        for lag in range(1, 60):
+            both = inside[:, lag:] & inside[:, :-lag]
+            if (values[:, lag:] * values[:, :-lag])[both].mean() < spread / np.e:
+                return lag
+        return 60
+
+    grains = {name: grain(name) for name in NAMES}
+    assert grains["Sugar"] < grains["Flower"]
+    assert grains["Gravel"] < grains["Flower"]
+
+
+def test_the_sample_holds_all_patterns_and_says_what_it_is():
+    assert "synthetic" in SAMPLE_NAME
+    scene = read_scene(sample(), name=SAMPLE_NAME)
+    assert scene.size == LABEL_GRID
+    drawn = make_scene(53, patterns=NAMES)
+    assert all(drawn.masks[name].any() for name in NAMES)
+    corner = scene.pixels[-90:, :300].astype(int)
+    assert (corner.min(axis=2) > 150).sum() > 300  # the mark
+
+
+def test_a_data_set_is_in_the_contests_layout(tmp_path):
+    write_dataset(tmp_path, 3, seed=7, size=(160, 240))
+    labels = read_labels(tmp_path / "train.csv")
+    assert labels.grid == LABEL_GRID
+    assert labels.images == sorted(path.name for path in (tmp_path / "train_images").iterdir())
+    assert len(labels.texts) == 3 * len(NAMES)
+    scene = make_scene(8, (160, 240))
+    for name in NAMES:
+        assert dice(labels.mask("synthetic_00008.jpg", name, (160, 240)), scene.masks[name]) > 0.99
