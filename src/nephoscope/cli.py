@@ -29,9 +29,10 @@ def main() -> None:
     warnings.simplefilter("ignore")
     try:
         app()
-    except KeyboardInterrupt:
-        console.complain("interrupted; the files written so far are whole")
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == 130:  # what Typer makes of an interrupt
+            console.complain("interrupted; the files written so far are whole")
+        raise
     except BrokenPipeError:
         # Whoever read our output has gone: nothing more to say, and nothing wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -94,14 +94,18 @@ def exported(path: Path, largest: float, differing: int, pixels: int) -> None:
 
 
 def _line(result: "Done") -> str:
-    covers = []
     patterns = result.summary["patterns"]
     assert isinstance(patterns, dict)
-    for pattern in PATTERNS:
-        if patterns[pattern.name]["present"]:
-            text = f"{pattern.name} {patterns[pattern.name]['cover']:.0%}"
-            covers.append(_coloured(text, pattern.colour))
-    return f"{_named(result.name)}  {result.seconds:5.2f} s  {'  '.join(covers) or 'no pattern'}"
+    present = [pattern for pattern in PATTERNS if patterns[pattern.name]["present"]]
+    texts = [f"{pattern.name} {patterns[pattern.name]['cover']:.0%}" for pattern in present] or ["no pattern"]
+    begin = f"{_named(result.name)}  {result.seconds:5.2f} s"
+    if not sys.stdout.isatty():
+        return "  ".join([begin, *texts])
+    fits = len("  ".join([begin, *texts])) < shutil.get_terminal_size().columns
+    colours = [
+        _coloured(text, pattern.colour) for text, pattern in zip(texts, present, strict=False)
+    ] or texts
+    return begin + ("  " if fits else "\n  ") + "  ".join(colours)
 
 
 def _json_line(result: "Done") -> str:
@@ -113,20 +117,16 @@ def _json_line(result: "Done") -> str:
 
 
 def _named(name: str) -> str:
-    """A name at one width; on a narrow terminal, a narrower one."""
-    width = _NAME_WIDTH
-    if sys.stdout.isatty():
-        width = min(width, max(12, shutil.get_terminal_size().columns // 3))
-    else:
-        return f"{name:<{width}}"
+    """A name at one width; on a terminal never a wider one, and on a narrow terminal a narrower one."""
+    if not sys.stdout.isatty():
+        return f"{name:<{_NAME_WIDTH}}"
+    width = min(_NAME_WIDTH, max(12, shutil.get_terminal_size().columns // 3))
     if len(name) > width:
         name = f"{name[: width // 2 - 1]}…{name[-(width - width // 2) :]}"
     return f"{name:<{width}}"
 
 
 def _coloured(text: str, colour: tuple[int, int, int]) -> str:
-    if not sys.stdout.isatty():
-        return text
     red, green, blue = colour
     return f"\x1b[38;2;{red};{green};{blue}m{text}\x1b[0m"
 

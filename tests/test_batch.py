@@ -1,0 +1,191 @@
+"""Many pictures: all that can be done is done, in order, into whole files, whatever becomes of one."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from conftest import encoded
+from nephoscope import files
+from nephoscope.batch import Done, Failed, Job, Kept, OutputExists, run
+from nephoscope.labels import read_labels
+from nephoscope.model import Model
+from nephoscope.patterns import NAMES
+from nephoscope.sources import find_sources
+from nephoscope.synthetic import make_scene
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of eight small pictures, the fourth and the sixth of which are none."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(8):
+        content = encoded(make_scene(number, (160, 240)).pixels, ".jpg")
+        (folder / f"{number}.jpg").write_bytes(content)
+    (folder / "3.jpg").write_text("no picture")
+    (folder / "5.jpg").write_bytes(encoded(make_scene(5, (160, 240)).pixels, ".jpg")[:999])
+    return folder
+
+
+@pytest.fixture
+def job(tmp_path, tiny_model):
+    """A job with a quick model and the outputs asked for."""
+
+    def make(*formats, **options):
+        return Job(Model.load(tiny_model(), threads=1), tmp_path / "out", formats or ("json",), **options)
+
+    return make
+
+
+def listed(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_failures_are_told_in_their_place_and_the_rest_is_done(pictures, job, workers):
+    results = list(run(find_sources([str(pictures)]), job("json"), workers))
+    assert [result.name for result in results] == [f"{number}.jpg" for number in range(8)]
+    assert [type(result) is Failed for result in results] == [number in (3, 5) for number in range(8)]
+    assert all(result.reason.startswith(result.name) for result in results if isinstance(result, Failed))
+    assert listed(job().folder) == [f"{number}.json" for number in range(8) if number not in (3, 5)]
+
+
+def test_outputs_do_not_depend_on_what_else_is_asked_for_or_on_workers(pictures, job, tmp_path):
+    many = list(run(find_sources([str(pictures)]), job("csv", "overlay", "mask", "json"), 3))
+    one = list(run(find_sources([str(pictures)]), Job(job().model, tmp_path / "alone", ("csv",)), 1))
+    assert [result.rows for result in many if isinstance(result, Done)] == [
+        result.rows for result in one if isinstance(result, Done)
+    ]
+
+
+def test_the_contests_csv_holds_all_that_was_done(pictures, job):
+    list(run(find_sources([str(pictures)]), job("csv"), 2))
+    labels = read_labels(job().folder / "submission.csv")
+    assert labels.images == [f"{number}.jpg" for number in range(8) if number not in (3, 5)]
+    assert len(labels.texts) == 6 * len(NAMES)
+    assert listed(job().folder) == ["submission.csv"]
+
+
+def test_what_is_there_is_kept_unless_told_otherwise(pictures, job):
+    sources = find_sources([str(pictures / "0.jpg"), str(pictures / "1.jpg")])
+    folder = job().folder
+    list(run(sources, job("json")))
+    (folder / "0.json").write_text("mine")
+    assert [type(result) for result in run(sources, job("json"))] == [Kept, Kept]
+    # One of two outputs is there: it is kept, the other is made.
+    first = next(iter(run(sources, job("json", "panel"))))
+    assert [path.name for path in first.files] == ["0_panel.png"]
+    assert [path.name for path in first.kept] == ["0.json"]
+    assert (folder / "0.json").read_text() == "mine"
+    list(run(sources, job("json", overwrite=True)))
+    assert (folder / "0.json").read_text() != "mine"
+
+
+def test_one_csv_for_all_cannot_be_kept_for_some(pictures, job):
+    list(run(find_sources([str(pictures / "0.jpg")]), job("csv")))
+    with pytest.raises(OutputExists, match=r"submission.csv: is there already; --overwrite"):
+        job("csv")
+    job("csv", overwrite=True)
+
+
+def test_a_full_disk_costs_only_what_did_not_fit(pictures, job, monkeypatch):
+    def full(path, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    whole = files.Path.replace
+    monkeypatch.setattr(
+        files.Path, "replace", lambda path, target: (full if "1.json" in str(target) else whole)(path, target)
+    )
+    results = list(run(find_sources([str(pictures)]), job("json"), 2))
+    assert "1.json: No space left on device" in results[1].reason
+    assert "0.json" in listed(job().folder)
+    assert "7.json" in listed(job().folder)
+    assert not [name for name in listed(job().folder) if "part" in name or name == "1.json"]
+
+
+def test_a_disk_that_fills_while_writing_leaves_nothing_half_written(pictures, tmp_path):
+    """The real thing: the operating system refuses to let files grow past 40,000 bytes."""
+
+    def limited():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "nephoscope", "segment", pictures / "0.jpg", pictures / "1.jpg"]
+    done = subprocess.run(
+        [*command, "-o", out, "--format", "json,panel"], preexec_fn=limited, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("File too large") == 2
+    assert "Traceback" not in done.stderr
+    assert listed(out) == ["0.json", "1.json"]
+
+
+def test_an_unforeseen_error_is_one_failure(pictures, job, monkeypatch):
+    from nephoscope import batch
+
+    real = batch.segment_scene
+
+    def broken(scene, *args, **options):
+        if scene.name == "2.jpg":
+            raise ZeroDivisionError("by zero")
+        return real(scene, *args, **options)
+
+    monkeypatch.setattr(batch, "segment_scene", broken)
+    results = list(run(find_sources([str(pictures)]), job("json"), 2))
+    assert results[2].reason == "2.jpg: unexpected ZeroDivisionError: by zero"
+    assert isinstance(results[7], Done)
+
+
+def test_no_more_pictures_are_held_than_two_a_worker(job):
+    from nephoscope.scene import read_scene
+    from nephoscope.sources import Source
+
+    given = 0
+
+    def endless():
+        nonlocal given
+        while True:
+            given += 1
+            yield Source(f"{given}.jpg", lambda least: read_scene(np.full((64, 96, 3), 99, np.uint8)))
+
+    results = run(endless(), job("json"), 2)
+    for taken in range(1, 12):
+        next(results)
+        assert given <= taken + 4
+    results.close()
+
+
+def test_an_interrupt_leaves_whole_files_only(tmp_path):
+    folder, out = tmp_path / "pictures", tmp_path / "out"
+    folder.mkdir()
+    content = encoded(make_scene(1, (700, 1050)).pixels, ".jpg")
+    for number in range(200):
+        (folder / f"{number:03}.jpg").write_bytes(content)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nephoscope", "segment", folder, "-o", out, "--format", "overlay,json,csv"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(listed(out)) < 6 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    written = listed(out)
+    assert 6 <= len(written) < 400
+    assert not [name for name in written if name.startswith(".") or name.endswith(".csv")]
+    for name in written:
+        path = out / name
+        assert path.read_bytes().endswith(b"\xff\xd9" if name.endswith(".jpg") else b"}\n")

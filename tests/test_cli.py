@@ -1,0 +1,222 @@
+"""The command as its users meet it: what it prints where, and how it exits."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from conftest import encoded
+from nephoscope.patterns import NAMES
+from nephoscope.synthetic import make_scene
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def nephoscope(*words, **options):
+    command = [sys.executable, "-m", "nephoscope", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(encoded(make_scene(number, (160, 240)).pixels, ".png"))
+    return folder
+
+
+def test_one_picture_by_default_gives_an_overlay_and_json(scenes, tmp_path):
+    done = nephoscope("segment", scenes / "0.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "nephoscope-output").iterdir()) == [
+        "0.json",
+        "0_overlay.jpg",
+    ]
+    assert re.match(r"0\.png +\d+\.\d\d s  ", done.stdout)
+    assert "1 done" in done.stderr
+
+
+def test_a_pipe_gets_plain_lines_and_no_bar(scenes, tmp_path):
+    done = nephoscope("segment", scenes, "-o", tmp_path / "out")
+    assert done.stdout.count("\n") == 3
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_a_terminal_gets_a_bar_and_lines_that_fit(scenes, tmp_path, columns):
+    shown = in_terminal("segment", scenes, "-o", tmp_path / "out", "--format", "json", columns=columns)
+    assert "scenes/s" in shown
+    assert "\x1b[" in shown
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert all(f"{number}.png" in plain for number in range(3))
+    lines = [line for line in re.split(r"[\r\n]+", plain) if " done in " not in line]
+    assert max(map(len, lines)) <= max(columns, 48)  # four patterns side by side take 48
+
+
+def in_terminal(*words, columns):
+    """Run the command in a pseudo-terminal and return what it showed."""
+    main, other = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color"}
+    command = [sys.executable, "-m", "nephoscope", *map(str, words)]
+    with subprocess.Popen(command, stdin=other, stdout=other, stderr=other, env=environment) as process:
+        os.close(other)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(main, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+        os.close(main)
+    assert process.returncode == 0
+    return shown.decode()
+
+
+def test_json_lines_are_one_a_picture(scenes, tmp_path):
+    (scenes / "1.png").write_text("no picture")
+    done = nephoscope("segment", scenes, "-o", tmp_path / "out", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["scene"] for line in lines] == ["0.png", "1.png", "2.png"]
+    assert set(lines[0]["patterns"]) == set(NAMES)
+    assert all(Path(name).exists() for name in lines[0]["files"])
+    assert "not a JPEG" in lines[1]["error"]
+    assert done.returncode == 1
+
+
+def test_each_bad_picture_gets_one_line_and_the_rest_goes_on(scenes, tmp_path):
+    (scenes / "empty.jpg").touch()
+    (scenes / "text.jpg").write_text("no picture")
+    whole = encoded(make_scene(0, (160, 240)).pixels, ".jpg")
+    (scenes / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (scenes / "dot.png").write_bytes(encoded(np.zeros((1, 1, 3), np.uint8), ".png"))
+    missing = scenes / "missing.jpg"
+    done = nephoscope("segment", scenes, missing, "http://127.0.0.1:9/x.jpg", "-o", tmp_path / "out")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    told = ("empty.jpg", "text.jpg", "cut.jpg", "dot.png", str(missing), "http://127.0.0.1:9/x.jpg")
+    for name in told:
+        assert sum(line.startswith(f"nephoscope: {name}: ") for line in lines) == 1, name
+    assert lines[-1].startswith("3 done, 6 failed")
+    assert len(lines) == 7
+
+
+def test_a_black_picture_says_so_and_has_empty_masks(tmp_path):
+    (tmp_path / "black.png").write_bytes(encoded(np.zeros((100, 150, 3), np.uint8), ".png"))
+    done = nephoscope(
+        "segment", tmp_path / "black.png", "-o", tmp_path, "--format", "mask,overlay,json,csv,panel"
+    )
+    assert done.returncode == 0
+    assert "nephoscope: black.png: no data" in done.stderr
+    for name in NAMES:
+        assert not cv2.imread(str(tmp_path / f"black_{name}.png")).any()
+    assert (tmp_path / "submission.csv").read_text().splitlines()[1:] == [
+        f"black.png_{name}," for name in NAMES
+    ]
+
+
+def test_standard_input(scenes, tmp_path):
+    command = [sys.executable, "-m", "nephoscope", "segment", "-", "-o", str(tmp_path), "--format", "json"]
+    done = subprocess.run(command, input=(scenes / "0.png").read_bytes(), capture_output=True, timeout=60)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "stdin.json").read_text())["scene"] == "stdin"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--format", "overlya"], "did you mean overlay"),
+        (["--model", "defualt"], "did you mean default"),
+        (["--model", "missing.onnx"], "no such model file"),
+        (["--device", "tpu"], "there are auto, cpu, cuda"),
+    ],
+)
+def test_wrong_usage_is_refused_before_any_picture_is_read(tmp_path, words, reason):
+    done = nephoscope("segment", tmp_path / "missing.jpg", "-o", tmp_path / "out", *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("nephoscope: ")
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_is_none_is_refused_before_any_picture_is_read(scenes, tmp_path, tiny_model):
+    for path in (tiny_model("bare.onnx", raw_card=None), tiny_model("odd.onnx", outputs=3)):
+        done = nephoscope("segment", scenes, "-o", tmp_path / "out", "--model", path)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert str(path) in done.stderr
+
+
+def test_unknown_options_are_refused():
+    done = nephoscope("segment", "x.jpg", "--overwite")
+    assert done.returncode == 2
+    assert "--overwrite" in done.stderr
+
+
+def test_models_are_listed_and_their_cards_printed():
+    assert re.search(r"^default +\d+\.\d MB  ", nephoscope("models").stdout)
+    assert json.loads(nephoscope("models", "default").stdout)["name"] == "default"
+    assert nephoscope("models", "nothing").returncode == 2
+
+
+def test_answers_are_scored_against_labels(tmp_path):
+    assert nephoscope("sample", "-o", tmp_path, "--scenes", 2).returncode == 0
+    truth = tmp_path / "train.csv"
+    done = nephoscope("segment", tmp_path / "train_images", "-o", tmp_path, "--format", "csv")
+    assert done.returncode == 0
+    done = nephoscope("evaluate", "--csv", tmp_path / "submission.csv", truth)
+    assert re.match(r"mean Dice 0\.\d{4}\n  Fish +\d", done.stdout)
+    assert "2 scenes on 350x525; read from 350x525 (answers) and 1400x2100 (labels)" in done.stdout
+    assert nephoscope("evaluate", "--csv", truth, truth).stdout.startswith("mean Dice 1.0000")
+    for missing in ([tmp_path / "no.csv", truth], [truth, README]):
+        done = nephoscope("evaluate", "--csv", *missing)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_who_leaves_is_no_error(scenes, tmp_path):
+    command = (
+        f"{sys.executable} -m nephoscope segment {scenes} -o {tmp_path / 'out'} --format json | head -n 1"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert done.stdout.startswith("0.png")
+
+
+def test_segmenting_never_imports_torch_nor_what_only_training_needs(scenes, tmp_path):
+    code = (
+        "import sys; from nephoscope.cli import app\n"
+        f"try: app(['segment', {str(scenes)!r}, '-o', {str(tmp_path / 'out')!r}])\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "print(sorted({'torch', 'onnx', 'timm', 'torchvision', 'matplotlib', 'scipy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_the_readmes_commands_run(tmp_path):
+    """Every `nephoscope` line of the README that needs no data but the sample's."""
+    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("nephoscope ")]
+    runnable = [line for line in lines if not re.search(r"DATA|https?:|WEIGHTS|my-", line)]
+    assert len(runnable) >= 4
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "nephoscope"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m nephoscope "$@"\n')
+    script.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-euc", "\n".join(runnable)], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

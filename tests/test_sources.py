@@ -1,0 +1,215 @@
+"""The words a user gives become pictures, each once and under a name of its own; what fails says why."""
+
+import io
+import os
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from conftest import encoded
+from nephoscope.download import download
+from nephoscope.scene import SceneError
+from nephoscope.sources import find_sources
+
+
+def names(*words):
+    return [source.name for source in find_sources([str(word) for word in words])]
+
+
+def failure(*words):
+    (source,) = find_sources([str(word) for word in words])
+    with pytest.raises(SceneError) as caught:
+        source.read(None)
+    return str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path, picture):
+    """Pictures of several kinds, something else, and a folder within."""
+    for name in ("b.jpg", "a.PNG", "c.tif", "d.webp"):
+        (tmp_path / name).write_bytes(encoded(picture, name[1:].lower()))
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "within").mkdir()
+    (tmp_path / "within" / "b.jpg").write_bytes(encoded(picture, ".jpg"))
+    return tmp_path
+
+
+class TestPlaces:
+    def test_a_folder_gives_its_pictures_in_order(self, folder):
+        assert names(folder) == ["a.PNG", "b.jpg", "c.tif", "d.webp"]
+
+    def test_a_glob_reaches_into_folders(self, folder):
+        assert names(folder / "**" / "*.jpg") == ["b.jpg", "b-2.jpg"]
+
+    def test_a_picture_is_taken_once(self, folder, monkeypatch):
+        monkeypatch.chdir(folder)
+        assert names("b.jpg", folder, "*.jpg") == ["b.jpg", "a.PNG", "c.tif", "d.webp"]
+
+    def test_equal_names_are_told_apart_by_what_their_outputs_are_called(self, folder, picture):
+        (folder / "B.png").write_bytes(encoded(picture, ".png"))
+        assert names(folder / "b.jpg", folder / "B.png", folder / "within" / "b.jpg") == [
+            "b.jpg",
+            "B-2.png",
+            "b-3.jpg",
+        ]
+
+    def test_a_name_with_glob_letters_is_a_file_first(self, folder):
+        (folder / "b.jpg").rename(folder / "b[1].jpg")
+        assert names(folder / "b[1].jpg") == ["b[1].jpg"]
+
+    def test_each_is_read(self, folder, picture):
+        for source in find_sources([str(folder)]):
+            scene = source.read(None)
+            assert scene.name == source.name
+            assert scene.size == picture.shape[:2]
+
+    def test_the_sample(self):
+        (source,) = find_sources(["sample"])
+        assert "synthetic" in source.name
+        assert source.read(None).size == (1400, 2100)
+
+    def test_standard_input(self, monkeypatch, picture):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(encoded(picture, ".png"))))
+        (source,) = find_sources(["-"])
+        assert np.array_equal(source.read(None).pixels, picture)
+
+    def test_empty_standard_input(self, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
+        assert failure("-") == "stdin: nothing came"
+
+
+class TestFailures:
+    def test_missing(self, tmp_path):
+        assert failure(tmp_path / "no.jpg") == f"{tmp_path}/no.jpg: no such file"
+        assert failure(tmp_path / "*.jpg") == f"{tmp_path}/*.jpg: no file matches"
+
+    def test_a_folder_without_pictures(self, tmp_path):
+        assert "no picture in this folder" in failure(tmp_path)
+
+    def test_a_folder_that_cannot_be_read(self, tmp_path):
+        locked = tmp_path / "locked"
+        locked.mkdir(mode=0o000)
+        user = os.geteuid()
+        if user == 0:
+            tmp_path.chmod(0o755)
+            for parent in list(tmp_path.parents)[:2]:
+                parent.chmod(0o755)
+            os.seteuid(65534)  # the superuser may read anything; nobody may not
+        try:
+            assert failure(locked) == f"{locked}: the folder cannot be read: Permission denied"
+        finally:
+            os.seteuid(user)
+
+    def test_too_many_pixels(self, folder):
+        (source,) = find_sources([str(folder / "b.jpg")], max_pixels=1000)
+        with pytest.raises(SceneError, match="over the limit of 1,000 pixels"):
+            source.read(None)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server on this machine that can misbehave."""
+    secret = tmp_path_factory.mktemp("secret") / "secret.txt"
+    secret.write_text("not for the web")
+    content = encoded(np.full((64, 96, 3), 120, np.uint8), ".png")
+    released = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            match self.path.partition("?")[0]:
+                case "/scene%20one.png":
+                    self.answer(200, content)
+                case "/moved":
+                    self.answer(302, b"", Location="/scene%20one.png")
+                case "/to-file":
+                    self.answer(302, b"", Location=secret.as_uri())
+                case "/to-ftp":
+                    self.answer(302, b"", Location="ftp://localhost/x.png")
+                case "/round":
+                    self.answer(302, b"", Location="/round")
+                case "/html":
+                    self.answer(200, b"<html>an error, with status 200</html>")
+                case "/short":
+                    self.answer(200, content[:50], **{"Content-Length": str(len(content))})
+                case "/empty":
+                    self.answer(200, b"")
+                case "/endless":
+                    self.send_response(200)
+                    self.end_headers()
+                    try:
+                        while not released.wait(0.01):
+                            self.wfile.write(b"x" * 10_000)
+                    except OSError:
+                        return
+                case "/silent":
+                    released.wait(10)
+                case "/dropped":
+                    self.connection.close()
+                case _:
+                    self.answer(404, b"")
+
+        def answer(self, status, body, **headers):
+            self.send_response(status)
+            headers.setdefault("Content-Length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    running.daemon_threads = True
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{running.server_address[1]}"
+    released.set()
+    running.shutdown()
+
+
+class TestAddresses:
+    @pytest.mark.parametrize("path", ["/scene%20one.png", "/moved"])
+    def test_a_picture_is_fetched(self, server, path):
+        (source,) = find_sources([server + path])
+        assert source.read(None).size == (64, 96)
+
+    def test_it_is_named_after_its_path(self, server):
+        assert names(server + "/scene%20one.png?x=1", server) == ["scene one.png", "picture"]
+
+    @pytest.mark.parametrize(
+        ("path", "reason"),
+        [
+            ("/missing.jpg", "the server answered 404"),
+            ("/to-file", "is not allowed"),
+            ("/to-ftp", "ftp"),
+            ("/round", "infinite loop"),
+            ("/html", "not a JPEG, PNG, TIFF or WebP picture"),
+            ("/short", "cut short"),
+            ("/empty", "nothing came"),
+            ("/dropped", "/dropped: "),
+        ],
+    )
+    def test_what_goes_wrong_is_said(self, server, path, reason):
+        message = failure(server + path)
+        assert reason in message
+        assert "not for the web" not in message
+
+    def test_a_server_that_is_not_there(self):
+        assert "refused" in failure("http://127.0.0.1:9/x.png")
+
+    def test_an_answer_that_never_ends_is_left(self, server):
+        with pytest.raises(SceneError, match="more than 200,000 bytes"):
+            download(server + "/endless", largest=200_000)
+        with pytest.raises(SceneError, match=r"not done after 0.3 s"):
+            download(server + "/endless", longest=0.3)
+
+    def test_an_answer_that_never_comes_is_left(self, server):
+        began = time.monotonic()
+        with pytest.raises(SceneError, match="timed out"):
+            download(server + "/silent", longest=0.3)
+        assert time.monotonic() - began < 5
