@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from nephoscope import __version__
 from nephoscope.card import Card, CardError
@@ -133,7 +133,7 @@ def _read_card(path: Path) -> Card:
 def _load(checkpoint: Path, card: Card) -> Deployed:
     network = build(card.network)
     try:
-        weights = load_file(checkpoint)
+        weights = load(checkpoint.read_bytes())
     except SafetensorError as error:
         raise ExportError(f"{checkpoint}: not a safetensors file: {error}") from error
     floats = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}

@@ -1,0 +1,150 @@
+"""Networks become model files that answer as they do, or none."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from conftest import encoded
+from nephoscope.model import Model
+from nephoscope.patterns import NAMES
+from nephoscope.postprocess import Rule
+from nephoscope.segmentation import segment
+from nephoscope.synthetic import make_scene
+from nephoscope.training.export import ExportError, check_parity, export
+from nephoscope.training.networks import Deployed, build
+
+FPN = {"architecture": "fpn", "encoder": "mobilenet_v2", "presence_head": True, "mean": 0.5, "deviation": 0.5}
+UNET = {**FPN, "architecture": "unet", "presence_head": False}
+SEGNET = {"architecture": "vgg19-segnet", "mean": 0.5, "deviation": 0.5}
+
+
+def network_and_files(folder, card, network):
+    """A network of random weights that finds all patterns, its checkpoint, and its card."""
+    torch.manual_seed(1)
+    net = build(network).eval()
+    with torch.inference_mode():
+        answer = net(torch.randn(2, 3, *card.input_size))
+        logits = answer[0] if isinstance(answer, tuple | list) else answer
+        net.segmentation_head[0].weight *= 2 / logits.std()  # random weights alone say 0.5 everywhere
+    checkpoint, card_file = folder / "weights.safetensors", folder / "card.json"
+    save_file(net.state_dict(), checkpoint)
+    rule = Rule(threshold=0.5, top_k=20, presence=0.3, least_cover=0, minimum_area=5)
+    rules = dict.fromkeys(NAMES, rule)
+    card_file.write_text(dataclasses.replace(card, network=network, rules=rules).to_json())
+    return Deployed(net, network["mean"], network["deviation"]).eval(), checkpoint, card_file
+
+
+@pytest.fixture
+def small_card(card):
+    return dataclasses.replace(card, input_size=(64, 96), grid=(70, 105))
+
+
+@pytest.mark.parametrize("network", [FPN, UNET], ids=lambda network: network["architecture"])
+def test_a_network_becomes_a_model_with_the_same_masks(tmp_path, small_card, network):
+    deployed, checkpoint, card_file = network_and_files(tmp_path, small_card, network)
+    parity = export(checkpoint, card_file, tmp_path / "model.onnx")
+    assert parity.largest < 0.01
+    model = Model.load(tmp_path / "model.onnx")
+    assert model.card.made_with.startswith("nephoscope ")
+    assert model.card.network == network
+    pictures = np.stack([make_scene(seed, (64, 96)).pixels for seed in range(50, 53)])
+    with torch.inference_mode():
+        expected = deployed(torch.from_numpy(pictures)).numpy()
+    assert np.abs(model(pictures) - expected).max() < 0.01
+    assert segment(make_scene(3, (128, 192)).pixels, model).present
+
+
+def test_a_model_file_tells_nothing_of_where_it_was_made(tmp_path, small_card):
+    _, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
+    export(checkpoint, card_file, tmp_path / "model.onnx")
+    proto = onnx.load(tmp_path / "model.onnx")
+    assert [entry.key for entry in proto.metadata_props] == ["nephoscope"]
+    assert not any(node.doc_string or node.metadata_props for node in proto.graph.node)
+    assert str(tmp_path).encode() not in (tmp_path / "model.onnx").read_bytes()
+    assert (tmp_path / "model.onnx").stat().st_size < checkpoint.stat().st_size * 0.6  # half precision
+
+
+def test_a_model_that_answers_otherwise_is_refused(tmp_path, small_card):
+    deployed, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
+    export(checkpoint, card_file, tmp_path / "model.onnx")
+    model = Model.load(tmp_path / "model.onnx")
+    check_parity(deployed, model)
+    with torch.no_grad():
+        deployed.network.segmentation_head[0].bias += 0.2
+    with pytest.raises(ExportError, match=r"the masks differ in \d+ pixels"):
+        check_parity(deployed, model)
+
+
+def test_a_pattern_present_in_one_alone_is_refused(tmp_path, small_card):
+    deployed, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
+    export(checkpoint, card_file, tmp_path / "model.onnx")
+    model = Model.load(tmp_path / "model.onnx")
+    with torch.no_grad():
+        deployed.network.segmentation_head[0].bias[1] -= 50
+    with pytest.raises(ExportError, match="Flower is present in one and not in the other"):
+        check_parity(deployed, model)
+
+
+def test_weights_of_another_network_are_refused(tmp_path, small_card):
+    _, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
+    entries = json.loads(card_file.read_text())
+    card_file.write_text(json.dumps({**entries, "network": FPN}))
+    with pytest.raises(ExportError, match="not weights of"):
+        export(checkpoint, card_file, tmp_path / "model.onnx")
+    checkpoint.write_bytes(encoded(np.zeros((40, 40, 3), np.uint8), ".png"))
+    with pytest.raises(ExportError, match="not a safetensors file"):
+        export(checkpoint, card_file, tmp_path / "model.onnx")
+    card_file.write_text("{}")
+    with pytest.raises(ExportError, match="does not say its version"):
+        export(checkpoint, card_file, tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_the_command_exports(tmp_path, small_card):
+    _, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
+    command = [sys.executable, "-m", "nephoscope", "export"]
+    words = [checkpoint, "--card", card_file, "-o", tmp_path / "model.onnx"]
+    done = subprocess.run([*command, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "parity with PyTorch" in done.stdout
+    Model.load(tmp_path / "model.onnx")
+    done = subprocess.run([*command, tmp_path / "none", *words[1:]], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == f"nephoscope: {tmp_path / 'none'}: No such file or directory\n"
+
+
+def test_unknown_networks_are_refused():
+    for wrong in ({"architecture": "fbn"}, {"encoder": "mobilenet_v9"}):
+        with pytest.raises(ValueError, match="no such network"):
+            build({**FPN, **wrong})
+
+
+@pytest.mark.parametrize("network", [FPN, UNET, SEGNET], ids=lambda network: network["architecture"])
+def test_every_network_answers_learns_and_takes_any_batch(network):
+    torch.manual_seed(0)
+    net = build(network)
+    for count in (2, 3):
+        pictures = torch.randn(count, 3, 64, 96)
+        answer = net(pictures)
+        logits = answer[0] if isinstance(answer, tuple | list) else answer
+        assert logits.shape == (count, len(NAMES), 64, 96)
+    logits.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters() if logits is answer)
+
+
+def test_segnet_goes_down_as_often_as_up_with_fewer_convolutions():
+    net = build(SEGNET)
+    down, up = (
+        [sum(isinstance(layer, torch.nn.Conv2d) for layer in block) for block in blocks]
+        for blocks in (net.encoder, net.decoder)
+    )
+    assert down == [2, 2, 4, 4, 4]  # VGG19
+    assert len(up) == len(down)
+    assert sum(up) < sum(down)

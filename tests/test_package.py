@@ -1,0 +1,67 @@
+"""What is installed: light, with its model inside, and open to no surprise."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel as it would be published."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        folder,
+        ROOT,
+    ]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_the_wheel_holds_the_model_and_little_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    models = {name: size for name, size in sizes.items() if name.endswith(".onnx")}
+    assert set(models) == {"nephoscope/models/default.onnx"}
+    assert models["nephoscope/models/default.onnx"] <= 13_000_000
+    assert sum(size for name, size in sizes.items() if name not in models) < 500_000
+    assert any(name.endswith("LICENSE") for name in sizes)
+    assert "nephoscope/py.typed" in sizes
+
+
+def test_the_base_needs_six_libraries():
+    requirements = [Requirement(text) for text in importlib.metadata.requires("nephoscope") or []]
+    base = {requirement.name.lower() for requirement in requirements if not requirement.marker}
+    assert base == {"onnxruntime", "numpy", "pillow", "opencv-python-headless", "typer", "rich"}
+
+
+def test_the_version_is_told_alike_everywhere():
+    import nephoscope
+
+    assert importlib.metadata.version("nephoscope") == nephoscope.__version__
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {nephoscope.__version__}" in changelog
+
+
+def test_extras_named_in_messages_exist():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for path in (ROOT / "src").rglob("*.py"):
+        for name in re.findall(r"nephoscope\[(\w+)\]", path.read_text()):
+            assert name in extras, path

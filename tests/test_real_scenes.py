@@ -1,0 +1,77 @@
+"""On real labelled scenes, where there are any: the default model scores as the README says."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nephoscope.evaluate import evaluate_csv
+from nephoscope.labels import LABEL_GRID, SCORE_GRID, Labels, read_labels
+from nephoscope.patterns import NAMES
+from nephoscope.scene import read_scene
+from nephoscope.segmentation import segment
+
+
+@pytest.fixture(scope="module")
+def val(clouds):
+    """Names of the validation scenes."""
+    with (clouds / "scenes.csv").open() as file:
+        return [row["image"] for row in csv.DictReader(file) if row["split"] == "val"]
+
+
+@pytest.fixture(scope="module")
+def truth(clouds, val):
+    """Labels of the validation scenes."""
+    labels = read_labels(clouds / "train.csv.xz")
+    chosen = set(val)
+    return Labels(
+        labels.path, labels.grid, {key: text for key, text in labels.texts.items() if key[0] in chosen}
+    )
+
+
+def test_the_default_model_scores_at_least_0_64_on_validation_scenes(clouds, val, truth, tmp_path):
+    pictures = [clouds / "train_images" / name for name in val]
+    command = [sys.executable, "-m", "nephoscope", "segment", *pictures, "--format", "csv", "-o", tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    found = evaluate_csv(tmp_path / "submission.csv", truth)
+    assert found.scored == len(val)
+    assert found.unanswered == 0
+    assert found.truth_grid == LABEL_GRID
+    assert found.mean >= 0.640
+
+
+def test_swath_gaps_are_where_no_label_is(clouds, truth):
+    """Labels leave swath gaps out; what is found to be a gap is in no label, to a pixel at its edges."""
+    shares = []
+    for image in truth.images[:60]:
+        valid = read_scene(clouds / "train_images" / image).valid
+        gaps = ~valid[
+            np.ix_(*(_centres(side, whole) for side, whole in zip(valid.shape, SCORE_GRID, strict=True)))
+        ]
+        for name in NAMES:
+            mask = truth.mask(image, name, SCORE_GRID)
+            shares.append((mask & gaps).sum() / max(1, mask.sum()))
+    assert np.mean(shares) < 0.01
+
+
+def test_full_size_pictures_are_segmented_where_the_small_ones_are(clouds, model):
+    """The same scene at 2100x1400 and at 480x320 gives probabilities that go together."""
+    for path in sorted((clouds / "full_size").glob("???????.jpg")):
+        large, small = segment(path, model), segment(clouds / "train_images" / path.name, model)
+        assert large.scene.size == LABEL_GRID
+        together = np.corrcoef(large.probabilities.ravel(), small.probabilities.ravel())[0, 1]
+        assert together > 0.8, path.name
+
+
+def test_worldview_names_tell_place_and_time(clouds):
+    path = clouds / "full_size" / "Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg"
+    scene = read_scene(path)
+    assert scene.bounds == (-61, 10, -40, 24)
+    assert str(scene.day) == "2009-01-22"
+    assert 0.05 < 1 - scene.valid.mean() < 0.15
+
+
+def _centres(side, whole):
+    return (np.arange(whole) * 2 + 1) * side // (2 * whole)
