@@ -47,17 +47,18 @@ def resample(values: Probability, grid: Grid) -> Probability:
     )
 
 
-def above(probability: Probability, threshold: float, valid: Mask) -> Mask:
-    """Where the probability is above the threshold and there is data; all of one shape (height, width)."""
-    return np.asarray((probability > threshold) & valid, np.bool_)
+def above(probability: Probability, threshold: float) -> Mask:
+    """Where the probability is above the threshold."""
+    return np.asarray(probability > threshold, np.bool_)
 
 
-def presence_score(probability: Probability, valid: Mask, top_k: int) -> float:
-    """Mean of the `top_k` highest probabilities where there is data, from 0 to 1.
+def presence_score(probability: Probability, top_k: int) -> float:
+    """Mean of the `top_k` highest probabilities, from 0 to 1.
 
-    Where fewer pixels have data the missing ones count as 0: a sliver of data is no evidence.
+    Where there are fewer pixels the missing ones count as 0, as do pixels without data: a sliver of data is
+    no evidence.
     """
-    values = probability[valid]
+    values = probability.reshape(-1)
     if len(values) > top_k:
         values = np.partition(values, -top_k)[-top_k:]
     return float(values.sum(dtype=np.float64) / top_k)
@@ -75,12 +76,15 @@ def group(mask: Mask, join: int = 0) -> Groups:
         mask: boolean, shape (height, width).
         join: groups with at most this many pixels between them count as one.
     """
-    # Two pixels with `join` others between them touch once each has grown by a disc this wide.
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (join + 1, join + 1))
-    _, groups = cv2.connectedComponents(
-        cv2.dilate(mask.view(np.uint8), disc), connectivity=8, ltype=cv2.CV_32S
-    )
-    return np.where(mask, groups, 0).astype(np.int32)
+    spread = mask.view(np.uint8)
+    if join:
+        # Two pixels with `join` others between them touch once each has grown by a disc this wide.
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (join + 1, join + 1))
+        spread = np.asarray(cv2.dilate(spread, disc), np.uint8)
+    groups = np.asarray(cv2.connectedComponents(spread, connectivity=8)[1], np.int32)
+    if join:
+        groups[~mask] = 0
+    return groups
 
 
 def drop_small(groups: Groups, minimum_area: int) -> Groups:
@@ -93,20 +97,19 @@ def drop_small(groups: Groups, minimum_area: int) -> Groups:
     return np.asarray(renumbered[groups], np.int32)
 
 
-def find_groups(probability: Probability, valid: Mask, rule: Rule, join: int = 0) -> tuple[Groups, float]:
+def find_groups(probability: Probability, rule: Rule, join: int = 0) -> tuple[Groups, float]:
     """All steps in order: probabilities to a pattern's groups, and its presence score.
 
     Args:
-        probability: from 0 to 1, shape (height, width), on the rule's grid.
-        valid: where there is data, the same shape.
+        probability: from 0 to 1, shape (height, width), on the rule's grid; 0 where there is no data.
         rule: the pattern's rule.
         join: groups with at most this many pixels between them count as one.
 
     Returns:
         Groups numbered from 1, largest first, 0 elsewhere (the mask is `groups > 0`); the presence score.
     """
-    mask = above(probability, rule.threshold, valid)
-    score = presence_score(probability, valid, rule.top_k)
+    mask = above(probability, rule.threshold)
+    score = presence_score(probability, rule.top_k)
     if not is_present(score, mask, rule):
         return np.zeros(mask.shape, np.int32), score
     return drop_small(group(mask, join), rule.minimum_area), score

@@ -16,10 +16,10 @@ from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Groups, find_groups, resample
 from nephoscope.regions import Region, find_regions
 from nephoscope.rle import Grid, Mask
-from nephoscope.scene import Bounds, Least, Scene, read_scene
+from nephoscope.scene import Bounds, Least, Pixels, Scene, read_scene
 from nephoscope.tiles import canvas_size, resize, run_tiled
 
-_MIRRORS = ((), (1,), (0,), (0, 1))  # axes to flip: as it is, left-right, top-bottom, both
+_MIRRORS = ((1,), (0,), (0, 1))  # axes to flip: left-right, top-bottom, both
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Segmentation:
     Attributes:
         scene: the picture.
         card: of the model.
-        probabilities: from 0 to 1, shape (patterns, height, width).
+        probabilities: from 0 to 1, shape (patterns, height, width); 0 where there is no data.
         valid: where there is data, shape (height, width).
         groups: connected groups numbered from 1, largest first, 0 elsewhere; shape (patterns, height, width).
         scores: presence score from 0 to 1 by pattern.
@@ -117,19 +117,24 @@ def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = Fals
     """
     card = model.card
     canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
-    fields = []
-    for axes in _MIRRORS if tta else ((),):
-        answer = run_tiled(np.ascontiguousarray(np.flip(canvas, axes)), card.input_size, model)
-        fields.append(np.flip(answer, tuple(axis + 1 for axis in axes)))
+    fields = run_tiled(canvas, card.input_size, model)
+    if tta:
+        mirrored = [_run_mirrored(canvas, axes, model) for axes in _MIRRORS]
+        fields = np.mean([fields, *mirrored], axis=0)
     grid = _rules_grid(canvas.shape[:2], card)
-    probabilities = np.stack([resample(field, grid) for field in np.mean(fields, axis=0)])
     valid = _valid_on(scene.valid, grid)
+    probabilities = np.stack([resample(field, grid) * valid for field in fields])
     groups: list[Groups] = []
     scores: dict[str, float] = {}
     for name, probability in zip(NAMES, probabilities, strict=True):
-        found, scores[name] = find_groups(probability, valid, card.rules[name], join)
+        found, scores[name] = find_groups(probability, card.rules[name], join)
         groups.append(found)
     return Segmentation(scene, card, probabilities, valid, np.stack(groups), scores)
+
+
+def _run_mirrored(canvas: Pixels, axes: tuple[int, ...], model: Model) -> NDArray[np.float32]:
+    answer = run_tiled(np.ascontiguousarray(np.flip(canvas, axes)), model.card.input_size, model)
+    return np.flip(answer, tuple(axis + 1 for axis in axes))
 
 
 def worth_decoding(card: Card) -> Least:

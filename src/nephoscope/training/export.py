@@ -98,15 +98,14 @@ def check_parity(network: Deployed, model: Model) -> Parity:
 
 def _differing(name: str, ours: NDArray[np.float32], theirs: NDArray[np.float32], card: Card) -> int:
     rule = card.rules[name]
-    valid = np.ones(card.grid, np.bool_)
     our, their = resample(ours, card.grid), resample(theirs, card.grid)
-    our_groups, our_score = find_groups(our, valid, rule)
-    their_groups, their_score = find_groups(their, valid, rule)
+    our_groups, our_score = find_groups(our, rule)
+    their_groups, their_score = find_groups(their, rule)
     if our_groups.any() != their_groups.any():
         raise ExportError(
             f"{name} is present in one and not in the other: scores {our_score:.4f} and {their_score:.4f}"
         )
-    differs = above(our, rule.threshold, valid) != above(their, rule.threshold, valid)
+    differs = above(our, rule.threshold) != above(their, rule.threshold)
     beyond = differs & (np.abs(our - rule.threshold) > _ROUNDING)
     if beyond.any():
         raise ExportError(

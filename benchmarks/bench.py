@@ -1,0 +1,219 @@
+"""How fast and how large, each figure beside a named peer from the same run: `make bench`.
+
+The machine may be noisy, so every figure is a median, peers take turns with what they are held against, and
+the ratios are what to quote. Usage: python -m benchmarks.bench [FOLDER OF LABELLED SCENES]
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+import torch
+from pycocotools import mask as coco
+
+from benchmarks import first_pipeline, same_network
+from nephoscope.batch import Job, run
+from nephoscope.labels import LABEL_GRID
+from nephoscope.model import Model, available_cpus
+from nephoscope.outputs.csv import rows
+from nephoscope.patterns import NAMES
+from nephoscope.postprocess import find_groups, resample
+from nephoscope.rle import decode, encode
+from nephoscope.scene import read_scene
+from nephoscope.segmentation import segment_scene, worth_decoding
+from nephoscope.sources import find_sources
+from nephoscope.synthetic import make_scene, sample, write_dataset
+from nephoscope.tiles import canvas_size, resize, run_tiled
+
+ROUNDS = 7
+
+
+def main(data: Path, folder: Path) -> None:
+    cpus = available_cpus()
+    torch.set_num_threads(cpus)
+    print(f"{cpus} processors; medians of {ROUNDS} rounds in which the peers take turns\n")
+    picture = folder / "one.jpg"
+    picture.write_bytes(sample())
+    pictures = scenes(data, folder, 200)
+    cold(picture, folder)
+    warm(picture)
+    whole_folder(pictures, folder, cpus)
+    memory(pictures, folder)
+    run_lengths()
+
+
+def scenes(data: Path, folder: Path, count: int) -> list[Path]:
+    real = sorted((data / "train_images").glob("*.jpg"))[:count]
+    if real:
+        return real
+    print(f"no real scenes in {data}: made-up ones instead")
+    write_dataset(folder, count, size=(320, 480))
+    return sorted((folder / "train_images").iterdir())
+
+
+def cold(picture: Path, folder: Path) -> None:
+    print("Cold: a whole process, one picture of 2100x1400")
+    segment = ["-m", "nephoscope", "segment", picture, "-o", folder / "cold", "--overwrite"]
+    timed = take_turns(
+        {
+            "nephoscope segment, overlay + json": lambda: process(*segment),
+            "nephoscope segment, csv": lambda: process(*segment, "--format", "csv"),
+            "the same network in eager PyTorch": lambda: process("-m", "benchmarks.same_network", picture),
+            "the first pipeline": lambda: process("-m", "benchmarks.first_pipeline", picture),
+        }
+    )
+    table(timed, "s", 1)
+
+
+def warm(picture: Path) -> None:
+    print(f"Warm: one picture of 2100x1400, {available_cpus()} threads")
+    model = Model.load()
+    card = model.card
+    first, same = first_pipeline.load(), same_network.load()
+    scene = read_scene(picture, least=worth_decoding(card))
+    canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
+    fields = run_tiled(canvas, card.input_size, model)
+    found = segment_scene(scene, model)
+
+    def decoding() -> None:
+        again = read_scene(picture, least=worth_decoding(card))
+        resize(again.pixels, card.input_size)
+
+    def postprocessing() -> None:
+        for name, field in zip(NAMES, fields, strict=True):
+            find_groups(resample(field, card.grid) * found.valid, card.rules[name])
+
+    timed = take_turns(
+        {
+            "decode": decoding,
+            "network": lambda: run_tiled(canvas, card.input_size, model),
+            "post-processing": postprocessing,
+            "RLE": lambda: rows(found),
+            "network in eager PyTorch": lambda: same_network.probabilities(same, canvas[None]),
+            "the first pipeline, all of it": lambda: first_pipeline.segment(first, picture),
+        },
+        repeat=5,
+    )
+    ours = {name: timed[name] for name in ("decode", "network", "post-processing", "RLE")}
+    total = sum(ours.values())
+    timed = {"all of it": total, **timed}
+    table(timed, "ms", 1000)
+    print(f"  all but the network: {1 - ours['network'] / total:.0%} of the whole\n")
+
+
+def whole_folder(pictures: list[Path], folder: Path, cpus: int) -> None:
+    print(f"Folder: {len(pictures)} pictures, all processors, csv")
+    one = Model.load(threads=1)
+    canvas = make_scene(0, one.card.input_size).pixels[None]
+    sources = find_sources([str(path) for path in pictures])
+    job = Job(one, folder / "folder", ("csv",), overwrite=True)
+
+    def through() -> None:
+        assert len(list(run(sources, job, cpus))) == len(pictures)
+
+    def bare() -> None:
+        for _ in range(len(pictures) // cpus):
+            one(canvas)
+
+    timed = take_turns({"nephoscope": through, "bare": bare})
+    rate = len(pictures) / timed["nephoscope"]
+    ideal = cpus * (len(pictures) // cpus) / timed["bare"]
+    print(f"  nephoscope                              {rate:8.1f} scenes/s")
+    print(f"  {cpus} x one bare single-thread session      {ideal:8.1f} scenes/s")
+    print(f"  ratio {rate / ideal:.2f}\n")
+
+
+def memory(pictures: list[Path], folder: Path) -> None:
+    print("Memory: peak of the whole process")
+    command = ["-m", "nephoscope", "segment", "-o", folder / "memory", "--overwrite"]
+    large = folder / "large"
+    large.mkdir()
+    for number in range(24):
+        (large / f"{number}.jpg").write_bytes((folder / "one.jpg").read_bytes())
+    for what, words in {
+        f"{len(pictures) // 4} pictures of 480x320, csv": [
+            *pictures[: len(pictures) // 4],
+            "--format",
+            "csv",
+        ],
+        f"{len(pictures)} pictures of 480x320, csv": [*pictures, "--format", "csv"],
+        "6 pictures of 2100x1400, overlay + json": sorted(large.iterdir())[:6],
+        "24 pictures of 2100x1400, overlay + json": [large],
+    }.items():
+        print(f"  {what:<42}{median(peak(*command, *words) for _ in range(3)):6.0f} MB")
+    print()
+
+
+def run_lengths() -> None:
+    print("RLE: 20 masks of 2100x1400, text to mask and back")
+    masks = [mask for seed in range(5) for mask in make_scene(seed, LABEL_GRID, NAMES).masks.values()]
+    texts = [encode(mask) for mask in masks]
+    packed = [coco.encode(np.asfortranarray(mask, np.uint8)) for mask in masks]
+
+    def from_coco() -> None:
+        for code in packed:
+            np.ascontiguousarray(coco.decode(code))
+
+    timed = take_turns(
+        {
+            "decode, nephoscope": lambda: [decode(text, LABEL_GRID) for text in texts],
+            "decode, pycocotools (from its own code)": from_coco,
+            "encode, nephoscope": lambda: [encode(mask) for mask in masks],
+            "encode, pycocotools (to its own code)": lambda: [
+                coco.encode(np.asfortranarray(mask, np.uint8)) for mask in masks
+            ],
+        }
+    )
+    table({name: seconds / len(masks) for name, seconds in timed.items()}, "ms", 1000)
+
+
+def take_turns(works: dict[str, Callable[[], object]], repeat: int = 1) -> dict[str, float]:
+    """Median seconds of each work, run in turn for some rounds after one that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(ROUNDS + 1):
+        for name, work in works.items():
+            for _ in range(repeat):
+                began = time.perf_counter()
+                work()
+                if turn:
+                    times[name].append(time.perf_counter() - began)
+    return {name: median(seconds) for name, seconds in times.items()}
+
+
+def table(timed: dict[str, float], unit: str, scale: float) -> None:
+    """Print times, and how many times as long as the first each takes."""
+    reference = next(iter(timed.values()))
+    for name, seconds in timed.items():
+        print(f"  {name:<42}{seconds * scale:8.2f} {unit}   x {seconds / reference:.2f}")
+    print()
+
+
+def process(*words: object) -> None:
+    done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+
+
+def peak(*words: object) -> float:
+    """Megabytes of a process at its largest.
+
+    A small process stands between: a child's peak begins at what its parent held when it was born.
+    """
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", code, sys.executable, *map(str, words)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1024
+
+
+if __name__ == "__main__":
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("none"), Path(scratch))

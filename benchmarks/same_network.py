@@ -1,0 +1,28 @@
+"""The default model's network in eager PyTorch, as a peer: `python -m benchmarks.same_network PICTURE`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nephoscope.model import Model
+from nephoscope.scene import read_scene
+from nephoscope.tiles import resize
+from nephoscope.training.networks import Deployed, build
+
+
+def load() -> Deployed:
+    torch.manual_seed(0)
+    network = Model.load().card.network
+    return Deployed(build(network), network["mean"], network["deviation"]).eval()
+
+
+@torch.inference_mode()
+def probabilities(network: Deployed, pictures: np.ndarray) -> np.ndarray:
+    return network(torch.from_numpy(pictures)).numpy()
+
+
+if __name__ == "__main__":
+    scene = read_scene(Path(sys.argv[1]))
+    print(probabilities(load(), resize(scene.pixels, (320, 480))[None]).shape)
