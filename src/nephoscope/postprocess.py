@@ -89,12 +89,11 @@ def group(mask: Mask, join: int = 0) -> Groups:
 
 def drop_small(groups: Groups, minimum_area: int) -> Groups:
     """Drop groups of fewer than `minimum_area` pixels and number the others from 1, largest first."""
-    areas = np.bincount(groups.reshape(-1))
-    areas[0] = 0
+    areas = np.bincount(groups[groups > 0], minlength=1)
     kept = [number for number in np.argsort(-areas, kind="stable") if areas[number] >= max(1, minimum_area)]
     renumbered = np.zeros(len(areas), np.int32)
     renumbered[kept] = np.arange(1, len(kept) + 1)
-    return np.asarray(renumbered[groups], np.int32)
+    return np.take(renumbered, groups)
 
 
 def find_groups(probability: Probability, rule: Rule, join: int = 0) -> tuple[Groups, float]:

@@ -195,7 +195,7 @@ def _check_size(size: Grid) -> None:
 def _decode(image: Image.Image) -> NDArray[Any]:
     """Decode to a uint8 array of shape (height, width), (height, width, 3) or (height, width, 4)."""
     image.load()
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode in ("L", "RGB", "RGBA"):
         return np.asarray(image)
     if image.mode.startswith("I;16"):
@@ -250,7 +250,7 @@ def find_gaps(pixels: Pixels) -> Mask:
         return np.zeros(black.shape, np.bool_)
     _, parts = cv2.connectedComponents(black, connectivity=8)
     large = np.bincount(parts[black > 0]) >= least  # part 0, all that is not black, counts as empty
-    return np.asarray(large[parts], np.bool_)
+    return np.take(large, np.asarray(parts))
 
 
 def _place_and_time(name: str) -> tuple[Bounds | None, date | None, str | None]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nephoscope.card import Card
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
-from nephoscope.postprocess import Groups, find_groups, resample
+from nephoscope.postprocess import find_groups, resample
 from nephoscope.regions import Region, find_regions
 from nephoscope.rle import Grid, Mask
 from nephoscope.scene import Bounds, Least, Pixels, Scene, read_scene
@@ -123,13 +123,13 @@ def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = Fals
         fields = np.mean([fields, *mirrored], axis=0)
     grid = _rules_grid(canvas.shape[:2], card)
     valid = _valid_on(scene.valid, grid)
-    probabilities = np.stack([resample(field, grid) * valid for field in fields])
-    groups: list[Groups] = []
+    probabilities = np.empty((len(NAMES), *grid), np.float32)
+    groups = np.empty((len(NAMES), *grid), np.int32)
     scores: dict[str, float] = {}
-    for name, probability in zip(NAMES, probabilities, strict=True):
-        found, scores[name] = find_groups(probability, card.rules[name], join)
-        groups.append(found)
-    return Segmentation(scene, card, probabilities, valid, np.stack(groups), scores)
+    for index, name in enumerate(NAMES):
+        np.multiply(resample(fields[index], grid), valid, out=probabilities[index])
+        groups[index], scores[name] = find_groups(probabilities[index], card.rules[name], join)
+    return Segmentation(scene, card, probabilities, valid, groups, scores)
 
 
 def _run_mirrored(canvas: Pixels, axes: tuple[int, ...], model: Model) -> NDArray[np.float32]:
