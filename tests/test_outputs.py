@@ -80,7 +80,7 @@ def test_overlay_shows_each_pattern_in_its_colour_and_the_legend_below(found, no
     for pattern in PATTERNS:
         swatch = (np.abs(legend - pattern.colour).sum(axis=2) < 30).sum()
         assert (swatch > 40) == (pattern.name in found.present), pattern.name
-    assert read(FORMATS["overlay"].render(nothing)[0]).shape[1] >= 480  # enlarged for its legend
+    assert read(FORMATS["overlay"].render(nothing)[0]).shape[1] >= 700  # enlarged for its legend
 
 
 def test_overlay_changes_clouds_only_inside_regions(found):

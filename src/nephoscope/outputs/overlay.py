@@ -14,8 +14,11 @@ from nephoscope.tiles import resize
 ENDINGS = ("_overlay.jpg",)
 
 _LONGEST_SIDE = 4096  # px; a larger picture is drawn smaller
-_LEAST_WIDTH = 480  # px; a smaller picture is drawn larger, so that its legend can be read
+_LEAST_WIDTH = 700  # px; a smaller picture is drawn larger, so that its legend can be read
 _STRENGTH = 0.28  # of a pattern's colour over the clouds
+_STEP = 4  # px; names need no finer search for their place
+
+Box = tuple[float, float, float, float]
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
@@ -33,8 +36,9 @@ def render(segmentation: Segmentation) -> list[bytes]:
         _outline(pixels, mask, pattern.colour, unit)
     page = np.concatenate([pixels, np.full((round(44 * unit), size[1], 3), PAPER, np.uint8)])
     image, pen = drawing(page)
+    taken: list[Box] = []
     for pattern, mask in masks:
-        _name_regions(pen, pattern, mask, unit)
+        _name_regions(pen, pattern, mask, unit, taken)
     _legend(pen, segmentation, size, unit)
     encoded = cv2.imencode(
         ".jpg",
@@ -61,20 +65,37 @@ def _outline(pixels: Pixels, mask: Mask, colour: Colour, unit: float) -> None:
     cv2.drawContours(pixels, contours, -1, colour, round(2 * unit), cv2.LINE_AA)
 
 
-def _name_regions(pen: ImageDraw.ImageDraw, pattern: Pattern, mask: Mask, unit: float) -> None:
+def _name_regions(
+    pen: ImageDraw.ImageDraw, pattern: Pattern, mask: Mask, unit: float, taken: list[Box]
+) -> None:
     """Write the pattern's name where each of its regions is widest: colour is not the only sign."""
-    coarse = cv2.resize(mask.view(np.uint8), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
-    count, parts = cv2.connectedComponents(np.pad(coarse, 1), connectivity=8)
-    depth = cv2.distanceTransform(np.pad(coarse, 1), cv2.DIST_L2, 3)
-    letters = font(13 * unit)
+    coarse = np.pad(mask[::_STEP, ::_STEP].view(np.uint8), 1)
+    count, parts = cv2.connectedComponents(coarse, connectivity=8)
+    depth = cv2.distanceTransform(coarse, cv2.DIST_L2, 3)
     for number in range(1, count):
         _, deepest, _, (x, y) = cv2.minMaxLoc(depth, (parts == number).view(np.uint8))
-        if deepest * 4 > 10 * unit:
-            place = ((x - 0.5) * 4, (y - 0.5) * 4)
-            left, top, right, bottom = pen.textbbox(place, pattern.name, letters, anchor="mm")
-            pad = 4 * unit
-            pen.rounded_rectangle((left - pad, top - pad, right + pad, bottom + pad), 3 * unit, PAPER)
-            pen.text(place, pattern.name, pattern.colour, letters, anchor="mm")
+        if deepest * _STEP > 10 * unit:
+            _name(pen, pattern, ((x - 0.5) * _STEP, (y - 0.5) * _STEP), unit, taken)
+
+
+def _name(
+    pen: ImageDraw.ImageDraw, pattern: Pattern, place: tuple[float, float], unit: float, taken: list[Box]
+) -> None:
+    """Write one name at a place, or as near above or below it as the names already written allow."""
+    letters, pad = font(13 * unit), 4 * unit
+    for shift in (0, 24, -24, 48, -48, 72, -72):
+        centre = (place[0], place[1] + shift * unit)
+        left, top, right, bottom = pen.textbbox(centre, pattern.name, letters, anchor="mm")
+        box = (left - pad, top - pad, right + pad, bottom + pad)
+        if not any(_overlap(box, other) for other in taken):
+            break
+    taken.append(box)
+    pen.rounded_rectangle(box, 3 * unit, PAPER)
+    pen.text(centre, pattern.name, pattern.colour, letters, anchor="mm")
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _legend(pen: ImageDraw.ImageDraw, segmentation: Segmentation, size: Grid, unit: float) -> None:

@@ -26,12 +26,13 @@ def render(segmentation: Segmentation) -> list[bytes]:
     """A PNG: the picture at the left, then a column a pattern: its probability above, its mask below."""
     height, width = segmentation.probabilities.shape[1:]
     cell = (max(1, round(_CELL_WIDTH * height / width)), _CELL_WIDTH)
-    large = (2 * cell[0] + _HEADING + _GAP, 2 * cell[1])
+    tall = 2 * cell[0] + _HEADING + _GAP
+    large = (tall, max(1, round(tall * width / height)))
     page_width = 2 * _GAP + large[1] + len(PATTERNS) * (cell[1] + _GAP)
     page = np.full((2 * _GAP + 2 * _HEADING + large[0], page_width, 3), 255, np.uint8)
     image, pen = drawing(page)
     name = shortened(segmentation.scene.name, large[1] - 40, font(20))
-    _place(image, pen, resize(_fitted(segmentation, large), large), (_GAP, _GAP), f"a  {name}")
+    _place(image, pen, resize(segmentation.scene.pixels, large), (_GAP, _GAP), f"a  {name}")
     for index, pattern in enumerate(PATTERNS):
         x = 2 * _GAP + large[1] + index * (cell[1] + _GAP)
         rule = segmentation.card.rules[pattern.name]
@@ -50,16 +51,6 @@ def render(segmentation: Segmentation) -> list[bytes]:
     _colour_bar(image, pen, (_GAP, page.shape[0] - _GAP - 16), large[1] // 2)
     encoded = cv2.imencode(".png", cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR))[1]
     return [bytes(encoded)]
-
-
-def _fitted(segmentation: Segmentation, size: Grid) -> Pixels:
-    """The picture within a box, whole and undistorted."""
-    pixels = segmentation.scene.pixels
-    scale = min(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
-    inner = (max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale)))
-    box = np.full((*size, 3), 255, np.uint8)
-    box[: inner[0], : inner[1]] = resize(pixels, inner)
-    return box
 
 
 def _map(segmentation: Segmentation, index: int, cell: Grid) -> Pixels:
