@@ -174,6 +174,8 @@ def test_an_interrupt_leaves_whole_files_only(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever runs the tests in the background made them deaf to interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while len(listed(out)) < 6 and time.monotonic() < deadline:
