@@ -81,17 +81,20 @@ def segment(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse pictures with more pixels.")] = 100_000_000,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=1, help="Refuse pictures with more pixels; 100,000,000 unless said.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """Mark Fish, Flower, Gravel and Sugar in pictures."""
     from nephoscope.batch import Job, OutputExists, run
     from nephoscope.model import Model, ModelError, available_cpus
     from nephoscope.outputs import UnknownFormat, parse_formats
+    from nephoscope.scene import MAX_PIXELS
     from nephoscope.sources import find_sources
 
     started = time.perf_counter()
-    found = find_sources(sources, max_pixels)
+    found = find_sources(sources, max_pixels or MAX_PIXELS)
     workers = min(available_cpus(), len(found))
     try:
         wanted = parse_formats(formats)
