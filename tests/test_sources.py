@@ -78,6 +78,17 @@ class TestPlaces:
         (source,) = find_sources(["-"])
         assert np.array_equal(source.read(None).pixels, picture)
 
+    def test_a_pipe_is_read_to_its_end(self, tmp_path, picture):
+        os.mkfifo(tmp_path / "pipe.png")
+        content = encoded(picture, ".png")
+        threading.Thread(target=(tmp_path / "pipe.png").write_bytes, args=[content]).start()
+        (source,) = find_sources([str(tmp_path / "pipe.png")])
+        assert np.array_equal(source.read(None).pixels, picture)
+
+    def test_what_never_ends_is_left(self, monkeypatch):
+        monkeypatch.setattr("nephoscope.scene.MAX_BYTES", 100_000)
+        assert failure("/dev/zero") == "zero: more than 100,000 bytes"
+
     def test_empty_standard_input(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
         assert failure("-") == "stdin: nothing came"
@@ -198,6 +209,10 @@ class TestAddresses:
         message = failure(server + path)
         assert reason in message
         assert "not for the web" not in message
+
+    @pytest.mark.parametrize("address", ["http://", "http://[::1", "http://127.0.0.1:99999/x", "http://a b/"])
+    def test_what_is_no_address(self, address):
+        assert failure(address).startswith(f"{address}: ")
 
     def test_a_server_that_is_not_there(self):
         assert "refused" in failure("http://127.0.0.1:9/x.png")

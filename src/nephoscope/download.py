@@ -15,15 +15,14 @@ from urllib.request import (
 )
 
 from nephoscope import __version__
-from nephoscope.scene import SceneError
+from nephoscope.scene import MAX_BYTES, SceneError
 
-LARGEST = 256 * 1024 * 1024  # bytes
 LONGEST = 120.0  # s, for the whole
 _SILENCE = 20.0  # s without a byte
 _PIECE = 64 * 1024  # bytes
 
 
-def download(url: str, *, largest: int = LARGEST, longest: float = LONGEST) -> bytes:
+def download(url: str, *, largest: int = MAX_BYTES, longest: float = LONGEST) -> bytes:
     """Fetch what lies at an http or https address; redirects are followed to such addresses only.
 
     Args:
@@ -35,8 +34,8 @@ def download(url: str, *, largest: int = LARGEST, longest: float = LONGEST) -> b
         SceneError: refused, not there, too large or too slow; the message names the address.
     """
     deadline = time.monotonic() + longest
-    request = Request(url, headers={"User-Agent": f"nephoscope/{__version__}"})
     try:
+        request = Request(url, headers={"User-Agent": f"nephoscope/{__version__}"})
         with _opener().open(request, timeout=min(_SILENCE, longest)) as answer:
             content = bytearray()
             while piece := answer.read1(_PIECE):

@@ -24,6 +24,9 @@ FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded unless the caller allows more: 300 MB once decoded."""
 
+MAX_BYTES = 256 * 1024 * 1024
+"""Most that is read from what does not tell its size: a pipe, standard input, an address."""
+
 _LEAST_SIDE = 32  # px; less cannot show how clouds organise
 _GAP_BRIGHTNESS = 10  # of 255: a swath gap is black, and JPEG's ringing at its edge stays below this
 _GAP_SHARE = 0.0005  # of the picture: a smaller black patch is a shadow, not a gap
@@ -118,9 +121,9 @@ def read_scene(
             raise SceneError(f"{name}: {error}") from error
     if isinstance(source, str | Path):
         name = name or Path(source).name
-    elif not isinstance(source, bytes):
-        source = source.read()
     name = name or "picture"
+    if not isinstance(source, str | Path | bytes):
+        source = read_bounded(source, name)
     file = _open(source, name)
     bounds, day, satellite = _place_and_time(name)
     with file, _header(file, name, max_pixels) as image:
@@ -143,9 +146,14 @@ def read_scene(
 
 def _open(source: str | Path | bytes, name: str) -> BinaryIO:
     if isinstance(source, bytes):
+        if not source:
+            raise SceneError(f"{name}: nothing came")
         return io.BytesIO(source)
     path = Path(source)
     try:
+        if not path.is_file():  # a pipe, say; what is not there or a folder fails to open
+            with path.open("rb") as pipe:
+                return _open(read_bounded(pipe, name), name)
         if path.stat().st_size == 0:
             raise SceneError(f"{name}: the file is empty")
         return path.open("rb")
@@ -153,6 +161,18 @@ def _open(source: str | Path | bytes, name: str) -> BinaryIO:
         raise SceneError(f"{path}: no such file") from None
     except OSError as error:
         raise SceneError(f"{path}: {error.strerror or error}") from error
+
+
+def read_bounded(file: BinaryIO, name: str) -> bytes:
+    """Read a stream to its end.
+
+    Raises:
+        SceneError: there are more than `MAX_BYTES`.
+    """
+    content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise SceneError(f"{name}: more than {MAX_BYTES:,} bytes")
+    return content
 
 
 _pillow_limit = threading.Lock()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from nephoscope.scene import MAX_PIXELS, Least, Scene, SceneError, read_scene
+from nephoscope.scene import MAX_PIXELS, Least, Scene, SceneError, read_bounded, read_scene
 from nephoscope.synthetic import SAMPLE_NAME, sample
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
@@ -57,11 +57,11 @@ _Place = Path | SceneError | _Fetch
 def _places(word: str) -> Iterator[tuple[str, _Place]]:
     """A name and a place for each picture that a word stands for; an error where it stands for none."""
     if word == "-":
-        yield "stdin", sys.stdin.buffer.read
+        yield "stdin", lambda: read_bounded(sys.stdin.buffer, "stdin")
     elif word == "sample":
         yield SAMPLE_NAME, sample
     elif word.startswith(("http://", "https://")):
-        yield Path(unquote(urlsplit(word).path)).name or "picture", lambda: _download(word)
+        yield _address_name(word), lambda: _download(word)
     elif Path(word).is_dir():
         yield from _folder(Path(word))
     elif Path(word).exists() or not glob.has_magic(word):
@@ -96,12 +96,16 @@ def _reader(name: str, where: _Place, max_pixels: int) -> Callable[[Least | None
             raise where
         if isinstance(where, Path):
             return read_scene(where, name=name, least=least, max_pixels=max_pixels)
-        content = where()
-        if not content:
-            raise SceneError(f"{name}: nothing came")
-        return read_scene(content, name=name, least=least, max_pixels=max_pixels)
+        return read_scene(where(), name=name, least=least, max_pixels=max_pixels)
 
     return read
+
+
+def _address_name(url: str) -> str:
+    try:
+        return Path(unquote(urlsplit(url).path)).name or "picture"
+    except ValueError:  # no address at all; fetching it will say so
+        return "picture"
 
 
 def _download(url: str) -> bytes:
