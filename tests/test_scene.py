@@ -164,6 +164,11 @@ class TestRefusals:
             ("bomb.png", png_header(60_000, 60_000), "60000 x 60000 px is over the limit of 100,000,000"),
             ("dot.png", encoded(np.full((1, 1, 3), 9, np.uint8), ".png"), "1 x 1 px is too small"),
             ("line.png", encoded(np.full((2, 900, 3), 9, np.uint8), ".png"), "900 x 2 px is too small"),
+            (
+                "thread.png",
+                encoded(np.full((40, 900, 3), 9, np.uint8), ".png"),
+                "900 x 40 px is more than 20 times",
+            ),
             ("float.tiff", encoded(np.ones((50, 50), np.float32), ".tiff"), "32 bits a pixel"),
         ],
     )

@@ -28,6 +28,7 @@ MAX_BYTES = 256 * 1024 * 1024
 """Most that is read from what does not tell its size: a pipe, standard input, an address."""
 
 _LEAST_SIDE = 32  # px; less cannot show how clouds organise
+_LONGEST = 20  # times the shorter side; enlarged for the network, a thread would fill the memory
 _GAP_BRIGHTNESS = 10  # of 255: a swath gap is black, and JPEG's ringing at its edge stays below this
 _GAP_SHARE = 0.0005  # of the picture: a smaller black patch is a shadow, not a gap
 
@@ -210,6 +211,8 @@ def _upright_size(image: Image.Image) -> tuple[Grid, bool]:
 def _check_size(size: Grid) -> None:
     if min(size) < _LEAST_SIDE:
         raise SceneError(f"{size[1]} x {size[0]} px is too small: at least {_LEAST_SIDE} a side")
+    if max(size) > _LONGEST * min(size):
+        raise SceneError(f"{size[1]} x {size[0]} px is more than {_LONGEST} times as long as wide")
 
 
 def _decode(image: Image.Image) -> NDArray[Any]:
