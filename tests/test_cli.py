@@ -139,6 +139,7 @@ def test_standard_input(scenes, tmp_path):
         (["--model", "defualt"], "did you mean default"),
         (["--model", "missing.onnx"], "no such model file"),
         (["--device", "tpu"], "there are auto, cpu, cuda"),
+        (["-o", __file__], "is no folder"),
     ],
 )
 def test_wrong_usage_is_refused_before_any_picture_is_read(tmp_path, words, reason):

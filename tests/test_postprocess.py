@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nephoscope.postprocess import (
+    LARGEST_JOIN,
     Rule,
     above,
     drop_small,
@@ -72,6 +73,12 @@ def test_groups_join_over_exactly_the_gap_said(gap):
     assert joined.max() == 1
     assert np.array_equal(joined > 0, mask)  # nothing is painted between them
     assert group(mask.T, join=gap).max() == 1
+
+
+@pytest.mark.parametrize("join", [-1, LARGEST_JOIN + 1])
+def test_joining_has_bounds(join):
+    with pytest.raises(ValueError, match="join must be from 0 to 100"):
+        group(field() > 0, join)
 
 
 def test_small_groups_go_and_the_largest_comes_first():

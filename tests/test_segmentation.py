@@ -116,6 +116,10 @@ def test_the_public_face(jpeg):
     assert found.masks.dtype == bool
     assert found.scene.name == "scene.jpg"
     assert set(found.scores) == set(NAMES)
+    assert set(nephoscope.__all__) <= set(dir(nephoscope))
+    assert repr(found).startswith("<Segmentation of scene.jpg: ")
+    with pytest.raises(ValueError, match="no pattern 'fish'; there are Fish"):
+        found.mask("fish")
     with pytest.raises(AttributeError, match="no attribute 'sgment'"):
         _ = nephoscope.sgment
 

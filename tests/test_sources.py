@@ -13,6 +13,7 @@ import pytest
 
 from conftest import encoded
 from nephoscope.download import download
+from nephoscope.outputs import FORMATS
 from nephoscope.scene import SceneError
 from nephoscope.sources import find_sources
 
@@ -45,6 +46,14 @@ class TestPlaces:
 
     def test_a_glob_reaches_into_folders(self, folder):
         assert names(folder / "**" / "*.jpg") == ["b.jpg", "b-2.jpg"]
+
+    def test_what_segmenting_wrote_is_not_segmented_again(self, folder, picture):
+        for chosen in FORMATS.values():
+            for ending in chosen.endings:
+                (folder / f"b{ending}").write_bytes(encoded(picture, ".png"))
+        assert names(folder) == ["a.PNG", "b.jpg", "c.tif", "d.webp"]
+        assert names(folder / "b*.*g") == ["b.jpg"]
+        assert names(folder / "b_overlay.jpg") == ["b_overlay.jpg"]
 
     def test_a_picture_is_taken_once(self, folder, monkeypatch):
         monkeypatch.chdir(folder)

@@ -71,8 +71,8 @@ class Job:
         tta: see `segment_scene`.
 
     Raises:
-        OutputExists: the contest's CSV is asked for and there already; it is one file for all pictures, so
-            it cannot be kept for some.
+        OutputExists: the folder is a file; or the contest's CSV is asked for and there already, which is one
+            file for all pictures and cannot be kept for some.
     """
 
     model: Model
@@ -83,6 +83,8 @@ class Job:
     tta: bool = False
 
     def __post_init__(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise OutputExists(f"{self.folder}: is no folder; -o DIR names one for the outputs")
         if CSV in self.formats and self.csv.exists() and not self.overwrite:
             raise OutputExists(
                 f"{self.csv}: is there already; --overwrite replaces it, -o DIR writes elsewhere"

@@ -74,7 +74,10 @@ def segment(
     ] = "overlay,json",
     model: Annotated[str, typer.Option(help="A model's name or file; see 'nephoscope models'.")] = "default",
     join: Annotated[
-        int, typer.Option(min=0, metavar="PIXELS", help="Count groups this near as one (pixels of 350x525).")
+        int,
+        typer.Option(
+            min=0, max=100, metavar="PIXELS", help="Groups this near count as one region (pixels of 350x525)."
+        ),
     ] = 0,
     tta: Annotated[
         bool, typer.Option("--tta", help="Mean over four mirror images: better, four times slower.")
@@ -163,6 +166,7 @@ def models(
             return
         for name in shipped():
             console.model_line(name, Model.load(name).card, model_file(name).stat().st_size)
+        console.hint("'nephoscope models NAME' prints a model's card")
     except ModelError as error:
         _refuse(error)
 

@@ -26,6 +26,12 @@ def complain(message: str) -> None:
     print("nephoscope: " + " ".join(message.split()), file=sys.stderr)
 
 
+def hint(message: str) -> None:
+    """Say on standard error what one may want to know next, if a person is reading."""
+    if sys.stderr.isatty():
+        print(message, file=sys.stderr)
+
+
 def report(results: "Iterable[Done | Kept | Failed]", total: int, as_json: bool) -> Counter[str]:
     """Print results as they come and failures on standard error.
 

@@ -16,6 +16,10 @@ Probability = NDArray[np.float32]
 Groups = NDArray[np.int32]
 
 
+LARGEST_JOIN = 100
+"""Pixels; farther apart, groups are hardly one region, and the search for them takes seconds."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """How one pattern's probabilities become its mask.
@@ -74,8 +78,13 @@ def group(mask: Mask, join: int = 0) -> Groups:
 
     Args:
         mask: boolean, shape (height, width).
-        join: groups with at most this many pixels between them count as one.
+        join: groups with at most this many pixels between them count as one; at most `LARGEST_JOIN`.
+
+    Raises:
+        ValueError: `join` is negative or too large.
     """
+    if not 0 <= join <= LARGEST_JOIN:
+        raise ValueError(f"join must be from 0 to {LARGEST_JOIN} pixels, not {join}")
     spread = mask.view(np.uint8)
     if join:
         # Two pixels with `join` others between them touch once each has grown by a disc this wide.

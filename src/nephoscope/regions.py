@@ -72,7 +72,7 @@ def find_regions(
                 area=area * y_scale * x_scale,
                 cover=area / with_data,
                 box=(left * x_scale, top * y_scale, (left + width) * x_scale, (top + height) * y_scale),
-                centroid=(total_x[number] / area * x_scale, total_y[number] / area * y_scale),
+                centroid=(float(total_x[number]) / area * x_scale, float(total_y[number]) / area * y_scale),
                 mean_probability=float(total_probability[number] / area),
                 outline=[
                     [[(x * x_scale, y * y_scale) for x, y in ring] for ring in polygon]

@@ -32,7 +32,9 @@ class Segmentation:
         probabilities: from 0 to 1, shape (patterns, height, width); 0 where there is no data.
         valid: where there is data, shape (height, width).
         groups: connected groups numbered from 1, largest first, 0 elsewhere; shape (patterns, height, width).
-        scores: presence score from 0 to 1 by pattern.
+        scores: presence score from 0 to 1 by pattern; the card's rules say from which one on it is present.
+        join: how far apart groups were counted as one, in pixels of the grid.
+        tta: whether probabilities are means over mirror images.
     """
 
     scene: Scene
@@ -41,6 +43,12 @@ class Segmentation:
     valid: Mask
     groups: NDArray[np.int32]
     scores: dict[str, float]
+    join: int = 0
+    tta: bool = False
+
+    def __repr__(self) -> str:
+        covers = ", ".join(f"{name} {self.covers[name]:.0%}" for name in self.present)
+        return f"<Segmentation of {self.scene.name}: {covers or 'no pattern'}>"
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
@@ -74,7 +82,12 @@ class Segmentation:
         """One pattern's mask, brought to any size; without one, on the rules' grid.
 
         A pixel of the scene without data stays out of the mask at every size.
+
+        Raises:
+            ValueError: no such pattern.
         """
+        if pattern not in NAMES:
+            raise ValueError(f"no pattern {pattern!r}; there are {', '.join(NAMES)}")
         mask: Mask = self.masks[NAMES.index(pattern)]
         if size is None or size == mask.shape:
             return mask
@@ -86,14 +99,19 @@ class Segmentation:
 
 
 def segment(
-    picture: str | Path | bytes | NDArray[Any] | Scene, model: Model | str | Path = "default", **options: Any
+    picture: str | Path | bytes | NDArray[Any] | Scene,
+    model: Model | str | Path = "default",
+    *,
+    join: int = 0,
+    tta: bool = False,
 ) -> Segmentation:
     """Find the patterns in one picture.
 
     Args:
         picture: a path, a file's bytes, an array of shape (height, width, 3), or a scene.
         model: a loaded model, or the name or path of one.
-        options: those of `segment_scene`.
+        join: groups of a pattern with at most this many pixels of 350x525 between them count as one region.
+        tta: mean over the picture and its mirror images: a little better, four times the work.
 
     Raises:
         SceneError: the picture cannot be used.
@@ -103,7 +121,7 @@ def segment(
         model = Model.load(model)
     if not isinstance(picture, Scene):
         picture = read_scene(picture, least=worth_decoding(model.card))
-    return segment_scene(picture, model, **options)
+    return segment_scene(picture, model, join=join, tta=tta)
 
 
 def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = False) -> Segmentation:
@@ -129,7 +147,7 @@ def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = Fals
     for index, name in enumerate(NAMES):
         np.multiply(resample(fields[index], grid), valid, out=probabilities[index])
         groups[index], scores[name] = find_groups(probabilities[index], card.rules[name], join)
-    return Segmentation(scene, card, probabilities, valid, groups, scores)
+    return Segmentation(scene, card, probabilities, valid, groups, scores, join, tta)
 
 
 def _run_mirrored(canvas: Pixels, axes: tuple[int, ...], model: Model) -> NDArray[np.float32]:

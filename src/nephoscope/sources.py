@@ -1,17 +1,23 @@
 """The words a user gives for pictures: files, folders, globs, `-`, URLs, `sample`; each becomes sources."""
 
 import glob
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from nephoscope.patterns import NAMES
 from nephoscope.scene import MAX_PIXELS, Least, Scene, SceneError, read_bounded, read_scene
 from nephoscope.synthetic import SAMPLE_NAME, sample
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 """What a folder's files must end with to be taken for pictures, in small or capital letters."""
+
+
+# What `segment` itself writes beside or among pictures is not taken for more of them.
+_OUTPUT = re.compile(rf"_(overlay|panel|{'|'.join(NAMES)})\.(jpg|png)$")
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
 
     Args:
         words: a file, a folder (its pictures, not those of folders in it), a glob, `-` for standard input,
-            an http or https URL, or `sample` for the built-in made-up scene.
+            an http or https URL, or `sample` for the built-in made-up scene. Overlays, panels and masks that
+            `nephoscope` wrote are left out of folders and globs.
         max_pixels: a picture with more is refused before it is decoded.
     """
     sources: list[Source] = []
@@ -75,12 +82,16 @@ def _places(word: str) -> Iterator[tuple[str, _Place]]:
 
 def _glob(pattern: str) -> list[Path]:
     paths = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 (takes absolute patterns too)
-    return sorted(path for path in paths if path.is_file())
+    return sorted(path for path in paths if path.is_file() and not _OUTPUT.search(path.name))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not _OUTPUT.search(path.name)
 
 
 def _folder(folder: Path) -> Iterator[tuple[str, _Place]]:
     try:
-        pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+        pictures = sorted(path for path in folder.iterdir() if _is_picture(path))
     except OSError as error:
         yield str(folder), SceneError(f"{folder}: the folder cannot be read: {error.strerror or error}")
         return

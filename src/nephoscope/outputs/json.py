@@ -36,6 +36,8 @@ def render(segmentation: Segmentation) -> list[bytes]:
     content = summary(segmentation) | {
         "regions": [_rounded(asdict(region)) for region in segmentation.regions],
         "model": {"name": segmentation.card.name, "made_with": segmentation.card.made_with},
+        "join": segmentation.join,
+        "tta": segmentation.tta,
         "nephoscope": __version__,
     }
     return [(json.dumps(content, ensure_ascii=False) + "\n").encode()]
