@@ -65,13 +65,21 @@ def tiny_model(tmp_path: Path, card: Card) -> Callable[..., Path]:
     """Makes model files whose network is a 1x1 convolution: a pattern's probability is a colour's brightness.
 
     Fish and Sugar follow red, Flower green, Gravel blue. Keywords change the card; `raw_card` replaces it;
-    `outputs` changes the number of patterns.
+    `outputs` changes the number of patterns, `brightest` what white is answered with.
     """
 
-    def make(name: str = "tiny.onnx", outputs: int = 4, raw_card: str | None = "", **changes: object) -> Path:
+    def make(
+        name: str = "tiny.onnx",
+        outputs: int = 4,
+        raw_card: str | None = "",
+        brightest: float = 1.0,
+        **changes: object,
+    ) -> Path:
         made = replace(card, **{"name": "tiny", "made_with": "tests", "weights": "float32", **changes})
         height, width = made.input_size
-        weights = np.eye(3, dtype=np.float32)[[0, 1, 2, 0][:outputs]].reshape(outputs, 3, 1, 1) / 255
+        weights = (
+            np.eye(3, dtype=np.float32)[[0, 1, 2, 0][:outputs]].reshape(outputs, 3, 1, 1) * brightest / 255
+        )
         graph = helper.make_graph(
             [
                 helper.make_node("Cast", ["pictures"], ["numbers"], to=TensorProto.FLOAT),

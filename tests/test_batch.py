@@ -88,6 +88,18 @@ def test_what_is_there_is_kept_unless_told_otherwise(pictures, job):
     assert (folder / "0.json").read_text() != "mine"
 
 
+def test_pictures_are_never_written_over(pictures, job, tmp_path):
+    (pictures / "0_Fish.png").write_bytes(encoded(make_scene(0, (160, 240)).pixels, ".png"))
+    before = (pictures / "0_Fish.png").read_bytes()
+    sources = find_sources([str(pictures / "0.jpg"), str(pictures / "0_Fish.png")])
+    protected = frozenset(source.path for source in sources)
+    own = Job(job().model, pictures, ("mask",), overwrite=True, protected=protected)
+    first, second = run(sources, own)
+    assert "is one of the pictures; -o DIR" in first.reason
+    assert isinstance(second, Done)
+    assert (pictures / "0_Fish.png").read_bytes() == before
+
+
 def test_one_csv_for_all_cannot_be_kept_for_some(pictures, job):
     list(run(find_sources([str(pictures / "0.jpg")]), job("csv")))
     with pytest.raises(OutputExists, match=r"submission.csv: is there already; --overwrite"):

@@ -132,6 +132,25 @@ def test_standard_input(scenes, tmp_path):
     assert json.loads((tmp_path / "stdin.json").read_text())["scene"] == "stdin"
 
 
+def test_a_pipe_as_a_file(scenes, tmp_path):
+    pipe = f"<(cat {scenes / '0.png'})"
+    command = f"{sys.executable} -m nephoscope segment {pipe} -o {tmp_path} --format overlay,json"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("*_overlay.jpg"))) == 1
+
+
+def test_no_standard_output_costs_no_output(scenes, tmp_path):
+    command = f"{sys.executable} -m nephoscope segment {scenes} -o {tmp_path / 'out'} --format json >&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    command = command.replace(">&-", "--overwrite >/dev/full")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

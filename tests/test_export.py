@@ -101,6 +101,10 @@ def test_weights_of_another_network_are_refused(tmp_path, small_card):
     checkpoint.write_bytes(encoded(np.zeros((40, 40, 3), np.uint8), ".png"))
     with pytest.raises(ExportError, match="not a safetensors file"):
         export(checkpoint, card_file, tmp_path / "model.onnx")
+    for wrong in (None, {}, {**UNET, "encoder": "none"}, {**UNET, "mean": "dark"}):
+        card_file.write_text(json.dumps({**entries, "network": wrong}))
+        with pytest.raises(ExportError, match="network cannot be built"):
+            export(checkpoint, card_file, tmp_path / "model.onnx")
     card_file.write_text("{}")
     with pytest.raises(ExportError, match="does not say its version"):
         export(checkpoint, card_file, tmp_path / "model.onnx")

@@ -62,6 +62,23 @@ def test_damaged_files_are_refused(tmp_path, name):
         read_labels(tmp_path / name)
 
 
+def test_names_may_hold_commas(tmp_path):
+    write_labels(tmp_path / "labels.csv", [("a, b.jpg", "Fish", "1 5"), ("a, b.jpg", "Sugar", "")])
+    labels = read_labels(tmp_path / "labels.csv")
+    assert labels.images == ["a, b.jpg"]
+    assert labels.mask("a, b.jpg", "Fish").sum() == 5
+
+
+def test_damaged_gzip_is_refused(tmp_path):
+    path = tmp_path / "labels.csv.gz"
+    write_labels(path, ROWS)
+    content = bytearray(path.read_bytes())
+    content[20:60] = bytes(40)
+    path.write_bytes(content)
+    with pytest.raises(LabelError, match="damaged"):
+        read_labels(path)
+
+
 def test_a_wrong_mask_is_named_when_it_is_asked_for(tmp_path):
     write_labels(tmp_path / "labels.csv", [("a.jpg", "Fish", "0 5")])
     with pytest.raises(LabelError, match=r"a.jpg_Fish: a run starts at 0"):

@@ -11,6 +11,8 @@ from nephoscope.model import Model, ModelError, shipped
 from nephoscope.patterns import NAMES
 from nephoscope.synthetic import make_scene
 
+RULE = {"threshold": 0.5, "top_k": 10, "presence": 0.5, "least_cover": 0, "minimum_area": 0}
+
 
 def test_a_card_survives_its_file(card):
     assert Card.from_json(card.to_json()) == card
@@ -67,6 +69,11 @@ def test_models_without_a_usable_card_are_refused(tiny_model, raw_card, reason):
         ({"patterns": ["Fish", "Flower"]}, "its patterns are"),
         ({"rules": {"Fish": {}}}, "cannot be read"),
         ({"grid": [0, 5]}, "a grid of 0x5"),
+        ({"patterns": 5}, "its patterns are 5"),
+        ({"rules": dict.fromkeys(NAMES, RULE | {"threshold": -1})}, "a rule that cannot be"),
+        ({"rules": dict.fromkeys(NAMES, RULE | {"presence": float("nan")})}, "a rule that cannot be"),
+        ({"rules": dict.fromkeys(NAMES, RULE | {"top_k": 0})}, "a rule that cannot be"),
+        ({"rules": dict.fromkeys(NAMES, RULE | {"minimum_area": -1})}, "a rule that cannot be"),
     ],
 )
 def test_cards_that_do_not_fit_are_refused(card, change, reason):
@@ -83,6 +90,13 @@ def test_other_outputs_are_refused(tiny_model):
 
 def _with_input_size(tiny_model, size):
     return dataclasses.replace(Model.load(tiny_model("any.onnx")).card, input_size=size).to_json()
+
+
+def test_numbers_that_are_no_probabilities_are_refused(tiny_model):
+    for brightest in (2.0, -1.0, float("nan")):
+        model = Model.load(tiny_model(brightest=brightest))
+        with pytest.raises(ModelError, match="no probabilities"):
+            model(np.full((1, 320, 480, 3), 255, np.uint8))
 
 
 def test_what_is_no_model_is_refused(tmp_path):

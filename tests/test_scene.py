@@ -59,6 +59,16 @@ def test_transparent_is_no_data(smooth, ending):
     assert not scene.pixels[:, :40].any()
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_transparent_colour_without_a_palette(smooth, mode):
+    image = Image.fromarray(smooth).convert(mode)
+    colour = image.getpixel((5, 40))
+    file = io.BytesIO()
+    image.save(file, "PNG", transparency=colour)
+    same = np.asarray(image) == np.array(colour)
+    assert np.array_equal(read_scene(file.getvalue()).valid, ~(same if mode == "L" else same.all(axis=2)))
+
+
 def test_a_palette_with_a_transparent_colour(smooth):
     image = Image.fromarray(smooth).quantize(8)
     file = io.BytesIO()
@@ -67,12 +77,13 @@ def test_a_palette_with_a_transparent_colour(smooth):
     assert np.array_equal(scene.valid, np.asarray(image) != 0)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation_is_applied(smooth, orientation):
+def test_exif_rotation_is_applied(smooth, orientation, kind):
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = io.BytesIO()
-    Image.fromarray(smooth).save(file, "JPEG", exif=exif, quality=95)
+    Image.fromarray(smooth).save(file, kind, exif=exif, quality=95)
     scene = read_scene(file.getvalue(), least=lambda size, bounds: (1, 1))
     assert scene.size == ((120, 90) if orientation >= 5 else (90, 120))
     assert (scene.pixels.shape[0] < scene.pixels.shape[1]) == (scene.size[0] < scene.size[1])

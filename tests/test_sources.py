@@ -102,8 +102,24 @@ class TestPlaces:
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
         assert failure("-") == "stdin: nothing came"
 
+    def test_names_are_printable(self, tmp_path, picture):
+        content = encoded(picture, ".png")
+        for name in (b"new\nline.png", b"not\xffutf8.png"):
+            (tmp_path / os.fsdecode(name)).write_bytes(content)
+        found = find_sources([str(tmp_path)])
+        assert sorted(source.name for source in found) == ["new_line.png", "not\ufffdutf8.png"]
+        assert all(source.read(None).size == picture.shape[:2] for source in found)
+
+    def test_a_pipe_among_pictures_is_not_waited_for(self, folder):
+        os.mkfifo(folder / "pipe.jpg")
+        assert "pipe.jpg" not in names(folder)
+
 
 class TestFailures:
+    def test_what_the_operating_system_refuses_to_look_at(self):
+        assert "File name too long" in failure("x" * 300 + ".jpg")
+        assert failure("a\0b.jpg").startswith("a\0b.jpg: ")
+
     def test_missing(self, tmp_path):
         assert failure(tmp_path / "no.jpg") == f"{tmp_path}/no.jpg: no such file"
         assert failure(tmp_path / "*.jpg") == f"{tmp_path}/*.jpg: no file matches"

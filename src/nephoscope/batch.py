@@ -69,6 +69,7 @@ class Job:
         overwrite: whether outputs that are there already are written anew.
         join: see `segment_scene`.
         tta: see `segment_scene`.
+        protected: files that are never written over, whatever is asked: the pictures themselves.
 
     Raises:
         OutputExists: the folder is a file; or the contest's CSV is asked for and there already, which is one
@@ -81,10 +82,14 @@ class Job:
     overwrite: bool = False
     join: int = 0
     tta: bool = False
+    protected: frozenset[Path] = frozenset()
 
     def __post_init__(self) -> None:
-        if self.folder.exists() and not self.folder.is_dir():
-            raise OutputExists(f"{self.folder}: is no folder; -o DIR names one for the outputs")
+        try:
+            if self.folder.exists() and not self.folder.is_dir():
+                raise OutputExists(f"{self.folder}: is no folder; -o DIR names one for the outputs")
+        except OSError as error:
+            raise OutputExists(f"{self.folder}: {error.strerror or error}") from error
         if CSV in self.formats and self.csv.exists() and not self.overwrite:
             raise OutputExists(
                 f"{self.csv}: is there already; --overwrite replaces it, -o DIR writes elsewhere"
@@ -159,7 +164,7 @@ def _segment_to_files(source: Source, job: Job) -> Done | Kept:
     files = []
     for name, paths in wanted.items():
         for path, content in zip(paths, FORMATS[name].render(segmentation), strict=True):
-            if job.overwrite or not path.exists():
+            if path not in kept:
                 write_whole(path, content)
                 files.append(path)
     found = rows(segmentation) if CSV in job.formats else []
@@ -174,7 +179,11 @@ def _wanted(source: Source, job: Job) -> tuple[dict[str, list[Path]], list[Path]
         if name == CSV:
             continue
         paths = [job.folder / f"{Path(source.name).stem}{ending}" for ending in FORMATS[name].endings]
-        there = [] if job.overwrite else [path for path in paths if path.exists()]
+        if own := [path for path in paths if path.absolute() in job.protected]:
+            raise SceneError(
+                f"{source.name}: its output {own[0]} is one of the pictures; -o DIR writes elsewhere"
+            )
+        there = [] if job.overwrite else [path for path in paths if path.is_file()]
         kept += there
         if len(there) < len(paths):
             wanted[name] = paths

@@ -62,7 +62,7 @@ class Card:
         """
         try:
             entries = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CardError(f"its card is not JSON: {error}") from error
         if not isinstance(entries, dict):
             raise CardError("its card is not a JSON object")
@@ -79,14 +79,14 @@ class Card:
             raise CardError(f"its card lacks {', '.join(missing)}")
         if unknown := sorted(entries.keys() - names):
             raise CardError(f"its card has unknown entries: {', '.join(unknown)}")
-        if tuple(entries["patterns"]) != NAMES:
+        if entries["patterns"] != list(NAMES):
             raise CardError(f"its patterns are {entries['patterns']}, not {', '.join(NAMES)}")
         try:
             entries["rules"] = {name: Rule(**entries["rules"][name]) for name in NAMES}
             entries["patterns"] = NAMES
             entries["input_size"] = _grid(entries["input_size"])
             entries["grid"] = _grid(entries["grid"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CardError(f"its card cannot be read: {error!r}") from error
         return cls(**entries)
 

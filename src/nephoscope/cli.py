@@ -27,6 +27,10 @@ def main() -> None:
     """Run the command and exit: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted."""
     # What a library mutters about a damaged picture is said once, in our own line.
     warnings.simplefilter("ignore")
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by whoever started us
+            setattr(sys, stream, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        getattr(sys, stream).reconfigure(errors="backslashreplace")
     try:
         app()
     except SystemExit as stop:
@@ -37,6 +41,9 @@ def main() -> None:
         # Whoever read our output has gone: nothing more to say, and nothing wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        console.complain(f"standard output: {error.strerror or error}")
+        sys.exit(1)
 
 
 def _refuse(message: object) -> NoReturn:
@@ -102,7 +109,8 @@ def segment(
     try:
         wanted = parse_formats(formats)
         loaded = Model.load(model, threads=available_cpus() // workers, device=device)
-        job = Job(loaded, folder, wanted, overwrite, join, tta)
+        pictures = frozenset(source.path for source in found if source.path)
+        job = Job(loaded, folder, wanted, overwrite, join, tta, pictures)
     except (UnknownFormat, ModelError, OutputExists) as error:
         _refuse(error)
     counts = console.report(run(found, job, workers), len(found), as_json)

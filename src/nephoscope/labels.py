@@ -6,6 +6,7 @@ The contest's own labels (`train.csv`) count on the pictures' grid, 1400x2100; a
 
 import gzip
 import lzma
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def read_labels(path: str | Path, grid: Grid | None = None) -> Labels:
     path = Path(path)
     texts: dict[tuple[str, str], str] = {}
     for number, line in _lines(path):
-        name, comma, text = line.partition(",")
+        name, comma, text = line.rpartition(",")  # a picture's name may hold commas
         image, _, pattern = name.rpartition("_")
         if not comma or not image or pattern not in NAMES:
             raise LabelError(
@@ -108,7 +109,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, 2):
                 if row := line.decode().strip():
                     yield number, row
-        except (lzma.LZMAError, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
             raise LabelError(f"{path}: damaged, or not a label file: {error}") from error
 
 

@@ -64,7 +64,10 @@ class Model:
         path = model_file(str(model))
         threads = threads or available_cpus()
         session = _session(path, threads, _providers(device))
-        text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+        try:
+            text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{path}: its card is no text: {error}") from error
         if text is None:
             raise ModelError(f"{path}: no card inside: not a nephoscope model (see `nephoscope export`)")
         try:
@@ -82,8 +85,13 @@ class Model:
 
         Returns:
             Probabilities from 0 to 1, shape (count, patterns, height, width).
+
+        Raises:
+            ModelError: the network gave something that is no probability.
         """
         (probabilities,) = self._session.run([OUTPUT], {INPUT: pictures})
+        if not (probabilities.min() >= 0 and probabilities.max() <= 1):
+            raise ModelError(f"the model {self.card.name} gives numbers that are no probabilities")
         return np.asarray(probabilities, np.float32)
 
 
@@ -102,8 +110,11 @@ def model_file(model: str) -> Path:
     if model in names:
         return _SHIPPED / f"{model}.onnx"
     path = Path(model)
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:
+        raise ModelError(f"{model}: {error.strerror or error}") from error
     if path.suffix or os.sep in model:
         raise ModelError(f"{model}: no such model file")
     near = get_close_matches(model, names, 1)

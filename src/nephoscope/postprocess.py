@@ -30,6 +30,9 @@ class Rule:
         presence: the pattern is present where the presence score reaches this...
         least_cover: ... and this many pixels are above the threshold.
         minimum_area: groups of fewer pixels are dropped.
+
+    Raises:
+        ValueError: a threshold or presence outside 0 to 1, no pixel to take the mean of, or a negative area.
     """
 
     threshold: float
@@ -37,6 +40,11 @@ class Rule:
     presence: float
     least_cover: int
     minimum_area: int
+
+    def __post_init__(self) -> None:
+        sound = 0 <= self.threshold <= 1 and 0 <= self.presence <= 1 and self.top_k >= 1
+        if not (sound and self.least_cover >= 0 and self.minimum_area >= 0):
+            raise ValueError(f"a rule that cannot be: {self}")
 
 
 def resample(values: Probability, grid: Grid) -> Probability:

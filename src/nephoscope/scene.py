@@ -123,7 +123,9 @@ def read_scene(
     if isinstance(source, str | Path):
         name = name or Path(source).name
     name = name or "picture"
-    if not isinstance(source, str | Path | bytes):
+    if isinstance(source, str | Path):
+        source = _settled(Path(source), name)
+    elif not isinstance(source, bytes):
         source = read_bounded(source, name)
     file = _open(source, name)
     bounds, day, satellite = _place_and_time(name)
@@ -145,23 +147,30 @@ def read_scene(
     return Scene(name, pixels, valid, size, bounds, day, satellite, whole)
 
 
-def _open(source: str | Path | bytes, name: str) -> BinaryIO:
-    if isinstance(source, bytes):
-        if not source:
-            raise SceneError(f"{name}: nothing came")
-        return io.BytesIO(source)
-    path = Path(source)
+def _settled(path: Path, name: str) -> Path | bytes:
+    """A file that can be read again and again: itself, or what came out of a pipe."""
     try:
-        if not path.is_file():  # a pipe, say; what is not there or a folder fails to open
-            with path.open("rb") as pipe:
-                return _open(read_bounded(pipe, name), name)
-        if path.stat().st_size == 0:
-            raise SceneError(f"{name}: the file is empty")
-        return path.open("rb")
+        if path.is_file():
+            if path.stat().st_size == 0:
+                raise SceneError(f"{name}: the file is empty")
+            return path
+        with path.open("rb") as pipe:  # what is not there, or is a folder, does not open
+            return read_bounded(pipe, name)
     except FileNotFoundError:
         raise SceneError(f"{path}: no such file") from None
     except OSError as error:
         raise SceneError(f"{path}: {error.strerror or error}") from error
+
+
+def _open(source: Path | bytes, name: str) -> BinaryIO:
+    if isinstance(source, bytes):
+        if not source:
+            raise SceneError(f"{name}: nothing came")
+        return io.BytesIO(source)
+    try:
+        return source.open("rb")
+    except OSError as error:
+        raise SceneError(f"{source}: {error.strerror or error}") from error
 
 
 def read_bounded(file: BinaryIO, name: str) -> bytes:
@@ -202,7 +211,8 @@ def _header(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Image.Image]
 
 def _upright_size(image: Image.Image) -> tuple[Grid, bool]:
     """Height and width once EXIF rotation is applied, and whether that swaps the sides."""
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    # Pillow tells the size of a TIFF as it is once turned, that of other formats as it is stored.
+    turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     size = (image.width, image.height) if turned else (image.height, image.width)
     _check_size(size)
     return size, turned
@@ -219,7 +229,7 @@ def _decode(image: Image.Image) -> NDArray[Any]:
     """Decode to a uint8 array of shape (height, width), (height, width, 3) or (height, width, 4)."""
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
-    if image.mode in ("L", "RGB", "RGBA"):
+    if image.mode in ("L", "RGB") and not image.has_transparency_data:
         return np.asarray(image)
     if image.mode.startswith("I;16"):
         return _high_byte(np.asarray(image))

@@ -27,10 +27,12 @@ class Source:
     Attributes:
         name: its file name, or another where two would be the same.
         read: gives the scene, or raises SceneError; takes what `read_scene` takes as `least`.
+        path: of the file, where it is one.
     """
 
     name: str
     read: Callable[[Least | None], Scene]
+    path: Path | None = None
 
 
 def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]:
@@ -46,19 +48,38 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
     taken: set[str] = set()
     seen: set[Path] = set()
     for word in words:
-        for name, where in _places(word):
-            if isinstance(where, Path):
-                if where.absolute() in seen:
+        for name, where in _safe_places(word):
+            path = where if isinstance(where, Path) else None
+            if path is not None:
+                if path in seen:
                     continue
-                seen.add(where.absolute())
-            name = _unique(name, taken)
+                seen.add(path)
+            name = _unique(_printable(name), taken)
             taken.add(_stem(name))
-            sources.append(Source(name, _reader(name, where, max_pixels)))
+            sources.append(Source(name, _reader(name, where, max_pixels), path))
     return sources
 
 
 _Fetch = Callable[[], bytes]
 _Place = Path | SceneError | _Fetch
+
+
+def _safe_places(word: str) -> list[tuple[str, _Place]]:
+    """Places with absolute paths; the error where the operating system does not even look."""
+    if "\0" in word:
+        return [("picture", SceneError(f"{word}: no path holds a null character"))]
+    try:
+        return [
+            (name, where.absolute() if isinstance(where, Path) else where) for name, where in _places(word)
+        ]
+    except OSError as error:
+        return [("picture", SceneError(f"{word}: {error.strerror or error}"))]
+
+
+def _printable(name: str) -> str:
+    """The name with letters that no encoding knows, or that steer terminals and tables, replaced."""
+    known = name.encode(errors="surrogateescape").decode(errors="replace")
+    return "".join(letter if letter.isprintable() else "_" for letter in known)
 
 
 def _places(word: str) -> Iterator[tuple[str, _Place]]:
@@ -86,7 +107,7 @@ def _glob(pattern: str) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not _OUTPUT.search(path.name)
+    return path.suffix.lower() in ENDINGS and not _OUTPUT.search(path.name) and not path.is_fifo()
 
 
 def _folder(folder: Path) -> Iterator[tuple[str, _Place]]:

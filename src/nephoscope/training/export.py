@@ -122,7 +122,7 @@ def _parity_pictures(card: Card) -> Pixels:
 def _read_card(path: Path) -> Card:
     try:
         card = Card.from_json(path.read_text())
-    except CardError as error:
+    except (CardError, UnicodeDecodeError) as error:
         raise ExportError(f"{path}: {error}") from error
     return dataclasses.replace(
         card, made_with=f"nephoscope {__version__}", weights="float16, computed in float32"
@@ -130,7 +130,11 @@ def _read_card(path: Path) -> Card:
 
 
 def _load(checkpoint: Path, card: Card) -> Deployed:
-    network = build(card.network)
+    try:
+        network = build(card.network)
+        mean, deviation = float(card.network["mean"]), float(card.network["deviation"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExportError(f"the card's network cannot be built: {error}") from error
     try:
         weights = load(checkpoint.read_bytes())
     except SafetensorError as error:
@@ -140,7 +144,7 @@ def _load(checkpoint: Path, card: Card) -> Deployed:
         network.load_state_dict(floats)
     except RuntimeError as error:
         raise ExportError(f"{checkpoint}: not weights of {card.network}: {error}") from error
-    return Deployed(network, card.network["mean"], card.network["deviation"]).eval()
+    return Deployed(network, mean, deviation).eval()
 
 
 def _to_onnx(network: Deployed, card: Card) -> onnx.ModelProto:

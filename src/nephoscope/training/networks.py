@@ -25,19 +25,23 @@ def build(network: dict[str, Any]) -> nn.Module:
     Raises:
         ValueError: no such architecture or encoder.
     """
+    try:
+        return _build(network)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"no such network: {network}: {error}") from error
+
+
+def _build(network: dict[str, Any]) -> nn.Module:
     if network["architecture"] == "vgg19-segnet":
         return SegNet(len(NAMES))
     head = {"classes": len(NAMES), "pooling": "avg", "dropout": 0.2} if network["presence_head"] else None
-    try:
-        net = smp.create_model(
-            network["architecture"],
-            network["encoder"],
-            encoder_weights=None,
-            classes=len(NAMES),
-            aux_params=head,
-        )
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(f"no such network: {network}: {error}") from error
+    net = smp.create_model(
+        network["architecture"],
+        network["encoder"],
+        encoder_weights=None,
+        classes=len(NAMES),
+        aux_params=head,
+    )
     return cast(nn.Module, net)
 
 
