@@ -37,10 +37,6 @@ def main() -> None:
         if stop.code == 130:  # what Typer makes of an interrupt
             console.complain("interrupted; the files written so far are whole")
         raise
-    except BrokenPipeError:
-        # Whoever read our output has gone: nothing more to say, and nothing wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         console.complain(f"standard output: {error.strerror or error}")
         sys.exit(1)
