@@ -108,6 +108,8 @@ def drop_small(groups: Groups, minimum_area: int) -> Groups:
     """Drop groups of fewer than `minimum_area` pixels and number the others from 1, largest first."""
     areas = np.bincount(groups[groups > 0], minlength=1)
     kept = [number for number in np.argsort(-areas, kind="stable") if areas[number] >= max(1, minimum_area)]
+    if kept == list(range(1, len(areas))):
+        return groups
     renumbered = np.zeros(len(areas), np.int32)
     renumbered[kept] = np.arange(1, len(kept) + 1)
     return np.take(renumbered, groups)

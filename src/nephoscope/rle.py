@@ -23,6 +23,8 @@ def encode(mask: Mask) -> str:
     Args:
         mask: boolean, shape (height, width).
     """
+    if not mask.any():
+        return ""  # as most masks are
     # Columns become rows so that the runs are contiguous; OpenCV transposes bytes in cache-sized blocks.
     flat = cv2.transpose(mask.view(np.uint8)).reshape(-1)
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
