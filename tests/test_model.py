@@ -24,16 +24,16 @@ def test_a_model_is_loaded_with_its_card(tiny_model, card):
     assert model.card.rules == card.rules
     pictures = np.zeros((3, 320, 480, 3), np.uint8)
     pictures[1] = (51, 102, 255)
-    answers = model(pictures)
+    answers = model(pictures).probabilities
     assert answers.shape == (3, len(NAMES), 320, 480)
     assert answers[1, :, 7, 9] == pytest.approx([0.2, 0.4, 1.0, 0.2])
 
 
 def test_a_batch_answers_as_its_pictures_do(model):
     pictures = np.stack([make_scene(seed, (320, 480)).pixels for seed in range(3)])
-    together = model(pictures)
+    together = model(pictures).probabilities
     for picture, answer in zip(pictures, together, strict=True):
-        assert np.abs(model(picture[None])[0] - answer).max() < 1e-4
+        assert np.abs(model(picture[None]).probabilities[0] - answer).max() < 1e-4
 
 
 def test_the_default_is_shipped_and_says_what_it_is(model):

@@ -80,7 +80,7 @@ class Job:
     folder: Path
     formats: tuple[str, ...]
     overwrite: bool = False
-    join: int = 0
+    join: int | None = None
     tta: bool = False
     protected: frozenset[Path] = frozenset()
 

@@ -77,11 +77,14 @@ def segment(
     ] = "overlay,json",
     model: Annotated[str, typer.Option(help="A model's name or file; see 'nephoscope models'.")] = "default",
     join: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0, max=100, metavar="PIXELS", help="Groups this near count as one region (pixels of 350x525)."
+            min=0,
+            max=100,
+            metavar="PIXELS",
+            help="Groups this near count as one region (pixels of 350x525); the model's own choice unless said.",
         ),
-    ] = 0,
+    ] = None,
     tta: Annotated[
         bool, typer.Option("--tta", help="Mean over four mirror images: better, four times slower.")
     ] = False,

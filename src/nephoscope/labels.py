@@ -7,10 +7,10 @@ The contest's own labels (`train.csv`) count on the pictures' grid, 1400x2100; a
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from nephoscope.files import write_whole
 from nephoscope.patterns import NAMES
@@ -24,6 +24,23 @@ HEADER = "Image_Label,EncodedPixels"
 
 class LabelError(ValueError):
     """A label file is not in the contest's form; the message names the file and the row."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with labelled data that need not stop the rest.
+
+    Attributes:
+        kind: what is wrong, in the words that problems are counted by.
+        where: which row or picture.
+    """
+
+    kind: str
+    where: str
+
+
+Progress = Callable[[int, int], None]
+"""Told how much is done, of how much in all."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,12 @@ class Labels:
             raise LabelError(f"{self.path}: row {image}_{pattern}: {error}") from error
 
 
-def read_labels(path: str | Path, grid: Grid | None = None) -> Labels:
+def read_labels(
+    path: str | Path,
+    grid: Grid | None = None,
+    problems: list[Problem] | None = None,
+    progress: Progress | None = None,
+) -> Labels:
     """Read a label file, plain or packed (`.gz`, `.xz`).
 
     Args:
@@ -67,24 +89,34 @@ def read_labels(path: str | Path, grid: Grid | None = None) -> Labels:
         grid: height and width the run lengths count on. Left out, it is the contest's answer grid if every
             run fits there and its label grid if not; say it for a file of a few rows, where all masks may
             lie in the left columns of the larger grid.
+        problems: where given, rows that are wrong are left out and named here; of two rows for the same
+            mask the first is kept.
+        progress: told the bytes read so far and in all.
 
     Raises:
-        LabelError: not a file in the contest's form: header, unknown pattern, a scene and pattern twice.
+        LabelError: not a file in the contest's form; where `problems` is left out, also an unknown pattern or
+            a scene and pattern twice.
         OSError: the file cannot be read.
     """
     path = Path(path)
     texts: dict[tuple[str, str], str] = {}
-    for number, line in _lines(path):
+    for number, line in _lines(path, progress):
         name, comma, text = line.rpartition(",")  # a picture's name may hold commas
         image, _, pattern = name.rpartition("_")
         if not comma or not image or pattern not in NAMES:
-            raise LabelError(
-                f"{path}: line {number}: expected PICTURE_PATTERN,RUNS with a pattern of {', '.join(NAMES)}; "
-                f"found {line[:60]!r}"
-            )
-        if (image, pattern) in texts:
-            raise LabelError(f"{path}: line {number}: a second row for {name}")
-        texts[image, pattern] = text
+            if problems is None:
+                raise LabelError(
+                    f"{path}: line {number}: expected PICTURE_PATTERN,RUNS with a pattern of "
+                    f"{', '.join(NAMES)}; found {line[:60]!r}"
+                )
+            kind = "unknown pattern" if comma and image else "not PICTURE_PATTERN,RUNS"
+            problems.append(Problem(kind, f"line {number}: {line[:60]}"))
+        elif (image, pattern) in texts:
+            if problems is None:
+                raise LabelError(f"{path}: line {number}: a second row for {name}")
+            problems.append(Problem("a second row", f"line {number}: {name}"))
+        else:
+            texts[image, pattern] = text
     return Labels(path, grid or _grid_of(path, texts), texts)
 
 
@@ -99,9 +131,10 @@ def write_labels(path: Path, rows: Iterable[tuple[str, str, str]]) -> None:
     write_whole(path, content)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: Path, progress: Progress | None) -> Iterator[tuple[int, str]]:
     """Rows of the file with their line numbers, the header checked and left out."""
-    with _open(path) as file:
+    size = path.stat().st_size
+    with path.open("rb") as packed, _unpacked(packed, path.suffix) as file:
         try:
             header = file.readline().decode().strip().removeprefix("\ufeff")
             if header != HEADER:
@@ -109,18 +142,20 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, 2):
                 if row := line.decode().strip():
                     yield number, row
+                if progress and number % 256 == 0:
+                    progress(packed.tell(), size)
         except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
             raise LabelError(f"{path}: damaged, or not a label file: {error}") from error
 
 
-def _open(path: Path) -> IO[bytes] | gzip.GzipFile | lzma.LZMAFile:
-    match path.suffix:
+def _unpacked(packed: BinaryIO, suffix: str) -> IO[bytes] | gzip.GzipFile | lzma.LZMAFile:
+    match suffix:
         case ".gz":
-            return gzip.open(path)
+            return gzip.GzipFile(fileobj=packed)
         case ".xz":
-            return lzma.open(path)
+            return lzma.LZMAFile(packed)
         case _:
-            return path.open("rb")
+            return packed
 
 
 def _grid_of(path: Path, texts: Mapping[tuple[str, str], str]) -> Grid:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -17,7 +17,8 @@ from nephoscope.scene import Pixels
 CARD_KEY = "nephoscope"
 """Name of the card among an ONNX file's metadata."""
 
-INPUT, OUTPUT = "pictures", "probabilities"
+INPUT, OUTPUT, PRESENCE = "pictures", "probabilities", "presence"
+"""Names of what goes into a model and comes out; the last only where the network has a presence head."""
 
 _SHIPPED = Path(str(files("nephoscope"))) / "models"
 
@@ -29,6 +30,18 @@ class ModelError(ValueError):
 def shipped() -> list[str]:
     """Names of the models that come with nephoscope."""
     return sorted(path.stem for path in _SHIPPED.glob("*.onnx"))
+
+
+class Answer(NamedTuple):
+    """What a network says of some pictures.
+
+    Attributes:
+        probabilities: from 0 to 1, shape (count, patterns, height, width).
+        presence: of its presence head, from 0 to 1, shape (count, patterns); None where it has none.
+    """
+
+    probabilities: NDArray[np.float32]
+    presence: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,22 +90,24 @@ class Model:
         _check_interface(session, card, path)
         return cls(card, threads, session)
 
-    def __call__(self, pictures: Pixels) -> NDArray[np.float32]:
+    @property
+    def has_presence_head(self) -> bool:
+        """Whether the network itself says which patterns are in a picture."""
+        return len(self._session.get_outputs()) > 1
+
+    def __call__(self, pictures: Pixels) -> Answer:
         """Run the network.
 
         Args:
             pictures: red, green, blue, shape (count, height, width, 3) at the card's input size.
 
-        Returns:
-            Probabilities from 0 to 1, shape (count, patterns, height, width).
-
         Raises:
             ModelError: the network gave something that is no probability.
         """
-        (probabilities,) = self._session.run([OUTPUT], {INPUT: pictures})
-        if not (probabilities.min() >= 0 and probabilities.max() <= 1):
+        answers = [np.asarray(answer, np.float32) for answer in self._session.run(None, {INPUT: pictures})]
+        if not all(answer.min() >= 0 and answer.max() <= 1 for answer in answers):
             raise ModelError(f"the model {self.card.name} gives numbers that are no probabilities")
-        return np.asarray(probabilities, np.float32)
+        return Answer(answers[0], answers[1] if len(answers) > 1 else None)
 
 
 def available_cpus() -> int:
@@ -168,6 +183,8 @@ def _check_interface(session: ort.InferenceSession, card: Card, path: Path) -> N
         INPUT: ("tensor(uint8)", [None, height, width, 3]),
         OUTPUT: ("tensor(float)", [None, len(card.patterns), height, width]),
     }
+    if any(rule.evidence != "top_k" for rule in card.rules.values()) or len(session.get_outputs()) > 1:
+        expected[PRESENCE] = ("tensor(float)", [None, len(card.patterns)])
     found = {node.name: (node.type, shape(node)) for node in (*session.get_inputs(), *session.get_outputs())}
-    if found != expected:
+    if list(found.items()) != list(expected.items()):
         raise ModelError(f"{path}: its inputs and outputs are {found}; a nephoscope model has {expected}")

@@ -5,6 +5,7 @@ means the same area whatever the picture's size.
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -20,19 +21,27 @@ LARGEST_JOIN = 100
 """Pixels; farther apart, groups are hardly one region, and the search for them takes seconds."""
 
 
+Evidence = Literal["top_k", "head", "product"]
+"""What speaks for a pattern's presence: the mean of its highest probabilities (of one: their maximum), the
+network's own presence head, or the product of both."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """How one pattern's probabilities become its mask.
 
     Attributes:
         threshold: a pixel belongs to the pattern where its probability is above this.
-        top_k: the presence score is the mean of this many highest probabilities.
+        top_k: how many of the highest probabilities the presence score is the mean of.
         presence: the pattern is present where the presence score reaches this...
         least_cover: ... and this many pixels are above the threshold.
         minimum_area: groups of fewer pixels are dropped.
+        join: groups with at most this many pixels between them count as one.
+        evidence: what the presence score is made of.
 
     Raises:
-        ValueError: a threshold or presence outside 0 to 1, no pixel to take the mean of, or a negative area.
+        ValueError: a threshold or presence outside 0 to 1, no pixel to take the mean of, a negative area, a
+            join outside 0 to `LARGEST_JOIN`, or unknown evidence.
     """
 
     threshold: float
@@ -40,10 +49,13 @@ class Rule:
     presence: float
     least_cover: int
     minimum_area: int
+    join: int = 0
+    evidence: Evidence = "top_k"
 
     def __post_init__(self) -> None:
         sound = 0 <= self.threshold <= 1 and 0 <= self.presence <= 1 and self.top_k >= 1
-        if not (sound and self.least_cover >= 0 and self.minimum_area >= 0):
+        areas = self.least_cover >= 0 and self.minimum_area >= 0 and 0 <= self.join <= LARGEST_JOIN
+        if not (sound and areas and self.evidence in get_args(Evidence)):
             raise ValueError(f"a rule that cannot be: {self}")
 
 
@@ -74,6 +86,24 @@ def presence_score(probability: Probability, top_k: int) -> float:
     if len(values) > top_k:
         values = np.partition(values, -top_k)[-top_k:]
     return float(values.sum(dtype=np.float64) / top_k)
+
+
+def evidence_score(probability: Probability, rule: Rule, head: float | None = None) -> float:
+    """How much speaks for a pattern's presence, from 0 to 1, by its rule's evidence.
+
+    Args:
+        probability: from 0 to 1, shape (height, width).
+        rule: the pattern's rule.
+        head: the network's presence head, from 0 to 1, where it has one.
+
+    Raises:
+        ValueError: the rule asks for a presence head and there is none.
+    """
+    if rule.evidence == "top_k":
+        return presence_score(probability, rule.top_k)
+    if head is None:
+        raise ValueError("the rule asks for a presence head, and the network has none")
+    return head if rule.evidence == "head" else head * presence_score(probability, rule.top_k)
 
 
 def is_present(score: float, mask: Mask, rule: Rule) -> bool:
@@ -115,19 +145,25 @@ def drop_small(groups: Groups, minimum_area: int) -> Groups:
     return np.take(renumbered, groups)
 
 
-def find_groups(probability: Probability, rule: Rule, join: int = 0) -> tuple[Groups, float]:
+def find_groups(
+    probability: Probability, rule: Rule, join: int | None = None, head: float | None = None
+) -> tuple[Groups, float]:
     """All steps in order: probabilities to a pattern's groups, and its presence score.
 
     Args:
         probability: from 0 to 1, shape (height, width), on the rule's grid; 0 where there is no data.
         rule: the pattern's rule.
-        join: groups with at most this many pixels between them count as one.
+        join: groups with at most this many pixels between them count as one; the rule's own if left out.
+        head: the network's presence head, from 0 to 1, where it has one.
 
     Returns:
         Groups numbered from 1, largest first, 0 elsewhere (the mask is `groups > 0`); the presence score.
+
+    Raises:
+        ValueError: the rule asks for a presence head and there is none.
     """
     mask = above(probability, rule.threshold)
-    score = presence_score(probability, rule.top_k)
+    score = evidence_score(probability, rule, head)
     if not is_present(score, mask, rule):
         return np.zeros(mask.shape, np.int32), score
-    return drop_small(group(mask, join), rule.minimum_area), score
+    return drop_small(group(mask, rule.join if join is None else join), rule.minimum_area), score

@@ -33,7 +33,7 @@ class Segmentation:
         valid: where there is data, shape (height, width).
         groups: connected groups numbered from 1, largest first, 0 elsewhere; shape (patterns, height, width).
         scores: presence score from 0 to 1 by pattern; the card's rules say from which one on it is present.
-        join: how far apart groups were counted as one, in pixels of the grid.
+        join: how far apart groups were counted as one, in pixels of the grid; None for the rules' own.
         tta: whether probabilities are means over mirror images.
     """
 
@@ -43,7 +43,7 @@ class Segmentation:
     valid: Mask
     groups: NDArray[np.int32]
     scores: dict[str, float]
-    join: int = 0
+    join: int | None = None
     tta: bool = False
 
     def __repr__(self) -> str:
@@ -102,7 +102,7 @@ def segment(
     picture: str | Path | bytes | NDArray[Any] | Scene,
     model: Model | str | Path = "default",
     *,
-    join: int = 0,
+    join: int | None = None,
     tta: bool = False,
 ) -> Segmentation:
     """Find the patterns in one picture.
@@ -110,7 +110,8 @@ def segment(
     Args:
         picture: a path, a file's bytes, an array of shape (height, width, 3), or a scene.
         model: a loaded model, or the name or path of one.
-        join: groups of a pattern with at most this many pixels of 350x525 between them count as one region.
+        join: groups of a pattern with at most this many pixels of 350x525 between them count as one region;
+            what the model's card says if left out.
         tta: mean over the picture and its mirror images: a little better, four times the work.
 
     Raises:
@@ -124,7 +125,7 @@ def segment(
     return segment_scene(picture, model, join=join, tta=tta)
 
 
-def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = False) -> Segmentation:
+def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: bool = False) -> Segmentation:
     """Find the patterns in a scene.
 
     Args:
@@ -135,10 +136,9 @@ def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = Fals
     """
     card = model.card
     canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
-    fields = run_tiled(canvas, card.input_size, model)
-    if tta:
-        mirrored = [_run_mirrored(canvas, axes, model) for axes in _MIRRORS]
-        fields = np.mean([fields, *mirrored], axis=0)
+    views = [_run(canvas, axes, model) for axes in ((), *_MIRRORS) if tta or not axes]
+    fields = views[0][0] if len(views) == 1 else np.mean([field for field, _ in views], axis=0)
+    heads = np.mean([head for _, head in views], axis=0) if model.has_presence_head else [None] * len(NAMES)
     grid = _rules_grid(canvas.shape[:2], card)
     valid = _valid_on(scene.valid, grid)
     probabilities = np.empty((len(NAMES), *grid), np.float32)
@@ -146,13 +146,28 @@ def segment_scene(scene: Scene, model: Model, *, join: int = 0, tta: bool = Fals
     scores: dict[str, float] = {}
     for index, name in enumerate(NAMES):
         np.multiply(resample(fields[index], grid), valid, out=probabilities[index])
-        groups[index], scores[name] = find_groups(probabilities[index], card.rules[name], join)
+        groups[index], scores[name] = find_groups(
+            probabilities[index], card.rules[name], join, heads[index]
+        )
     return Segmentation(scene, card, probabilities, valid, groups, scores, join, tta)
 
 
-def _run_mirrored(canvas: Pixels, axes: tuple[int, ...], model: Model) -> NDArray[np.float32]:
-    answer = run_tiled(np.ascontiguousarray(np.flip(canvas, axes)), model.card.input_size, model)
-    return np.flip(answer, tuple(axis + 1 for axis in axes))
+def _run(
+    canvas: Pixels, axes: tuple[int, ...], model: Model
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Fields of one view, turned back, and what its presence head says: a tile that has a pattern speaks for
+    the scene."""
+    heads = []
+
+    def network(pictures: Pixels) -> NDArray[np.float32]:
+        answer = model(pictures)
+        heads.append(answer.presence)
+        return answer.probabilities
+
+    flipped = np.ascontiguousarray(np.flip(canvas, axes)) if axes else canvas
+    fields = run_tiled(flipped, model.card.input_size, network)
+    head = np.concatenate(heads).max(axis=0) if model.has_presence_head else None
+    return np.flip(fields, tuple(axis + 1 for axis in axes)), head
 
 
 def worth_decoding(card: Card) -> Least:

@@ -87,7 +87,7 @@ def check_parity(network: Deployed, model: Model) -> Parity:
     pictures = _parity_pictures(model.card)
     with torch.inference_mode():
         ours = network(torch.from_numpy(pictures)).numpy()
-    theirs = model(pictures)
+    theirs = model(pictures).probabilities
     differing = pixels = 0
     for ours_scene, theirs_scene in zip(ours, theirs, strict=True):
         for name, our, their in zip(NAMES, ours_scene, theirs_scene, strict=True):
