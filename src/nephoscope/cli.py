@@ -1,15 +1,23 @@
 """The `nephoscope` command: one function a sub-command."""
 
+import dataclasses
+import inspect
 import os
 import sys
 import time
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from nephoscope import __version__, console
+from nephoscope.training.recipe import PRESETS, Recipe, make_recipe
+
+if TYPE_CHECKING:
+    from nephoscope.dataset import Dataset
 
 app = typer.Typer(
     name="nephoscope",
@@ -21,6 +29,12 @@ app = typer.Typer(
 )
 
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Where outputs go.")]
+
+
+Folds = Annotated[
+    int | None, typer.Option(min=2, help="Deal the days into so many folds, whatever the catalogue says.")
+]
+Fold = Annotated[int, typer.Option(min=0, help="Which fold to validate on.")]
 
 
 def main() -> None:
@@ -40,6 +54,31 @@ def main() -> None:
     except OSError as error:
         console.complain(f"standard output: {error.strerror or error}")
         sys.exit(1)
+
+
+def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every entry of a recipe; those not said are left to the preset."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    entries = []
+    for field in dataclasses.fields(Recipe):
+        about = f"{field.metadata['about']} [{field.default}]"
+        kind = type(field.default) | None
+        option = typer.Option(
+            help=about, show_default=False, rich_help_panel="Recipe, with the default preset's values"
+        )
+        entries.append(
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
+            )
+        )
+    command.__signature__ = signature.replace(parameters=[*own, *entries])  # type: ignore[attr-defined]
+    command.__annotations__ = {entry.name: entry.annotation for entry in [*own, *entries]} | {"return": None}
+    return command
 
 
 def _refuse(message: object) -> NoReturn:
@@ -179,23 +218,141 @@ def models(
 
 
 @app.command()
-def export(
-    checkpoint: Annotated[Path, typer.Argument(help="Trained weights, as safetensors.")],
-    card: Annotated[Path, typer.Option(help="The model's card, as JSON.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")] = Path(
-        "model.onnx"
-    ),
+@recipe_options
+def train(
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="DATA", help="A folder in the contest's layout.", show_default=False),
+    ] = None,
+    run: Annotated[Path, typer.Option("--output", "-o", help="Where the run goes.")] = Path("nephoscope-run"),
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help=f"Of {', '.join(PRESETS)}; options change it.")] = "default",
+    folds: Folds = None,
+    fold: Fold = 0,
+    track: Annotated[
+        str, typer.Option(help="Of wandb, tensorboard, mlflow; several with commas. CSV and JSON always.")
+    ] = "",
+    panel_every: Annotated[
+        int, typer.Option(min=1, help="Draw eight validation scenes every so many epochs.")
+    ] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="Where decoded scenes are kept.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at any problem in the labels.")] = False,
+    **changes: Any,
 ) -> None:
-    """Make a model file of trained weights and a card, and prove that it gives the same masks."""
+    """Train a network on labelled scenes, make a model of it and calibrate it."""
+    with _needs_training():
+        from nephoscope.training import finish
+        from nephoscope.training import run as running
+        from nephoscope.training.tracking import parse_trackers
+    how = {"cache": cache, "say": console.tell, "watch": console.watch}
     try:
-        from nephoscope.training.export import ExportError
-        from nephoscope.training.export import export as write_model
-    except ImportError as error:
-        _refuse(f"{error.name} is missing: pip install 'nephoscope[train]'")
-    try:
-        parity = write_model(checkpoint, card, output)
-    except ExportError as error:
+        if resume is not None:
+            run = resume
+            running.resume(run, **how)
+        elif data is None:
+            _refuse("name a folder of labelled scenes, or --resume RUN")
+        else:
+            recipe = make_recipe(
+                preset, **{name: value for name, value in changes.items() if value is not None}
+            )
+            trackers = parse_trackers(track)
+            settings = running.Settings(str(data), recipe, folds, fold, strict, trackers, device, panel_every)
+            running.begin(settings, run, **how)
+        if running.is_first_process():
+            console.calibration(finish.finish(run, console.tell, console.watch))
+    except ValueError as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{error.filename}: {error.strerror or error}")
-    console.exported(output, parity.largest, parity.differing, parity.pixels)
+
+
+@app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="A model's name or file.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder in the contest's layout.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; the model itself unless said.")
+    ] = None,
+    folds: Folds = None,
+    fold: Fold = 0,
+) -> None:
+    """Search a model's rules on validation scenes and write them into its card."""
+    with _needs_training():
+        from nephoscope.training.calibrate import calibrate as search_rules
+        from nephoscope.training.calibrate import calibrated, write_card
+    from nephoscope.model import Model, shipped
+
+    if output is None and model in shipped():
+        _refuse(f"{model}: comes with nephoscope; -o FILE names the file for the calibrated one")
+    try:
+        loaded = Model.load(model, threads=1)
+        _, validation = _both_sides(data, folds, fold)
+        found = search_rules(loaded, validation, console.watch("calibrating"))
+        on = f"{found.scenes:,} validation scenes of {data.resolve().name}"
+        write_card(model, calibrated(loaded.card, found, on), output or Path(model))
+        console.calibration(found)
+        console.tell(f"{output or model}")
+    except ValueError as error:
+        _refuse(error)
+    except OSError as error:
+        _refuse(f"{error.filename}: {error.strerror or error}")
+
+
+@app.command()
+def export(
+    checkpoints: Annotated[
+        list[Path], typer.Argument(metavar="CHECKPOINT...", help="Trained weights; of several, the mean.")
+    ],
+    card: Annotated[
+        Path | None, typer.Option(help="The model's card, as JSON; the one in the weights unless said.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")] = Path(
+        "model.onnx"
+    ),
+    tta: Annotated[
+        bool, typer.Option("--tta", help="The model itself takes the mean over mirror images.")
+    ] = False,
+    int8: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", help="8-bit convolutions, if Dice on these labelled scenes stays."),
+    ] = None,
+    tolerance: Annotated[float, typer.Option(min=0, help="By how much int8 may lower mean Dice.")] = 0.005,
+) -> None:
+    """Make a model file of trained weights, and prove that it gives the same masks."""
+    with _needs_training():
+        from nephoscope.training.export import export as write_model
+    try:
+        parity = write_model(checkpoints, output, card_file=card, tta=tta)
+        console.exported(output, parity.largest, parity.differing, parity.pixels)
+        if int8 is not None:
+            from nephoscope.training.quantise import quantise
+
+            smaller = output.with_stem(f"{output.stem}-int8")
+            training, validation = _both_sides(int8)
+            console.quantised(smaller, *quantise(str(output), training, validation, smaller, tolerance))
+    except ValueError as error:
+        _refuse(error)
+    except OSError as error:
+        _refuse(f"{error.filename}: {error.strerror or error}")
+
+
+def _both_sides(data: Path, folds: int | None = None, fold: int = 0) -> "tuple[Dataset, Dataset]":
+    """Scenes to train on and to validate on."""
+    from nephoscope.catalogue import split
+    from nephoscope.dataset import read_dataset
+
+    dataset = read_dataset(data, progress=console.watch("reading labels"))
+    training, validation = split(dataset.records, folds, fold)
+    return dataset.select(training), dataset.select(validation)
+
+
+@contextmanager
+def _needs_training() -> Iterator[None]:
+    """Say what to install where a library of the `train` extra is missing."""
+    try:
+        yield
+    except ImportError as error:
+        _refuse(f"{error.name} is missing: pip install 'nephoscope[train]'")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nephoscope.batch import Done, Failed, Kept
     from nephoscope.card import Card
     from nephoscope.evaluate import Evaluation
+    from nephoscope.training.calibrate import Calibration
 
 _NAME_WIDTH = 30
 
@@ -30,6 +31,53 @@ def hint(message: str) -> None:
     """Say on standard error what one may want to know next, if a person is reading."""
     if sys.stderr.isatty():
         print(message, file=sys.stderr)
+
+
+def tell(message: str) -> None:
+    """Say on standard error how work goes on, in one line."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def watch(what: str) -> Callable[[int, int], None]:
+    """A bar for one piece of work: to be told how much is done, of how much; only a terminal shows it."""
+    if not sys.stderr.isatty():
+        return lambda _done, _total: None
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(what)
+
+    def step(done: int, total: int) -> None:
+        if not bar.finished:
+            bar.start()
+            bar.update(task, completed=done, total=total)
+        if done >= total:
+            bar.stop()
+
+    return step
+
+
+def calibration(found: "Calibration") -> None:
+    """Print what rules were found and what they are worth."""
+    print(f"mean Dice {found.mean:.4f} on days that the rules were not chosen on")
+    print(f"          {sum(found.seen.values()) / len(NAMES):.4f} on the scenes that they were chosen on")
+    print(f"          {sum(found.before.values()) / len(NAMES):.4f} with the rules before")
+    evidence = {"top_k": "top {k}", "head": "presence head", "product": "presence head x top {k}"}
+    print(f"{'':<8}{'Dice':>7}{'above':>7}{'area':>7}{'join':>6}  present from")
+    for name in NAMES:
+        rule = found.rules[name]
+        by = evidence[rule.evidence].format(k=f"{rule.top_k:,}")
+        areas = f"{rule.minimum_area:>7,}{rule.join:>6}"
+        print(f"{name:<8}{found.dice[name]:>7.3f}{rule.threshold:>7.2f}{areas}  {rule.presence:.3f} of {by}")
+    print(f"{found.scenes:,} scenes of {found.days:,} days")
+
+
+def quantised(path: Path, before: float, after: float) -> None:
+    """Print what 8-bit convolutions cost."""
+    print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    print(f"mean Dice {after:.4f}, {before:.4f} before")
 
 
 def report(results: "Iterable[Done | Kept | Failed]", total: int, as_json: bool) -> Counter[str]:

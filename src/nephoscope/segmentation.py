@@ -33,6 +33,7 @@ class Segmentation:
         valid: where there is data, shape (height, width).
         groups: connected groups numbered from 1, largest first, 0 elsewhere; shape (patterns, height, width).
         scores: presence score from 0 to 1 by pattern; the card's rules say from which one on it is present.
+        heads: what the network's presence head says, from 0 to 1, shape (patterns,); None where it has none.
         join: how far apart groups were counted as one, in pixels of the grid; None for the rules' own.
         tta: whether probabilities are means over mirror images.
     """
@@ -43,6 +44,7 @@ class Segmentation:
     valid: Mask
     groups: NDArray[np.int32]
     scores: dict[str, float]
+    heads: NDArray[np.float32] | None = None
     join: int | None = None
     tta: bool = False
 
@@ -138,7 +140,7 @@ def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: b
     canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
     views = [_run(canvas, axes, model) for axes in ((), *_MIRRORS) if tta or not axes]
     fields = views[0][0] if len(views) == 1 else np.mean([field for field, _ in views], axis=0)
-    heads = np.mean([head for _, head in views], axis=0) if model.has_presence_head else [None] * len(NAMES)
+    heads = np.mean([head for _, head in views], axis=0) if model.has_presence_head else None
     grid = _rules_grid(canvas.shape[:2], card)
     valid = _valid_on(scene.valid, grid)
     probabilities = np.empty((len(NAMES), *grid), np.float32)
@@ -146,10 +148,9 @@ def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: b
     scores: dict[str, float] = {}
     for index, name in enumerate(NAMES):
         np.multiply(resample(fields[index], grid), valid, out=probabilities[index])
-        groups[index], scores[name] = find_groups(
-            probabilities[index], card.rules[name], join, heads[index]
-        )
-    return Segmentation(scene, card, probabilities, valid, groups, scores, join, tta)
+        head = None if heads is None else float(heads[index])
+        groups[index], scores[name] = find_groups(probabilities[index], card.rules[name], join, head)
+    return Segmentation(scene, card, probabilities, valid, groups, scores, heads, join, tta)
 
 
 def _run(

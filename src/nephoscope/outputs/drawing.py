@@ -53,3 +53,8 @@ def drawing(pixels: Pixels) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """A Pillow image of some pixels, and a pen for it."""
     image = Image.fromarray(pixels)
     return image, ImageDraw.Draw(image)
+
+
+def png(pixels: Pixels) -> bytes:
+    """A picture as a PNG file's content."""
+    return bytes(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1])

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from nephoscope.outputs.drawing import FAINT, drawing, font, shortened
+from nephoscope.outputs.drawing import FAINT, drawing, font, png, shortened
 from nephoscope.patterns import PATTERNS
 from nephoscope.rle import Grid
 from nephoscope.scene import Pixels
@@ -49,8 +49,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
         foot = f"score {segmentation.scores[pattern.name]:.2f} (present from {rule.presence:.2f})"
         pen.text((x + cell[1], page.shape[0] - _GAP - 8), foot, (90, 90, 90), font(15), anchor="rm")
     _colour_bar(image, pen, (_GAP, page.shape[0] - _GAP - 16), large[1] // 2)
-    encoded = cv2.imencode(".png", cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR))[1]
-    return [bytes(encoded)]
+    return [png(np.asarray(image))]
 
 
 def _map(segmentation: Segmentation, index: int, cell: Grid) -> Pixels:

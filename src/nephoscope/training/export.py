@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,18 @@ import onnxscript.optimizer
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from safetensors import SafetensorError
-from safetensors.torch import load
+from torch import nn
 
 from nephoscope import __version__
-from nephoscope.card import Card, CardError
+from nephoscope.card import Card
 from nephoscope.files import write_whole
-from nephoscope.model import CARD_KEY, INPUT, OUTPUT, Model
+from nephoscope.model import CARD_KEY, INPUT, OUTPUT, PRESENCE, Model
 from nephoscope.patterns import NAMES
-from nephoscope.postprocess import above, find_groups, resample
+from nephoscope.postprocess import above, evidence_score, resample
 from nephoscope.scene import Pixels
 from nephoscope.synthetic import make_scene
-from nephoscope.training.networks import Deployed, build
+from nephoscope.training.checkpoint import CheckpointError, load_weights
+from nephoscope.training.networks import Deployed, Together, build
 
 _PARITY_SCENES = 6
 _ROUNDING = 0.002  # of probability: what storing weights in half precision may move
@@ -49,26 +50,29 @@ class Parity:
     pixels: int
 
 
-def export(checkpoint: Path, card_file: Path, to: Path) -> Parity:
+def export(
+    checkpoints: Sequence[Path], to: Path, *, card_file: Path | None = None, tta: bool = False
+) -> Parity:
     """Write a model file.
 
     Args:
-        checkpoint: weights as safetensors, in any precision.
-        card_file: the model's card as JSON; its `network` says what to build. `made_with` and `weights` are
-            filled in here.
+        checkpoints: weights as safetensors, in any precision; of several, the model gives the mean.
         to: the ONNX file to write; only written if it passes the parity check.
+        card_file: the model's card as JSON, in place of the one that the weights carry; its `network` says
+            what to build. `made_with` and `weights` are filled in here.
+        tta: let the model itself take the mean over the picture and its mirror images.
 
     Raises:
-        ExportError: the weights do not fit the card's network, or the masks differ.
+        ExportError: the weights do not fit their card's network or each other, or the masks differ.
         OSError: a file cannot be read or written.
     """
-    card = _read_card(card_file)
-    network = _load(checkpoint, card)
+    members = [_load(path, card_file) for path in checkpoints]
+    card = _card([card for _, card in members], tta)
+    network = Together([network for network, _ in members], tta).eval()
     model_proto = _to_onnx(network, card)
     _store_half(model_proto)
     onnx.checker.check_model(model_proto)
-    helper.set_model_props(model_proto, {CARD_KEY: card.to_json()})
-    content = model_proto.SerializeToString()
+    content = with_card(model_proto, card)
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder) / to.name
         candidate.write_bytes(content)
@@ -77,8 +81,18 @@ def export(checkpoint: Path, card_file: Path, to: Path) -> Parity:
     return parity
 
 
-def check_parity(network: Deployed, model: Model) -> Parity:
+def with_card(model: onnx.ModelProto, card: Card) -> bytes:
+    """A model file's content, with a card in place of any that it has."""
+    helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    return model.SerializeToString()
+
+
+def check_parity(network: nn.Module, model: Model) -> Parity:
     """Hold a model against the network it was made from, on seeded made-up scenes.
+
+    Args:
+        network: from uint8 pictures to probabilities, as `Deployed` and `Together` are.
+        model: made from it.
 
     Raises:
         ExportError: a pattern is present in one and not in the other, or a pixel's mask differs by more than
@@ -86,22 +100,31 @@ def check_parity(network: Deployed, model: Model) -> Parity:
     """
     pictures = _parity_pictures(model.card)
     with torch.inference_mode():
-        ours = network(torch.from_numpy(pictures)).numpy()
-    theirs = model(pictures).probabilities
+        ours = [answer.numpy() for answer in network(torch.from_numpy(pictures))]
+    theirs = [answer for answer in model(pictures) if answer is not None]
+    largest = max(float(np.abs(our - their).max()) for our, their in zip(ours, theirs, strict=True))
     differing = pixels = 0
-    for ours_scene, theirs_scene in zip(ours, theirs, strict=True):
-        for name, our, their in zip(NAMES, ours_scene, theirs_scene, strict=True):
-            differing += _differing(name, our, their, model.card)
-            pixels += our.size
-    return Parity(float(np.abs(ours - theirs).max()), differing, pixels)
+    for scene in range(len(pictures)):
+        for index, name in enumerate(NAMES):
+            sides = [
+                (answers[0][scene, index], float(answers[1][scene, index]) if len(answers) > 1 else None)
+                for answers in (ours, theirs)
+            ]
+            differing += _differing(name, sides[0], sides[1], model.card)
+            pixels += ours[0][scene, index].size
+    return Parity(largest, differing, pixels)
 
 
-def _differing(name: str, ours: NDArray[np.float32], theirs: NDArray[np.float32], card: Card) -> int:
+Side = tuple[NDArray[np.float32], float | None]
+"""One pattern's probabilities and what the presence head says, in PyTorch or in the model."""
+
+
+def _differing(name: str, ours: Side, theirs: Side, card: Card) -> int:
     rule = card.rules[name]
-    our, their = resample(ours, card.grid), resample(theirs, card.grid)
-    our_groups, our_score = find_groups(our, rule)
-    their_groups, their_score = find_groups(their, rule)
-    if our_groups.any() != their_groups.any():
+    our, their = resample(ours[0], card.grid), resample(theirs[0], card.grid)
+    our_score, their_score = evidence_score(our, rule, ours[1]), evidence_score(their, rule, theirs[1])
+    apart = (our_score >= rule.presence) != (their_score >= rule.presence)
+    if apart and abs(our_score - rule.presence) > _ROUNDING:
         raise ExportError(
             f"{name} is present in one and not in the other: scores {our_score:.4f} and {their_score:.4f}"
         )
@@ -119,35 +142,45 @@ def _parity_pictures(card: Card) -> Pixels:
     return np.stack([make_scene(seed, card.input_size).pixels for seed in range(_PARITY_SCENES)])
 
 
-def _read_card(path: Path) -> Card:
+def _load(path: Path, card_file: Path | None) -> tuple[Deployed, Card]:
+    """A network with its weights, and its card."""
     try:
-        card = Card.from_json(path.read_text())
-    except (CardError, UnicodeDecodeError) as error:
-        raise ExportError(f"{path}: {error}") from error
-    return dataclasses.replace(
-        card, made_with=f"nephoscope {__version__}", weights="float16, computed in float32"
-    )
-
-
-def _load(checkpoint: Path, card: Card) -> Deployed:
+        weights, card = load_weights(path, card_file)
+    except CheckpointError as error:
+        raise ExportError(str(error)) from error
     try:
-        network = build(card.network)
-        mean, deviation = float(card.network["mean"]), float(card.network["deviation"])
+        network = Deployed(build(card.network), card.network["mean"], card.network["deviation"])
     except (ValueError, KeyError, TypeError) as error:
         raise ExportError(f"the card's network cannot be built: {error}") from error
     try:
-        weights = load(checkpoint.read_bytes())
-    except SafetensorError as error:
-        raise ExportError(f"{checkpoint}: not a safetensors file: {error}") from error
-    floats = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
-    try:
-        network.load_state_dict(floats)
+        network.network.load_state_dict(weights)
     except RuntimeError as error:
-        raise ExportError(f"{checkpoint}: not weights of {card.network}: {error}") from error
-    return Deployed(network, mean, deviation).eval()
+        raise ExportError(f"{path}: not weights of {card.network}: {error}") from error
+    return network, card
 
 
-def _to_onnx(network: Deployed, card: Card) -> onnx.ModelProto:
+def _card(cards: Sequence[Card], tta: bool) -> Card:
+    """The card of what several networks, or mirrored ones, say together: its rules need calibration."""
+    first = cards[0]
+    if any(card.input_size != first.input_size or card.grid != first.grid for card in cards):
+        raise ExportError("the checkpoints take pictures of different sizes")
+    made = {"made_with": f"nephoscope {__version__}", "weights": "float16, computed in float32"}
+    if len(cards) == 1 and not tta:
+        return dataclasses.replace(first, **made)
+    network = {"mean_of": [card.network for card in cards]} if len(cards) > 1 else dict(first.network)
+    training = {"members": [card.training for card in cards]} if len(cards) > 1 else dict(first.training)
+    what = f"mean of {len(cards)} networks" if len(cards) > 1 else first.description
+    return dataclasses.replace(
+        first,
+        description=f"{what}, and of mirror images" if tta else what,
+        network=network | {"mirrored": tta},
+        training=training | {"rules": "of the first member; to be calibrated again"},
+        figures=[],
+        **made,
+    )
+
+
+def _to_onnx(network: Together, card: Card) -> onnx.ModelProto:
     example = torch.zeros((2, *card.input_size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's notes are about itself
@@ -156,7 +189,7 @@ def _to_onnx(network: Deployed, card: Card) -> onnx.ModelProto:
             network,
             (example,),
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=[OUTPUT, PRESENCE] if network.has_presence_head else [OUTPUT],
             dynamic_shapes=({0: torch.export.Dim("count")},),
             dynamo=True,
             # Folding batch normalisation into convolutions would change weights before they are rounded;

@@ -1,0 +1,230 @@
+"""Labelled scenes decoded once, at the size that training sees them, and mapped into memory ever after."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.catalogue import Record, read_catalogue
+from nephoscope.dataset import (
+    CATALOGUE,
+    PICTURES,
+    Dataset,
+    DatasetError,
+    label_file,
+    rasterise,
+    read_dataset,
+    refuse_problems,
+)
+from nephoscope.labels import Problem, Progress
+from nephoscope.model import available_cpus
+from nephoscope.rle import Grid
+from nephoscope.scene import Pixels, SceneError, read_scene
+from nephoscope.tiles import resize
+
+_VERSION = 1  # of what lies in the cache; a change makes older ones stale
+_INDEX, _PIXELS, _MASKS = "scenes.json", "pictures.npy", "masks.npy"
+
+Watch = Callable[[str], Progress]
+"""From what is being done to something that is told how far it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scenes:
+    """Labelled scenes ready for training.
+
+    Attributes:
+        records: what is known of each.
+        pictures: red, green, blue; uint8, shape (scenes, height, width, 3), mapped from a file.
+        masks: one bit a pattern (see `dataset.Bits`); uint8, shape (scenes, height, width), mapped likewise.
+        problems: what was wrong, and left out.
+        labels_sha256: of the label file, to be named in a model's card.
+    """
+
+    records: tuple[Record, ...]
+    pictures: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    problems: tuple[Problem, ...]
+    labels_sha256: str
+
+
+def default_cache() -> Path:
+    """Where decoded scenes are kept unless another place is named."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nephoscope" / "scenes"
+
+
+def open_scenes(
+    folder: Path,
+    size: Grid,
+    *,
+    cache: Path | None = None,
+    strict: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    watch: Watch = lambda _: lambda *_: None,
+) -> Scenes:
+    """Labelled scenes at a size, decoded now if they have not been yet or have changed since.
+
+    What has changed is told by the names, sizes and times of the files: nothing is read for it. Of several
+    processes that ask at the same time, one decodes and the others wait.
+
+    Args:
+        folder: labelled data in the contest's layout.
+        size: height and width.
+        cache: where to keep the decoded scenes.
+        strict: refuse data with any problem.
+        say: told what takes long, with its size on disk.
+        watch: gives progress for each part of the work.
+
+    Raises:
+        DatasetError: the folder is not in the layout, or there is not enough room; with `strict`, any problem.
+        OSError: a file cannot be read or written.
+    """
+    place = (cache or default_cache()) / _name(folder, size)
+    with _alone(place):
+        key = _key(folder, size)
+        if not _is_current(place, key):
+            if place.exists():
+                say(f"{folder} has changed: decoding it again")
+            _decode(folder, size, place, key, say, watch)
+    scenes = _open(folder, place)
+    if strict:
+        refuse_problems(folder, scenes.problems)
+    return scenes
+
+
+def _name(folder: Path, size: Grid) -> str:
+    place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10]
+    return f"{folder.resolve().name}-{place}-{size[0]}x{size[1]}"
+
+
+def _key(folder: Path, size: Grid) -> str:
+    """A hash of all that the decoded scenes depend on."""
+    labels = label_file(folder)
+    if not (folder / PICTURES).is_dir():
+        raise DatasetError(f"{folder}: no folder {PICTURES}/ with the pictures in it")
+    with os.scandir(folder / PICTURES) as entries:
+        files = sorted((entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries)
+    stat = labels.stat()
+    facts = [_VERSION, size, labels.name, stat.st_size, stat.st_mtime_ns, files]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with (place.parent / f".{place.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _is_current(place: Path, key: str) -> bool:
+    try:
+        return bool(json.loads((place / _INDEX).read_text())["key"] == key)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _open(folder: Path, place: Path) -> Scenes:
+    index = json.loads((place / _INDEX).read_text())
+    known = read_catalogue(folder / CATALOGUE) if (folder / CATALOGUE).is_file() else {}
+    return Scenes(
+        tuple(known.get(image, Record(image)) for image in index["images"]),
+        np.load(place / _PIXELS, mmap_mode="r"),
+        np.load(place / _MASKS, mmap_mode="r"),
+        tuple(Problem(**problem) for problem in index["problems"]),
+        index["labels_sha256"],
+    )
+
+
+def _decode(
+    folder: Path, size: Grid, place: Path, key: str, say: Callable[[str], None], watch: Watch
+) -> None:
+    """Decode into a neighbour of the place, which takes its name once whole."""
+    dataset = read_dataset(folder, progress=watch("reading labels"))
+    count, (height, width) = len(dataset.records), size
+    weight = count * height * width * 4
+    shutil.rmtree(place, ignore_errors=True)
+    say(f"decoding {count:,} scenes to {height}x{width}: {weight / 1e9:.2f} GB in {place}")
+    if weight > (free := shutil.disk_usage(place.parent).free):
+        raise DatasetError(
+            f"{place.parent}: {weight / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB free; "
+            "--cache DIR names another place, --size a smaller size"
+        )
+    half_made = place.with_name(f".{place.name}.part")
+    shutil.rmtree(half_made, ignore_errors=True)
+    half_made.mkdir()
+    try:
+        index = _fill(dataset, size, half_made, watch)
+        (half_made / _INDEX).write_text(json.dumps({"key": key, **index}))
+        half_made.rename(place)
+    except BaseException:
+        shutil.rmtree(half_made, ignore_errors=True)
+        raise
+
+
+def _fill(dataset: Dataset, size: Grid, into: Path, watch: Watch) -> dict[str, Any]:
+    """Write pictures and masks of all scenes that are sound; what the index says of them."""
+    count, problems = len(dataset.records), list(dataset.problems)
+    pictures = _new(into / _PIXELS, (count, *size, 3))
+    masks = _new(into / _MASKS, (count, *size))
+    sound = np.zeros(count, np.bool_)
+    for index, bits in rasterise(dataset, size, problems, watch("reading masks")):
+        masks[index] = bits
+        sound[index] = True
+    for index, error in _read_pictures(dataset, size, pictures, watch("decoding pictures")):
+        problems.append(Problem("a picture that cannot be read", error))
+        sound[index] = False
+    kept = np.flatnonzero(sound)
+    if not len(kept):
+        raise DatasetError(f"{dataset.folder}: no scene is sound; the first problem: {problems[0]}")
+    if len(kept) < count:  # close the gaps that unsound scenes left
+        for array, name in ((pictures, _PIXELS), (masks, _MASKS)):
+            whole = array[kept]
+            del array
+            np.save(into / name, whole)
+    else:
+        pictures.flush()
+        masks.flush()
+    return {
+        "images": [dataset.records[index].image for index in kept],
+        "problems": [asdict(problem) for problem in problems],
+        "labels_sha256": hashlib.sha256(dataset.labels.path.read_bytes()).hexdigest(),
+    }
+
+
+def _new(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+
+
+def _read_pictures(
+    dataset: Dataset, size: Grid, into: NDArray[np.uint8], progress: Progress
+) -> Iterator[tuple[int, str]]:
+    """Decode all pictures into an array; those that cannot be, by their index and why."""
+
+    def one(index: int) -> str | None:
+        try:
+            into[index] = _shown(dataset.picture(dataset.records[index].image), size)
+        except SceneError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        for index, error in enumerate(pool.map(one, range(len(dataset.records)))):
+            if error is not None:
+                yield index, error
+            progress(index + 1, len(dataset.records))
+
+
+def _shown(path: Path, size: Grid) -> Pixels:
+    """A picture as the network will see it: decoded as `segment` decodes it, then brought to size."""
+    return resize(read_scene(path, least=lambda *_: (2 * size[0], 2 * size[1])).pixels, size)

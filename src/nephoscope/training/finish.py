@@ -1,0 +1,40 @@
+"""From a run's best weights to a model that knows its rules."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from nephoscope.catalogue import split
+from nephoscope.dataset import read_dataset
+from nephoscope.model import Model
+from nephoscope.training.cache import Watch
+from nephoscope.training.calibrate import Calibration, calibrate, calibrated, write_card
+from nephoscope.training.export import export
+from nephoscope.training.run import BEST, Settings
+
+MODEL = "model.onnx"
+
+
+def finish(
+    run: Path, say: Callable[[str], None] = lambda _: None, watch: Watch = lambda _: lambda *_: None
+) -> Calibration:
+    """Export a run's best weights as `model.onnx` and calibrate it on the run's validation scenes.
+
+    Args:
+        run: the run's folder.
+        say: told each step.
+        watch: gives progress for each part of the work.
+
+    Raises:
+        ExportError: the model does not answer as the network does.
+        TrainingError: no run there.
+    """
+    settings = Settings.read(run)
+    path = run / MODEL
+    parity = export([run / BEST], path)
+    say(f"{path}: as PyTorch, probabilities within {parity.largest:.1e}")
+    dataset = read_dataset(settings.data, progress=watch("reading labels"))
+    _, validation = split(dataset.records, settings.folds, settings.fold, settings.recipe.seed)
+    model = Model.load(path, threads=1)
+    found = calibrate(model, dataset.select(validation), watch("calibrating"))
+    write_card(str(path), calibrated(model.card, found, f"{found.scenes:,} validation scenes"), path)
+    return found

@@ -1,0 +1,96 @@
+"""A picture of how a network does: the same validation scenes each time, truth above, prediction below."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.catalogue import Record
+from nephoscope.labels import SCORE_GRID
+from nephoscope.outputs.drawing import FAINT, INK, PAPER, drawing, font, shortened, tint
+from nephoscope.patterns import NAMES, PATTERNS
+from nephoscope.postprocess import Rule, find_groups, resample
+from nephoscope.rle import Mask
+from nephoscope.scene import Pixels
+from nephoscope.tiles import resize
+
+COUNT = 8
+_ACROSS = 4
+_CELL = (200, 300)  # px
+_LINE = 20
+_EDGE = 2
+
+
+def choose(scenes: Sequence[int], seed: int) -> list[int]:
+    """Eight of some scenes (or all, if they are fewer), the same for the same seed."""
+    count = min(COUNT, len(scenes))
+    return sorted(np.random.default_rng(seed).choice(np.asarray(scenes), count, replace=False).tolist())
+
+
+def draw(
+    pictures: Sequence[Pixels],
+    truth: Sequence[NDArray[np.uint8]],
+    probabilities: Sequence[NDArray[np.float32]],
+    heads: Sequence[NDArray[np.float32] | None],
+    records: Sequence[Record],
+    rules: dict[str, Rule],
+    title: str,
+) -> Pixels:
+    """Draw a panel.
+
+    Args:
+        pictures: red, green, blue, each of shape (height, width, 3).
+        truth: one bit a pattern, each of shape (height, width).
+        probabilities: each of shape (patterns, height, width).
+        heads: what the presence head says of each, shape (patterns,), or None.
+        records: what the scenes are called.
+        rules: how probabilities become masks, on the grid of 350x525.
+        title: written above.
+    """
+    down = -(-len(pictures) // _ACROSS)
+    height = 2 * _LINE + down * (2 * _CELL[0] + 2 * _EDGE + _LINE)
+    page = np.full((height, _ACROSS * (_CELL[1] + _EDGE), 3), PAPER, np.uint8)
+    names = []
+    together = zip(pictures, truth, probabilities, heads, strict=True)
+    for index, (picture, bits, field, head) in enumerate(together):
+        row, column = divmod(index, _ACROSS)
+        top, left = 2 * _LINE + row * (2 * _CELL[0] + 2 * _EDGE + _LINE), column * (_CELL[1] + _EDGE)
+        names.append((left + 4, top + _LINE / 2))
+        true = [(bits >> pattern & 1).astype(np.bool_) for pattern in range(len(NAMES))]
+        for place, masks in enumerate((true, _masks(field, head, rules))):
+            y = top + _LINE + place * (_CELL[0] + _EDGE)
+            page[y : y + _CELL[0], left : left + _CELL[1]] = _tinted(picture, masks)
+    image, pen = drawing(page)
+    pen.text((6, _LINE / 2), title, INK, font(13), anchor="lm")
+    x = 6.0
+    for pattern in PATTERNS:
+        pen.rectangle((x, 1.3 * _LINE, x + 10, 1.8 * _LINE), pattern.colour)
+        pen.text((x + 15, 1.55 * _LINE), pattern.name, INK, font(12), anchor="lm")
+        x += 80
+    pen.text((x, 1.55 * _LINE), "above: people's masks, below: predicted", FAINT, font(12), anchor="lm")
+    for place, record in zip(names, records, strict=True):
+        pen.text(place, shortened(record.image, _CELL[1] - 10, font(11)), FAINT, font(11), anchor="lm")
+    return np.asarray(image)
+
+
+def _masks(
+    field: NDArray[np.float32], head: NDArray[np.float32] | None, rules: dict[str, Rule]
+) -> list[Mask]:
+    return [
+        find_groups(
+            resample(probability, SCORE_GRID), rules[name], head=None if head is None else float(head[index])
+        )[0]
+        > 0
+        for index, (name, probability) in enumerate(zip(NAMES, field, strict=True))
+    ]
+
+
+def _tinted(picture: Pixels, masks: Sequence[Mask]) -> Pixels:
+    cell = resize(picture, _CELL).copy()
+    for pattern, mask in zip(PATTERNS, masks, strict=True):
+        fitted = cv2.resize(mask.view(np.uint8), _CELL[::-1], interpolation=cv2.INTER_NEAREST)
+        tint(cell, fitted.view(np.bool_), pattern.colour, 0.3)
+        contours, _ = cv2.findContours(fitted, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(cell, contours, -1, pattern.colour, 2, cv2.LINE_AA)
+    return cell

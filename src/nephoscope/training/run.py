@@ -1,0 +1,328 @@
+"""A training run: from labelled scenes and a recipe to the best weights, through stops and restarts.
+
+A run's folder holds `run.json` (recipe, split, versions), `log.jsonl` and `log.csv`, `panels/`, `last.ckpt` (all
+that is needed to go on) and `best.safetensors` (the best epoch's weights with a model's card).
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import secrets
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, WeightAveraging
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.plugins.environments import SLURMEnvironment
+from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from nephoscope.catalogue import split
+from nephoscope.files import write_whole
+from nephoscope.training import tracking
+from nephoscope.training.cache import Scenes, Watch, open_scenes
+from nephoscope.training.callbacks import DICE, Judge, KeepLast, Pace
+from nephoscope.training.checkpoint import describe_run, save_weights
+from nephoscope.training.data import Order, batches
+from nephoscope.training.networks import describe, start
+from nephoscope.training.recipe import Recipe
+from nephoscope.training.runlog import RunLog
+from nephoscope.training.task import Task
+from nephoscope.training.validation import Result
+
+BEST, LAST, SETTINGS, PANELS = "best.safetensors", "last.ckpt", "run.json", "panels"
+
+_LIBRARIES = (
+    "nephoscope",
+    "numpy",
+    "torch",
+    "torchvision",
+    "timm",
+    "segmentation-models-pytorch",
+    "pytorch-lightning",
+)
+_LOG_EVERY = 20  # steps
+
+
+class TrainingError(ValueError):
+    """Training cannot begin or go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was asked to do.
+
+    Attributes:
+        data: folder of labelled scenes.
+        recipe: how to train.
+        folds: parts the scenes are dealt into, or None for the split they come with.
+        fold: which part is validated on.
+        strict: refuse data with any problem.
+        trackers: names of trackers besides the run's own log.
+        device: `auto`, `cpu` or `cuda`.
+        panel_every: draw validation scenes every so many epochs.
+        run_id: by which trackers know the run.
+        versions: of what it was begun with.
+    """
+
+    data: str
+    recipe: Recipe
+    folds: int | None = None
+    fold: int = 0
+    strict: bool = False
+    trackers: tuple[str, ...] = ()
+    device: str = "auto"
+    panel_every: int = 2
+    run_id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(4))
+    versions: dict[str, str] = dataclasses.field(default_factory=lambda: _versions())
+
+    @classmethod
+    def read(cls, run: Path) -> "Settings":
+        """Those of a run that was begun before.
+
+        Raises:
+            TrainingError: there is no run in the folder.
+        """
+        try:
+            entries = json.loads((run / SETTINGS).read_text())
+            return cls(
+                **{**entries, "recipe": Recipe(**entries["recipe"]), "trackers": tuple(entries["trackers"])}
+            )
+        except OSError as error:
+            raise TrainingError(f"{run}: no run to go on with: {error.strerror or error}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise TrainingError(f"{run / SETTINGS}: cannot be read: {error}") from error
+
+    def write(self, run: Path) -> None:
+        """Write them into the run's folder."""
+        write_whole(run / SETTINGS, (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode())
+
+
+def begin(settings: Settings, run: Path, **how: Any) -> Path:
+    """Begin a run.
+
+    Args:
+        settings: what to do.
+        run: its folder; made if it is not there.
+        how: `cache`, `say` and `watch` of `open_scenes`.
+
+    Returns:
+        The best weights.
+
+    Raises:
+        TrainingError: there is a run already, or it cannot be trained here.
+        DatasetError, CatalogueError, WeightsError, ValueError: see `open_scenes`, `split` and `start`.
+    """
+    if (run / SETTINGS).exists() and _rank() == 0:
+        raise TrainingError(f"{run}: a run is there already; --resume {run} goes on with it")
+    if _rank() == 0:
+        settings.write(run)
+    return _train(settings, run, None, **how)
+
+
+def resume(run: Path, **how: Any) -> Path:
+    """Go on with a run that was stopped, from its last whole epoch, as if it had not been.
+
+    Args:
+        run: its folder.
+        how: `cache`, `say` and `watch` of `open_scenes`.
+
+    Returns:
+        The best weights.
+
+    Raises:
+        TrainingError: there is no run, or it cannot go on.
+    """
+    settings = Settings.read(run)
+    last = run / LAST
+    return _train(settings, run, last if last.exists() else None, **how)
+
+
+def _train(
+    settings: Settings,
+    run: Path,
+    checkpoint: Path | None,
+    *,
+    cache: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    watch: Watch = lambda _: lambda *_: None,
+) -> Path:
+    recipe = settings.recipe
+    quietly = say if _rank() == 0 else lambda _: None
+    scenes = open_scenes(
+        Path(settings.data), recipe.input_size, cache=cache, strict=settings.strict, say=quietly, watch=watch
+    )
+    training, validation = split(scenes.records, settings.folds, settings.fold, recipe.seed)
+    quietly(
+        f"{len(training):,} scenes to train on, {len(validation):,} to validate on, "
+        f"{len(scenes.problems):,} problems in the labels"
+    )
+    parts = recipe.accumulate
+    while True:
+        try:
+            _fit(settings, run, checkpoint, scenes, training, validation, parts, quietly)
+        except torch.OutOfMemoryError as error:
+            processes = _processes()
+            if processes > 1 or 2 * parts > recipe.batch:
+                raise TrainingError(
+                    f"out of memory with {recipe.batch // parts // processes} scenes at a time; "
+                    f"--batch or --size must be smaller, or --accumulate larger"
+                ) from error
+            parts *= 2
+            quietly(
+                f"out of memory: going on with {recipe.batch // parts} scenes at a time, "
+                f"{parts} times a step, which learns the same from {recipe.batch}"
+            )
+        else:
+            return run / BEST
+        torch.cuda.empty_cache()
+        checkpoint = run / LAST if (run / LAST).exists() else None
+
+
+def _fit(
+    settings: Settings,
+    run: Path,
+    checkpoint: Path | None,
+    scenes: Scenes,
+    training: Sequence[int],
+    validation: Sequence[int],
+    parts: int,
+    say: Callable[[str], None],
+) -> None:
+    recipe = settings.recipe
+    torch.manual_seed(recipe.seed)
+    network = describe(recipe)
+    task = Task(recipe, start(recipe), network)
+
+    def keep(weights: dict[str, Tensor], result: Result, epoch: int) -> None:
+        card = describe_run(settings, run.name, network, scenes, training, validation, result, epoch)
+        save_weights(run / BEST, weights, card)
+
+    judge = Judge(scenes, list(validation), run / PANELS, settings.panel_every, keep, recipe.seed)
+    callbacks: list[Callback] = [judge]
+    if recipe.ema:
+        callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)))
+    callbacks += [LearningRateMonitor("step"), Pace(say, recipe.batch)]
+    if recipe.patience:
+        callbacks.append(EarlyStopping(DICE, patience=recipe.patience, mode="max"))
+    log = RunLog(run)
+    callbacks.append(KeepLast(run / LAST, log))
+    trainer = _trainer(settings, run, callbacks, log, parts, len(training) // recipe.batch)
+    per_step = trainer.world_size * parts
+    if recipe.batch % trainer.world_size or recipe.batch < per_step:
+        raise TrainingError(f"--batch {recipe.batch} cannot be shared by {trainer.world_size} processes")
+    if len(training) < recipe.batch:
+        raise TrainingError(f"{len(training)} scenes to train on are fewer than --batch {recipe.batch}")
+    on_gpu = trainer.strategy.root_device.type == "cuda"
+    share = {"rank": trainer.global_rank, "processes": trainer.world_size}
+    order = Order(training, recipe.batch, parts, shuffle=True, seed=recipe.seed, **share)
+    quiet_order = Order(validation, recipe.batch, shuffle=False, **share)
+    try:
+        trainer.fit(
+            task,
+            batches(scenes, order, on_gpu=on_gpu),
+            batches(scenes, quiet_order, on_gpu=on_gpu),
+            ckpt_path=checkpoint,
+            weights_only=False,  # our own checkpoint of our own run, with the state of its loops
+        )
+    except SystemExit as stop:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from stop
+        raise
+
+
+def _trainer(
+    settings: Settings, run: Path, callbacks: list[Callback], log: RunLog, parts: int, steps: int
+) -> pl.Trainer:
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch")
+    recipe = settings.recipe
+    loggers: list[Logger] = [log]
+    if _rank() == 0:
+        (run / PANELS).mkdir(parents=True, exist_ok=True)
+        loggers += tracking.make_trackers(
+            settings.trackers, run, settings.run_id, {**dataclasses.asdict(recipe), **settings.versions}
+        )
+    cuda = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
+    if cuda and not torch.cuda.is_available():
+        raise TrainingError("--device cuda: this PyTorch finds no GPU")
+    devices, nodes = _devices(cuda)
+    many = nodes > 1 or devices > 1
+    return pl.Trainer(
+        accelerator="cuda" if cuda else "cpu",
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if many else "auto",
+        sync_batchnorm=many and cuda,
+        precision=_precision(recipe, cuda),
+        max_epochs=recipe.epochs,
+        accumulate_grad_batches=parts,
+        logger=loggers,
+        callbacks=callbacks,
+        log_every_n_steps=max(1, min(_LOG_EVERY, steps)),
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # `Order` shares scenes out itself
+        enable_checkpointing=False,  # `KeepLast` and `Judge` do it, whole or not at all
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        benchmark=cuda,
+        default_root_dir=run,
+    )
+
+
+def _devices(cuda: bool) -> tuple[int, int]:
+    """Processes on this machine and machines, as torchrun or SLURM started them; alone, all GPUs or one CPU."""
+    local = os.environ.get("LOCAL_WORLD_SIZE")
+    if local:
+        return int(local), int(os.environ["WORLD_SIZE"]) // int(local)
+    if SLURMEnvironment.detect():
+        return int(os.environ.get("SLURM_NTASKS_PER_NODE", 1)), int(os.environ.get("SLURM_NNODES", 1))
+    return (torch.cuda.device_count() if cuda else 1), 1
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks for a run: of several that train together, one does."""
+    return _rank() == 0
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1)
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or os.environ.get("LOCAL_RANK") or 0)
+
+
+def _precision(recipe: Recipe, cuda: bool) -> Any:
+    chosen = recipe.precision
+    if chosen == "auto":
+        if cuda:
+            chosen = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        else:
+            can = torch.cpu.get_capabilities()
+            chosen = "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"
+    if chosen == "fp16" and not cuda:
+        raise TrainingError("--precision fp16 needs a GPU; there are bf16 and fp32")
+    return {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[chosen]
+
+
+def _versions() -> dict[str, str]:
+    found = {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)}
+    return {"python": platform.python_version(), **found}
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
