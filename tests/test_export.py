@@ -12,17 +12,18 @@ import torch
 from safetensors.torch import save_file
 
 from conftest import encoded
+from nephoscope.card import Card
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Rule
 from nephoscope.segmentation import segment
 from nephoscope.synthetic import make_scene
+from nephoscope.training.checkpoint import save_weights
 from nephoscope.training.export import ExportError, check_parity, export
 from nephoscope.training.networks import Deployed, build
 
 FPN = {"architecture": "fpn", "encoder": "mobilenet_v2", "presence_head": True, "mean": 0.5, "deviation": 0.5}
 UNET = {**FPN, "architecture": "unet", "presence_head": False}
-SEGNET = {"architecture": "vgg19-segnet", "mean": 0.5, "deviation": 0.5}
 
 
 def network_and_files(folder, card, network):
@@ -49,21 +50,21 @@ def small_card(card):
 @pytest.mark.parametrize("network", [FPN, UNET], ids=lambda network: network["architecture"])
 def test_a_network_becomes_a_model_with_the_same_masks(tmp_path, small_card, network):
     deployed, checkpoint, card_file = network_and_files(tmp_path, small_card, network)
-    parity = export(checkpoint, card_file, tmp_path / "model.onnx")
+    parity = export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     assert parity.largest < 0.01
     model = Model.load(tmp_path / "model.onnx")
     assert model.card.made_with.startswith("nephoscope ")
     assert model.card.network == network
     pictures = np.stack([make_scene(seed, (64, 96)).pixels for seed in range(50, 53)])
     with torch.inference_mode():
-        expected = deployed(torch.from_numpy(pictures)).numpy()
+        expected = deployed(torch.from_numpy(pictures))[0].numpy()
     assert np.abs(model(pictures).probabilities - expected).max() < 0.01
     assert segment(make_scene(3, (128, 192)).pixels, model).present
 
 
 def test_a_model_file_tells_nothing_of_where_it_was_made(tmp_path, small_card):
     _, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
-    export(checkpoint, card_file, tmp_path / "model.onnx")
+    export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     proto = onnx.load(tmp_path / "model.onnx")
     assert [entry.key for entry in proto.metadata_props] == ["nephoscope"]
     assert not any(node.doc_string or node.metadata_props for node in proto.graph.node)
@@ -73,7 +74,7 @@ def test_a_model_file_tells_nothing_of_where_it_was_made(tmp_path, small_card):
 
 def test_a_model_that_answers_otherwise_is_refused(tmp_path, small_card):
     deployed, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
-    export(checkpoint, card_file, tmp_path / "model.onnx")
+    export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     model = Model.load(tmp_path / "model.onnx")
     check_parity(deployed, model)
     with torch.no_grad():
@@ -84,7 +85,7 @@ def test_a_model_that_answers_otherwise_is_refused(tmp_path, small_card):
 
 def test_a_pattern_present_in_one_alone_is_refused(tmp_path, small_card):
     deployed, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
-    export(checkpoint, card_file, tmp_path / "model.onnx")
+    export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     model = Model.load(tmp_path / "model.onnx")
     with torch.no_grad():
         deployed.network.segmentation_head[0].bias[1] -= 50
@@ -97,17 +98,18 @@ def test_weights_of_another_network_are_refused(tmp_path, small_card):
     entries = json.loads(card_file.read_text())
     card_file.write_text(json.dumps({**entries, "network": FPN}))
     with pytest.raises(ExportError, match="not weights of"):
-        export(checkpoint, card_file, tmp_path / "model.onnx")
+        export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     checkpoint.write_bytes(encoded(np.zeros((40, 40, 3), np.uint8), ".png"))
     with pytest.raises(ExportError, match="not a safetensors file"):
-        export(checkpoint, card_file, tmp_path / "model.onnx")
+        export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
+    _, checkpoint, _ = network_and_files(tmp_path, small_card, UNET)
     for wrong in (None, {}, {**UNET, "encoder": "none"}, {**UNET, "mean": "dark"}):
         card_file.write_text(json.dumps({**entries, "network": wrong}))
         with pytest.raises(ExportError, match="network cannot be built"):
-            export(checkpoint, card_file, tmp_path / "model.onnx")
+            export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     card_file.write_text("{}")
     with pytest.raises(ExportError, match="does not say its version"):
-        export(checkpoint, card_file, tmp_path / "model.onnx")
+        export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     assert not (tmp_path / "model.onnx").exists()
 
 
@@ -130,25 +132,44 @@ def test_unknown_networks_are_refused():
             build({**FPN, **wrong})
 
 
-@pytest.mark.parametrize("network", [FPN, UNET, SEGNET], ids=lambda network: network["architecture"])
-def test_every_network_answers_learns_and_takes_any_batch(network):
-    torch.manual_seed(0)
-    net = build(network)
-    for count in (2, 3):
-        pictures = torch.randn(count, 3, 64, 96)
-        answer = net(pictures)
-        logits = answer[0] if isinstance(answer, tuple | list) else answer
-        assert logits.shape == (count, len(NAMES), 64, 96)
-    logits.square().mean().backward()
-    assert all(parameter.grad is not None for parameter in net.parameters() if logits is answer)
+def test_several_networks_become_one_model(tmp_path, small_card):
+    """Their mean, inside the graph; with mirror images, a mirrored picture gets the mirrored answer."""
+    files = []
+    for number, network in enumerate((FPN, UNET)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        deployed, _, card_file = network_and_files(folder, small_card, network)
+        weights = {name: value.contiguous() for name, value in deployed.network.state_dict().items()}
+        save_weights(folder / "best.safetensors", weights, Card.from_json(card_file.read_text()))
+        files.append((deployed, folder / "best.safetensors"))
+    export([file for _, file in files], tmp_path / "both.onnx")
+    both = Model.load(tmp_path / "both.onnx")
+    pictures = np.stack([make_scene(seed, (64, 96)).pixels for seed in range(2)])
+    with torch.inference_mode():
+        single = [deployed(torch.from_numpy(pictures))[0].numpy() for deployed, _ in files]
+    assert np.abs(both(pictures).probabilities - np.mean(single, axis=0)).max() < 0.01
+    assert not both.has_presence_head  # one of them has none
+    assert both.card.figures == []
+    assert [member["architecture"] for member in both.card.network["mean_of"]] == ["fpn", "unet"]
+    export([file for _, file in files], tmp_path / "mirrored.onnx", tta=True)
+    mirrored = Model.load(tmp_path / "mirrored.onnx")
+    one = mirrored(pictures).probabilities
+    other = mirrored(np.ascontiguousarray(pictures[:, ::-1, ::-1])).probabilities
+    assert np.abs(one - other[:, :, ::-1, ::-1]).max() < 1e-4
 
 
-def test_segnet_goes_down_as_often_as_up_with_fewer_convolutions():
-    net = build(SEGNET)
-    down, up = (
-        [sum(isinstance(layer, torch.nn.Conv2d) for layer in block) for block in blocks]
-        for blocks in (net.encoder, net.decoder)
-    )
-    assert down == [2, 2, 4, 4, 4]  # VGG19
-    assert len(up) == len(down)
-    assert sum(up) < sum(down)
+def test_networks_of_different_sizes_do_not_go_together(tmp_path, small_card):
+    files = []
+    for number, size in enumerate(((64, 96), (96, 96))):
+        deployed, _, card_file = network_and_files(tmp_path, small_card, UNET)
+        made = dataclasses.replace(Card.from_json(card_file.read_text()), input_size=size)
+        save_weights(tmp_path / f"{number}.safetensors", deployed.network.state_dict(), made)
+        files.append(tmp_path / f"{number}.safetensors")
+    with pytest.raises(ExportError, match="different sizes"):
+        export(files, tmp_path / "model.onnx")
+
+
+def test_weights_without_a_card_ask_for_one(tmp_path, small_card):
+    _, checkpoint, _ = network_and_files(tmp_path, small_card, UNET)
+    with pytest.raises(ExportError, match="no card inside; --card FILE names one"):
+        export([checkpoint], tmp_path / "model.onnx")

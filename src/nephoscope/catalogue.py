@@ -53,7 +53,9 @@ class Record:
         if self.bounds is None:
             return "unknown"
         west, south, east, north = self.bounds
-        return f"{_degrees(west, 'EW')}-{_degrees(east, 'EW')} {_degrees(south, 'NS')}-{_degrees(north, 'NS')}"
+        return (
+            f"{_degrees(west, 'EW')}-{_degrees(east, 'EW')} {_degrees(south, 'NS')}-{_degrees(north, 'NS')}"
+        )
 
     @property
     def season(self) -> str:
@@ -144,9 +146,7 @@ def deal(
         fold = counts.index(min(counts))
         fold_of[names[index]] = fold
         counts[fold] += sizes[names[index]]
-    return [
-        fold_of[group] if allowed is None or allowed[i] else -1 for i, group in enumerate(groups)
-    ]
+    return [fold_of[group] if allowed is None or allowed[i] else -1 for i, group in enumerate(groups)]
 
 
 def _may_validate(records: Sequence[Record]) -> list[bool]:
@@ -155,6 +155,8 @@ def _may_validate(records: Sequence[Record]) -> list[bool]:
 
 
 def _record(row: dict[str, str]) -> Record:
+    if None in row.values():
+        raise ValueError("too few entries")
     edges = [row[name] for name in ("west", "south", "east", "north")]
     bounds = Bounds(*map(float, edges)) if all(edges) else None
     day = date.fromisoformat(row["date"]) if row["date"] else None

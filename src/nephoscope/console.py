@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nephoscope.patterns import NAMES, PATTERNS
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nephoscope.card import Card
     from nephoscope.evaluate import Evaluation
     from nephoscope.training.calibrate import Calibration
+    from nephoscope.training.export import Parity
 
 _NAME_WIDTH = 30
 
@@ -135,16 +136,42 @@ def evaluation(result: "Evaluation") -> None:
         print(f"{result.unanswered} labelled scenes have no answer and are not scored")
 
 
+def judged(numbers: dict[str, Any]) -> None:
+    """Print how a model did beside the baselines, and beside people where they can be compared."""
+    dice = numbers["dice"]
+    print(f"{'':<20}{'mean Dice':>9}  {'95 % by days':<14}" + "".join(f"{name:>8}" for name in NAMES))
+    for name, row in dice.items():
+        low, high = row["interval"]
+        by_pattern = "".join(f"{row['patterns'][pattern]:>8.3f}" for pattern in NAMES)
+        print(f"{name.replace('_', ' '):<20}{row['mean']:>9.4f}  {low:.3f} - {high:.3f} {by_pattern}")
+    if people := numbers.get("people"):
+        stand = people["candidates"]["model"]["contest"]
+        print(f"agrees with {stand['as_well']} of {stand['of_people']} people as well as other people do")
+
+
+def explored(numbers: dict[str, Any]) -> None:
+    """Print the first things to know of labelled scenes."""
+    print(f"{numbers['scenes']:,} scenes")
+    for name in NAMES:
+        print(f"  {name:<8}in {numbers['patterns'][name]['presence']:.1%}")
+    counts = numbers["problems"]["counts"]
+    for kind, times in counts.items():
+        print(f"{times:,} x {kind}")
+    if not counts:
+        print("no problem in the labels")
+
+
 def model_line(name: str, card: "Card", size: int) -> None:
     """Print one line about a model."""
     print(f"{name:<12}{size / 1e6:5.1f} MB  {card.description}")
 
 
-def exported(path: Path, largest: float, differing: int, pixels: int) -> None:
+def exported(path: Path, parity: "Parity") -> None:
     """Print what was exported and how near it is to its network."""
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
-    print(f"parity with PyTorch: probabilities within {largest:.1e},")
-    print(f"  {differing} of {pixels:,} mask pixels differ")
+    print(f"parity with PyTorch: probabilities within {parity.largest:.1e},")
+    print(f"  {parity.differing} of {parity.pixels:,} mask pixels differ")
+    print(f"half precision moved probabilities by up to {parity.rounding:.1e}")
 
 
 def _line(result: "Done") -> str:

@@ -22,6 +22,8 @@ LABEL_FILES = ("train.csv", "train.csv.gz", "train.csv.xz")
 CATALOGUE = "scenes.csv"
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
 
+_AHEAD = 64  # scenes whose masks are read before they are asked for
+
 Bits = NDArray[np.uint8]
 """Masks of all patterns in one byte a pixel: bit 0 for the first of `NAMES`, and so on."""
 
@@ -142,14 +144,16 @@ def rasterise(
         except LabelError as error:
             return str(error).removeprefix(f"{dataset.labels.path}: ")
 
+    count = len(dataset.records)
     with ThreadPoolExecutor(2) as pool:
-        for index, found in enumerate(pool.map(one, dataset.records)):
-            if isinstance(found, str):
-                problems.append(Problem("wrong run lengths", found))
-            else:
-                yield index, found
-            if progress:
-                progress(index + 1, len(dataset.records))
+        for start in range(0, count, _AHEAD):  # a slow reader must not let masks pile up
+            for index, found in enumerate(pool.map(one, dataset.records[start : start + _AHEAD]), start):
+                if isinstance(found, str):
+                    problems.append(Problem("wrong run lengths", found))
+                else:
+                    yield index, found
+                if progress:
+                    progress(index + 1, count)
 
 
 def count_problems(problems: Sequence[Problem]) -> Counter[str]:
@@ -165,7 +169,9 @@ def refuse_problems(folder: Path, problems: Sequence[Problem]) -> None:
     """
     if problems:
         firsts = {problem.kind: problem.where for problem in reversed(problems)}
-        told = [f"{kind} ({count}, first: {firsts[kind]})" for kind, count in count_problems(problems).items()]
+        told = [
+            f"{kind} ({count}, first: {firsts[kind]})" for kind, count in count_problems(problems).items()
+        ]
         raise DatasetError(f"{folder}: {'; '.join(told)}")
 
 

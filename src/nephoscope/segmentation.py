@@ -140,7 +140,8 @@ def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: b
     canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
     views = [_run(canvas, axes, model) for axes in ((), *_MIRRORS) if tta or not axes]
     fields = views[0][0] if len(views) == 1 else np.mean([field for field, _ in views], axis=0)
-    heads = np.mean([head for _, head in views], axis=0) if model.has_presence_head else None
+    said = [head for _, head in views if head is not None]
+    heads = np.asarray(np.mean(said, axis=0), np.float32) if said else None
     grid = _rules_grid(canvas.shape[:2], card)
     valid = _valid_on(scene.valid, grid)
     probabilities = np.empty((len(NAMES), *grid), np.float32)
@@ -156,18 +157,21 @@ def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: b
 def _run(
     canvas: Pixels, axes: tuple[int, ...], model: Model
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Fields of one view, turned back, and what its presence head says: a tile that has a pattern speaks for
-    the scene."""
-    heads = []
+    """Fields of one view, turned back, and what its presence head says.
+
+    A tile that has a pattern speaks for the scene.
+    """
+    heads: list[NDArray[np.float32]] = []
 
     def network(pictures: Pixels) -> NDArray[np.float32]:
         answer = model(pictures)
-        heads.append(answer.presence)
+        if answer.presence is not None:
+            heads.append(answer.presence)
         return answer.probabilities
 
     flipped = np.ascontiguousarray(np.flip(canvas, axes)) if axes else canvas
     fields = run_tiled(flipped, model.card.input_size, network)
-    head = np.concatenate(heads).max(axis=0) if model.has_presence_head else None
+    head = np.concatenate(heads).max(axis=0) if heads else None
     return np.flip(fields, tuple(axis + 1 for axis in axes)), head
 
 

@@ -18,7 +18,7 @@ a { color: inherit; } p { max-width: 45rem; } .faint, figcaption { color: var(--
 figure { margin: 1rem 0; } figure img { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child { text-align: left; } th { font-weight: 600; }
+th:first-child, td:first-child { text-align: left; } th { font-weight: 600; } td { white-space: nowrap; }
 """
 
 
@@ -32,9 +32,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table; its first column names the rows, the others hold numbers as they shall be read."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
     body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def figure(picture: bytes, caption: str) -> str:

@@ -6,8 +6,8 @@ Every choice is drawn from one generator, so that a step is the same whenever it
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from nephoscope.training.recipe import Recipe
 
@@ -34,8 +34,8 @@ class Augment:
             Both, changed alike: what comes in from outside a scene is black and without a pattern.
         """
         grid = self._grid(pictures, generator)
-        pictures = F.grid_sample(pictures, grid, align_corners=False)
-        masks = F.grid_sample(masks, grid, mode="nearest", align_corners=False)
+        pictures = functional.grid_sample(pictures, grid, align_corners=False)
+        masks = functional.grid_sample(masks, grid, mode="nearest", align_corners=False)
         pictures = self._brighten(pictures, generator)
         if self._uniform(1, generator).item() < self.recipe.cutmix:
             pictures, masks = _cutmix(pictures, masks, generator)
@@ -56,7 +56,7 @@ class Augment:
             torch.stack([flip[0] * sine * aspect, flip[1] * cosine, shift[1]], 1),
         ]
         matrix = torch.stack(rows, 1).to(pictures.device, non_blocking=True)
-        return F.affine_grid(matrix, list(pictures.shape), align_corners=False)
+        return functional.affine_grid(matrix, list(pictures.shape), align_corners=False)
 
     def _brighten(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """Change contrast and brightness; black, which is no data, stays black."""

@@ -86,7 +86,8 @@ def open_scenes(
         watch: gives progress for each part of the work.
 
     Raises:
-        DatasetError: the folder is not in the layout, or there is not enough room; with `strict`, any problem.
+        DatasetError: the folder is not in the layout, there is not enough room, or, with `strict`, any
+            problem.
         OSError: a file cannot be read or written.
     """
     place = (cache or default_cache()) / _name(folder, size)
@@ -202,7 +203,7 @@ def _fill(dataset: Dataset, size: Grid, into: Path, watch: Watch) -> dict[str, A
     }
 
 
-def _new(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _new(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.uint8]]":
     return np.lib.format.open_memmap(path, "w+", np.uint8, shape)
 
 

@@ -177,8 +177,7 @@ def own_dice(found: Segmentation, truth: NDArray[np.bool_]) -> list[float]:
 
 
 class _Measured(NamedTuple):
-    """One scene: Dice of every mask, every kind of evidence, whether there is nothing, Dice by the own rule;
-    each by pattern."""
+    """One scene by pattern: Dice of every mask, all evidence, whether it is empty, Dice by the own rule."""
 
     by_mask: NDArray[np.float64]
     scores: NDArray[np.float64]
@@ -196,7 +195,7 @@ def _measure(
         return _Measured(
             np.stack([_dice_of_masks(*pair) for pair in zip(found.probabilities, truth, strict=True)]),
             np.stack([_evidence(*pair) for pair in zip(found.probabilities, heads, strict=True)]),
-            ~truth.any(axis=(1, 2)),
+            np.asarray(~truth.any(axis=(1, 2)), np.bool_),
             own_dice(found, truth),
         )
 
@@ -216,7 +215,8 @@ def _measure(
 def _dice_of_masks(field: Probability, truth: Mask) -> NDArray[np.float64]:
     """Dice of every mask: all thresholds plain, then each join and minimum area of each threshold."""
     size = int(np.count_nonzero(truth))
-    plain, grouped = [], []
+    plain: list[float] = []
+    grouped: list[float] = []
     for threshold in THRESHOLDS:
         mask = field > threshold
         for join in JOINS:

@@ -1,4 +1,4 @@
-"""What happens around training: judging every epoch, keeping the best and the last, telling how fast it goes."""
+"""What happens around training: every epoch is judged, the best and the last are kept, the pace is told."""
 
 import os
 import time

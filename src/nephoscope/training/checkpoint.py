@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -17,10 +17,8 @@ from nephoscope.labels import SCORE_GRID
 from nephoscope.model import CARD_KEY
 from nephoscope.patterns import NAMES
 from nephoscope.training.cache import Scenes
+from nephoscope.training.settings import Settings
 from nephoscope.training.validation import Result
-
-if TYPE_CHECKING:
-    from nephoscope.training.run import Settings
 
 
 class CheckpointError(ValueError):
@@ -72,7 +70,7 @@ def load_weights(path: Path, card_file: Path | None = None) -> tuple[dict[str, T
 
 
 def describe_run(
-    settings: "Settings",
+    settings: Settings,
     name: str,
     network: dict[str, Any],
     scenes: Scenes,

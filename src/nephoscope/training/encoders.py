@@ -21,7 +21,7 @@ class WeightsError(ValueError):
 
 
 def normalisation(encoder: str) -> dict[str, list[float]]:
-    """Mean and deviation of red, green and blue, 0 to 1, that an encoder's ImageNet weights were trained with."""
+    """Mean and deviation of red, green and blue, 0 to 1, as an encoder's ImageNet weights expect them."""
     if encoder in _LITE:
         return {"mean": [127 / 255] * 3, "deviation": [128 / 255] * 3}
     return {"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]}

@@ -9,7 +9,8 @@ from nephoscope.model import Model
 from nephoscope.training.cache import Watch
 from nephoscope.training.calibrate import Calibration, calibrate, calibrated, write_card
 from nephoscope.training.export import export
-from nephoscope.training.run import BEST, Settings
+from nephoscope.training.run import BEST
+from nephoscope.training.settings import Settings
 
 MODEL = "model.onnx"
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
-import torch.nn.functional as F
 from segmentation_models_pytorch.losses import LovaszLoss
 from torch import Tensor
+from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
 from nephoscope.training.recipe import Recipe
@@ -59,7 +59,7 @@ def make_loss(recipe: Recipe) -> Callable[[Tensor, Tensor, Tensor | None], Parts
         by name; their sum is what training makes small.
     """
     dice = partial(dice_loss, squared=recipe.dice_squared, empty=recipe.dice_empty)
-    bce = F.binary_cross_entropy_with_logits
+    bce = functional.binary_cross_entropy_with_logits
     share = recipe.dice_share
     terms: dict[str, dict[str, tuple[float, Callable[[Tensor, Tensor], Tensor]]]] = {
         "bce+dice": {"bce": (1 - share, bce), "dice": (share, dice)},

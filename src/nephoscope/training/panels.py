@@ -69,8 +69,8 @@ def draw(
         pen.text((x + 15, 1.55 * _LINE), pattern.name, INK, font(12), anchor="lm")
         x += 80
     pen.text((x, 1.55 * _LINE), "above: people's masks, below: predicted", FAINT, font(12), anchor="lm")
-    for place, record in zip(names, records, strict=True):
-        pen.text(place, shortened(record.image, _CELL[1] - 10, font(11)), FAINT, font(11), anchor="lm")
+    for corner, record in zip(names, records, strict=True):
+        pen.text(corner, shortened(record.image, _CELL[1] - 10, font(11)), FAINT, font(11), anchor="lm")
     return np.asarray(image)
 
 

@@ -1,32 +1,26 @@
 """A training run: from labelled scenes and a recipe to the best weights, through stops and restarts.
 
-A run's folder holds `run.json` (recipe, split, versions), `log.jsonl` and `log.csv`, `panels/`, `last.ckpt` (all
-that is needed to go on) and `best.safetensors` (the best epoch's weights with a model's card).
+A run's folder holds `run.json` (recipe, split, versions), `log.jsonl` and `log.csv`, `panels/`, `last.ckpt`
+(all that is needed to go on) and `best.safetensors` (the best epoch's weights with a model's card).
 """
 
 import dataclasses
-import importlib.metadata
-import json
 import logging
 import os
-import platform
-import secrets
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, WeightAveraging
 from pytorch_lightning.loggers.logger import Logger
-from pytorch_lightning.plugins.environments import SLURMEnvironment
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from nephoscope.catalogue import split
-from nephoscope.files import write_whole
 from nephoscope.training import tracking
 from nephoscope.training.cache import Scenes, Watch, open_scenes
 from nephoscope.training.callbacks import DICE, Judge, KeepLast, Pace
@@ -35,75 +29,13 @@ from nephoscope.training.data import Order, batches
 from nephoscope.training.networks import describe, start
 from nephoscope.training.recipe import Recipe
 from nephoscope.training.runlog import RunLog
+from nephoscope.training.settings import Settings, TrainingError
 from nephoscope.training.task import Task
 from nephoscope.training.validation import Result
 
-BEST, LAST, SETTINGS, PANELS = "best.safetensors", "last.ckpt", "run.json", "panels"
+BEST, LAST, PANELS = "best.safetensors", "last.ckpt", "panels"
 
-_LIBRARIES = (
-    "nephoscope",
-    "numpy",
-    "torch",
-    "torchvision",
-    "timm",
-    "segmentation-models-pytorch",
-    "pytorch-lightning",
-)
 _LOG_EVERY = 20  # steps
-
-
-class TrainingError(ValueError):
-    """Training cannot begin or go on; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run was asked to do.
-
-    Attributes:
-        data: folder of labelled scenes.
-        recipe: how to train.
-        folds: parts the scenes are dealt into, or None for the split they come with.
-        fold: which part is validated on.
-        strict: refuse data with any problem.
-        trackers: names of trackers besides the run's own log.
-        device: `auto`, `cpu` or `cuda`.
-        panel_every: draw validation scenes every so many epochs.
-        run_id: by which trackers know the run.
-        versions: of what it was begun with.
-    """
-
-    data: str
-    recipe: Recipe
-    folds: int | None = None
-    fold: int = 0
-    strict: bool = False
-    trackers: tuple[str, ...] = ()
-    device: str = "auto"
-    panel_every: int = 2
-    run_id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(4))
-    versions: dict[str, str] = dataclasses.field(default_factory=lambda: _versions())
-
-    @classmethod
-    def read(cls, run: Path) -> "Settings":
-        """Those of a run that was begun before.
-
-        Raises:
-            TrainingError: there is no run in the folder.
-        """
-        try:
-            entries = json.loads((run / SETTINGS).read_text())
-            return cls(
-                **{**entries, "recipe": Recipe(**entries["recipe"]), "trackers": tuple(entries["trackers"])}
-            )
-        except OSError as error:
-            raise TrainingError(f"{run}: no run to go on with: {error.strerror or error}") from error
-        except (ValueError, TypeError, KeyError) as error:
-            raise TrainingError(f"{run / SETTINGS}: cannot be read: {error}") from error
-
-    def write(self, run: Path) -> None:
-        """Write them into the run's folder."""
-        write_whole(run / SETTINGS, (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode())
 
 
 def begin(settings: Settings, run: Path, **how: Any) -> Path:
@@ -121,7 +53,7 @@ def begin(settings: Settings, run: Path, **how: Any) -> Path:
         TrainingError: there is a run already, or it cannot be trained here.
         DatasetError, CatalogueError, WeightsError, ValueError: see `open_scenes`, `split` and `start`.
     """
-    if (run / SETTINGS).exists() and _rank() == 0:
+    if Settings.exist(run) and _rank() == 0:
         raise TrainingError(f"{run}: a run is there already; --resume {run} goes on with it")
     if _rank() == 0:
         settings.write(run)
@@ -209,7 +141,8 @@ def _fit(
     judge = Judge(scenes, list(validation), run / PANELS, settings.panel_every, keep, recipe.seed)
     callbacks: list[Callback] = [judge]
     if recipe.ema:
-        callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)))
+        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+        callbacks.append(WeightAveraging(multi_avg_fn=average))
     callbacks += [LearningRateMonitor("step"), Pace(say, recipe.batch)]
     if recipe.patience:
         callbacks.append(EarlyStopping(DICE, patience=recipe.patience, mode="max"))
@@ -280,7 +213,10 @@ def _trainer(
 
 
 def _devices(cuda: bool) -> tuple[int, int]:
-    """Processes on this machine and machines, as torchrun or SLURM started them; alone, all GPUs or one CPU."""
+    """Processes on this machine, and machines, as torchrun or SLURM started them.
+
+    Alone, all GPUs are used, or one process on the CPU.
+    """
     local = os.environ.get("LOCAL_WORLD_SIZE")
     if local:
         return int(local), int(os.environ["WORLD_SIZE"]) // int(local)
@@ -313,16 +249,3 @@ def _precision(recipe: Recipe, cuda: bool) -> Any:
     if chosen == "fp16" and not cuda:
         raise TrainingError("--precision fp16 needs a GPU; there are bf16 and fp32")
     return {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[chosen]
-
-
-def _versions() -> dict[str, str]:
-    found = {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)}
-    return {"python": platform.python_version(), **found}
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True

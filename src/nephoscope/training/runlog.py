@@ -1,4 +1,4 @@
-"""A run's own log: JSON lines as they come, and the same as CSV. It is the truth; other trackers follow it."""
+"""A run's own log, as JSON lines and as CSV: it is the truth, and other trackers follow it."""
 
 import csv
 import io
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers.logger import Logger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from nephoscope.files import write_whole
 
@@ -21,7 +21,8 @@ LINES, CSV = "log.jsonl", "log.csv"
 class RunLog(Logger):
     """Writes `log.jsonl` and `log.csv` into a run's folder.
 
-    Each line holds `step` (of the optimiser), `seconds` since the run began or went on, and what was measured.
+    Each line holds `step` (of the optimiser), `seconds` since the run began or went on, and what was
+    measured.
 
     Args:
         folder: the run's.

@@ -1,7 +1,8 @@
 """Choosing a pattern's rule by its Dice on labelled scenes, and saying honestly what the choice is worth.
 
-A rule decides twice: which mask a pattern has (threshold, join, minimum area), and whether it is there at all.
-The Dice of every scene is known for each mask, and for "not there"; so every combination is a sum over scenes.
+A rule decides twice: which mask a pattern has (threshold, join, minimum area), and whether it is there at
+all. The Dice of every scene is known for each mask, and for "not there"; so every combination is a sum over
+scenes.
 """
 
 from collections.abc import Sequence
@@ -84,5 +85,8 @@ def _between(scores: Numbers, levels: Numbers) -> Numbers:
 
 
 def _best(sums: Numbers) -> tuple[int, int]:
+    """The best mask and rule; of cuts that are equally good the middle one, farthest from harm."""
     mask, rule = np.unravel_index(int(np.argmax(sums)), sums.shape)
-    return int(mask), int(rule)
+    same_kind = sums[mask].reshape(-1, _CUTS)[rule // _CUTS]
+    equal = np.flatnonzero(same_kind == sums[mask, rule])
+    return int(mask), int(rule // _CUTS * _CUTS + equal[len(equal) // 2])

@@ -64,10 +64,11 @@ class SegNet(nn.Module):
         Raises:
             ValueError: not the weights of a VGG19.
         """
-        layers = [layer for block in self.encoder for layer in block]
+        layers = list(self.encoder.modules())
         convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
         norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm2d)]
-        places = [name.removesuffix(".weight") for name, value in weights.items() if value.ndim == 4]
+        kernels = (name.removesuffix(".weight") for name, value in weights.items() if value.ndim == 4)
+        places = sorted(kernels, key=_place)  # files may list them in any order
         if len(places) != len(convolutions):
             raise ValueError(f"{len(places)} convolutions in place of VGG19's {len(convolutions)}")
         with torch.no_grad():
@@ -80,8 +81,14 @@ class SegNet(nn.Module):
                 if f"{following}.running_mean" in weights:
                     norm.weight.copy_(weights[f"{following}.weight"])
                     norm.bias.copy_(weights[f"{following}.bias"])
-                    norm.running_mean.copy_(weights[f"{following}.running_mean"] - weights[f"{place}.bias"])
-                    norm.running_var.copy_(weights[f"{following}.running_var"])
+                    mean = weights[f"{following}.running_mean"] - weights[f"{place}.bias"]
+                    norm.running_mean, norm.running_var = mean, weights[f"{following}.running_var"].clone()
+
+
+def _place(layer: str) -> int:
+    """Which layer of VGG19's features it is, counted from 0; -1 for any other."""
+    number = layer.rpartition(".")[2]
+    return int(number) if number.isdecimal() else -1
 
 
 def _block(before: int, after: int, convolutions: int) -> nn.Sequential:

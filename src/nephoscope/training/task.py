@@ -14,7 +14,7 @@ from nephoscope.training.data import Batch
 from nephoscope.training.losses import make_loss
 from nephoscope.training.networks import encoder_of, split_answer
 from nephoscope.training.recipe import Recipe
-from nephoscope.training.validation import Measured, measure
+from nephoscope.training.validation import measure
 
 
 class Task(pl.LightningModule):
@@ -33,7 +33,7 @@ class Task(pl.LightningModule):
     def __init__(self, recipe: Recipe, network: nn.Module, normalisation: dict[str, list[float]]) -> None:
         super().__init__()
         self.recipe = recipe
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         if recipe.compile:
             self.network.compile()
         self.augment = Augment(recipe)
@@ -64,8 +64,8 @@ class Task(pl.LightningModule):
         self.log("train/loss", loss.detach())
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> tuple[Measured, Tensor]:
-        """Every rule's Dice on some scenes, and the probabilities they come from."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> Any:
+        """Every rule's Dice on some scenes (`validation.Measured`), and the probabilities they come from."""
         logits, presence = self(_colours(batch))
         probabilities = logits.sigmoid()
         head = None if presence is None else presence.sigmoid()

@@ -59,14 +59,19 @@ def measure(probabilities: Tensor, truth: Tensor, head: Tensor | None, indices: 
 
 def concatenate(parts: Sequence[Measured]) -> Measured:
     """Put batches together, on the CPU, each scene once, in the scenes' order."""
-    fields = [
-        None if part[0] is None else torch.cat([value.cpu() for value in part])
-        for part in zip(*parts, strict=True)
-    ]
-    indices = fields[-1]
-    assert indices is not None
-    _, order = np.unique(indices.numpy(), return_index=True)
-    return Measured(*(None if field is None else field[order] for field in fields))
+    _, order = np.unique(np.concatenate([part.indices.cpu().numpy() for part in parts]), return_index=True)
+
+    def together(values: Sequence[Tensor]) -> Tensor:
+        return torch.cat([value.cpu() for value in values])[order]
+
+    heads = [part.head for part in parts if part.head is not None]
+    return Measured(
+        together([part.dice for part in parts]),
+        together([part.empty for part in parts]),
+        together([part.scores for part in parts]),
+        together(heads) if heads else None,
+        together([part.indices for part in parts]),
+    )
 
 
 class Result(NamedTuple):

@@ -1,0 +1,107 @@
+"""Commands that use a model: `segment`, `sample`, `models`."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nephoscope import console
+from nephoscope.cli.app import Folder, app, refuse
+
+
+@app.command()
+def segment(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A file, a folder, a glob, '-' for standard input, an http(s) URL, or 'sample'.",
+        ),
+    ],
+    folder: Folder = Path("nephoscope-output"),
+    formats: Annotated[
+        str, typer.Option("--format", help="Of overlay, panel, mask, json, csv; several with commas.")
+    ] = "overlay,json",
+    model: Annotated[str, typer.Option(help="A model's name or file; see 'nephoscope models'.")] = "default",
+    join: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="PIXELS",
+            help="Groups this near (pixels of 350x525) count as one region; as the card says unless said.",
+        ),
+    ] = None,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Mean over four mirror images: better, four times slower.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=1, help="Refuse pictures with more pixels; 100,000,000 unless said.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """Mark Fish, Flower, Gravel and Sugar in pictures."""
+    from nephoscope.batch import Job, OutputExists, run
+    from nephoscope.model import Model, ModelError, available_cpus
+    from nephoscope.outputs import UnknownFormat, parse_formats
+    from nephoscope.scene import MAX_PIXELS
+    from nephoscope.sources import find_sources
+
+    started = time.perf_counter()
+    found = find_sources(sources, max_pixels or MAX_PIXELS)
+    workers = min(available_cpus(), len(found))
+    try:
+        wanted = parse_formats(formats)
+        loaded = Model.load(model, threads=available_cpus() // workers, device=device)
+        pictures = frozenset(source.path for source in found if source.path)
+        job = Job(loaded, folder, wanted, overwrite, join, tta, pictures)
+    except (UnknownFormat, ModelError, OutputExists) as error:
+        refuse(error)
+    counts = console.report(run(found, job, workers), len(found), as_json)
+    console.closing(counts, folder, time.perf_counter() - started)
+    if counts["failed"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sample(
+    folder: Folder = Path("nephoscope-sample"),
+    scenes: Annotated[
+        int, typer.Option(min=0, help="Also make this many scenes with labels, in the contest's layout.")
+    ] = 0,
+) -> None:
+    """Write the built-in synthetic scene, to try nephoscope offline; it is no observation."""
+    from nephoscope import synthetic
+    from nephoscope.files import write_whole
+
+    try:
+        write_whole(folder / synthetic.SAMPLE_NAME, synthetic.sample())
+        print(folder / synthetic.SAMPLE_NAME)
+        if scenes:
+            synthetic.write_dataset(folder, scenes)
+            print(folder / "train.csv")
+    except OSError as error:
+        refuse(f"{folder}: not written: {error.strerror or error}")
+
+
+@app.command()
+def models(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[NAME|PATH]", help="Print this model's card.")
+    ] = None,
+) -> None:
+    """List the models that come with nephoscope, or print a model's card."""
+    from nephoscope.model import Model, ModelError, model_file, shipped
+
+    try:
+        if model is not None:
+            print(Model.load(model).card.to_json(), end="")
+            return
+        for name in shipped():
+            console.model_line(name, Model.load(name).card, model_file(name).stat().st_size)
+        console.hint("'nephoscope models NAME' prints a model's card")
+    except ModelError as error:
+        refuse(error)

@@ -1,0 +1,103 @@
+"""How sure a mean is, how well a score tells presence, whether probabilities mean what they say."""
+
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Numbers = NDArray[np.float64]
+
+RESAMPLES = 2000
+_LEVEL = 95  # per cent
+
+
+class Interval(NamedTuple):
+    """A mean and its 95 % interval.
+
+    Attributes:
+        mean: over all values.
+        low: 2.5th percentile of the resampled means.
+        high: 97.5th percentile of them.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def bootstrap(values: ArrayLike, groups: Sequence[Hashable], seed: int = 0) -> list[Interval]:
+    """Mean of each column and its percentile bootstrap interval, whole groups drawn with replacement.
+
+    Values of one group, such as a region's scenes of one day, are not independent: drawn one by one they
+    would make the interval too narrow.
+
+    Args:
+        values: shape (count, columns), at least one row.
+        groups: of each row.
+        seed: of the drawing.
+
+    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 8 and 13.
+    """
+    rows = np.asarray(values, np.float64)
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    member = np.array([numbers[group] for group in groups])
+    sums = np.zeros((len(numbers), rows.shape[1]))
+    np.add.at(sums, member, rows)
+    counts = np.bincount(member)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES)
+    means = (drawn @ sums) / (drawn @ counts)[:, None]
+    low, high = np.percentile(means, [(100 - _LEVEL) / 2, (100 + _LEVEL) / 2], axis=0)
+    return [Interval(*map(float, each)) for each in zip(rows.mean(axis=0), low, high, strict=True)]
+
+
+def auc(scores: ArrayLike, present: ArrayLike) -> float:
+    """How often a scene with the pattern scores above one without it, ties counting half; NaN without both.
+
+    This is the area under the ROC curve, by ranks (Mann and Whitney 1947).
+
+    Args:
+        scores: shape (count,).
+        present: boolean, shape (count,).
+    """
+    values, truth = np.asarray(scores, np.float64), np.asarray(present, np.bool_)
+    with_it, without = int(truth.sum()), int((~truth).sum())
+    if not with_it or not without:
+        return float("nan")
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return float((ranks[truth].sum() - with_it * (with_it + 1) / 2) / (with_it * without))
+
+
+class Reliability(NamedTuple):
+    """What was foretold and what came, in bins of equal width from 0 to 1; arrays have shape (bins,).
+
+    Attributes:
+        predicted: mean predicted probability of the bin's pixels; NaN where there are none.
+        observed: share of them that carry the label; NaN where there are none.
+        share: the bin's part of all pixels.
+        error: expected calibration error, the mean over pixels of how far observed is from predicted.
+    """
+
+    predicted: Numbers
+    observed: Numbers
+    share: Numbers
+    error: float
+
+
+def reliability(counts: ArrayLike, positives: ArrayLike, sums: ArrayLike) -> Reliability:
+    """The reliability curve of binned probabilities.
+
+    Args:
+        counts: pixels in each bin, shape (bins,).
+        positives: how many of them carry the label.
+        sums: their probabilities added up.
+
+    Source: Murphy and Winkler 1977; the error as in Naeini, Cooper and Hauskrecht 2015.
+    """
+    pixels = np.asarray(counts, np.float64)
+    filled = np.where(pixels > 0, pixels, np.nan)
+    predicted, observed = np.asarray(sums) / filled, np.asarray(positives) / filled
+    share = pixels / max(1.0, float(pixels.sum()))
+    return Reliability(predicted, observed, share, float(np.nansum(share * np.abs(predicted - observed))))

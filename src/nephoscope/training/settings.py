@@ -1,0 +1,96 @@
+"""What a run was asked to do, and with what: `run.json` in its folder."""
+
+import dataclasses
+import importlib.metadata
+import json
+import platform
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from nephoscope.files import write_whole
+from nephoscope.training.recipe import Recipe
+
+_FILE = "run.json"
+
+_LIBRARIES = (
+    "nephoscope",
+    "numpy",
+    "torch",
+    "torchvision",
+    "timm",
+    "segmentation-models-pytorch",
+    "pytorch-lightning",
+)
+
+
+class TrainingError(ValueError):
+    """Training cannot begin or go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was asked to do.
+
+    Attributes:
+        data: folder of labelled scenes.
+        recipe: how to train.
+        folds: parts the scenes are dealt into, or None for the split they come with.
+        fold: which part is validated on.
+        strict: refuse data with any problem.
+        trackers: names of trackers besides the run's own log.
+        device: `auto`, `cpu` or `cuda`.
+        panel_every: draw validation scenes every so many epochs.
+        run_id: by which trackers know the run.
+        versions: of what it was begun with.
+    """
+
+    data: str
+    recipe: Recipe
+    folds: int | None = None
+    fold: int = 0
+    strict: bool = False
+    trackers: tuple[str, ...] = ()
+    device: str = "auto"
+    panel_every: int = 2
+    run_id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(4))
+    versions: dict[str, str] = dataclasses.field(default_factory=lambda: _versions())
+
+    @classmethod
+    def read(cls, run: Path) -> "Settings":
+        """Those of a run that was begun before.
+
+        Raises:
+            TrainingError: there is no run in the folder.
+        """
+        try:
+            entries = json.loads((run / _FILE).read_text())
+            return cls(
+                **{**entries, "recipe": Recipe(**entries["recipe"]), "trackers": tuple(entries["trackers"])}
+            )
+        except OSError as error:
+            raise TrainingError(f"{run}: no run to go on with: {error.strerror or error}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise TrainingError(f"{run / _FILE}: cannot be read: {error}") from error
+
+    @staticmethod
+    def exist(run: Path) -> bool:
+        """Whether a run was begun in this folder."""
+        return (run / _FILE).exists()
+
+    def write(self, run: Path) -> None:
+        """Write them into the run's folder."""
+        write_whole(run / _FILE, (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode())
+
+
+def _versions() -> dict[str, str]:
+    found = {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)}
+    return {"python": platform.python_version(), **found}
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,150 @@
+"""Scenes are decoded once: found again at once, noticed when they change, never left half-made."""
+
+import os
+import shutil
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from nephoscope.dataset import DatasetError, read_dataset
+from nephoscope.labels import SCORE_GRID
+from nephoscope.scene import read_scene
+from nephoscope.synthetic import write_dataset
+from nephoscope.tiles import resize
+from nephoscope.training.cache import open_scenes
+from nephoscope.training.data import Order, batches
+
+SIZE = (64, 96)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_dataset(tmp_path / "data", 5, size=(128, 192))
+    return tmp_path / "data"
+
+
+def test_what_is_decoded_is_what_the_files_hold(tmp_path, folder):
+    scenes = open_scenes(folder, SIZE, cache=tmp_path / "cache")
+    dataset = read_dataset(folder)
+    for index, record in enumerate(scenes.records):
+        expected = resize(read_scene(dataset.picture(record.image)).pixels, SIZE)
+        assert np.array_equal(scenes.pictures[index], expected)
+        assert np.array_equal(scenes.masks[index], dataset.bits(record.image, SIZE))
+    assert len(scenes.labels_sha256) == 64
+
+
+def test_a_second_start_decodes_nothing_and_a_change_is_noticed(tmp_path, folder):
+    told = []
+    first = open_scenes(folder, SIZE, cache=tmp_path / "cache", say=told.append)
+    assert len(told) == 1
+    assert "5 scenes" in told[0]
+    assert "GB in" in told[0]
+    open_scenes(folder, SIZE, cache=tmp_path / "cache", say=told.append)
+    assert len(told) == 1
+    picture = folder / "train_images" / first.records[0].image
+    shutil.copy(folder / "train_images" / first.records[1].image, picture)
+    os.utime(picture, ns=(1, 1))
+    again = open_scenes(folder, SIZE, cache=tmp_path / "cache", say=told.append)
+    assert "has changed" in told[1]
+    assert np.array_equal(again.pictures[0], again.pictures[1])
+    write_dataset(folder, 6, size=(128, 192))
+    assert len(open_scenes(folder, SIZE, cache=tmp_path / "cache").records) == 6
+
+
+def test_two_sizes_lie_beside_each_other(tmp_path, folder):
+    for size in (SIZE, (32, 64)):
+        assert open_scenes(folder, size, cache=tmp_path / "cache").pictures.shape == (5, *size, 3)
+    assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 2
+
+
+def test_unsound_scenes_are_left_out_and_named(tmp_path, folder):
+    (folder / "train_images" / "synthetic_00001.jpg").write_bytes(b"\xff\xd8 cut short")
+    labels = folder / "train.csv"
+    text = labels.read_text().splitlines()
+    text[-1] = "synthetic_00004.jpg_Sugar,5 0"
+    labels.write_text("\n".join(text) + "\n")
+    scenes = open_scenes(folder, SIZE, cache=tmp_path / "cache")
+    assert [record.image[10:15] for record in scenes.records] == ["00000", "00002", "00003"]
+    assert len(scenes.pictures) == len(scenes.masks) == 3
+    assert {problem.kind for problem in scenes.problems} == {
+        "a picture that cannot be read",
+        "wrong run lengths",
+    }
+    dataset = read_dataset(folder)
+    assert np.array_equal(scenes.masks[1], dataset.bits("synthetic_00002.jpg", SIZE))
+    with pytest.raises(DatasetError, match="cannot be read"):
+        open_scenes(folder, SIZE, cache=tmp_path / "cache", strict=True)
+
+
+def test_an_interrupted_decode_leaves_nothing(tmp_path, folder):
+    def stop(what):
+        if what == "decoding pictures":
+            raise KeyboardInterrupt
+        return lambda *_: None
+
+    with pytest.raises(KeyboardInterrupt):
+        open_scenes(folder, SIZE, cache=tmp_path / "cache", watch=stop)
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+    assert len(open_scenes(folder, SIZE, cache=tmp_path / "cache").records) == 5
+
+
+def test_a_full_disk_is_told_before(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    with pytest.raises(DatasetError, match=r"--cache DIR names another place"):
+        open_scenes(folder, SIZE, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_processes_share_every_step_of_one_order(processes):
+    shares = [
+        list(Order(range(37), 8, shuffle=True, seed=3, rank=rank, processes=processes))
+        for rank in range(processes)
+    ]
+    alone = list(Order(range(37), 8, shuffle=True, seed=3))
+    assert len(alone) == len(Order(range(37), 8, shuffle=True)) == 4
+    for step, scenes in enumerate(alone):
+        assert sorted(scenes) == sorted(index for share in shares for index in share[step])
+
+
+def test_parts_of_a_step_are_its_scenes():
+    whole, parted = (list(Order(range(20), 8, parts, shuffle=True)) for parts in (1, 2))
+    assert [parted[0] + parted[1], parted[2] + parted[3]] == whole
+    assert len(Order(range(20), 8, 2, shuffle=True)) == 4
+
+
+def test_an_epochs_order_is_its_own():
+    order = Order(range(64), 8, shuffle=True)
+    first = list(order)
+    order.set_epoch(1)
+    second = list(order)
+    order.set_epoch(0)
+    assert list(order) == first != second
+    assert sorted(chain(*first)) == list(range(64))
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_validation_sees_every_scene_once(processes):
+    seen = [
+        index
+        for rank in range(processes)
+        for part in Order(range(10), 4, shuffle=False, rank=rank, processes=processes)
+        for index in part
+    ]
+    assert sorted(seen) == list(range(10))
+
+
+def test_batches_hold_the_scenes_asked_for(tmp_path, folder):
+    scenes = open_scenes(folder, SIZE, cache=tmp_path / "cache")
+    batch = next(iter(batches(scenes, Order([3, 1], 2, shuffle=False), on_gpu=False)))
+    assert batch.indices.tolist() == [3, 1]
+    assert np.array_equal(batch.pictures[1].numpy(), scenes.pictures[1])
+    assert np.array_equal(batch.masks[0].numpy(), scenes.masks[3])
+
+
+def test_real_masks_on_a_training_grid_are_the_labels(clouds, tmp_path):
+    dataset = read_dataset(clouds).select(range(0, 5041, 500))
+    for record in dataset.records:
+        coarse = dataset.bits(record.image, SCORE_GRID)
+        fine = dataset.bits(record.image, (1400, 2100))
+        assert abs((coarse > 0).mean() - (fine > 0).mean()) < 0.01

@@ -1,0 +1,101 @@
+"""Catalogues, and splits that keep what belongs together."""
+
+from collections import Counter
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nephoscope.catalogue import CatalogueError, Record, deal, read_catalogue, split
+from nephoscope.scene import Bounds
+
+BARBADOS, PACIFIC = Bounds(-61, 10, -40, 24), Bounds(159, 8, 180, 22)
+
+
+def scenes(days=40, undated=0):
+    """Two satellites over two regions on each day, and some scenes of unknown day."""
+    dated = [
+        Record(
+            f"{satellite}{day}{bounds.west:g}.jpg", "", satellite, date(2015, 11, 1) + timedelta(day), bounds
+        )
+        for day in range(days)
+        for satellite in ("Terra", "Aqua")
+        for bounds in (BARBADOS, PACIFIC)
+    ]
+    return dated + [Record(f"undated{number}.jpg") for number in range(undated)]
+
+
+def test_what_is_known_is_read(tmp_path):
+    path = tmp_path / "scenes.csv"
+    path.write_text(
+        "image,split,satellite,date,west,south,east,north\n"
+        "a.jpg,train,Terra,2015-12-31,-61,10,-40,24\nb.jpg,val,,,,,,\n"
+    )
+    known = read_catalogue(path)
+    assert known["a.jpg"] == Record("a.jpg", "train", "Terra", date(2015, 12, 31), BARBADOS)
+    assert known["a.jpg"].region == "61°W-40°W 10°N-24°N"
+    assert (known["a.jpg"].season, known["a.jpg"].season_year) == ("DJF", "2016")
+    assert (known["b.jpg"].region, known["b.jpg"].season) == ("unknown", "unknown")
+    assert known["b.jpg"].group == "b.jpg"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("image,split\na.jpg,train\n", "no column satellite, date"),
+        ("image,split,satellite,date,west,south,east,north\na.jpg,,,2015-13-01,,,,\n", "line 2"),
+        ("image,split,satellite,date,west,south,east,north\na.jpg,,,,x,1,2,3\n", "line 2"),
+        ("image,split,satellite,date,west,south,east,north\na.jpg\n", "line 2"),
+    ],
+)
+def test_a_catalogue_in_another_form_is_refused(tmp_path, content, reason):
+    path = tmp_path / "scenes.csv"
+    path.write_text(content)
+    with pytest.raises(CatalogueError, match=reason):
+        read_catalogue(path)
+
+
+def test_the_catalogues_own_split_is_followed():
+    records = [Record("a", "train"), Record("b", "val"), Record("c", "train"), Record("d", "")]
+    assert split(records) == ([0, 2], [1])
+
+
+@pytest.mark.parametrize("fold", range(5))
+def test_a_regions_day_is_never_on_both_sides(fold):
+    records = scenes(undated=30)
+    training, validation = split(records, 5, fold)
+    assert sorted(training + validation) == list(range(len(records)))
+    assert not {records[i].group for i in training} & {records[i].group for i in validation}
+    assert all(records[i].day for i in validation)  # an undated scene may be of any day
+    assert len(validation) == pytest.approx(32, abs=2)
+
+
+def test_folds_cover_every_dated_scene_once():
+    records = scenes(undated=3)
+    held_out = [i for fold in range(4) for i in split(records, 4, fold)[1]]
+    assert sorted(held_out) == list(range(len(records) - 3))
+
+
+def test_without_dates_scenes_are_dealt_by_seed():
+    records = [Record(f"{number}.jpg") for number in range(50)]
+    assert split(records, 5, 0, seed=1) == split(records, 5, 0, seed=1)
+    assert split(records, 5, 0, seed=1) != split(records, 5, 0, seed=2)
+    assert len(split(records)[1]) == 5
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(2, 6), st.integers(0, 3))
+def test_no_group_is_dealt_into_two_folds(groups, folds, seed):
+    names = [str(group) for group in groups]
+    of = deal(names, folds, seed)
+    assert len({(name, fold) for name, fold in zip(names, of, strict=True)}) == len(set(names))
+    sizes = Counter(of)
+    largest = max(Counter(names).values())
+    assert max(sizes.values()) - min(sizes.get(fold, 0) for fold in range(folds)) <= largest
+
+
+@pytest.mark.parametrize(("folds", "fold"), [(5, 5), (5, -1), (1, 0), (5, 2)])
+def test_splits_that_cannot_be_are_refused(folds, fold):
+    records = scenes(1)[:2] if fold == 2 else scenes(10)
+    with pytest.raises(CatalogueError):
+        split(records, folds, fold)

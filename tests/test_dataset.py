@@ -1,0 +1,129 @@
+"""Folders of labelled scenes: what is wrong is counted and named, and the rest goes on."""
+
+import numpy as np
+import pytest
+
+from nephoscope.dataset import (
+    DatasetError,
+    count_problems,
+    rasterise,
+    read_dataset,
+)
+from nephoscope.labels import SCORE_GRID, LabelError, read_labels
+from nephoscope.patterns import NAMES
+from nephoscope.synthetic import write_dataset
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_dataset(tmp_path, 6, size=(70, 105))
+    return tmp_path
+
+
+def spoil(folder, *lines, drop=""):
+    path = folder / "train.csv"
+    kept = [line for line in path.read_text().splitlines() if not (drop and line.startswith(drop))]
+    path.write_text("\n".join([*kept, *lines]) + "\n")
+
+
+def test_a_clean_folder_has_no_problems(folder):
+    dataset = read_dataset(folder, strict=True)
+    assert [record.image for record in dataset.records] == [f"synthetic_{n:05d}.jpg" for n in range(6)]
+    assert dataset.problems == ()
+
+
+def test_masks_of_all_patterns_come_in_one_byte(folder):
+    dataset = read_dataset(folder)
+    problems = []
+    for index, bits in rasterise(dataset, SCORE_GRID, problems):
+        for pattern, name in enumerate(NAMES):
+            expected = dataset.labels.mask(dataset.records[index].image, name, SCORE_GRID)
+            assert np.array_equal(bits >> pattern & 1, expected)
+    assert index == 5
+    assert problems == []
+
+
+def test_every_problem_is_counted_and_named(folder):
+    spoil(
+        folder,
+        "synthetic_00001.jpg_Fisch,1 2",
+        "synthetic_00001.jpg_Fish,1 2",
+        "gone.jpg_Fish,1 2",
+        "nonsense",
+        "synthetic_00005.jpg_Fish,2940000 2",
+        drop="synthetic_00005.jpg_Fish",
+    )
+    (folder / "train_images" / "alone.jpg").write_bytes(b"")
+    spoil(folder, drop="synthetic_00003.jpg_Sugar")
+    dataset = read_dataset(folder)
+    problems = list(dataset.problems)
+    read = [index for index, _ in rasterise(dataset, (70, 105), problems)]
+    assert count_problems(problems) == {
+        "unknown pattern": 1,
+        "a second row": 1,
+        "not PICTURE_PATTERN,RUNS": 1,
+        "a scene without a picture": 1,
+        "a picture without rows": 1,
+        "a scene without all its rows": 1,
+        "wrong run lengths": 1,
+    }
+    told = " ".join(problem.where for problem in problems)
+    for name in (
+        "Fisch",
+        "gone.jpg",
+        "alone.jpg",
+        "synthetic_00003.jpg: no Sugar",
+        "nonsense",
+        "past the end",
+    ):
+        assert name in told
+    assert [dataset.records[index].image[-7:-4] for index in read] == ["000", "001", "002", "004"]
+    with pytest.raises(DatasetError, match=r"unknown pattern \(1, first: line 24"):
+        read_dataset(folder, strict=True)
+
+
+def test_the_first_of_two_rows_is_kept(folder):
+    before = read_labels(folder / "train.csv").texts["synthetic_00001.jpg", "Fish"]
+    spoil(folder, "synthetic_00001.jpg_Fish,1 2")
+    assert read_dataset(folder).labels.texts["synthetic_00001.jpg", "Fish"] == before
+    with pytest.raises(LabelError, match="a second row"):
+        read_labels(folder / "train.csv")
+
+
+def test_progress_ends_at_the_whole(folder):
+    told = []
+    read_dataset(folder, progress=lambda done, total: told.append((done, total)))
+    list(rasterise(read_dataset(folder), (70, 105), [], lambda *step: told.append(step)))
+    assert told[-1] == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda folder: (folder / "train.csv").unlink(), "no label file"),
+        (lambda folder: (folder / "train.csv.gz").write_bytes(b""), "several label files"),
+        (lambda folder: (folder / "train_images").rename(folder / "other"), "no folder train_images"),
+        (lambda folder: spoil(folder, drop="synthetic"), "no scene"),
+    ],
+)
+def test_folders_in_another_layout_are_refused(folder, change, reason):
+    change(folder)
+    with pytest.raises(DatasetError, match=reason) as caught:
+        read_dataset(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DatasetError, match="no such folder"):
+        read_dataset(tmp_path / "none")
+
+
+def test_real_labels_are_clean_and_split_by_date(clouds):
+    from nephoscope.catalogue import split
+
+    dataset = read_dataset(clouds, strict=True)
+    assert len(dataset.records) == 5041
+    training, validation = split(dataset.records)
+    assert (len(training), len(validation)) == (4627, 414)
+    assert not {dataset.records[i].group for i in training} & {dataset.records[i].group for i in validation}
+    assert {dataset.records[i].season_year for i in validation} == {"2016"}

@@ -1,0 +1,200 @@
+"""A model against labels: analytic cases, and the report on made-up scenes."""
+
+import json
+import lzma
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from nephoscope.annotators import FOLDER, PRACTICE_BOXES, PRACTICE_CLASSIFICATIONS
+from nephoscope.climatology import mean_mask
+from nephoscope.dataset import read_dataset
+from nephoscope.evaluate import evaluate_csv
+from nephoscope.evaluation import BINS, EvaluationError, evaluate_model
+from nephoscope.files import write_whole
+from nephoscope.labels import LABEL_GRID, SCORE_GRID, write_labels
+from nephoscope.model import Model
+from nephoscope.outputs.csv import rows, write
+from nephoscope.patterns import NAMES
+from nephoscope.people import LEAST_PEOPLE
+from nephoscope.postprocess import Rule
+from nephoscope.reports.evaluation import write_report
+from nephoscope.rle import encode
+from nephoscope.segmentation import segment
+from nephoscope.statistics import auc, bootstrap, reliability
+from nephoscope.synthetic import write_dataset
+
+SIZE = (320, 480)
+RULES = {name: Rule(0.5, 100, 0, 0, 0) for name in NAMES}
+
+
+def block(left, right):
+    mask = np.zeros(LABEL_GRID, bool)
+    mask[:, round(left * LABEL_GRID[1]) : round(right * LABEL_GRID[1])] = True
+    return encode(mask)
+
+
+@pytest.fixture
+def coloured(tmp_path):
+    """Four scenes that `tiny_model` sees through: the left half green, which it calls Flower."""
+    picture = np.full((*SIZE, 3), 20, np.uint8)
+    picture[:, : SIZE[1] // 2, 1] = 255
+    content = bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1])
+    labels = []
+    for number in range(4):
+        image = f"{number}.png"
+        write_whole(tmp_path / "data" / "train_images" / image, content)
+        truth = {"Flower": block(0, 0.5)}
+        labels += [(image, name, truth.get(name, "")) for name in NAMES]
+    write_labels(tmp_path / "data" / "train.csv", labels)
+    lines = ["image,split,satellite,date,west,south,east,north"]
+    lines += [f"{i}.png,{('train', 'val')[i > 1]},Aqua,2016-0{i + 1}-01,-61,10,-40,24" for i in range(4)]
+    (tmp_path / "data" / "scenes.csv").write_text("\n".join(lines))
+    return tmp_path / "data"
+
+
+def test_a_model_that_answers_the_truth_has_dice_1(coloured, tiny_model):
+    model = Model.load(tiny_model(rules=RULES), threads=1)
+    found = evaluate_model(model, read_dataset(coloured), workers=2)
+    assert found.dice == pytest.approx(np.ones((4, len(NAMES))), abs=0.01)  # a column between grids
+    assert found.confusion[1] == pytest.approx([0, 1, 0, 0, 0], abs=0.01)
+    assert np.isnan(found.confusion[0]).all()
+    flower = found.presence["Flower"]
+    assert (flower.precision, flower.recall, flower.labelled) == (1, 1, 1)
+    assert np.isnan(flower.auc)  # no scene without it
+    assert list(found.by("season")) == ["DJF", "MAM"]
+    assert found.baselines["all empty"].mean() == 0.75
+    assert found.baselines["everything present"].mean(axis=0) == pytest.approx([0, 2 / 3, 0, 0], abs=0.01)
+    assert "mean mask" not in found.baselines
+
+
+def test_the_mean_mask_is_where_the_pattern_often_is(coloured):
+    mask = mean_mask(read_dataset(coloured))
+    assert mask.shape == (len(NAMES), *SCORE_GRID)
+    assert mask[1, :, :260].all()
+    assert not mask[1, :, 270:].any()
+
+
+def test_the_score_is_that_of_the_csv(tmp_path, tiny_model):
+    write_dataset(tmp_path, 5, size=SIZE)
+    dataset, model = read_dataset(tmp_path), Model.load(tiny_model(rules=RULES), threads=1)
+    answers = [
+        row for record in dataset.records for row in rows(segment(dataset.picture(record.image), model))
+    ]
+    by_csv = evaluate_csv(write(tmp_path, answers), dataset.labels)
+    found = evaluate_model(model, dataset)
+    assert found.means(found.dice)[0].mean == pytest.approx(by_csv.mean, abs=1e-12)
+    assert dict(zip(NAMES, found.dice.mean(axis=0), strict=True)) == pytest.approx(by_csv.by_pattern)
+    empty = [not dataset.labels.texts[record.image, name] for record in dataset.records for name in NAMES]
+    assert found.baselines["all empty"].mean() == np.mean(empty)
+
+
+def test_pictures_that_cannot_be_read_are_named(coloured, tiny_model):
+    model, dataset = Model.load(tiny_model(rules=RULES), threads=1), read_dataset(coloured)
+    (coloured / "train_images" / "0.png").write_bytes(b"no picture")
+    found = evaluate_model(model, dataset)
+    assert len(found.records) == 3
+    assert "0.png" in found.problems[0].where
+    with pytest.raises(EvaluationError, match="none of the 1 scenes"):
+        evaluate_model(model, dataset.select([0]))
+
+
+def test_the_interval_holds_the_mean_and_is_wider_where_days_repeat():
+    rng = np.random.default_rng(0)
+    days = np.repeat(rng.random(30), 4)[:, None]
+    grouped = bootstrap(days, np.repeat(np.arange(30), 4).tolist())[0]
+    alone = bootstrap(days, range(120))[0]
+    assert grouped.low < grouped.mean < grouped.high
+    assert grouped.mean == pytest.approx(days.mean())
+    assert grouped.high - grouped.low > 1.5 * (alone.high - alone.low)
+    assert grouped.high - grouped.low == pytest.approx(2 * 1.96 * days.std() / 30**0.5, rel=0.1)
+    assert bootstrap(days, range(120)) == bootstrap(days, range(120))
+
+
+def test_the_interval_of_equal_values_is_their_value():
+    assert bootstrap(np.full((7, 2), 0.25), range(7)) == [(0.25, 0.25, 0.25)] * 2
+
+
+def test_auc():
+    present = [False, False, True, True]
+    assert auc([0.1, 0.2, 0.3, 0.4], present) == 1
+    assert auc([0.4, 0.3, 0.2, 0.1], present) == 0
+    assert auc([0.5] * 4, present) == 0.5
+    assert auc([0.1, 0.3, 0.2, 0.4], present) == 0.75
+    assert np.isnan(auc([0.1, 0.2], [True, True]))
+
+
+def test_calibrated_probabilities_lie_on_the_diagonal():
+    rng = np.random.default_rng(1)
+    probability = rng.random(400_000)
+    carried = rng.random(400_000) < probability
+    place = (probability * BINS).astype(int)
+    curve = reliability(
+        np.bincount(place), np.bincount(place, carried), np.bincount(place, probability, BINS)
+    )
+    assert curve.observed == pytest.approx(curve.predicted, abs=0.015)
+    assert curve.share.sum() == pytest.approx(1)
+    assert curve.error < 0.005
+    assert reliability([4, 0], [4, 0], [1.0, 0]).error == 0.75
+
+
+def test_the_report_without_people(coloured, tiny_model, tmp_path):
+    told: list[tuple[int, int]] = []
+    model = Model.load(tiny_model(rules=RULES), threads=1)
+    page, numbers = write_report(
+        model,
+        read_dataset(coloured),
+        tmp_path / "out",
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told[-1] == (2, 2)
+    text = page.read_text()
+    assert "no comparison with people can be made" in text
+    assert "the mean mask" in text
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == numbers
+    assert numbers["people"] is None
+    assert numbers["dice"]["model"]["mean"] == pytest.approx(1, abs=0.01)
+    assert numbers["dice"]["mean mask"]["mean"] == pytest.approx(0.25, abs=0.01)  # wrong but for Flower
+    assert {each["image"] for each in numbers["best"] + numbers["worst"]} == {"2.png", "3.png"}
+    pictures = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
+    assert {"evaluation_dice.png", "evaluation_reliability.png", "evaluation_confusion.png"} < set(pictures)
+
+
+def test_the_report_with_people(coloured, tiny_model, tmp_path):
+    classifications = ["classification,annotator,image,satellite,date,region"]
+    boxes = ["classification,x,y,width,height,pattern"]
+    for number in range(LEAST_PEOPLE):
+        classifications.append(f"{number},u{number},3.png,Aqua,20160401,1")
+        boxes.append(f"{number},0,0,1050,1400,Flower")
+    for name, lines in ((PRACTICE_CLASSIFICATIONS, classifications), (PRACTICE_BOXES, boxes)):
+        write_whole(coloured / FOLDER / name, lzma.compress("\n".join(lines).encode()))
+    model = Model.load(tiny_model(rules=RULES), threads=1)
+    page, numbers = write_report(model, read_dataset(coloured), tmp_path / "out", part="all")
+    people = numbers["people"]
+    assert (people["scenes"], people["scenes_judged"], people["people"]) == (1, 1, LEAST_PEOPLE)
+    assert people["two_people"]["contest"]["mean"] == 1
+    assert people["candidates"]["model"]["drawn"]["mean"] == pytest.approx(1, abs=0.01)
+    assert people["candidates"]["all empty"]["drawn"]["mean"] == 0
+    assert "two people" in page.read_text()
+    assert "mean mask" not in numbers["dice"]  # no scenes are left to make it from
+
+
+def test_undated_scenes_of_nowhere(tmp_path, tiny_model):
+    write_dataset(tmp_path, 3, size=SIZE)
+    model = Model.load(tiny_model(rules=RULES), threads=1)
+    dataset = read_dataset(tmp_path)
+    page, numbers = write_report(model, dataset, tmp_path / "out", part="all")
+    assert numbers["by"]["region"] == {}
+    assert "scenes.csv does not tell" in page.read_text()
+
+
+def test_one_scene_alone_is_best_and_worst(coloured, tiny_model):
+    found = evaluate_model(Model.load(tiny_model(rules=RULES), threads=1), read_dataset(coloured).select([1]))
+    assert found.extremes() == ([0], [])
+    assert replace(found, has_mean_mask=True).baselines.keys() == {
+        "all empty",
+        "everything present",
+        "mean mask",
+    }

@@ -1,0 +1,270 @@
+"""The report on labelled data: numbers counted by hand, problems named, a page that needs nothing else."""
+
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from conftest import encoded
+from nephoscope.dataset import DatasetError, read_dataset
+from nephoscope.explore import SPECK, explore
+from nephoscope.labels import LABEL_GRID, SCORE_GRID, write_labels
+from nephoscope.patterns import NAMES
+from nephoscope.reports import plots
+from nephoscope.reports.explore import write_report
+from nephoscope.reports.explore_numbers import numbers
+from nephoscope.rle import encode
+from nephoscope.synthetic import write_dataset
+
+# Masks are columns in fifths of the width; 0.01 of the height makes a speck.
+SCENES = {
+    "a.png": {"Fish": [(0, 3)], "Flower": [(1, 2)]},
+    "b.png": {"Fish": [(0, 1), (2, 3)]},
+    "c.png": {},
+    "d.png": {"Gravel": [(3, 5)], "Sugar": [(0, 5)]},
+    "e.png": {"Sugar": [(0, 1)]},
+}
+DARK, BRIGHT = 50, 200
+EVERY_PIXEL = SCORE_GRID[0] * SCORE_GRID[1]
+
+CATALOGUE = """image,split,satellite,date,west,south,east,north
+a.png,train,Terra,2012-12-05,-61,10,-40,24
+b.png,train,Aqua,2013-04-01,-61,10,-40,24
+d.png,val,Aqua,2013-06-01,159,8,-180,22
+"""
+
+
+def runs(fifths):
+    mask = np.zeros(LABEL_GRID, bool)
+    for left, right in fifths:
+        mask[:, left * 420 : right * 420] = True
+    return encode(mask)
+
+
+def picture():
+    """The left three fifths bright, the rest dark, the last tenth without data."""
+    pixels = np.full((140, 210, 3), DARK, np.uint8)
+    pixels[:, :126] = BRIGHT
+    pixels[:, 189:] = 0
+    return encoded(pixels, ".png")
+
+
+@pytest.fixture
+def clean(tmp_path):
+    """Five scenes of which all is known, and nothing wrong."""
+    folder = tmp_path / "clean"
+    (folder / "train_images").mkdir(parents=True)
+    for image in SCENES:
+        (folder / "train_images" / image).write_bytes(picture())
+    rows = [(image, name, runs(masks.get(name, []))) for image, masks in SCENES.items() for name in NAMES]
+    write_labels(folder / "train.csv", rows)
+    return folder
+
+
+@pytest.fixture
+def spoilt(clean):
+    """The same with one problem of each kind, and an unreadable picture."""
+    pictures = clean / "train_images"
+    (pictures / "e.png").write_bytes(b"no picture")
+    (pictures / "unlabelled.png").write_bytes(picture())
+    (pictures / "far.png").write_bytes(picture())
+    (pictures / "part.png").write_bytes(picture())
+    with (clean / "train.csv").open("a") as file:
+        file.write("a.png_Cirrus,1 2\na.png_Fish,1 2\npart.png_Fish,1 2\n")
+        for name in NAMES:
+            file.write(f"gone.png_{name},\nfar.png_{name},{'2939999 5' if name == 'Fish' else ''}\n")
+    return clean
+
+
+def test_presence_cover_and_patterns_together(clean):
+    found = explore(read_dataset(clean))
+    assert found.present.mean(axis=0).tolist() == pytest.approx([2 / 5, 1 / 5, 1 / 5, 2 / 5])
+    assert found.cover[:, 0].tolist() == pytest.approx([0.6, 0.4, 0, 0, 0])
+    assert found.cover[3].tolist() == pytest.approx([0, 0, 0.4, 1])
+    assert found.together.tolist() == [[2, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 2]]
+    assert found.overlap[0, 1] == pytest.approx(0.2)  # Flower takes a fifth of Fish's five...
+    assert found.overlap[1, 0] == pytest.approx(1)  # ... and lies within it
+    told = numbers(found)
+    assert told["patterns_per_scene"] == {"0": 1, "1": 2, "2": 2, "3": 0, "4": 0}
+    assert told["patterns"]["Fish"]["cover_where_present"]["mean"] == pytest.approx(0.5)
+    assert told["patterns"]["Fish"]["cover_of_all_scenes"] == pytest.approx(0.2)
+    assert told["problems"] == {"counts": {}, "all": {}}
+
+
+def test_objects_and_specks(clean, tmp_path):
+    labels = (clean / "train.csv").read_text()
+    speck = np.zeros(LABEL_GRID, bool)
+    speck[:40, :40] = True  # 10 x 10 pixels of 350x525
+    (clean / "train.csv").write_text(labels.replace("c.png_Fish,", f"c.png_Fish,{encode(speck)}"))
+    found = explore(read_dataset(clean))
+    assert found.counts()[:, 0].tolist() == [1, 2, 0, 0, 0]
+    assert found.counts(specks=True)[:, 0].tolist() == [0, 0, 1, 0, 0]
+    told = numbers(found)["patterns"]["Fish"]
+    assert told["object_pixels"]["count"] == 3
+    assert told["object_pixels"]["largest"] == 0.6 * EVERY_PIXEL
+    assert told["specks"] == told["scenes_with_specks"] == 1
+    assert told["speck_share_of_mask"] == pytest.approx(100 / (EVERY_PIXEL + 100))
+    assert SPECK > 100
+
+
+def test_position_brightness_and_gaps(clean):
+    found = explore(read_dataset(clean))
+    assert found.position.shape == (4, *SCORE_GRID)
+    assert found.position[0, 100, [50, 150, 250, 400]].tolist() == pytest.approx([2 / 5, 1 / 5, 2 / 5, 0])
+    assert found.gaps.tolist() == pytest.approx([0.1] * 5)
+    assert found.inside[0, 0] == BRIGHT
+    assert found.outside[0, 0] == DARK  # the gap counts nowhere
+    assert found.brightness[0] == pytest.approx((6 * BRIGHT + 3 * DARK) / 9)
+    assert np.isnan(found.inside[0, 3])
+    assert np.isnan(found.outside[3, 3])  # Sugar takes the whole scene
+    assert found.stray[3].tolist() == pytest.approx([0, 0, 0.1, 0.1])
+    told = numbers(found)
+    assert told["patterns"]["Gravel"]["share_of_mask_without_data"] == pytest.approx(0.25)
+    assert np.shape(told["patterns"]["Sugar"]["mean_mask"]) == (14, 21)
+
+
+def test_what_is_wrong_is_named_and_the_rest_goes_on(spoilt):
+    told = []
+    found = explore(read_dataset(spoilt), lambda done, of: told.append((done, of)))
+    assert [record.image for record in found.records] == list(SCENES)
+    problems = numbers(found)["problems"]
+    assert problems["counts"] == {
+        "unknown pattern": 1,
+        "a second row": 1,
+        "a scene without a picture": 1,
+        "a picture without rows": 1,
+        "a scene without all its rows": 1,
+        "wrong run lengths": 1,
+        "a picture that cannot be read": 1,
+    }
+    assert "a.png_Cirrus" in problems["all"]["unknown pattern"][0]
+    assert "far.png_Fish" in problems["all"]["wrong run lengths"][0]
+    assert "e.png" in problems["all"]["a picture that cannot be read"][0]
+    assert found.present[4].tolist() == [False, False, False, True]  # its masks count
+    assert np.isnan(found.gaps[4])
+    assert told[-1] == (6, 6)
+
+
+def test_no_sound_mask_at_all(clean):
+    labels = (clean / "train.csv").read_text()
+    (clean / "train.csv").write_text(re.sub("Sugar,.*", "Sugar,1 2 3", labels))
+    with pytest.raises(DatasetError, match="sound masks"):
+        explore(read_dataset(clean))
+
+
+def test_what_is_known_of_scenes(clean):
+    (clean / "scenes.csv").write_text(CATALOGUE)
+    found = explore(read_dataset(clean))
+    assert {name: scenes.tolist() for name, scenes in found.by("season").items()} == {
+        "DJF": [0],
+        "MAM": [1],
+        "JJA": [3],
+        "unknown": [2, 4],
+    }
+    by = numbers(found)["by"]
+    assert list(by["year"]) == ["2013", "unknown"]  # December counts to the next
+    assert by["satellite"]["Aqua"]["presence"] == {"Fish": 0.5, "Flower": 0, "Gravel": 0.5, "Sugar": 0.5}
+    assert by["region"]["61°W-40°W 10°N-24°N"]["median_cover_where_present"]["Fish"] == pytest.approx(0.5)
+
+
+def test_examples_show_each_kind_and_are_always_the_same(clean):
+    found = explore(read_dataset(clean))
+    examples = found.examples()
+    assert examples["Fish alone"] == [1]
+    assert examples["Sugar alone"] == [4]
+    assert examples["two patterns"] == [0, 3]
+    assert examples["no pattern"] == [2]
+    assert len(examples["wide swath gap"]) == 2
+    assert {"Gravel alone", "three patterns", "four patterns"}.isdisjoint(examples)
+    assert found.examples() == examples
+
+
+def test_the_page_needs_nothing_else(spoilt, tmp_path):
+    (spoilt / "scenes.csv").write_text(CATALOGUE)
+    path, told = write_report(read_dataset(spoilt), tmp_path / "out")
+    html = path.read_text()
+    assert not re.search(r"<script|<link|(src|href)=\"(?!data:|#)", html)
+    for heading in ("Regions", "Seasons", "Years", "Satellites", "Scenes of each kind", "Label problems"):
+        assert f">{heading}</h2>" in html
+    assert "a.png_Cirrus" in html
+    assert json.loads((tmp_path / "out" / "explore.json").read_text()) == told
+    figures = sorted((tmp_path / "out").glob("*.png"))
+    assert {"explore_presence.png", "explore_region.png", "explore_scenes_fish_alone.png"} <= {
+        figure.name for figure in figures
+    }
+    assert all(cv2.imread(str(figure)) is not None for figure in figures)
+    assert html.count("<img ") == len(figures)
+
+
+def test_the_same_data_give_the_same_files(clean, tmp_path):
+    for name in ("one", "two"):
+        write_report(read_dataset(clean), tmp_path / name)
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+
+
+def test_what_is_not_known_has_no_section(clean, tmp_path):
+    (clean / "scenes.csv").write_text(CATALOGUE.splitlines()[0] + "\na.png,train,,,,,,\n")
+    path, told = write_report(read_dataset(clean), tmp_path / "out")
+    html = path.read_text()
+    assert told["by"] == {"region": {}, "season": {}, "year": {}, "satellite": {}}
+    assert "Regions" not in html
+    assert "Of no scene the region" in html
+    assert not list((tmp_path / "out").glob("explore_region*"))
+
+
+def test_pictures_none_of_which_can_be_read(clean, tmp_path):
+    for image in SCENES:
+        (clean / "train_images" / image).write_bytes(b"no picture")
+    path, told = write_report(read_dataset(clean), tmp_path / "out")
+    assert told["brightness"]["count"] == told["gaps"]["count"] == 0
+    assert told["examples"] == {}
+    assert "No picture could be read" in path.read_text()
+
+
+def test_many_problems_of_a_kind_are_counted_in_the_page_and_all_in_json(clean, tmp_path):
+    with (clean / "train.csv").open("a") as file:
+        file.writelines(f"x{number}.png_Fish,\n" for number in range(30))
+    path, told = write_report(read_dataset(clean), tmp_path / "out")
+    assert len(told["problems"]["all"]["a scene without a picture"]) == 30
+    assert "and 10 more" in path.read_text()
+
+
+def test_made_up_scenes(tmp_path):
+    write_dataset(tmp_path / "data", 6, size=(160, 240))
+    path, told = write_report(read_dataset(tmp_path / "data"), tmp_path / "out")
+    assert told["scenes"] == 6
+    assert told["problems"]["counts"] == {}
+    assert path.is_file()
+
+
+def test_plots_take_what_is_missing(tmp_path):
+    """Names that are no pattern, values that are NaN, nothing at all to count."""
+    drawn = [
+        plots.bars({"one": 0.5, "Fish": 0}, "share", share=True),
+        plots.grouped_bars(["x", "y"], {"one": [1, np.nan], "two": [2, 1000.5]}, "things"),
+        plots.histograms({"one": [], "two": [np.nan], "Sugar": [1.0]}, [0, 1, 2], "things", "scenes"),
+        plots.heat_map(["x"], ["y", "z"], [[np.nan, 0]], "rows", "columns"),
+        plots.maps({"one": np.zeros((4, 6)), "two": np.ones((4, 6)), "Fish": np.ones((4, 6))}, "share"),
+    ]
+    for png in drawn:
+        assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) is not None
+
+
+def test_real_scenes_have_the_known_presence(clouds):
+    """All rows tell presence; every eighth scene is measured."""
+    dataset = read_dataset(clouds)
+    assert len(dataset.records) == 5041
+    assert not dataset.problems
+    found = explore(dataset.select(range(0, len(dataset.records), 8)))
+    shares = [
+        np.mean([bool(dataset.labels.texts[record.image, name]) for record in dataset.records])
+        for name in NAMES
+    ]
+    assert shares == pytest.approx([0.50, 0.43, 0.53, 0.68], abs=0.01)
+    assert found.present.mean(axis=0).tolist() == pytest.approx(shares, abs=0.05)
+    medians = [np.median(found.cover[found.present[:, i], i]) for i in range(len(NAMES))]
+    assert all(0.18 < median < 0.32 for median in medians)
+    assert not [problem for problem in found.problems if "run" in problem.kind]

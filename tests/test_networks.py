@@ -1,0 +1,163 @@
+"""One contract for every network that the documentation names; and where encoders' weights come from."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.models import vgg19, vgg19_bn
+
+from nephoscope.card import Card
+from nephoscope.model import Model
+from nephoscope.patterns import NAMES
+from nephoscope.postprocess import Rule
+from nephoscope.segmentation import segment
+from nephoscope.synthetic import make_scene
+from nephoscope.training.checkpoint import save_weights
+from nephoscope.training.encoders import WeightsError
+from nephoscope.training.export import export
+from nephoscope.training.networks import build, describe, encoder_of, split_answer, start
+from nephoscope.training.recipe import Recipe
+
+SIZE = (64, 96)
+DOCS = Path(__file__).parents[1] / "docs" / "training.md"
+
+
+def named_in_the_docs() -> list[dict[str, str]]:
+    """Options of each row of the table of networks."""
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| (?:`([\w-]+)` )?\| (?:`--unpooling (\w+)` )?\|$", DOCS.read_text(), re.M
+    )
+    return [
+        {"arch": arch} | ({"encoder": encoder} if encoder else {}) | ({"unpooling": way} if way else {})
+        for arch, encoder, way in rows
+    ]
+
+
+NETWORKS = [Recipe(**words, encoder_weights="none", size="64x96") for words in named_in_the_docs()]
+
+
+def test_the_docs_name_networks():
+    assert {"vgg19-segnet", "unet", "fpn", "deeplabv3plus", "segformer", "upernet"} <= {
+        r.arch for r in NETWORKS
+    }
+
+
+@pytest.mark.parametrize("recipe", NETWORKS, ids=lambda r: f"{r.arch}-{r.encoder}-{r.unpooling}")
+def test_every_network_answers_learns_and_becomes_a_model(tmp_path, card, recipe):
+    torch.manual_seed(0)
+    net = start(recipe)
+    for count in (2, 3):
+        masks, presence = split_answer(net(torch.randn(count, 3, *SIZE)))
+        assert masks.shape == (count, len(NAMES), *SIZE)
+        assert presence.shape == (count, len(NAMES))
+    (masks.square().mean() + presence.square().mean()).backward()
+    idle = [name for name, value in net.named_parameters() if value.grad is None]
+    assert not idle, idle
+    assert sum(p.numel() for p in encoder_of(net).parameters()) < sum(p.numel() for p in net.parameters())
+    rule = Rule(threshold=0.5, top_k=20, presence=0.0, least_cover=0, minimum_area=0, evidence="product")
+    made = dataclasses.replace(
+        card, network=describe(recipe), input_size=SIZE, grid=(70, 105), rules=dict.fromkeys(NAMES, rule)
+    )
+    save_weights(tmp_path / "best.safetensors", net.eval().state_dict(), made)
+    parity = export([tmp_path / "best.safetensors"], tmp_path / "model.onnx")
+    assert parity.largest < 0.01
+    model = Model.load(tmp_path / "model.onnx")
+    assert model.has_presence_head
+    for count in (1, 3):
+        pictures = np.stack([make_scene(seed, SIZE).pixels for seed in range(count)])
+        assert model(pictures).probabilities.shape == (count, len(NAMES), *SIZE)
+    assert segment(make_scene(3, (128, 192)).pixels, model).scores.keys() == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arch": "fbn"}, "did you mean fpn"),
+        ({"encoder": "mobilenet_v9"}, "did you mean mobilenet_v2"),
+        ({"arch": "unet", "encoder": "nothing like it"}, "no such network"),
+    ],
+)
+def test_unknown_networks_are_refused_with_a_near_name(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(describe(Recipe(**changes)))
+
+
+def test_segnet_goes_down_as_often_as_up_with_fewer_convolutions():
+    net = build({"architecture": "vgg19-segnet"})
+    down, up = (
+        [sum(isinstance(layer, torch.nn.Conv2d) for layer in block) for block in blocks]
+        for blocks in (net.encoder, net.decoder)
+    )
+    assert down == [2, 2, 4, 4, 4]  # VGG19
+    assert len(up) == len(down)
+    assert sum(up) < sum(down)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_efficientnet_lite_starts_from_imagenet_without_a_network(size):
+    """A picture's classes are told by the published classifier on our encoder as by the published network."""
+    recipe = Recipe(encoder=f"tu-tf_efficientnet_lite{size}", size="64x96")
+    random, loaded = start(dataclasses.replace(recipe, encoder_weights="none")), start(recipe)
+    first = "encoder.model.conv_stem.weight"
+    assert not torch.equal(random.state_dict()[first], loaded.state_dict()[first])
+    norms = [m for m in encoder_of(loaded).modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert all(not torch.equal(norm.running_mean, torch.zeros_like(norm.running_mean)) for norm in norms)
+
+
+def test_vgg19_weights_from_a_file_give_vgg19s_features(tmp_path):
+    torch.manual_seed(0)
+    source = vgg19_bn(weights=None)
+    for norm in source.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.running_mean.normal_(0, 0.1)
+            norm.running_var.uniform_(0.5, 1.5)
+    for layer in source.features:
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.bias.data.normal_()
+    path = tmp_path / "vgg19_bn.pth"
+    torch.save(source.state_dict(), path)
+    net = start(Recipe(arch="vgg19-segnet", encoder_weights=str(path))).eval()
+    picture = torch.randn(1, 3, *SIZE)
+    with torch.inference_mode():
+        features = picture
+        for block in net.encoder:
+            features, _ = net.pool(block(features))
+        expected = source.eval().features(picture)
+    assert torch.allclose(features, expected, atol=1e-4)
+
+
+def test_vgg19_without_batch_normalisation_gives_its_kernels(tmp_path):
+    source = vgg19(weights=None)
+    save_file(source.state_dict(), tmp_path / "vgg19.safetensors")
+    net = start(Recipe(arch="vgg19-segnet", encoder_weights=str(tmp_path / "vgg19.safetensors")))
+    assert torch.equal(net.encoder[0][0].weight, source.features[0].weight)
+    assert torch.equal(net.encoder[4][9].weight, source.features[34].weight)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    other = tmp_path / "other.pth"
+    torch.save({"layer.weight": torch.zeros(3, 3)}, other)
+    text = tmp_path / "text.pth"
+    text.write_text("no weights")
+    for recipe in (Recipe(arch="vgg19-segnet"), Recipe(arch="unet", encoder="resnet18"), Recipe()):
+        for path in (other, text, tmp_path / "none.pth"):
+            with pytest.raises(WeightsError, match=path.name):
+                start(dataclasses.replace(recipe, encoder_weights=str(path)))
+
+
+def test_an_encoders_own_weights_come_from_a_file(tmp_path):
+    recipe = Recipe(arch="unet", encoder="resnet18", encoder_weights="none")
+    source = start(recipe)
+    save_file(encoder_of(source).state_dict(), tmp_path / "encoder.safetensors")
+    loaded = start(dataclasses.replace(recipe, encoder_weights=str(tmp_path / "encoder.safetensors")))
+    for name, value in encoder_of(source).state_dict().items():
+        assert torch.equal(encoder_of(loaded).state_dict()[name], value)
+
+
+def test_a_card_with_old_normalisation_still_builds(card):
+    """The default model's card gives one mean and deviation for all colours."""
+    assert isinstance(Card.from_json(card.to_json()).network["mean"], float)
