@@ -40,6 +40,7 @@ lint: $(TEST_VENV)/installed
 bench: $(TEST_VENV)/installed
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
 	$(BIN)/python -m benchmarks.bench $(DATA)
+	$(BIN)/python -m benchmarks.training $(DATA)
 
 model: $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(WEIGHTS) \

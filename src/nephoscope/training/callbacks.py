@@ -15,10 +15,11 @@ from torch import Tensor
 
 from nephoscope.catalogue import deal
 from nephoscope.files import write_whole
+from nephoscope.labels import Progress
 from nephoscope.outputs.drawing import png
 from nephoscope.patterns import NAMES
 from nephoscope.training import panels, tracking
-from nephoscope.training.cache import Scenes
+from nephoscope.training.cache import Scenes, Watch
 from nephoscope.training.data import Batch
 from nephoscope.training.runlog import RunLog
 from nephoscope.training.task import Task
@@ -164,14 +165,16 @@ class Pace(Callback):
 
     Args:
         say: told the line.
+        watch: gives progress for each epoch.
         batch: scenes a step, over all processes.
     """
 
-    def __init__(self, say: Callable[[str], None], batch: int) -> None:
-        self.say, self.batch = say, batch
+    def __init__(self, say: Callable[[str], None], watch: Watch, batch: int) -> None:
+        self.say, self.watch, self.batch = say, watch, batch
         self._begun = self._epoch_begun = self._training = 0.0
         self._steps = self._first_epoch = 0
         self._losses: list[Tensor] = []
+        self._progress: Progress = lambda *_: None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remember when, and at which epoch, this process began."""
@@ -181,12 +184,14 @@ class Pace(Callback):
         """Remember when."""
         self._epoch_begun, self._steps = time.perf_counter(), trainer.global_step
         self._losses = []
+        self._progress = self.watch(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Keep the loss where it is: fetching it would make the device wait."""
         self._losses.append(outputs["loss"].detach())
+        self._progress(len(self._losses), int(trainer.num_training_batches))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Training has stopped its clock."""

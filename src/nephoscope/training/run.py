@@ -6,9 +6,10 @@ A run's folder holds `run.json` (recipe, split, versions), `log.jsonl` and `log.
 
 import dataclasses
 import logging
+import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,9 @@ def begin(settings: Settings, run: Path, **how: Any) -> Path:
         TrainingError: there is a run already, or it cannot be trained here.
         DatasetError, CatalogueError, WeightsError, ValueError: see `open_scenes`, `split` and `start`.
     """
-    if Settings.exist(run) and _rank() == 0:
+    if Settings.exist(run) and is_first_process():
         raise TrainingError(f"{run}: a run is there already; --resume {run} goes on with it")
-    if _rank() == 0:
+    if is_first_process():
         settings.write(run)
     return _train(settings, run, None, **how)
 
@@ -88,7 +89,8 @@ def _train(
     watch: Watch = lambda _: lambda *_: None,
 ) -> Path:
     recipe = settings.recipe
-    quietly = say if _rank() == 0 else lambda _: None
+    quietly = say if is_first_process() else lambda _: None
+    watch = watch if is_first_process() else lambda _: lambda *_: None
     scenes = open_scenes(
         Path(settings.data), recipe.input_size, cache=cache, strict=settings.strict, say=quietly, watch=watch
     )
@@ -100,9 +102,9 @@ def _train(
     parts = recipe.accumulate
     while True:
         try:
-            _fit(settings, run, checkpoint, scenes, training, validation, parts, quietly)
+            _fit(settings, run, checkpoint, scenes, training, validation, parts, quietly, watch)
         except torch.OutOfMemoryError as error:
-            processes = _processes()
+            processes = math.prod(_devices(_on_cuda(settings)))
             if processes > 1 or 2 * parts > recipe.batch:
                 raise TrainingError(
                     f"out of memory with {recipe.batch // parts // processes} scenes at a time; "
@@ -111,7 +113,7 @@ def _train(
             parts *= 2
             quietly(
                 f"out of memory: going on with {recipe.batch // parts} scenes at a time, "
-                f"{parts} times a step, which learns the same from {recipe.batch}"
+                f"{parts} times a step, which learns from {recipe.batch} as before"
             )
         else:
             return run / BEST
@@ -128,6 +130,7 @@ def _fit(
     validation: Sequence[int],
     parts: int,
     say: Callable[[str], None],
+    watch: Watch,
 ) -> None:
     recipe = settings.recipe
     torch.manual_seed(recipe.seed)
@@ -143,7 +146,7 @@ def _fit(
     if recipe.ema:
         average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
         callbacks.append(WeightAveraging(multi_avg_fn=average))
-    callbacks += [LearningRateMonitor("step"), Pace(say, recipe.batch)]
+    callbacks += [LearningRateMonitor("step"), Pace(say, watch, recipe.batch)]
     if recipe.patience:
         callbacks.append(EarlyStopping(DICE, patience=recipe.patience, mode="max"))
     log = RunLog(run)
@@ -180,14 +183,12 @@ def _trainer(
     warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch")
     recipe = settings.recipe
     loggers: list[Logger] = [log]
-    if _rank() == 0:
+    if is_first_process():
         (run / PANELS).mkdir(parents=True, exist_ok=True)
         loggers += tracking.make_trackers(
             settings.trackers, run, settings.run_id, {**dataclasses.asdict(recipe), **settings.versions}
         )
-    cuda = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
-    if cuda and not torch.cuda.is_available():
-        raise TrainingError("--device cuda: this PyTorch finds no GPU")
+    cuda = _on_cuda(settings)
     devices, nodes = _devices(cuda)
     many = nodes > 1 or devices > 1
     return pl.Trainer(
@@ -196,7 +197,7 @@ def _trainer(
         num_nodes=nodes,
         strategy="ddp" if many else "auto",
         sync_batchnorm=many and cuda,
-        precision=_precision(recipe, cuda),
+        precision=PRECISIONS[precision(recipe, cuda)],
         max_epochs=recipe.epochs,
         accumulate_grad_batches=parts,
         logger=loggers,
@@ -230,22 +231,33 @@ def is_first_process() -> bool:
     return _rank() == 0
 
 
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1)
+def _on_cuda(settings: Settings) -> bool:
+    if settings.device not in ("auto", "cpu", "cuda"):
+        raise TrainingError(f"--device {settings.device}: there are auto, cpu, cuda")
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("--device cuda: this PyTorch finds no GPU")
+    return settings.device != "cpu" and torch.cuda.is_available()
 
 
 def _rank() -> int:
     return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or os.environ.get("LOCAL_RANK") or 0)
 
 
-def _precision(recipe: Recipe, cuda: bool) -> Any:
-    chosen = recipe.precision
-    if chosen == "auto":
-        if cuda:
-            chosen = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        else:
-            can = torch.cpu.get_capabilities()
-            chosen = "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"
-    if chosen == "fp16" and not cuda:
+PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+"""Lightning's names for a recipe's precisions."""
+
+
+def precision(recipe: Recipe, cuda: bool) -> str:
+    """The precision a recipe is followed in: `auto` takes half precision where the processor computes in it.
+
+    Raises:
+        TrainingError: fp16 without a GPU.
+    """
+    if recipe.precision == "fp16" and not cuda:
         raise TrainingError("--precision fp16 needs a GPU; there are bf16 and fp32")
-    return {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[chosen]
+    if recipe.precision != "auto":
+        return recipe.precision
+    if cuda:
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    can: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases cannot tell
+    return "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"

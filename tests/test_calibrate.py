@@ -1,0 +1,138 @@
+"""Rules are found where they are known, judged on days they were not chosen on, and written into the card."""
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from conftest import encoded
+from nephoscope.dataset import read_dataset
+from nephoscope.labels import LABEL_GRID, write_labels
+from nephoscope.model import Model
+from nephoscope.patterns import NAMES
+from nephoscope.rle import encode
+from nephoscope.segmentation import segment
+from nephoscope.training.calibrate import calibrate, calibrated, write_card
+from nephoscope.training.export import ExportError
+from nephoscope.training.quantise import quantise
+
+SIZE = (64, 96)
+LEVEL, FALSE_ALARM = 150, 90  # of 255: how bright a pattern is, and what is none
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Scenes whose colours tell their patterns to the tiny model.
+
+    Red is Fish and Sugar, green Flower, blue Gravel. Half of the scenes hold a pattern, 20 columns wide and
+    bright; the others a dim patch that is none.
+    """
+    rng = np.random.default_rng(0)
+    rows, lines = [], ["image,split,satellite,date,west,south,east,north"]
+    for number in range(24):
+        colours, masks = np.full((*SIZE, 3), 40, np.uint8), np.zeros((4, *SIZE), bool)
+        for channel in range(3):
+            left, there = int(rng.integers(4, 70)), rng.random() < 0.5
+            colours[8:56, left : left + 20, channel] = LEVEL if there else FALSE_ALARM
+            if there:
+                for pattern in ((0, 3), (1,), (2,))[channel]:
+                    masks[pattern, 8:56, left : left + 20] = True
+        path = tmp_path / "data" / "train_images" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(colours, ".png"))
+        lines.append(f"{number}.png,val,Terra,2016-01-{number // 2 + 1:02d},-61,10,-40,24")
+        for name, mask in zip(NAMES, masks, strict=True):
+            full = cv2.resize(mask.view(np.uint8), LABEL_GRID[::-1], interpolation=cv2.INTER_NEAREST)
+            rows.append((f"{number}.png", name, encode(full > 0)))
+    write_labels(tmp_path / "data" / "train.csv", rows)
+    (tmp_path / "data" / "scenes.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def tiny(tiny_model):
+    return Model.load(tiny_model(input_size=SIZE))
+
+
+def test_rules_that_are_known_are_found(data, tiny):
+    told = []
+    found = calibrate(tiny, read_dataset(data), lambda *step: told.append(step))
+    assert told[-1] == (24, 24)
+    assert (found.scenes, found.days) == (24, 12)
+    for name in NAMES:
+        rule = found.rules[name]
+        assert found.dice[name] > 0.97
+        assert found.dice[name] <= found.seen[name] + 1e-9
+        # Either the threshold or the presence score tells a pattern from a false alarm.
+        assert rule.threshold >= FALSE_ALARM / 255 or FALSE_ALARM / 255 < rule.presence <= LEVEL / 255
+    assert found.before["Fish"] < 0.9  # the default model's rules are for another network
+
+
+def test_rules_do_in_segment_what_they_promise(data, tiny, tmp_path):
+    found = calibrate(tiny, read_dataset(data))
+    path = tmp_path / "calibrated.onnx"
+    write_card(str(tmp_path / "tiny.onnx"), calibrated(tiny.card, found, "24 scenes"), path)
+    model = Model.load(path)
+    assert model.card.rules == found.rules
+    assert model.card.figures[0]["value"] == pytest.approx(found.mean, abs=1e-4)
+    assert "24 scenes" in model.card.training["rules"]
+    again = calibrate(model, read_dataset(data))
+    assert again.before == pytest.approx(found.seen, abs=1e-6)
+    bright = np.full((*SIZE, 3), 40, np.uint8)
+    bright[8:56, 30:50, 1] = LEVEL
+    assert segment(bright, model).present == ["Flower"]
+
+
+def test_small_patches_are_dropped_where_that_pays(data, tiny):
+    """With a bright speck in every scene, only a minimum area can tell what belongs to the pattern."""
+    for path in (data / "train_images").iterdir():
+        pixels = cv2.imread(str(path))
+        pixels[58:64, 0:9] = LEVEL  # about 1,700 of 350x525
+        path.write_bytes(bytes(cv2.imencode(".png", pixels)[1]))
+    found = calibrate(tiny, read_dataset(data))
+    assert found.rules["Flower"].minimum_area >= 2000
+    assert found.dice["Flower"] > 0.97
+
+
+def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, tmp_path, tiny_model):
+    path = tiny_model(input_size=SIZE)
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "nephoscope", "calibrate"]
+    folds = ["--folds", "2"]
+    done = subprocess.run([*command, path, data, *folds], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "on days that the rules were not chosen on" in done.stdout
+    assert "12 scenes of 6 days" in done.stdout
+    assert path.read_bytes() != before
+    for words, reason in (
+        (["default", data], "-o FILE names the file"),
+        ([path, data / "none"], "no such folder"),
+        ([tmp_path / "none.onnx", data], "no such model file"),
+    ):
+        refused = subprocess.run([*command, *words], capture_output=True, text=True)
+        assert refused.returncode == 2
+        assert reason in refused.stderr
+        assert refused.stderr.count("\n") == 1
+
+
+def test_eight_bits_are_taken_only_if_dice_stays(data, tiny_model, tmp_path):
+    path, dataset = tiny_model(input_size=SIZE), read_dataset(data)
+    before, after = quantise(str(path), dataset, dataset, tmp_path / "int8.onnx", tolerance=1.0)
+    assert Model.load(tmp_path / "int8.onnx").card.weights.startswith("int8")
+    assert 0 <= after <= 1
+    assert 0 <= before <= 1
+    with pytest.raises(ExportError, match=r"mean Dice falls from .* by more than -2 "):
+        quantise(str(path), dataset, dataset, tmp_path / "worse.onnx", tolerance=-2.0)
+    assert not (tmp_path / "worse.onnx").exists()
+
+
+def test_a_real_model_is_calibrated_on_real_scenes(clouds, model):
+    """On a few days the honest estimate lies below the optimistic one, and where scores of people lie."""
+    dataset = read_dataset(clouds)
+    chosen = [i for i, record in enumerate(dataset.records) if record.split == "val"][:60]
+    found = calibrate(model, dataset.select(chosen))
+    honest, seen = found.mean, np.mean(list(found.seen.values()))
+    assert honest < seen
+    assert 0.5 < honest < 0.75

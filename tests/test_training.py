@@ -1,0 +1,345 @@
+"""Training for real, on made-up scenes: it learns, stops, goes on, and shares the work; seconds each."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nephoscope.catalogue import Record
+from nephoscope.dataset import read_dataset
+from nephoscope.metrics import dice
+from nephoscope.model import Model
+from nephoscope.patterns import NAMES
+from nephoscope.segmentation import segment
+from nephoscope.synthetic import make_scene, write_dataset
+from nephoscope.training.checkpoint import load_weights
+from nephoscope.training.finish import finish
+from nephoscope.training.networks import Deployed, build
+from nephoscope.training.recipe import PRESETS, Recipe, RecipeError, make_recipe
+from nephoscope.training.run import begin
+from nephoscope.training.settings import Settings, TrainingError
+from nephoscope.training.task import Task
+
+# From nothing, in a minute: larger pictures than TINY's, for the patterns' texture.
+LEARNS = {
+    "arch": "unet",
+    "encoder": "tu-tf_efficientnet_lite0",
+    "size": "96x160",
+    "epochs": 8,
+    "batch": 16,
+    "precision": "fp32",
+    "ema": 0.9,
+}
+TINY = {
+    "arch": "unet",
+    "encoder": "tu-test_efficientnet",
+    "encoder_weights": "none",
+    "size": "64x96",
+    "batch": 8,
+    "precision": "fp32",
+    "ema": 0.9,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_dataset(folder, 40, size=(128, 192))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def settings(data, **changes):
+    return Settings(str(data), make_recipe(**{**TINY, "epochs": 3, **changes}), panel_every=2)
+
+
+def lines(run):
+    """The log without what the clock says."""
+    timed = ("seconds", "scenes_per_second")
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in timed} for row in rows]
+
+
+def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
+    """The loss falls, unseen scenes score above 0.8, and the model file says what PyTorch says."""
+    write_dataset(tmp_path / "data", 240, size=(96, 144))
+    recipe = make_recipe(**LEARNS)
+    begin(Settings(str(tmp_path / "data"), recipe), tmp_path / "run", cache=cache)
+    losses = [row["train/mean_loss"] for row in lines(tmp_path / "run") if "train/mean_loss" in row]
+    assert len(losses) == recipe.epochs
+    assert losses[-1] < losses[0] / 2
+    finish(tmp_path / "run")
+    model = Model.load(tmp_path / "run" / "model.onnx")
+    scenes = [make_scene(seed, (96, 144)) for seed in range(5000, 5030)]
+    found = [segment(scene.pixels, model) for scene in scenes]
+    scores = [
+        dice(answer.mask(name, (96, 144)), scene.masks[name])
+        for answer, scene in zip(found, scenes, strict=True)
+        for name in NAMES
+    ]
+    assert np.mean(scores) > 0.8, np.mean(scores)
+    weights, card = load_weights(tmp_path / "run" / "best.safetensors")
+    network = Deployed(build(card.network), card.network["mean"], card.network["deviation"]).eval()
+    network.network.load_state_dict(weights)
+    pictures = np.stack([scene.pixels for scene in scenes[:6]])
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(pictures))[0].numpy()
+    given = model(pictures).probabilities
+    for index, name in enumerate(NAMES):
+        threshold = model.card.rules[name].threshold
+        differs = (given[:, index] > threshold) != (expected[:, index] > threshold)
+        assert differs.mean() < 1e-3  # half precision decides only pixels that are at the threshold
+
+
+def test_a_run_leaves_what_it_promises(tmp_path, data, cache):
+    told = []
+    best = begin(settings(data), tmp_path / "run", cache=cache, say=told.append)
+    assert best == tmp_path / "run" / "best.safetensors"
+    kept = {path.name for path in (tmp_path / "run").iterdir()}
+    assert kept == {"run.json", "log.jsonl", "log.csv", "panels", "last.ckpt", "best.safetensors"}
+    assert [path.name for path in sorted((tmp_path / "run" / "panels").iterdir())] == [
+        "epoch_002.png",
+        "epoch_003.png",
+    ]
+    measured = {key for row in lines(tmp_path / "run") for key in row}
+    assert {"train/bce", "train/dice", "train/presence", "train/loss", "val/dice", "epoch"} <= measured
+    assert {f"val/dice/{name}" for name in NAMES} <= measured
+    assert any(key.startswith("lr-AdamW") for key in measured)
+    assert [row["val/scenes"] for row in lines(tmp_path / "run") if "val/scenes" in row] == [4, 4, 4]
+    assert sum("scenes/s" in line for line in told) == 3
+    table = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    assert len(table) == len(lines(tmp_path / "run")) + 1
+    _, card = load_weights(best)
+    assert card.network["encoder"] == "tu-test_efficientnet"
+    assert card.training["recipe"]["seed"] == 0
+    assert card.training["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert max(row["val/dice"] for row in lines(tmp_path / "run") if "val/dice" in row) == pytest.approx(
+        card.figures[0]["value"], abs=1e-4
+    )
+    with pytest.raises(TrainingError, match="--resume"):
+        begin(settings(data), tmp_path / "run", cache=cache)
+
+
+def command(*words, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", "nephoscope", "train", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+    )
+
+
+def options(cache, epochs):
+    words = {**TINY, "epochs": epochs}
+    return ["--cache", cache, *(w for key, v in words.items() for w in (f"--{key.replace('_', '-')}", v))]
+
+
+def epochs_done(run):
+    return sum("val/dice" in row for row in lines(run)) if (run / "log.jsonl").exists() else 0
+
+
+def test_killed_twice_and_resumed_equals_uninterrupted(tmp_path, data, cache):
+    """Bit for bit, on the CPU: the log, the weights, and all that a next epoch would begin with."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole_run = command(data, "-o", whole, *options(cache, 4))
+    assert whole_run.wait() == 0, whole_run.stderr.read()
+    words = [data, "-o", broken, *options(cache, 4)]
+    for epochs in (1, 2):
+        process = command(*words)
+        while epochs_done(broken) < epochs or not (broken / "last.ckpt").exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        words = ["--resume", broken, "--cache", cache]
+    last = command(*words)
+    assert last.wait() == 0, last.stderr.read()
+    assert epochs_done(broken) == 4
+    assert lines(broken) == lines(whole)
+    for name in ("best.safetensors", "model.onnx"):
+        one, other = ((run / name).read_bytes().replace(run.name.encode(), b"") for run in (whole, broken))
+        assert len(one) == len(other)
+    for one, other in zip(
+        *(load_file(run / "best.safetensors").values() for run in (whole, broken)), strict=True
+    ):
+        assert torch.equal(one, other)
+    states = [torch.load(run / "last.ckpt", weights_only=False) for run in (whole, broken)]
+    for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
+        assert same(states[0][part], states[1][part]), part
+
+
+def same(one, other):
+    """Whether two nests of tensors and numbers are equal to the bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(same(*pair) for pair in zip(one, other, strict=True))
+    return one == other
+
+
+def test_two_processes_train_one_network(tmp_path, data, cache):
+    """With torchrun on gloo: one log, one count of validation scenes, steps of eight over both."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+            *("-m", "nephoscope", "train", data, "-o", tmp_path / "run", "--device", "cpu"),
+            *map(str, options(cache, 2)),
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [row["val/scenes"] for row in lines(tmp_path / "run") if "val/scenes" in row] == [4, 4]
+    assert sum("train/mean_loss" in row for row in lines(tmp_path / "run")) == 2
+    assert Model.load(tmp_path / "run" / "model.onnx").card.network["architecture"] == "unet"
+    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
+    assert state["global_step"] == 2 * (36 // 8)  # eight scenes a step over both, not each
+
+
+def test_out_of_memory_halves_the_batch_and_says_so(tmp_path, data, cache, monkeypatch):
+    forward, told = Task.forward, []
+
+    def small(self, colours):
+        if len(colours) > 2 and self.training:
+            raise torch.OutOfMemoryError("no room")
+        return forward(self, colours)
+
+    monkeypatch.setattr(Task, "forward", small)
+    begin(settings(data), tmp_path / "run", cache=cache, say=told.append)
+    assert [line for line in told if "out of memory" in line] == [
+        "out of memory: going on with 4 scenes at a time, 2 times a step, which learns from 8 as before",
+        "out of memory: going on with 2 scenes at a time, 4 times a step, which learns from 8 as before",
+    ]
+    assert epochs_done(tmp_path / "run") == 3
+    assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)["global_step"] == 3 * 4
+    monkeypatch.setattr(Task, "forward", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
+    with pytest.raises(TrainingError, match="--batch or --size must be smaller"):
+        begin(settings(data), tmp_path / "other", cache=cache)
+
+
+def test_parts_of_a_step_add_up(tmp_path, data, cache):
+    begin(settings(data, accumulate=4, epochs=1), tmp_path / "run", cache=cache)
+    assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)["global_step"] == 4
+
+
+def test_training_stops_when_it_no_longer_helps(tmp_path, data, cache):
+    begin(settings(data, epochs=12, patience=1, learning_rate=1e-9, ema=0.0), tmp_path / "run", cache=cache)
+    assert epochs_done(tmp_path / "run") == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": "cosine", "ema": 0.0, "precision": "bf16"},
+        {"encoder_factor": 0.1, "presence_head": False, "loss": "lovasz"},
+        {"arch": "vgg19-segnet", "size": "32x64", "loss": "dice", "dice_squared": True, "dice_empty": 0.2},
+    ],
+    ids=str,
+)
+def test_recipes_are_followed(tmp_path, data, cache, changes):
+    begin(settings(data, epochs=1, **changes), tmp_path / "run", cache=cache)
+    rates = next(row for row in lines(tmp_path / "run") if "lr-AdamW/pg1" in row)
+    assert rates["lr-AdamW/pg2"] == pytest.approx(rates["lr-AdamW/pg1"] * changes.get("encoder_factor", 1))
+    assert epochs_done(tmp_path / "run") == 1
+
+
+def test_a_fold_is_held_out(tmp_path, data, cache):
+    wanted = Settings(str(data), make_recipe(**{**TINY, "epochs": 1}), folds=4, fold=1)
+    begin(wanted, tmp_path / "run", cache=cache)
+    _, card = load_weights(tmp_path / "run" / "best.safetensors")
+    assert card.training["split"].startswith("fold 1 of 4")
+    assert "10 validation scenes" in card.figures[0]["on"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "dise"}, "loss 'dise': there are bce"),
+        ({"size": "100x150"}, "multiples of 32"),
+        ({"size": "big"}, "expected HEIGHTxWIDTH"),
+        ({"batch": 10, "accumulate": 3}, "equal parts"),
+        ({"epochs": 0}, "at least 1"),
+        ({"cutmix": 1.5}, "from 0 to 1"),
+        ({"ema": 1.0}, "below 1"),
+        ({"preset": "gpu"}, "there are default, cpu"),
+    ],
+)
+def test_recipes_that_cannot_be_are_refused(changes, message):
+    with pytest.raises(RecipeError, match=message):
+        make_recipe(**changes)
+
+
+def test_every_preset_is_a_recipe():
+    assert all(make_recipe(name) for name in PRESETS)
+    assert make_recipe() == Recipe()
+    assert make_recipe("first").arch == "vgg19-segnet"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["none"], "none: no such folder"),
+        ([], "name a folder"),
+        (["--resume", "none"], "none: no run to go on with"),
+        (["DATA", "--arch", "fbn"], "did you mean fpn"),
+        (["DATA", "--track", "wanbd"], "did you mean wandb"),
+        (["DATA", "--batch", "64"], "36 scenes to train on are fewer than --batch 64"),
+        (["DATA", "--precision", "fp16", "--device", "cpu"], "fp16 needs a GPU"),
+        (["DATA", "--encoder-weights", "none.pth"], "none.pth: No such file"),
+        (["DATA", "--folds", "3", "--fold", "3"], "fold 3 of 3"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path, data, cache, words, message):
+    words = [data if word == "DATA" else word for word in words]
+    small = ["--arch", "unet", "--encoder", "tu-test_efficientnet", "--size", "64x96", "--batch", "8"]
+    given = [*small, "--encoder-weights", "none", *words] if words and words[0] == data else words
+    process = command(*given, "-o", tmp_path / "run", "--cache", cache)
+    assert process.wait() == 2
+    error = process.stderr.read().splitlines()
+    assert error[-1].startswith("nephoscope: ")
+    assert message in error[-1]
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+
+
+def test_real_scenes_are_trained_on(tmp_path, clouds, cache):
+    """A few steps on real scenes, through the public command: nothing about them is made up."""
+    dataset = read_dataset(clouds)
+    few = [*range(0, 400, 10), *(i for i, record in enumerate(dataset.records) if record.split == "val")][:48]
+    folder = tmp_path / "few"
+    copy_scenes(dataset, few, folder)
+    process = command(folder, "-o", tmp_path / "run", *options(cache, 1))
+    assert process.wait() == 0, process.stderr.read()
+    assert "mean Dice" in process.stdout.read()
+
+
+def copy_scenes(dataset, indices, folder):
+    from nephoscope.labels import write_labels
+
+    (folder / "train_images").mkdir(parents=True)
+    rows = []
+    catalogue = ["image,split,satellite,date,west,south,east,north"]
+    for index in indices:
+        record: Record = dataset.records[index]
+        (folder / "train_images" / record.image).symlink_to(dataset.picture(record.image))
+        rows += [(record.image, name, dataset.labels.texts[record.image, name]) for name in NAMES]
+        place = ",".join(f"{edge:g}" for edge in record.bounds) if record.bounds else ",,,"
+        catalogue.append(f"{record.image},{record.split},{record.satellite},{record.day or ''},{place}")
+    write_labels(folder / "train.csv", rows)
+    (folder / "scenes.csv").write_text("\n".join(catalogue) + "\n")
