@@ -1,6 +1,8 @@
 """Other people's trackers hold what the run's own log does, offline."""
 
 import json
+import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -34,12 +36,12 @@ def run(tmp_path_factory) -> Path:
         wanted = Settings(
             str(folder / "data"), recipe, trackers=("wandb", "tensorboard", "mlflow"), panel_every=1
         )
-        begin(wanted, folder / "run", cache=folder / "cache")
-        resume(
-            folder / "run", cache=folder / "cache"
-        )  # nothing is left to do, but everything is opened again
         import wandb
 
+        begin(wanted, folder / "run", cache=folder / "cache")
+        wandb.finish()  # as the end of the process does
+        time.sleep(1.1)  # W&B names folders by the second
+        resume(folder / "run", cache=folder / "cache")  # nothing is left to do, but all is opened again
         wandb.finish()
     return folder / "run"
 
@@ -52,20 +54,37 @@ def logged(run):
 def records(run):
     """All that the offline W&B runs hold: configuration, history and pictures."""
     from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
 
     for file in sorted((run / "wandb").glob("offline-run-*/*.wandb")):
-        store = DataStore()
-        store.open_for_scan(str(file))
-        while (content := store.scan_data()) is not None:
+        for content in pieces(file.read_bytes()):
             record = wandb_internal_pb2.Record()
             record.ParseFromString(content)
-            yield file, record
+            yield record
+
+
+def pieces(content):
+    """Records of a log in LevelDB's form: blocks of 32 KiB, the first after a header of 7 bytes.
+
+    Each piece of a record has a check sum (4 bytes), a length (2) and a kind: 1 whole, 2 to 4 first to last.
+    """
+    place, record = 7, b""
+    while place + 7 <= len(content):
+        if 32768 - place % 32768 < 7:
+            place += 32768 - place % 32768
+            continue
+        length, kind = struct.unpack_from("<HB", content, place + 4)
+        if kind == 0:
+            return
+        record += content[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):
+            yield record
+            record = b""
 
 
 def test_wandb_offline_holds_configuration_history_and_pictures(run):
     configuration, dice, pictures, ids = {}, [], [], set()
-    for _, record in records(run):
+    for record in records(run):
         kind = record.WhichOneof("record_type")
         if kind == "run":
             ids.add(record.run.run_id)
@@ -75,15 +94,15 @@ def test_wandb_offline_holds_configuration_history_and_pictures(run):
             name = item.key or "/".join(item.nested_key)
             if name == "val/dice":
                 dice.append(json.loads(item.value_json))
-            if name == tracking.PANEL:
-                pictures.append(json.loads(item.value_json))
+            if name == f"{tracking.PANEL}/filenames":
+                pictures += json.loads(item.value_json)
     assert configuration["arch"] == "unet"
     assert configuration["seed"] == 0
     assert dice == pytest.approx(logged(run))
     assert len(pictures) == 2
-    assert pictures[0]["_type"].startswith("image")
-    files = [path for path in (run / "wandb").rglob("*.png") if path.is_file()]
-    assert len(files) == 2
+    files = [str(path) for path in (run / "wandb").rglob("*.png") if path.is_file()]
+    assert all(any(file.endswith(picture) for file in files) for picture in pictures)
+    assert len(list((run / "wandb").glob("offline-run-*"))) == 2
     assert ids == {Settings.read(run).run_id}  # resumed under the same id
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from nephoscope.catalogue import Record
+from nephoscope.cli import app
 from nephoscope.dataset import read_dataset
 from nephoscope.metrics import dice
 from nephoscope.model import Model
@@ -28,15 +29,16 @@ from nephoscope.training.run import begin
 from nephoscope.training.settings import Settings, TrainingError
 from nephoscope.training.task import Task
 
-# From nothing, in a minute: larger pictures than TINY's, for the patterns' texture.
+# Small pictures, a small network that knows ImageNet: a minute on two cores.
 LEARNS = {
     "arch": "unet",
     "encoder": "tu-tf_efficientnet_lite0",
-    "size": "96x160",
+    "size": "64x96",
     "epochs": 8,
     "batch": 16,
     "precision": "fp32",
     "ema": 0.9,
+    "cutmix": 0.0,
 }
 TINY = {
     "arch": "unet",
@@ -74,7 +76,7 @@ def lines(run):
 
 def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
     """The loss falls, unseen scenes score above 0.8, and the model file says what PyTorch says."""
-    write_dataset(tmp_path / "data", 240, size=(96, 144))
+    write_dataset(tmp_path / "data", 240, size=(64, 96))
     recipe = make_recipe(**LEARNS)
     begin(Settings(str(tmp_path / "data"), recipe), tmp_path / "run", cache=cache)
     losses = [row["train/mean_loss"] for row in lines(tmp_path / "run") if "train/mean_loss" in row]
@@ -82,10 +84,10 @@ def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
     assert losses[-1] < losses[0] / 2
     finish(tmp_path / "run")
     model = Model.load(tmp_path / "run" / "model.onnx")
-    scenes = [make_scene(seed, (96, 144)) for seed in range(5000, 5030)]
+    scenes = [make_scene(seed, (64, 96)) for seed in range(5000, 5030)]
     found = [segment(scene.pixels, model) for scene in scenes]
     scores = [
-        dice(answer.mask(name, (96, 144)), scene.masks[name])
+        dice(answer.mask(name, (64, 96)), scene.masks[name])
         for answer, scene in zip(found, scenes, strict=True)
         for name in NAMES
     ]
@@ -115,7 +117,7 @@ def test_a_run_leaves_what_it_promises(tmp_path, data, cache):
     ]
     measured = {key for row in lines(tmp_path / "run") for key in row}
     assert {"train/bce", "train/dice", "train/presence", "train/loss", "val/dice", "epoch"} <= measured
-    assert {f"val/dice/{name}" for name in NAMES} <= measured
+    assert {f"val/dice_{name}" for name in NAMES} <= measured
     assert any(key.startswith("lr-AdamW") for key in measured)
     assert [row["val/scenes"] for row in lines(tmp_path / "run") if "val/scenes" in row] == [4, 4, 4]
     assert sum("scenes/s" in line for line in told) == 3
@@ -153,7 +155,7 @@ def epochs_done(run):
 
 def test_killed_twice_and_resumed_equals_uninterrupted(tmp_path, data, cache):
     """Bit for bit, on the CPU: the log, the weights, and all that a next epoch would begin with."""
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole, broken = tmp_path / "whole", tmp_path / "twice"  # names of one length, for cards
     whole_run = command(data, "-o", whole, *options(cache, 4))
     assert whole_run.wait() == 0, whole_run.stderr.read()
     words = [data, "-o", broken, *options(cache, 4)]
@@ -170,12 +172,7 @@ def test_killed_twice_and_resumed_equals_uninterrupted(tmp_path, data, cache):
     assert epochs_done(broken) == 4
     assert lines(broken) == lines(whole)
     for name in ("best.safetensors", "model.onnx"):
-        one, other = ((run / name).read_bytes().replace(run.name.encode(), b"") for run in (whole, broken))
-        assert len(one) == len(other)
-    for one, other in zip(
-        *(load_file(run / "best.safetensors").values() for run in (whole, broken)), strict=True
-    ):
-        assert torch.equal(one, other)
+        assert (broken / name).read_bytes().replace(b"twice", b"whole") == (whole / name).read_bytes()
     states = [torch.load(run / "last.ckpt", weights_only=False) for run in (whole, broken)]
     for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
         assert same(states[0][part], states[1][part]), part
@@ -239,8 +236,10 @@ def test_parts_of_a_step_add_up(tmp_path, data, cache):
 
 
 def test_training_stops_when_it_no_longer_helps(tmp_path, data, cache):
-    begin(settings(data, epochs=12, patience=1, learning_rate=1e-9, ema=0.0), tmp_path / "run", cache=cache)
-    assert epochs_done(tmp_path / "run") == 2
+    begin(settings(data, epochs=30, patience=2, learning_rate=1e-9), tmp_path / "run", cache=cache)
+    dice = [row["val/dice"] for row in lines(tmp_path / "run") if "val/dice" in row]
+    assert len(dice) < 30
+    assert len(dice) - 1 - int(np.argmax(dice)) == 2
 
 
 @pytest.mark.parametrize(
@@ -310,18 +309,20 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path, data, cache, wo
     words = [data if word == "DATA" else word for word in words]
     small = ["--arch", "unet", "--encoder", "tu-test_efficientnet", "--size", "64x96", "--batch", "8"]
     given = [*small, "--encoder-weights", "none", *words] if words and words[0] == data else words
-    process = command(*given, "-o", tmp_path / "run", "--cache", cache)
-    assert process.wait() == 2
-    error = process.stderr.read().splitlines()
+    given = [*map(str, given), "-o", str(tmp_path / "run"), "--cache", str(cache)]
+    done = CliRunner().invoke(app, ["train", *given])
+    assert done.exit_code == 2
+    error = done.stderr.splitlines()
     assert error[-1].startswith("nephoscope: ")
     assert message in error[-1]
-    assert not (tmp_path / "run" / "best.safetensors").exists()
+    assert not (tmp_path / "run" / "run.json").exists()  # so that it can be tried again at once
 
 
 def test_real_scenes_are_trained_on(tmp_path, clouds, cache):
     """A few steps on real scenes, through the public command: nothing about them is made up."""
     dataset = read_dataset(clouds)
-    few = [*range(0, 400, 10), *(i for i, record in enumerate(dataset.records) if record.split == "val")][:48]
+    few = [i for i, record in enumerate(dataset.records) if record.split == "train"][::100]
+    few += [i for i, record in enumerate(dataset.records) if record.split == "val"][::40]
     folder = tmp_path / "few"
     copy_scenes(dataset, few, folder)
     process = command(folder, "-o", tmp_path / "run", *options(cache, 1))

@@ -90,22 +90,20 @@ def train(
     **changes: Any,
 ) -> None:
     """Train a network on labelled scenes, make a model of it and calibrate it."""
-    with needs_training():
-        from nephoscope.training import finish
-        from nephoscope.training import run as running
-        from nephoscope.training.settings import Settings
-        from nephoscope.training.tracking import parse_trackers
-    how = {"cache": cache, "say": console.tell, "watch": console.watch}
     with plain_errors():
+        if (data is None) == (resume is None):
+            refuse("name a folder of labelled scenes, or --resume RUN")
+        recipe = make_recipe(preset, **{name: value for name, value in changes.items() if value is not None})
+        with needs_training():
+            from nephoscope.training import finish
+            from nephoscope.training import run as running
+            from nephoscope.training.settings import Settings
+            from nephoscope.training.tracking import parse_trackers
+        how = {"cache": cache, "say": console.tell, "watch": console.watch}
         if resume is not None:
             run = resume
             running.resume(run, **how)
-        elif data is None:
-            refuse("name a folder of labelled scenes, or --resume RUN")
         else:
-            recipe = make_recipe(
-                preset, **{name: value for name, value in changes.items() if value is not None}
-            )
             trackers = parse_trackers(track)
             settings = Settings(str(data), recipe, folds, fold, strict, trackers, device, panel_every)
             running.begin(settings, run, **how)

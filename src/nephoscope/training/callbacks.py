@@ -90,7 +90,7 @@ class Judge(Callback):
         measured = concatenate(parts)
         result = judge(measured, self.folds)
         mean = float(np.mean(list(result.dice.values())))
-        values = {f"{DICE}/{name}": result.dice[name] for name in NAMES}
+        values = {f"{DICE}_{name}": result.dice[name] for name in NAMES}
         values |= {DICE: mean, "val/dice_seen": float(np.mean(list(result.seen.values())))}
         values["val/scenes"] = float(len(measured.indices))
         pl_module.log_dict(values, sync_dist=False, rank_zero_only=False)
@@ -209,7 +209,7 @@ class Pace(Callback):
         took = (time.perf_counter() - self._begun) / (done - self._first_epoch)
         metrics, left = trainer.callback_metrics, took * ((trainer.max_epochs or done) - done)
         if trainer.is_global_zero:
-            by_pattern = "  ".join(f"{name} {metrics[f'{DICE}/{name}']:.3f}" for name in NAMES)
+            by_pattern = "  ".join(f"{name} {metrics[f'{DICE}_{name}']:.3f}" for name in NAMES)
             self.say(
                 f"epoch {done}/{trainer.max_epochs}  loss {loss:.3f}  "
                 f"val Dice {metrics[DICE]:.4f}  {by_pattern}  {rate:.1f} scenes/s  {_minutes(left)} left"

@@ -56,8 +56,6 @@ def begin(settings: Settings, run: Path, **how: Any) -> Path:
     """
     if Settings.exist(run) and is_first_process():
         raise TrainingError(f"{run}: a run is there already; --resume {run} goes on with it")
-    if is_first_process():
-        settings.write(run)
     return _train(settings, run, None, **how)
 
 
@@ -133,6 +131,11 @@ def _fit(
     watch: Watch,
 ) -> None:
     recipe = settings.recipe
+    processes = math.prod(_devices(_on_cuda(settings)))
+    if recipe.batch % processes or recipe.batch < processes * parts:
+        raise TrainingError(f"--batch {recipe.batch} cannot be shared by {processes} processes")
+    if len(training) < recipe.batch:
+        raise TrainingError(f"{len(training)} scenes to train on are fewer than --batch {recipe.batch}")
     torch.manual_seed(recipe.seed)
     network = describe(recipe)
     task = Task(recipe, start(recipe), network)
@@ -152,15 +155,12 @@ def _fit(
     log = RunLog(run)
     callbacks.append(KeepLast(run / LAST, log))
     trainer = _trainer(settings, run, callbacks, log, parts, len(training) // recipe.batch)
-    per_step = trainer.world_size * parts
-    if recipe.batch % trainer.world_size or recipe.batch < per_step:
-        raise TrainingError(f"--batch {recipe.batch} cannot be shared by {trainer.world_size} processes")
-    if len(training) < recipe.batch:
-        raise TrainingError(f"{len(training)} scenes to train on are fewer than --batch {recipe.batch}")
     on_gpu = trainer.strategy.root_device.type == "cuda"
     share = {"rank": trainer.global_rank, "processes": trainer.world_size}
     order = Order(training, recipe.batch, parts, shuffle=True, seed=recipe.seed, **share)
     quiet_order = Order(validation, recipe.batch, shuffle=False, **share)
+    if is_first_process() and not Settings.exist(run):
+        settings.write(run)  # only now: what could be refused has been
     try:
         trainer.fit(
             task,

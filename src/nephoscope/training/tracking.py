@@ -20,7 +20,7 @@ _NEEDS = {  # module and package
     "mlflow": ("mlflow", "mlflow-skinny"),
 }
 
-PANEL = "validation scenes"
+PANEL = "validation_scenes"
 
 
 class TrackingError(ValueError):
@@ -75,7 +75,7 @@ def show(loggers: Sequence[Logger], picture: Pixels, step: int, caption: str) ->
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(PANEL, np.asarray(picture), step, dataformats="HWC")
         elif isinstance(logger, MLFlowLogger):
-            file = f"{PANEL.replace(' ', '_')}_{step:06d}.png"
+            file = f"{PANEL}_{step:06d}.png"
             logger.experiment.log_image(logger.run_id, np.asarray(picture), artifact_file=file)
 
 
