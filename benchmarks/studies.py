@@ -7,21 +7,22 @@ import csv
 import lzma
 import sys
 import tempfile
-from functools import cache, partial
+from functools import cache
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnxruntime import quantization
 
+from nephoscope.catalogue import split as date_split
+from nephoscope.dataset import read_dataset
 from nephoscope.labels import SCORE_GRID, read_labels
 from nephoscope.metrics import dice
-from nephoscope.model import Model, model_file
+from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import find_groups, presence_score
 from nephoscope.scene import read_scene
 from nephoscope.segmentation import segment_scene
+from nephoscope.training.quantise import quantise
 
 
 def decode(data: Path) -> None:
@@ -84,47 +85,13 @@ def rules(data: Path) -> None:
 
 
 def int8(data: Path) -> None:
-    """What static quantisation of the default model's convolutions costs, under the same rules."""
-    pictures = training_pictures(data, 64)
-    rule = {name: vars(rule) for name, rule in Model.load().card.rules.items()}
+    """What 8-bit convolutions cost the default model, under the same rules."""
+    dataset = read_dataset(data)
+    training, validation = (dataset.select(part) for part in date_split(dataset.records))
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "plain.onnx"
-        quantization.quant_pre_process(str(model_file("default")), str(plain), skip_symbolic_shape=True)
-        for reduce_range in (False, True):
-            path = Path(folder) / "int8.onnx"
-            quantization.quantize_static(
-                str(plain),
-                str(path),
-                _Pictures(pictures),
-                per_channel=True,
-                reduce_range=reduce_range,
-                activation_type=quantization.QuantType.QUInt8,
-                op_types_to_quantize=["Conv"],
-            )
-            quantised = onnx.load(path)
-            quantised.metadata_props.extend(
-                onnx.load(model_file("default"), load_external_data=False).metadata_props
-            )
-            unique = {entry.key: entry.value for entry in quantised.metadata_props}
-            onnx.helper.set_model_props(quantised, {"nephoscope": unique["nephoscope"]})
-            onnx.save(quantised, path)
-            fields, truth, _ = validation(data, path)
-            size = path.stat().st_size / 1e6
-            print(f"reduce_range={reduce_range}: {size:.1f} MB, mean Dice {score(fields, truth, rule):.4f}")
-
-
-class _Pictures(quantization.CalibrationDataReader):
-    def __init__(self, pictures: list[np.ndarray]) -> None:
-        self._next = partial(next, iter([{"pictures": picture[None]} for picture in pictures]), None)
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return self._next()
-
-
-def training_pictures(data: Path, count: int) -> list[np.ndarray]:
-    names = [row["image"] for row in split(data) if row["split"] == "train"]
-    chosen = np.random.default_rng(0).choice(sorted(names), count, replace=False)
-    return [read_scene(data / "train_images" / name).pixels for name in chosen]
+        path = Path(folder) / "int8.onnx"
+        before, after = quantise("default", training, validation, path, tolerance=1.0)
+        print(f"{path.stat().st_size / 1e6:.1f} MB, mean Dice {after:.4f}, {before:.4f} before")
 
 
 def split(data: Path) -> list[dict[str, str]]:

@@ -142,7 +142,7 @@ def judged(numbers: dict[str, Any]) -> None:
     print(f"{'':<20}{'mean Dice':>9}  {'95 % by days':<14}" + "".join(f"{name:>8}" for name in NAMES))
     for name, row in dice.items():
         low, high = row["interval"]
-        by_pattern = "".join(f"{row['patterns'][pattern]:>8.3f}" for pattern in NAMES)
+        by_pattern = "".join(f"{row['patterns'][pattern]['mean']:>8.3f}" for pattern in NAMES)
         print(f"{name.replace('_', ' '):<20}{row['mean']:>9.4f}  {low:.3f} - {high:.3f} {by_pattern}")
     if people := numbers.get("people"):
         stand = people["candidates"]["model"]["contest"]

@@ -13,7 +13,7 @@ from nephoscope.annotators import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScen
 from nephoscope.catalogue import split
 from nephoscope.climatology import mean_mask
 from nephoscope.dataset import Dataset
-from nephoscope.evaluation import answer, evaluate_model, segment_file, with_data
+from nephoscope.evaluation import ModelEvaluation, answer, evaluate_model, segment_file, with_data
 from nephoscope.explore import UNKNOWN
 from nephoscope.files import write_whole
 from nephoscope.labels import SCORE_GRID, LabelError, Progress
@@ -23,7 +23,7 @@ from nephoscope.people import MAJORITY, Comparison, SceneAgreement, agreement, c
 from nephoscope.reports import evaluation_sections as sections
 from nephoscope.reports import page, scenes
 from nephoscope.reports.evaluation_numbers import numbers, people_numbers
-from nephoscope.reports.evaluation_sections import Report, Section
+from nephoscope.reports.report import Report, Section
 from nephoscope.rle import Mask
 from nephoscope.scene import SceneError
 
@@ -90,7 +90,7 @@ def write_report(
         **numbers(found),
         "people": _people_numbers(comparisons, practice, at_hand, judged),
     }
-    report = Report(found, told)
+    report = Report("evaluation", found, told)
     parts = [
         sections.in_short(report),
         sections.score(report),
@@ -168,7 +168,7 @@ def _people_numbers(
     return people_numbers(comparisons, everywhere, sum(scene.image in images for scene in at_hand))
 
 
-def _examples(report: Report, model: Model, dataset: Dataset, tta: bool) -> Section:
+def _examples(report: Report[ModelEvaluation], model: Model, dataset: Dataset, tta: bool) -> Section:
     legend = scenes.encoded(scenes.legend(700), ".png")
     parts = [
         page.paragraph("The three scenes with the highest mean Dice, then the three with the lowest."),
@@ -200,7 +200,7 @@ def _masks(dataset: Dataset, image: str) -> dict[str, Mask]:
     return {name: (bits >> index & 1).view(np.bool_) for index, name in enumerate(NAMES)}
 
 
-def _about(report: Report, model: Model) -> Section:
+def _about(report: Report[ModelEvaluation], model: Model) -> Section:
     training = model.card.training
     parts = [page.paragraph(f"{model.card.name}: {model.card.description}.")]
     if isinstance(training.get("split"), str):

@@ -1,23 +1,15 @@
 """Figures of the report on a model that others have no use for; each function gives a PNG, in bytes."""
 
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from nephoscope.people import Standing
 from nephoscope.reports.plots import PATTERN_COLOURS
+from nephoscope.reports.style import BLUE, EDGE, FAINT, INK, LINE, new_figure, png, quieten
 from nephoscope.statistics import Interval, Reliability
 
-_INK = "#1c222b"
-_FAINT = "#5d6774"
-_LINE = "#e3e7ec"
-_EDGE = "#3a424d"  # around fills, without which the yellow is lost on white
-_BLUE = "#0072b2"  # Okabe and Ito's: no pattern's colour
-_DPI = 144
-_WIDTH = 7.6  # inches; 1094 px
 _MARKS = ("o", "x", "|", "s")
 
 
@@ -29,7 +21,7 @@ def intervals(rows: Sequence[str], series: Mapping[str, Sequence[Interval]], axi
         series: one interval a row, by name.
         axis: what the means are.
     """
-    figure, (axes,) = _figure(1, 0.42 * len(rows) + 1.1)
+    figure, (axes,) = new_figure(1, 1, 0.42 * len(rows) + 1.1)
     for place, (name, found) in enumerate(series.items()):
         y = np.arange(len(rows)) + (place - (len(series) - 1) / 2) * 0.17
         means = np.array([each.mean for each in found])
@@ -41,17 +33,17 @@ def intervals(rows: Sequence[str], series: Mapping[str, Sequence[Interval]], axi
             fmt=_MARKS[place % len(_MARKS)],
             ms=6.5 if place == 0 else 5,
             lw=1.8 if place == 0 else 1,
-            color=_BLUE if place == 0 else _FAINT,
+            color=BLUE if place == 0 else FAINT,
             label=name,
         )
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     axes.set_xlabel(axis)
-    axes.grid(axis="x", color=_LINE, lw=0.8)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, labelcolor=_INK)
+    axes.grid(axis="x", color=LINE, lw=0.8)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, labelcolor=INK)
     _finish(axes)
-    return _png(figure)
+    return png(figure)
 
 
 def reliability(curves: Mapping[str, Reliability]) -> bytes:
@@ -60,7 +52,7 @@ def reliability(curves: Mapping[str, Reliability]) -> bytes:
     Args:
         curves: by pattern.
     """
-    figure, panels = _figure(len(curves), 2.6)
+    figure, panels = new_figure(1, len(curves), 2.6)
     for axes, (name, curve) in zip(panels, curves.items(), strict=True):
         axes.bar(
             (np.arange(len(curve.share)) + 0.5) / len(curve.share),
@@ -68,22 +60,22 @@ def reliability(curves: Mapping[str, Reliability]) -> bytes:
             1 / len(curve.share),
             color="#dfe4ea",
         )
-        axes.plot([0, 1], [0, 1], color=_FAINT, lw=1, ls=(0, (4, 3)))
-        axes.plot(curve.predicted, curve.observed, color=_EDGE, lw=2.8)
+        axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls=(0, (4, 3)))
+        axes.plot(curve.predicted, curve.observed, color=EDGE, lw=2.8)
         axes.plot(
-            curve.predicted, curve.observed, "o-", color=PATTERN_COLOURS[name], mec=_EDGE, mew=0.6, ms=4.5
+            curve.predicted, curve.observed, "o-", color=PATTERN_COLOURS[name], mec=EDGE, mew=0.6, ms=4.5
         )
-        axes.set_title(f"{name}\nerror {curve.error:.3f}", loc="left", fontsize=10, color=_INK)
+        axes.set_title(f"{name}\nerror {curve.error:.3f}", loc="left", fontsize=10, color=INK)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_aspect("equal")
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"] if axes is panels[0] else [])
-        axes.grid(axis="both", color=_LINE, lw=0.8)
+        axes.grid(axis="both", color=LINE, lw=0.8)
         axes.set_xlabel("predicted probability", fontsize=9)
         _finish(axes)
     panels[0].set_ylabel("observed share", fontsize=9)
-    return _png(figure)
+    return png(figure)
 
 
 def standings(measures: Mapping[str, Sequence[Standing]]) -> bytes:
@@ -92,41 +84,27 @@ def standings(measures: Mapping[str, Sequence[Standing]]) -> bytes:
     Args:
         measures: people by the measure's name.
     """
-    figure, panels = _figure(len(measures), 4.0)
+    figure, panels = new_figure(1, len(measures), 4.0)
     for axes, (name, people) in zip(panels, measures.items(), strict=True):
         others = np.array([each.others for each in people])
         model = np.array([each.candidate for each in people])
         both = np.concatenate([others, model])
         low, high = (both.min() - 0.03, both.max() + 0.03) if len(both) else (0.0, 1.0)
-        axes.plot([low, high], [low, high], color=_FAINT, lw=1, ls=(0, (4, 3)))
+        axes.plot([low, high], [low, high], color=FAINT, lw=1, ls=(0, (4, 3)))
         above = model >= others
-        axes.plot(others[above], model[above], "o", color=_BLUE, mec="white", mew=0.5, ms=6.5)
-        axes.plot(others[~above], model[~above], "o", color="white", mec=_BLUE, mew=1.2, ms=6)
-        axes.set_title(f"{name}: {above.sum()} of {len(people)} people", loc="left", fontsize=10, color=_INK)
+        axes.plot(others[above], model[above], "o", color=BLUE, mec="white", mew=0.5, ms=6.5)
+        axes.plot(others[~above], model[~above], "o", color="white", mec=BLUE, mew=1.2, ms=6)
+        axes.set_title(f"{name}: {above.sum()} of {len(people)} people", loc="left", fontsize=10, color=INK)
         axes.set_xlim(low, high)
         axes.set_ylim(low, high)
         axes.set_aspect("equal")
         axes.set_xlabel("mean Dice with other people")
-        axes.grid(axis="both", color=_LINE, lw=0.8)
+        axes.grid(axis="both", color=LINE, lw=0.8)
         _finish(axes)
     panels[0].set_ylabel("mean Dice with the model")
-    return _png(figure)
-
-
-def _figure(columns: int, height: float) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained", facecolor="white")
-    return figure, list(figure.subplots(1, columns, squeeze=False).flat)
+    return png(figure)
 
 
 def _finish(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=_INK, labelsize=9)
-    axes.xaxis.label.set_color(_INK)
-    axes.yaxis.label.set_color(_INK)
-
-
-def _png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
+    quieten(axes)

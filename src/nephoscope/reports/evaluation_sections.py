@@ -1,7 +1,6 @@
 """Sections of the report on a model: a function each, every number explained beside it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,7 @@ from nephoscope.evaluation import BINS, ModelEvaluation
 from nephoscope.patterns import NAMES
 from nephoscope.people import MAJORITY, Comparison
 from nephoscope.reports import evaluation_plots, page, plots
-
-Section = tuple[str, list[str]]
+from nephoscope.reports.report import Report, Section
 
 _ANSWERS = {
     "model": "the model",
@@ -30,34 +28,7 @@ _GROUPS = {
 }
 
 
-@dataclass
-class Report:
-    """What sections are made from, and the figures they make.
-
-    Attributes:
-        found: the model against labels.
-        numbers: the same, as the JSON holds it.
-        pictures: PNG by file name, as sections ask for them.
-    """
-
-    found: ModelEvaluation
-    numbers: dict[str, Any]
-    pictures: dict[str, bytes] = field(default_factory=dict)
-
-    def figure(self, name: str, png: bytes, caption: str, shown: bytes | None = None) -> str:
-        """A part of the page; the PNG is kept to be written too.
-
-        Args:
-            name: what its file is called, without `evaluation_` and the ending.
-            png: the figure.
-            caption: one sentence on what it shows, with units.
-            shown: what the page holds instead, such as a smaller JPEG.
-        """
-        self.pictures[f"evaluation_{name}.png"] = png
-        return page.figure(shown or png, caption)
-
-
-def in_short(report: Report) -> Section:
+def in_short(report: Report[ModelEvaluation]) -> Section:
     """The answer, in a few sentences."""
     numbers = report.numbers
     model, empty = numbers["dice"]["model"], numbers["dice"]["all empty"]
@@ -83,7 +54,7 @@ def in_short(report: Report) -> Section:
     return "In short", [page.paragraph(text) for text in texts]
 
 
-def score(report: Report) -> Section:
+def score(report: Report[ModelEvaluation]) -> Section:
     """Mean Dice beside the baselines."""
     dice = report.numbers["dice"]
     rows = [
@@ -120,7 +91,7 @@ def score(report: Report) -> Section:
     ]
 
 
-def people(report: Report, comparisons: Mapping[str, Comparison]) -> Section:
+def people(report: Report[ModelEvaluation], comparisons: Mapping[str, Comparison]) -> Section:
     """The model against people; one sentence where there are none."""
     numbers = report.numbers["people"]
     if numbers is None:
@@ -200,7 +171,7 @@ def _measured(numbers: dict[str, Any], measure: str, heading: str) -> str:
     return page.table((heading, "Mean Dice", "Less two people", "As well with", *NAMES), rows)
 
 
-def presence(report: Report) -> Section:
+def presence(report: Report[ModelEvaluation]) -> Section:
     """Which patterns a scene has."""
     rows = [
         (
@@ -223,7 +194,7 @@ def presence(report: Report) -> Section:
     ]
 
 
-def reliability(report: Report) -> Section:
+def reliability(report: Report[ModelEvaluation]) -> Section:
     """Whether probabilities mean what they say."""
     return "Reliability", [
         report.figure(
@@ -240,7 +211,7 @@ def reliability(report: Report) -> Section:
     ]
 
 
-def confusion(report: Report) -> Section:
+def confusion(report: Report[ModelEvaluation]) -> Section:
     """What is answered where a pattern is."""
     columns = (*NAMES, "nothing")
     values = np.array(
@@ -256,11 +227,11 @@ def confusion(report: Report) -> Section:
     ]
 
 
-def _rows(report: Report) -> list[dict[str, float | None]]:
+def _rows(report: Report[ModelEvaluation]) -> list[dict[str, float | None]]:
     return list(report.numbers["confusion"].values())
 
 
-def groups(report: Report) -> Section:
+def groups(report: Report[ModelEvaluation]) -> Section:
     """By region, season, year and satellite."""
     parts = []
     for what, (heading, meant) in _GROUPS.items():

@@ -8,14 +8,15 @@ import numpy as np
 
 from nephoscope.catalogue import Record
 from nephoscope.dataset import Dataset
-from nephoscope.explore import UNKNOWN, explore
+from nephoscope.explore import UNKNOWN, Exploration, explore
 from nephoscope.files import write_whole
 from nephoscope.labels import SCORE_GRID, Progress
 from nephoscope.patterns import NAMES
 from nephoscope.reports import explore_sections as sections
 from nephoscope.reports import page, plots, scenes
 from nephoscope.reports.explore_numbers import numbers
-from nephoscope.reports.explore_sections import Report, Section, number, percent
+from nephoscope.reports.explore_sections import number, percent
+from nephoscope.reports.report import Report, Section
 from nephoscope.scene import Pixels, read_scene
 
 _SCENE_WIDTH = 525  # px; two of them fill the page
@@ -40,7 +41,7 @@ def write_report(
         OSError: a file cannot be written.
     """
     found = explore(dataset, progress)
-    report = Report(found, numbers(found))
+    report = Report("explore", found, numbers(found))
     parts = [
         sections.in_short(report),
         sections.presence(report),
@@ -67,7 +68,7 @@ def write_report(
     return path, report.numbers
 
 
-def _known(report: Report) -> list[Section]:
+def _known(report: Report[Exploration]) -> list[Section]:
     """A section for each of region, season, year and satellite that is known, one sentence for the others."""
     headings = {"region": "Regions", "season": "Seasons", "year": "Years", "satellite": "Satellites"}
     meant = {
@@ -90,7 +91,7 @@ def _known(report: Report) -> list[Section]:
     return sections
 
 
-def _compared(report: Report, what: str, meant: str, groups: dict[str, Any]) -> list[str]:
+def _compared(report: Report[Exploration], what: str, meant: str, groups: dict[str, Any]) -> list[str]:
     largest = sorted(groups, key=lambda name: -groups[name]["scenes"])[:_GROUPS]
     shown = {name: told for name, told in groups.items() if name in largest}
     if len(shown) < len(groups):
@@ -128,7 +129,7 @@ def _compared(report: Report, what: str, meant: str, groups: dict[str, Any]) -> 
     ]
 
 
-def _examples(report: Report, dataset: Dataset) -> Section:
+def _examples(report: Report[Exploration], dataset: Dataset) -> Section:
     legend = scenes.encoded(scenes.legend(700), ".png")
     parts = [
         page.paragraph("Scenes of each kind, chosen by chance, with the masks as people drew them."),
@@ -160,7 +161,7 @@ def _told(record: Record) -> str:
     return ", ".join(part for part in known if part)
 
 
-def _problems(report: Report) -> Section:
+def _problems(report: Report[Exploration]) -> Section:
     problems = report.numbers["problems"]
     counts = problems["counts"]
     if not counts:

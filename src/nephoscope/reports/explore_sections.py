@@ -1,48 +1,17 @@
 """Sections of the report on labelled data: a function each, every number explained beside it."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 
 from nephoscope.explore import SPECK, Exploration
 from nephoscope.labels import SCORE_GRID
 from nephoscope.patterns import NAMES
 from nephoscope.reports import page, plots
-
-Section = tuple[str, list[str]]
+from nephoscope.reports.report import Report, Section
 
 _SCENE_PIXELS = SCORE_GRID[0] * SCORE_GRID[1]
 
 
-@dataclass
-class Report:
-    """What sections are made from, and the figures they make.
-
-    Attributes:
-        found: what was measured.
-        numbers: the same, as `explore_numbers.numbers` tells it.
-        pictures: PNG by file name, as sections ask for them.
-    """
-
-    found: Exploration
-    numbers: dict[str, Any]
-    pictures: dict[str, bytes] = field(default_factory=dict)
-
-    def figure(self, name: str, png: bytes, caption: str, shown: bytes | None = None) -> str:
-        """A part of the page; the PNG is kept to be written too.
-
-        Args:
-            name: what its file is called, without `explore_` and the ending.
-            png: the figure.
-            caption: one sentence on what it shows, with units.
-            shown: what the page holds instead, such as a smaller JPEG.
-        """
-        self.pictures[f"explore_{name}.png"] = png
-        return page.figure(shown or png, caption)
-
-
-def in_short(report: Report) -> Section:
+def in_short(report: Report[Exploration]) -> Section:
     """What there is, in a few sentences."""
     found = report.found
     scenes, problems = len(found.records), sum(report.numbers["problems"]["counts"].values())
@@ -58,7 +27,7 @@ def in_short(report: Report) -> Section:
     ]
 
 
-def presence(report: Report) -> Section:
+def presence(report: Report[Exploration]) -> Section:
     """How many scenes have a pattern, and how many patterns a scene has."""
     patterns = report.numbers["patterns"]
     shares = {name: patterns[name]["presence"] or 0 for name in NAMES}
@@ -79,7 +48,7 @@ def presence(report: Report) -> Section:
     ]
 
 
-def together(report: Report) -> Section:
+def together(report: Report[Exploration]) -> Section:
     """Which patterns share scenes and pixels."""
     both, shared = report.numbers["scenes_with_both"], report.numbers["share_of_pixels_shared"]
     together = report.found.together
@@ -114,7 +83,7 @@ def together(report: Report) -> Section:
     ]
 
 
-def cover(report: Report) -> Section:
+def cover(report: Report[Exploration]) -> Section:
     """How much of a scene a pattern takes where it is present."""
     found, patterns = report.found, report.numbers["patterns"]
     covers = {name: found.cover[found.present[:, i], i] for i, name in enumerate(NAMES)}
@@ -140,7 +109,7 @@ def cover(report: Report) -> Section:
     ]
 
 
-def objects(report: Report) -> Section:
+def objects(report: Report[Exploration]) -> Section:
     """How many connected groups a mask has, and how large they are."""
     found, patterns = report.found, report.numbers["patterns"]
     counts = found.counts()
@@ -203,7 +172,7 @@ def objects(report: Report) -> Section:
     ]
 
 
-def position(report: Report) -> Section:
+def position(report: Report[Exploration]) -> Section:
     """Mean masks."""
     fields = dict(zip(NAMES, report.found.position, strict=True))
     return "Where in the scene", [
@@ -216,7 +185,7 @@ def position(report: Report) -> Section:
     ]
 
 
-def brightness(report: Report) -> Section:
+def brightness(report: Report[Exploration]) -> Section:
     """How bright scenes are, inside and outside the masks."""
     found, patterns = report.found, report.numbers["patterns"]
     bright = report.numbers["brightness"]
@@ -254,7 +223,7 @@ def brightness(report: Report) -> Section:
     ]
 
 
-def gaps(report: Report) -> Section:
+def gaps(report: Report[Exploration]) -> Section:
     """How much of the scenes has no data."""
     gaps, patterns = report.numbers["gaps"], report.numbers["patterns"]
     if not gaps["count"]:

@@ -1,20 +1,16 @@
-"""Figures of the reports: bars, histograms, tables in colour, maps. Each function gives a PNG, in bytes.
+"""Figures of the reports: bars, histograms, tables in colour, maps. Each function gives a PNG, in bytes."""
 
-Matplotlib is used by its objects alone, so nothing global changes and figures may be drawn in any thread.
-"""
-
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from nephoscope.patterns import PATTERNS
+from nephoscope.reports.style import EDGE, FAINT, INK, LINE, WIDTH, new_figure, png, quieten
 
 PATTERN_COLOURS: Mapping[str, str] = {
     pattern.name: "#{:02x}{:02x}{:02x}".format(*pattern.colour) for pattern in PATTERNS
@@ -22,12 +18,6 @@ PATTERN_COLOURS: Mapping[str, str] = {
 """The patterns' own colours in matplotlib's notation, by name."""
 
 _OTHERS = ("#7d8fa6", "#c9d2dc", "#0072b2", "#56b4e9")  # what is no pattern, in order; Okabe and Ito's blues
-_INK = "#1c222b"
-_FAINT = "#5d6774"
-_LINE = "#e3e7ec"
-_EDGE = "#3a424d"  # around fills, without which the yellow is lost on white
-_DPI = 144
-_WIDTH = 7.6  # inches; 1094 px
 _LETTERS = 80  # of names that fit side by side below the axis
 
 
@@ -39,19 +29,19 @@ def bars(values: Mapping[str, float], axis: str, *, share: bool = False) -> byte
         axis: what the values are, with their unit.
         share: the values are shares from 0 to 1, shown as percentages.
     """
-    figure, (axes,) = _figure(1, 1, 3.2)
+    figure, (axes,) = new_figure(1, 1, 3.2)
     places = axes.bar(
         list(values),
         list(values.values()),
         0.6,
         color=[PATTERN_COLOURS.get(name, _OTHERS[0]) for name in values],
-        edgecolor=_EDGE,
+        edgecolor=EDGE,
     )
-    axes.bar_label(places, [_written(value, share) for value in values.values()], padding=3, color=_INK)
+    axes.bar_label(places, [_written(value, share) for value in values.values()], padding=3, color=INK)
     axes.margins(y=0.14)
     axes.set_ylabel(axis)
     _finish(axes, share)
-    return _png(figure)
+    return png(figure)
 
 
 def grouped_bars(
@@ -65,18 +55,18 @@ def grouped_bars(
         axis: what the values are, with their unit.
         share: the values are shares from 0 to 1, shown as percentages.
     """
-    figure, (axes,) = _figure(1, 1, 3.4)
+    figure, (axes,) = new_figure(1, 1, 3.4)
     width = 0.8 / len(series)
     colours = _colours(series)
     numbered = len(groups) * len(series) <= 20  # more could not be read
     for index, (name, values) in enumerate(series.items()):
         places = np.arange(len(groups)) + (index - (len(series) - 1) / 2) * width
         drawn = axes.bar(
-            places, values, width * 0.92, color=colours[name], edgecolor=_EDGE, lw=0.6, label=name
+            places, values, width * 0.92, color=colours[name], edgecolor=EDGE, lw=0.6, label=name
         )
         if numbered:
             written = ["" if np.isnan(value) else _written(value, share) for value in values]
-            axes.bar_label(drawn, written, padding=2, color=_INK, fontsize=7.5)
+            axes.bar_label(drawn, written, padding=2, color=INK, fontsize=7.5)
     axes.set_xticks(np.arange(len(groups)), groups)
     longest = max((len(line) for group in groups for line in group.splitlines()), default=0)
     if longest * len(groups) > _LETTERS:
@@ -85,7 +75,7 @@ def grouped_bars(
     axes.set_ylabel(axis)
     _finish(axes, share)
     _legend_above(axes)
-    return _png(figure)
+    return png(figure)
 
 
 def histograms(
@@ -115,17 +105,17 @@ def histograms(
     seen = np.flatnonzero(np.histogram(np.concatenate(list(finite.values())), bins)[0])
     colours = _colours(values)
     rows = -(-len(values) // 2)
-    figure, panels = _figure(rows, min(2, len(values)), 2.2 * rows + 0.6, sharex=True, sharey=True)
+    figure, panels = new_figure(rows, min(2, len(values)), 2.2 * rows + 0.6, sharex=True, sharey=True)
     for place, (axes, (name, numbers)) in enumerate(zip(panels, finite.items(), strict=False)):
-        axes.hist(numbers, bins.tolist(), color=colours[name], edgecolor=_EDGE, lw=0.5)
+        axes.hist(numbers, bins.tolist(), color=colours[name], edgecolor=EDGE, lw=0.5)
         title = f"{name}: {len(numbers):,}"
         mark = line
         if line is None and len(numbers):
             mark = float(np.median(numbers))
             title += f", median {_written(mark, share)}"
         if mark is not None:
-            axes.axvline(mark, color=_INK, lw=1.1, ls=(0, (4, 2)))
-        axes.set_title(title, loc="left", fontsize=10, color=_INK)
+            axes.axvline(mark, color=INK, lw=1.1, ls=(0, (4, 2)))
+        axes.set_title(title, loc="left", fontsize=10, color=INK)
         if log:
             axes.set_xscale("log")
             axes.minorticks_off()
@@ -141,7 +131,7 @@ def histograms(
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}\N{NBSP}%"))
     for axes in panels[len(values) :]:
         axes.set_visible(False)
-    return _png(figure)
+    return png(figure)
 
 
 def heat_map(
@@ -164,24 +154,24 @@ def heat_map(
         share: the values are shares from 0 to 1, shown as percentages.
     """
     cells = np.asarray(values, np.float64)
-    figure, (axes,) = _figure(1, 1, 0.5 * len(rows) + 1.4, width=1.1 * len(columns) + 2.6)
+    figure, (axes,) = new_figure(1, 1, 0.5 * len(rows) + 1.4, width=1.1 * len(columns) + 2.6)
     top = 1.0 if share else max(float(np.nanmax(cells, initial=0)), 1e-9)
     axes.imshow(cells, cmap="Blues", vmin=0, vmax=top * 1.15, aspect="auto")
     for (row, column), value in np.ndenumerate(cells):
         if np.isfinite(value):
-            ink = "white" if value > 0.8 * top else _INK
+            ink = "white" if value > 0.8 * top else INK
             axes.text(column, row, _written(value, share), ha="center", va="center", color=ink)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel(column_axis)
     axes.set_ylabel(row_axis)
-    axes.tick_params(length=0, colors=_INK)
+    axes.tick_params(length=0, colors=INK)
     axes.set_xticks(np.arange(1, len(columns)) - 0.5, minor=True)
     axes.set_yticks(np.arange(1, len(rows)) - 0.5, minor=True)
     axes.grid(which="minor", color="white", lw=2)
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
-    return _png(figure)
+    return png(figure)
 
 
 def maps(fields: Mapping[str, NDArray[np.floating[Any]]], axis: str, *, share: bool = False) -> bytes:
@@ -194,30 +184,23 @@ def maps(fields: Mapping[str, NDArray[np.floating[Any]]], axis: str, *, share: b
     """
     rows = -(-len(fields) // 2)
     height, width = next(iter(fields.values())).shape
-    tall = rows * (_WIDTH / 2.3 * height / width + 0.3)
-    figure, panels = _figure(rows, min(2, len(fields)), tall)
+    tall = rows * (WIDTH / 2.3 * height / width + 0.3)
+    figure, panels = new_figure(rows, min(2, len(fields)), tall)
     top = max(float(field.max()) for field in fields.values()) or 1.0
     for axes, (name, field) in zip(panels, fields.items(), strict=False):
         image = axes.imshow(field, cmap="viridis", vmin=0, vmax=top, interpolation="nearest")
-        axes.set_title(name, loc="left", fontsize=10, color=_INK)
+        axes.set_title(name, loc="left", fontsize=10, color=INK)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
     for axes in panels[len(fields) :]:
         axes.set_visible(False)
     bar = figure.colorbar(image, ax=panels, shrink=0.8, aspect=30, pad=0.02)
-    bar.set_label(axis, color=_INK)
+    bar.set_label(axis, color=INK)
     bar.outline.set_visible(False)
     if share:
         bar.formatter = PercentFormatter(1, decimals=0, symbol="\N{NBSP}%")
-    return _png(figure)
-
-
-def _figure(
-    rows: int, columns: int, height: float, width: float = _WIDTH, **shared: Any
-) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
-    return figure, list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
+    return png(figure)
 
 
 def _colours(names: Iterable[str]) -> dict[str, str]:
@@ -238,23 +221,14 @@ def _written(value: float, share: bool) -> str:
 def _finish(axes: Axes, share: bool = False) -> None:
     """No frame, faint lines behind the data, readable letters."""
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_FAINT)
-    axes.grid(axis="y", color=_LINE, lw=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=_INK, labelsize=9)
-    axes.xaxis.label.set_color(_INK)
-    axes.yaxis.label.set_color(_INK)
+    axes.spines["bottom"].set_color(FAINT)
+    axes.grid(axis="y", color=LINE, lw=0.8)
+    quieten(axes)
     percent = PercentFormatter(1, decimals=0, symbol="\N{NBSP}%")
     axes.yaxis.set_major_formatter(percent if share else StrMethodFormatter("{x:,g}"))
 
 
 def _legend_above(axes: Axes) -> None:
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False, labelcolor=_INK, handlelength=1
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False, labelcolor=INK, handlelength=1
     )
-
-
-def _png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
