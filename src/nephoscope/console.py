@@ -145,8 +145,13 @@ def judged(numbers: dict[str, Any]) -> None:
         by_pattern = "".join(f"{row['patterns'][pattern]['mean']:>8.3f}" for pattern in NAMES)
         print(f"{name.replace('_', ' '):<20}{row['mean']:>9.4f}  {low:.3f} - {high:.3f} {by_pattern}")
     if people := numbers.get("people"):
-        stand = people["candidates"]["model"]["contest"]
-        print(f"agrees with {stand['as_well']} of {stand['of_people']} people as well as other people do")
+        model, empty = (people["candidates"][name] for name in ("model", "all empty"))
+        print("people it agrees with at least as well as other people do:")
+        for what, words in (("contest", "by the contest's Dice"), ("drawn", "where either drew something")):
+            print(
+                f"  {words:<28}{model[what]['as_well']} of {model[what]['of_people']}"
+                f" (an empty answer: {empty[what]['as_well']})"
+            )
 
 
 def explored(numbers: dict[str, Any]) -> None:
