@@ -7,6 +7,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
+from nephoscope.catalogue import split
 from nephoscope.dataset import DatasetError, read_dataset
 from nephoscope.labels import SCORE_GRID
 from nephoscope.scene import read_scene
@@ -39,7 +40,7 @@ def test_a_second_start_decodes_nothing_and_a_change_is_noticed(tmp_path, folder
     first = open_scenes(folder, SIZE, cache=tmp_path / "cache", say=told.append)
     assert len(told) == 1
     assert "5 scenes" in told[0]
-    assert "GB in" in told[0]
+    assert "MB in" in told[0]
     open_scenes(folder, SIZE, cache=tmp_path / "cache", say=told.append)
     assert len(told) == 1
     picture = folder / "train_images" / first.records[0].image
@@ -75,6 +76,29 @@ def test_unsound_scenes_are_left_out_and_named(tmp_path, folder):
     assert np.array_equal(scenes.masks[1], dataset.bits("synthetic_00002.jpg", SIZE))
     with pytest.raises(DatasetError, match="cannot be read"):
         open_scenes(folder, SIZE, cache=tmp_path / "cache", strict=True)
+
+
+def test_a_damaged_cache_is_made_again(tmp_path, folder):
+    whole = open_scenes(folder, SIZE, cache=tmp_path / "cache")
+    (place,) = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
+    for name, content in (("masks.npy", b""), ("pictures.npy", b"\x93NUMPY"), ("scenes.json", b"[]")):
+        (place / name).write_bytes(content)
+        again = open_scenes(folder, SIZE, cache=tmp_path / "cache")
+        assert np.array_equal(again.pictures, whole.pictures)
+
+
+def test_a_picture_that_cannot_be_read_does_not_change_the_split(tmp_path, folder):
+    """Whoever judges later splits what the folder lists: scenes trained on must not be among those."""
+    write_dataset(folder, 20, size=(64, 96))
+    before = open_scenes(folder, SIZE, cache=tmp_path / "cache")
+    held_out = {before.records[index].image for index in before.split(4, 1)[1]}
+    (folder / "train_images" / "synthetic_00003.jpg").write_bytes(b"broken")
+    after = open_scenes(folder, SIZE, cache=tmp_path / "cache")
+    training, validation = after.split(4, 1)
+    assert {after.records[index].image for index in validation} == held_out - {"synthetic_00003.jpg"}
+    assert not {after.records[index].image for index in training} & held_out
+    listed = read_dataset(folder).records
+    assert {listed[index].image for index in split(listed, 4, 1)[1]} == held_out
 
 
 def test_an_interrupted_decode_leaves_nothing(tmp_path, folder):

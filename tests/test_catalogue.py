@@ -47,6 +47,10 @@ def test_what_is_known_is_read(tmp_path):
         ("image,split,satellite,date,west,south,east,north\na.jpg,,,2015-13-01,,,,\n", "line 2"),
         ("image,split,satellite,date,west,south,east,north\na.jpg,,,,x,1,2,3\n", "line 2"),
         ("image,split,satellite,date,west,south,east,north\na.jpg\n", "line 2"),
+        ("image,split,satellite,date,west,south,east,north\na.jpg,vla,,,,,,\n", "line 2: split 'vla'"),
+        ("image,split,satellite,date,west,south,east,north\na.jpg,,,,nan,1,2,3\n", "no place on Earth"),
+        ("image,split,satellite,date,west,south,east,north\na.jpg,,,,0,5,2,3\n", "no place on Earth"),
+        ("image,split,satellite,date,west,south,east,north\na,,,,,,,\na,,,,,,,\n", "line 3: a second row"),
     ],
 )
 def test_a_catalogue_in_another_form_is_refused(tmp_path, content, reason):
@@ -92,6 +96,17 @@ def test_no_group_is_dealt_into_two_folds(groups, folds, seed):
     sizes = Counter(of)
     largest = max(Counter(names).values())
     assert max(sizes.values()) - min(sizes.get(fold, 0) for fold in range(folds)) <= largest
+
+
+def test_a_split_of_one_side_is_not_replaced_by_another():
+    with pytest.raises(CatalogueError, match="every scene with a split is in 'val'; --folds"):
+        split([Record("a", "val"), Record("b", ""), Record("c", "val")])
+    assert split([Record("a", "val"), Record("b", "val")], 2, 0)  # but may be, if that is asked for
+
+
+def test_there_are_no_more_folds_than_days():
+    with pytest.raises(CatalogueError, match="no more folds than days"):
+        split(scenes(3), 3_000_000_000, 0)
 
 
 @pytest.mark.parametrize(("folds", "fold"), [(5, 5), (5, -1), (1, 0), (5, 2)])

@@ -1,5 +1,7 @@
 """Folders of labelled scenes: what is wrong is counted and named, and the rest goes on."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from nephoscope.dataset import (
     rasterise,
     read_dataset,
 )
-from nephoscope.labels import SCORE_GRID, LabelError, read_labels
+from nephoscope.labels import SCORE_GRID, LabelError, read_labels, write_labels
 from nephoscope.patterns import NAMES
 from nephoscope.synthetic import write_dataset
 
@@ -80,6 +82,30 @@ def test_every_problem_is_counted_and_named(folder):
     assert [dataset.records[index].image[-7:-4] for index in read] == ["000", "001", "002", "004"]
     with pytest.raises(DatasetError, match=r"unknown pattern \(1, first: line 24"):
         read_dataset(folder, strict=True)
+
+
+def test_labels_on_the_grid_of_answers_are_refused(folder):
+    """Read as if on 1400x2100, every mask would lie in a wrong place."""
+    rows = [(f"synthetic_0000{n}.jpg", name, "100 50" if n % 2 else "") for n in range(6) for name in NAMES]
+    write_labels(folder / "train.csv", rows)
+    with pytest.raises(DatasetError, match="all runs lie within 350x525"):
+        read_dataset(folder)
+
+
+def test_a_catalogue_of_other_scenes_is_noticed(folder):
+    (folder / "scenes.csv").write_text(
+        "image,split,satellite,date,west,south,east,north\nsynthetic_00001,train,,,,,,\n"
+    )
+    assert count_problems(read_dataset(folder).problems) == {"a catalogue's row without a scene": 1}
+
+
+def test_what_is_no_file_is_no_picture(folder):
+    path = folder / "train_images" / "synthetic_00001.jpg"
+    path.unlink()
+    os.mkfifo(path)  # whoever opens it waits for ever
+    (folder / "train_images" / "synthetic_00002.jpg").unlink()
+    (folder / "train_images" / "synthetic_00002.jpg").symlink_to(folder / "gone.jpg")
+    assert count_problems(read_dataset(folder).problems) == {"a scene without a picture": 2}
 
 
 def test_the_first_of_two_rows_is_kept(folder):

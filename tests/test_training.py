@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from nephoscope.catalogue import Record
 from nephoscope.cli import app
-from nephoscope.dataset import read_dataset
+from nephoscope.dataset import DatasetError, read_dataset
 from nephoscope.metrics import dice
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
@@ -25,7 +25,7 @@ from nephoscope.training.checkpoint import load_weights
 from nephoscope.training.finish import finish
 from nephoscope.training.networks import Deployed, build
 from nephoscope.training.recipe import PRESETS, Recipe, RecipeError, make_recipe
-from nephoscope.training.run import begin
+from nephoscope.training.run import begin, resume
 from nephoscope.training.settings import Settings, TrainingError
 from nephoscope.training.task import Task
 
@@ -258,6 +258,45 @@ def test_recipes_are_followed(tmp_path, data, cache, changes):
     assert epochs_done(tmp_path / "run") == 1
 
 
+def test_a_run_goes_on_only_from_what_is_sound(tmp_path, data, cache):
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    write_dataset(moved / "old", 20, size=(64, 96))
+    begin(settings(moved / "old", epochs=1), run, cache=cache)
+    (moved / "old").rename(moved / "new")
+    with pytest.raises(DatasetError, match="old: no such folder"):
+        resume(run, cache=cache)
+    resume(run, moved / "new", cache=cache)
+    assert Settings.read(run).data == str(moved / "new")
+    refused = CliRunner().invoke(app, ["train", "--resume", str(run), "--epochs", "3"])
+    assert refused.exit_code == 2
+    assert "goes on as it began" in refused.stderr
+    for content in (b"", b"garbage", (run / "last.ckpt").read_bytes()[:5000]):
+        (run / "last.ckpt").write_bytes(content)
+        with pytest.raises(TrainingError, match=r"last.ckpt: damaged"):
+            resume(run, cache=cache)
+    (run / "last.ckpt").unlink()
+    before = lines(run)
+    resume(run, cache=cache)  # from the beginning, its log too
+    assert lines(run) == before
+
+
+def test_a_loss_that_is_no_number_is_told(tmp_path, data, cache):
+    with pytest.raises(TrainingError, match="a lower --learning-rate"):
+        begin(settings(data, learning_rate=1e30, epochs=1), tmp_path / "run", cache=cache)
+
+
+def test_scenes_that_cannot_be_read_are_not_calibrated_on(tmp_path, cache):
+    write_dataset(tmp_path / "data", 20, size=(64, 96))
+    (tmp_path / "data" / "train_images" / "synthetic_00003.jpg").write_bytes(b"broken")
+    for fold in (0, 1):  # one of them holds the scene out
+        recipe = make_recipe(**{**TINY, "epochs": 1})
+        begin(Settings(str(tmp_path / "data"), recipe, folds=2, fold=fold), tmp_path / f"{fold}", cache=cache)
+        found = finish(tmp_path / f"{fold}")
+        assert found.scenes + found.unread == 10
+    _, card = load_weights(tmp_path / "1" / "best.safetensors")
+    assert card.rules == Model.load(tmp_path / "1" / "model.onnx").card.rules
+
+
 def test_a_fold_is_held_out(tmp_path, data, cache):
     wanted = Settings(str(data), make_recipe(**{**TINY, "epochs": 1}), folds=4, fold=1)
     begin(wanted, tmp_path / "run", cache=cache)
@@ -276,6 +315,9 @@ def test_a_fold_is_held_out(tmp_path, data, cache):
         ({"epochs": 0}, "at least 1"),
         ({"cutmix": 1.5}, "from 0 to 1"),
         ({"ema": 1.0}, "below 1"),
+        ({"learning_rate": float("nan")}, "finite"),
+        ({"seed": 2**63}, "below 2"),
+        ({"size": "16384x32"}, "at most 8192"),
         ({"preset": "gpu"}, "there are default, cpu"),
     ],
 )
@@ -295,6 +337,7 @@ def test_every_preset_is_a_recipe():
     [
         (["none"], "none: no such folder"),
         ([], "name a folder"),
+        (["--resume", "none", "--epochs", "3"], "none: no run to go on with"),
         (["--resume", "none"], "none: no run to go on with"),
         (["DATA", "--arch", "fbn"], "did you mean fpn"),
         (["DATA", "--track", "wanbd"], "did you mean wandb"),

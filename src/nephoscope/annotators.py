@@ -177,7 +177,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
                 if None in row.values():
                     raise AnnotatorError(f"{path}: line {rows.line_num}: cut short")
                 yield rows.line_num, row
-    except (lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
+    except (lzma.LZMAError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise AnnotatorError(f"{path}: damaged, or not a packed CSV: {error}") from error
 
 

@@ -5,7 +5,7 @@ A catalogue is a CSV of `image,split,satellite,date,west,south,east,north`; all 
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -75,17 +75,18 @@ def read_catalogue(path: Path) -> dict[str, Record]:
         CatalogueError: a missing column, a date or number that is none; the message names file and line.
         OSError: the file cannot be read.
     """
-    records = {}
+    records: dict[str, Record] = {}
     with path.open(newline="", encoding="utf-8-sig") as file:
         try:
             rows = csv.DictReader(file)
             if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
                 raise CatalogueError(f"{path}: no column {', '.join(missing)}")
             for row in rows:
-                records[row["image"]] = _record(row)
+                record = _record(row, records)
+                records[record.image] = record
         except UnicodeDecodeError as error:
             raise CatalogueError(f"{path}: not a text file: {error}") from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, csv.Error) as error:
             if isinstance(error, CatalogueError):
                 raise
             raise CatalogueError(f"{path}: line {rows.line_num}: {error}") from error
@@ -113,13 +114,22 @@ def split(
     Raises:
         CatalogueError: nothing would be left on one side, or there is no such fold.
     """
-    if folds is None and {"train", "val"} <= {record.split for record in records}:
+    named = {record.split for record in records} - {""}
+    if folds is None and named:
+        if named != {"train", "val"}:
+            raise CatalogueError(
+                f"every scene with a split is in {named.pop()!r}; --folds deals them by day instead"
+            )
         parts = [[i for i, record in enumerate(records) if record.split == name] for name in ("train", "val")]
         return parts[0], parts[1]
     folds = 10 if folds is None else folds
     if not 0 <= fold < folds or folds < 2:
         raise CatalogueError(f"fold {fold} of {folds}: there must be at least 2, counted from 0")
-    of = deal([record.group for record in records], folds, seed, _may_validate(records))
+    allowed = _may_validate(records)
+    groups = {record.group for record, may in zip(records, allowed, strict=True) if may}
+    if folds > len(groups):
+        raise CatalogueError(f"{folds} folds of {len(groups)} days: there can be no more folds than days")
+    of = deal([record.group for record in records], folds, seed, allowed)
     held_out = [i for i, part in enumerate(of) if part == fold]
     trained = [i for i, part in enumerate(of) if part != fold]
     if not held_out or not trained:
@@ -154,11 +164,17 @@ def _may_validate(records: Sequence[Record]) -> list[bool]:
     return [record.day is not None or not any_dated for record in records]
 
 
-def _record(row: dict[str, str]) -> Record:
+def _record(row: dict[str, str], known: Container[str]) -> Record:
+    if row["image"] in known:
+        raise ValueError(f"a second row for {row['image']}")
     if None in row.values():
         raise ValueError("too few entries")
     edges = [row[name] for name in ("west", "south", "east", "north")]
     bounds = Bounds(*map(float, edges)) if all(edges) else None
+    if bounds and not (-90 <= bounds.south < bounds.north <= 90 and max(map(abs, bounds)) <= 180):
+        raise ValueError(f"no place on Earth: {', '.join(edges)}")
+    if row["split"] not in ("", "train", "val"):
+        raise ValueError(f"split {row['split']!r}: there are train, val or nothing")
     day = date.fromisoformat(row["date"]) if row["date"] else None
     return Record(row["image"], row["split"], row["satellite"], day, bounds)
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +36,12 @@ def hint(message: str) -> None:
 
 
 def tell(message: str) -> None:
-    """Say on standard error how work goes on, in one line."""
+    """Say on standard error how work goes on; a terminal breaks it between words."""
+    if sys.stderr.isatty():
+        width = max(20, shutil.get_terminal_size().columns)
+        message = textwrap.fill(
+            message, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
     print(message, file=sys.stderr, flush=True)
 
 
@@ -63,8 +69,10 @@ def watch(what: str) -> Callable[[int, int], None]:
 def calibration(found: "Calibration") -> None:
     """Print what rules were found and what they are worth."""
     print(f"mean Dice {found.mean:.4f} on days that the rules were not chosen on")
-    print(f"          {sum(found.seen.values()) / len(NAMES):.4f} on the scenes that they were chosen on")
-    print(f"          {sum(found.before.values()) / len(NAMES):.4f} with the rules before")
+    print(
+        f"          {sum(found.seen.values()) / len(NAMES):.4f} on those that they were chosen on: optimistic"
+    )
+    print(f"          {sum(found.before.values()) / len(NAMES):.4f} there too, with the rules it had")
     evidence = {"top_k": "top {k}", "head": "presence head", "product": "presence head x top {k}"}
     print(f"{'':<8}{'Dice':>7}{'above':>7}{'area':>7}{'join':>6}  present from")
     for name in NAMES:
@@ -73,6 +81,8 @@ def calibration(found: "Calibration") -> None:
         areas = f"{rule.minimum_area:>7,}{rule.join:>6}"
         print(f"{name:<8}{found.dice[name]:>7.3f}{rule.threshold:>7.2f}{areas}  {rule.presence:.3f} of {by}")
     print(f"{found.scenes:,} scenes of {found.days:,} days")
+    if found.unread:
+        print(f"{found.unread:,} more cannot be read; nephoscope explore names them")
 
 
 def quantised(path: Path, before: float, after: float) -> None:
@@ -136,14 +146,20 @@ def evaluation(result: "Evaluation") -> None:
         print(f"{result.unanswered} labelled scenes have no answer and are not scored")
 
 
-def judged(numbers: dict[str, Any]) -> None:
+def judged(numbers: dict[str, Any], card: "Card") -> None:
     """Print how a model did beside the baselines, and beside people where they can be compared."""
     dice = numbers["dice"]
-    print(f"{'':<20}{'mean Dice':>9}  {'95 % by days':<14}" + "".join(f"{name:>8}" for name in NAMES))
-    for name, row in dice.items():
-        low, high = row["interval"]
-        by_pattern = "".join(f"{row['patterns'][pattern]['mean']:>8.3f}" for pattern in NAMES)
-        print(f"{name.replace('_', ' '):<20}{row['mean']:>9.4f}  {low:.3f} - {high:.3f} {by_pattern}")
+    short = {"everything present": "all full"}  # narrow terminals are common
+    names = [short.get(name, name) for name in dice]
+    print(f"{'mean Dice':<10}{names[0]:>7}  {'95 %':<11}" + "".join(f"{name:>11}" for name in names[1:]))
+    for pattern in ("all", *NAMES):
+        rows = [row if pattern == "all" else row["patterns"][pattern] for row in dice.values()]
+        low, high = rows[0]["interval"]
+        others = "".join(f"{row['mean']:>11.3f}" for row in rows[1:])
+        print(f"{pattern:<10}{rows[0]['mean']:>7.4f}  {low:.3f}-{high:.3f}{others}")
+    print(f"on {numbers['scenes']:,} scenes of {numbers['days']:,} days; the 95 % interval resamples days")
+    if rules := card.training.get("rules"):
+        print(f"its card says of its rules: {rules}")
     if people := numbers.get("people"):
         model, empty = (people["candidates"][name] for name in ("model", "all empty"))
         print("people it agrees with at least as well as other people do:")
@@ -177,6 +193,8 @@ def exported(path: Path, parity: "Parity") -> None:
     print(f"parity with PyTorch: probabilities within {parity.largest:.1e},")
     print(f"  {parity.differing} of {parity.pixels:,} mask pixels differ")
     print(f"half precision moved probabilities by up to {parity.rounding:.1e}")
+    if not parity.calibrated:
+        print("its rules are those of one part of it: nephoscope calibrate finds its own")
 
 
 def _line(result: "Done") -> str:

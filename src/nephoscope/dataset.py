@@ -6,6 +6,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.catalogue import Record, read_catalogue
-from nephoscope.labels import LABEL_GRID, LabelError, Labels, Problem, Progress, read_labels
+from nephoscope.labels import LABEL_GRID, SCORE_GRID, LabelError, Labels, Problem, Progress, read_labels
 from nephoscope.patterns import NAMES
-from nephoscope.rle import Grid
+from nephoscope.rle import Grid, RunLengthError, last_pixel
 
 PICTURES = "train_images"
 LABEL_FILES = ("train.csv", "train.csv.gz", "train.csv.xz")
@@ -93,6 +94,11 @@ def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress
     pictures = _pictures(folder)
     catalogue = read_catalogue(folder / CATALOGUE) if (folder / CATALOGUE).is_file() else {}
     labelled = set(labels.images)
+    _check_grid(labels)
+    problems += [
+        Problem("a catalogue's row without a scene", image)
+        for image in sorted(catalogue.keys() - labelled - pictures)
+    ]
     whole = []
     for image in sorted(labelled | pictures):
         lacking = [name for name in NAMES if (image, name) not in labels.texts]
@@ -178,4 +184,19 @@ def refuse_problems(folder: Path, problems: Sequence[Problem]) -> None:
 def _pictures(folder: Path) -> set[str]:
     if not (folder / PICTURES).is_dir():
         raise DatasetError(f"{folder}: no folder {PICTURES}/ with the pictures in it")
-    return {path.name for path in (folder / PICTURES).iterdir() if path.suffix.lower() in ENDINGS}
+    paths = (path for path in (folder / PICTURES).iterdir() if path.suffix.lower() in ENDINGS)
+    return {path.name for path in paths if path.is_file()}
+
+
+def _check_grid(labels: Labels) -> None:
+    """Refuse labels that count on the grid of answers, where each would lie in the wrong place."""
+    reach = 0
+    for text in labels.texts.values():
+        with suppress(RunLengthError):  # told when the mask is read
+            reach = max(reach, last_pixel(text))
+        if reach > SCORE_GRID[0] * SCORE_GRID[1]:
+            return
+    if reach:
+        raise DatasetError(
+            f"{labels.path}: all runs lie within 350x525, as answers do; labels count on 1400x2100"
+        )

@@ -29,7 +29,7 @@ MAX_BYTES = 256 * 1024 * 1024
 
 _LEAST_SIDE = 32  # px; less cannot show how clouds organise
 _LONGEST = 20  # times the shorter side; enlarged for the network, a thread would fill the memory
-_GAP_BRIGHTNESS = 10  # of 255: a swath gap is black, and JPEG's ringing at its edge stays below this
+GAP_BRIGHTNESS = 10  # of 255: a swath gap is black, and JPEG's ringing at its edge stays below this
 _GAP_SHARE = 0.0005  # of the picture: a smaller black patch is a shadow, not a gap
 
 # As NASA Worldview names its snapshots: satellite, layer, date, west-east, south-north.
@@ -277,7 +277,7 @@ def find_gaps(pixels: Pixels) -> Mask:
     Returns:
         Boolean, shape (height, width).
     """
-    black = cv2.inRange(pixels, (0, 0, 0), (_GAP_BRIGHTNESS,) * 3)
+    black = cv2.inRange(pixels, (0, 0, 0), (GAP_BRIGHTNESS,) * 3)
     least = max(1, round(_GAP_SHARE * black.size))
     if cv2.countNonZero(black) < least:
         return np.zeros(black.shape, np.bool_)

@@ -72,7 +72,7 @@ def plain_errors() -> Iterator[None]:
     except ValueError as error:  # all of ours are
         refuse(error)
     except OSError as error:
-        refuse(f"{error.filename}: {error.strerror or error}")
+        refuse(f"{error.filename}: {error.strerror or error}" if error.filename else error.strerror or error)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
     ]
     entries = []
     for field in dataclasses.fields(Recipe):
-        about = f"{field.metadata['about']} [{field.default}]"
+        about = f"{field.metadata['about']} Default: {field.default}."
         kind = type(field.default) | None
         option = typer.Option(
             help=about, show_default=False, rich_help_panel="Recipe, with the default preset's values"
@@ -90,25 +90,51 @@ def train(
     **changes: Any,
 ) -> None:
     """Train a network on labelled scenes, make a model of it and calibrate it."""
+    from nephoscope.dataset import label_file
+    from nephoscope.training.settings import Settings
+
     with plain_errors():
-        if (data is None) == (resume is None):
+        said = {name: value for name, value in changes.items() if value is not None}
+        recipe = make_recipe(preset, **said)
+        if data is not None:
+            label_file(data)
+        if resume is not None:
+            Settings.read(resume)
+            if said or (preset, folds, fold, track, device, strict) != (
+                "default",
+                None,
+                0,
+                "",
+                "auto",
+                False,
+            ):
+                refuse(
+                    f"{resume}: a resumed run goes on as it began; DATA, if it moved, and --cache may be said"
+                )
+        elif data is None:
             refuse("name a folder of labelled scenes, or --resume RUN")
-        recipe = make_recipe(preset, **{name: value for name, value in changes.items() if value is not None})
         with needs_training():
             from nephoscope.training import finish
             from nephoscope.training import run as running
-            from nephoscope.training.settings import Settings
             from nephoscope.training.tracking import parse_trackers
-        how = {"cache": cache, "say": console.tell, "watch": console.watch}
-        if resume is not None:
-            run = resume
-            running.resume(run, **how)
-        else:
-            trackers = parse_trackers(track)
-            settings = Settings(str(data), recipe, folds, fold, strict, trackers, device, panel_every)
-            running.begin(settings, run, **how)
+        how: dict[str, Any] = {"cache": cache, "say": console.tell, "watch": console.watch}
+        run = resume or run
+        try:
+            if resume is not None:
+                running.resume(run, data, **how)
+            elif data is not None:
+                trackers = parse_trackers(track)
+                settings = Settings(
+                    str(data.resolve()), recipe, folds, fold, strict, trackers, device, panel_every
+                )
+                running.begin(settings, run, **how)
+        except KeyboardInterrupt:
+            if Settings.exist(run):
+                console.tell(f"nephoscope train --resume {run} goes on from the last whole epoch")
+            raise
         if running.is_first_process():
             console.calibration(finish.finish(run, console.tell, console.watch))
+            console.tell(f"use it: nephoscope segment SOURCE --model {run / finish.MODEL}")
 
 
 @app.command()
@@ -127,6 +153,8 @@ def calibrate(
         from nephoscope.training.calibrate import calibrated, write_card
     from nephoscope.model import Model, shipped
 
+    if output is not None and output.is_dir():
+        refuse(f"{output}: is a folder; -o FILE names the model file to write")
     if output is None and model in shipped():
         refuse(f"{model}: comes with nephoscope; -o FILE names the file for the calibrated one")
     with plain_errors():
@@ -158,6 +186,8 @@ def evaluate(
     part: Annotated[
         Literal["val", "train", "all"], typer.Option("--split", help="Of the scenes: val, train or all.")
     ] = "val",
+    folds: Folds = None,
+    fold: Fold = 0,
     tta: Annotated[bool, typer.Option("--tta", help="Mean over four mirror images.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
@@ -184,11 +214,13 @@ def evaluate(
             dataset,
             folder,
             part=part,
+            folds=folds,
+            fold=fold,
             tta=tta,
             workers=available_cpus(),
             progress=console.watch("judging scenes"),
         )
-        console.judged(numbers)
+        console.judged(numbers, loaded.card)
         console.tell(str(path))
 
 
@@ -211,8 +243,12 @@ def export(
         typer.Option(metavar="DATA", help="8-bit convolutions, if Dice on these labelled scenes stays."),
     ] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="By how much int8 may lower mean Dice.")] = 0.005,
+    folds: Folds = None,
+    fold: Fold = 0,
 ) -> None:
     """Make a model file of trained weights, and prove that it gives the same masks."""
+    if output.is_dir():
+        refuse(f"{output}: is a folder; -o FILE names the model file to write")
     with needs_training():
         from nephoscope.training.export import export as write_model
     with plain_errors():
@@ -222,7 +258,7 @@ def export(
             from nephoscope.training.quantise import quantise
 
             smaller = output.with_stem(f"{output.stem}-int8")
-            training, validation = _both_sides(int8)
+            training, validation = _both_sides(int8, folds, fold)
             console.quantised(smaller, *quantise(str(output), training, validation, smaller, tolerance))
 
 

@@ -38,6 +38,8 @@ def write_report(
     folder: Path,
     *,
     part: Part = "val",
+    folds: int | None = None,
+    fold: int = 0,
     tta: bool = False,
     workers: int = 1,
     progress: Progress | None = None,
@@ -51,6 +53,8 @@ def write_report(
         dataset: all labelled scenes, also those that are not judged: the mean mask is made from them.
         folder: where to; made if it is not there. `evaluation.html` needs none of the other files.
         part: which scenes to judge on, by `catalogue.split`.
+        folds: see there; as the model was trained.
+        fold: likewise.
         tta: mean over each picture and its mirror images.
         workers: scenes worked on at the same time.
         progress: told the scenes segmented so far and in all.
@@ -65,7 +69,7 @@ def write_report(
         ModelError: the model gives no probabilities.
         OSError: a file cannot be read or written.
     """
-    judged, others = _parts(dataset, part)
+    judged, others = _parts(dataset, part, folds, fold)
     practice = _practice(dataset)
     at_hand = [scene for scene in practice if scene.image and dataset.picture(scene.image).is_file()]
     total = len(judged.records) + len(at_hand)
@@ -85,7 +89,7 @@ def write_report(
         "made_with": __version__,
         "model": model.card.name,
         "data": dataset.folder.resolve().name,
-        "split": part,
+        "split": part if folds is None else f"{part}, fold {fold} of {folds}",
         "tta": tta,
         **numbers(found),
         "people": _people_numbers(comparisons, practice, at_hand, judged),
@@ -105,7 +109,7 @@ def write_report(
     path = folder / "evaluation.html"
     subtitle = (
         f"Model {model.card.name}, folder {told['data']}, "
-        f"{'all scenes' if part == 'all' else f'split {part}'}, {date.today().isoformat()}, "
+        f"{'all scenes' if part == 'all' else 'split ' + told['split']}, {date.today().isoformat()}, "
         f"nephoscope {__version__}"
     )
     content = page.page("How well the model does", subtitle, parts)
@@ -117,11 +121,11 @@ def write_report(
     return path, told
 
 
-def _parts(dataset: Dataset, part: Part) -> tuple[Dataset, Dataset]:
+def _parts(dataset: Dataset, part: Part, folds: int | None, fold: int) -> tuple[Dataset, Dataset]:
     """The scenes to judge on, and the others."""
     if part == "all":
         return dataset, dataset.select([])
-    train, val = split(dataset.records)
+    train, val = split(dataset.records, folds, fold)
     judged, others = (val, train) if part == "val" else (train, val)
     return dataset.select(judged), dataset.select(others)
 

@@ -17,7 +17,7 @@ nav { color: var(--faint); } nav a { margin-right: 1rem; }
 a { color: inherit; } p { max-width: 45rem; } .faint, figcaption { color: var(--faint); font-size: 0.9rem; }
 figure { margin: 1rem 0; } figure img { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid var(--line); text-align: right; }
+th, td { padding: 0.25rem 0.65rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; } td { white-space: nowrap; }
 """
 

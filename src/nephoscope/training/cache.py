@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.catalogue import Record, read_catalogue
+from nephoscope.catalogue import CatalogueError, Record, read_catalogue, split
 from nephoscope.dataset import (
     CATALOGUE,
     PICTURES,
@@ -32,7 +32,7 @@ from nephoscope.rle import Grid
 from nephoscope.scene import Pixels, SceneError, read_scene
 from nephoscope.tiles import resize
 
-_VERSION = 1  # of what lies in the cache; a change makes older ones stale
+_VERSION = 2  # of what lies in the cache; a change makes older ones stale
 _INDEX, _PIXELS, _MASKS = "scenes.json", "pictures.npy", "masks.npy"
 
 Watch = Callable[[str], Progress]
@@ -45,6 +45,8 @@ class Scenes:
 
     Attributes:
         records: what is known of each.
+        listed: the same, with scenes that could not be decoded: what a split is made of, so that it does not
+            depend on what can be read.
         pictures: red, green, blue; uint8, shape (scenes, height, width, 3), mapped from a file.
         masks: one bit a pattern (see `dataset.Bits`); uint8, shape (scenes, height, width), mapped likewise.
         problems: what was wrong, and left out.
@@ -52,10 +54,26 @@ class Scenes:
     """
 
     records: tuple[Record, ...]
+    listed: tuple[Record, ...]
     pictures: NDArray[np.uint8]
     masks: NDArray[np.uint8]
     problems: tuple[Problem, ...]
     labels_sha256: str
+
+    def split(self, folds: int | None, fold: int) -> tuple[list[int], list[int]]:
+        """As `catalogue.split` of all listed scenes: indices of those to train on and to validate on.
+
+        Raises:
+            CatalogueError: see there; or no scene of one side can be read.
+        """
+        place = {record.image: index for index, record in enumerate(self.records)}
+        sides = [
+            [place[self.listed[index].image] for index in side if self.listed[index].image in place]
+            for side in split(self.listed, folds, fold)
+        ]
+        if not all(sides):
+            raise CatalogueError("no scene that can be read is left to train on, or to validate on")
+        return sides[0], sides[1]
 
 
 def default_cache() -> Path:
@@ -93,11 +111,14 @@ def open_scenes(
     place = (cache or default_cache()) / _name(folder, size)
     with _alone(place):
         key = _key(folder, size)
-        if not _is_current(place, key):
+        scenes = _open(folder, place, key)
+        if scenes is None:
             if place.exists():
-                say(f"{folder} has changed: decoding it again")
+                say(f"{folder} or its cache has changed: decoding it again")
             _decode(folder, size, place, key, say, watch)
-    scenes = _open(folder, place)
+            scenes = _open(folder, place, key)
+    if scenes is None:
+        raise DatasetError(f"{place}: the decoded scenes cannot be read back")
     if strict:
         refuse_problems(folder, scenes.problems)
     return scenes
@@ -114,7 +135,11 @@ def _key(folder: Path, size: Grid) -> str:
     if not (folder / PICTURES).is_dir():
         raise DatasetError(f"{folder}: no folder {PICTURES}/ with the pictures in it")
     with os.scandir(folder / PICTURES) as entries:
-        files = sorted((entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries)
+        files = sorted(
+            (entry.name, entry.stat().st_size, entry.stat().st_mtime_ns)
+            for entry in entries
+            if entry.is_file()
+        )
     stat = labels.stat()
     facts = [_VERSION, size, labels.name, stat.st_size, stat.st_mtime_ns, files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -128,23 +153,24 @@ def _alone(place: Path) -> Iterator[None]:
         yield
 
 
-def _is_current(place: Path, key: str) -> bool:
+def _open(folder: Path, place: Path, key: str) -> Scenes | None:
+    """What lies in the cache, or nothing where that is of other files or damaged."""
     try:
-        return bool(json.loads((place / _INDEX).read_text())["key"] == key)
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def _open(folder: Path, place: Path) -> Scenes:
-    index = json.loads((place / _INDEX).read_text())
+        index = json.loads((place / _INDEX).read_text())
+        if index["key"] != key:
+            return None
+        pictures, masks = (np.load(place / name, mmap_mode="r") for name in (_PIXELS, _MASKS))
+        if not len(pictures) == len(masks) == len(index["images"]):
+            return None
+        problems = tuple(Problem(**problem) for problem in index["problems"])
+        names, listed, labels = index["images"], index["listed"], index["labels_sha256"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
     known = read_catalogue(folder / CATALOGUE) if (folder / CATALOGUE).is_file() else {}
-    return Scenes(
-        tuple(known.get(image, Record(image)) for image in index["images"]),
-        np.load(place / _PIXELS, mmap_mode="r"),
-        np.load(place / _MASKS, mmap_mode="r"),
-        tuple(Problem(**problem) for problem in index["problems"]),
-        index["labels_sha256"],
+    records, everything = (
+        tuple(known.get(image, Record(image)) for image in each) for each in (names, listed)
     )
+    return Scenes(records, everything, pictures, masks, problems, labels)
 
 
 def _decode(
@@ -155,10 +181,10 @@ def _decode(
     count, (height, width) = len(dataset.records), size
     weight = count * height * width * 4
     shutil.rmtree(place, ignore_errors=True)
-    say(f"decoding {count:,} scenes to {height}x{width}: {weight / 1e9:.2f} GB in {place}")
+    say(f"decoding {count:,} scenes to {height}x{width}: {weight / 1e6:,.0f} MB in {place}")
     if weight > (free := shutil.disk_usage(place.parent).free):
         raise DatasetError(
-            f"{place.parent}: {weight / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB free; "
+            f"{place.parent}: {weight / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB free; "
             "--cache DIR names another place, --size a smaller size"
         )
     half_made = place.with_name(f".{place.name}.part")
@@ -198,6 +224,7 @@ def _fill(dataset: Dataset, size: Grid, into: Path, watch: Watch) -> dict[str, A
         masks.flush()
     return {
         "images": [dataset.records[index].image for index in kept],
+        "listed": [record.image for record in dataset.records],
         "problems": [asdict(problem) for problem in problems],
         "labels_sha256": hashlib.sha256(dataset.labels.path.read_bytes()).hexdigest(),
     }

@@ -12,16 +12,16 @@ import onnx
 from numpy.typing import NDArray
 
 from nephoscope.card import Card
-from nephoscope.catalogue import Record, deal
+from nephoscope.catalogue import CatalogueError, Record, deal
 from nephoscope.dataset import Dataset
 from nephoscope.files import write_whole
-from nephoscope.labels import Progress
+from nephoscope.labels import LabelError, Progress
 from nephoscope.metrics import dice
 from nephoscope.model import Model, available_cpus, model_file
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Evidence, Probability, Rule, group, presence_score
 from nephoscope.rle import Mask
-from nephoscope.scene import read_scene
+from nephoscope.scene import SceneError, read_scene
 from nephoscope.segmentation import Segmentation, segment_scene, worth_decoding
 from nephoscope.training.export import with_card
 from nephoscope.training.search import Found, Table, search
@@ -48,6 +48,7 @@ class Calibration:
         before: mean Dice by pattern under the rules that the model had.
         scenes: how many.
         days: how many groups of scenes that belong together.
+        unread: how many more scenes could not be read.
     """
 
     rules: dict[str, Rule]
@@ -56,6 +57,7 @@ class Calibration:
     before: dict[str, float]
     scenes: int
     days: int
+    unread: int = 0
 
     @property
     def mean(self) -> float:
@@ -77,18 +79,21 @@ def calibrate(model: Model, dataset: Dataset, progress: Progress | None = None) 
         progress: told the scenes done so far and in all.
 
     Raises:
-        LabelError: wrong run lengths.
-        SceneError: a picture cannot be read.
+        CatalogueError: fewer than two days of scenes can be read.
     """
-    tables, before = _measure(model, dataset, progress)
-    groups = [record.group for record in dataset.records]
+    records, tables, before = _measure(model, dataset, progress)
+    groups = [record.group for record in records]
+    if len(set(groups)) < 2:
+        raise CatalogueError(f"{dataset.folder}: rules need scenes of at least two days to be judged on")
     folds = deal(groups, min(_FOLDS, len(set(groups))))
     rules, honest, seen = {}, {}, {}
     for name, table in zip(NAMES, tables, strict=True):
         small = Table(table.dice[:_PLAIN], table.empty, table.scores[: len(TOP_K)])
         found = max(search(small, folds), search(table, folds), key=lambda result: result.held_out)
         rules[name], honest[name], seen[name] = _rule(found), found.held_out, found.seen
-    return Calibration(rules, honest, seen, before, len(dataset.records), len(set(groups)))
+    return Calibration(
+        rules, honest, seen, before, len(records), len(set(groups)), len(dataset.records) - len(records)
+    )
 
 
 def calibrated(card: Card, found: Calibration, on: str) -> Card:
@@ -138,7 +143,7 @@ def each_scene(
     dataset: Dataset,
     work: Callable[[Segmentation, NDArray[np.bool_]], Result],
     progress: Progress | None = None,
-) -> list[Result]:
+) -> list[tuple[Record, Result]]:
     """Segment labelled scenes on all processors, and do something with each.
 
     Args:
@@ -148,26 +153,31 @@ def each_scene(
         progress: told the scenes done so far and in all.
 
     Returns:
-        What `work` gave, in the scenes' order.
+        Each scene's record and what `work` gave, in the scenes' order, less those that cannot be read.
 
     Raises:
-        LabelError: wrong run lengths.
-        SceneError: a picture cannot be read.
+        CatalogueError: none can be read.
     """
     bits_of = np.arange(len(NAMES), dtype=np.uint8)[:, None, None]
 
-    def one(record: Record) -> Result:
-        scene = read_scene(dataset.picture(record.image), least=worth_decoding(model.card))
-        found = segment_scene(scene, model)
-        truth = dataset.bits(record.image, (found.valid.shape[0], found.valid.shape[1])) >> bits_of & 1
-        return work(found, truth.astype(np.bool_))
+    def one(record: Record) -> tuple[Record, Result] | None:
+        try:
+            scene = read_scene(dataset.picture(record.image), least=worth_decoding(model.card))
+            found = segment_scene(scene, model)
+            bits = dataset.bits(record.image, (found.valid.shape[0], found.valid.shape[1]))
+        except (SceneError, LabelError):
+            return None  # `explore` names it
+        return record, work(found, (bits >> bits_of & 1).astype(np.bool_))
 
     results = []
     with ThreadPoolExecutor(available_cpus()) as pool:
         for done, result in enumerate(pool.map(one, dataset.records), 1):
-            results.append(result)
+            if result is not None:
+                results.append(result)
             if progress:
                 progress(done, len(dataset.records))
+    if not results:
+        raise CatalogueError(f"{dataset.folder}: none of {len(dataset.records)} scenes can be read")
     return results
 
 
@@ -187,7 +197,7 @@ class _Measured(NamedTuple):
 
 def _measure(
     model: Model, dataset: Dataset, progress: Progress | None
-) -> tuple[list[Table], dict[str, float]]:
+) -> tuple[list[Record], list[Table], dict[str, float]]:
     """Every rule's Dice on every scene, by pattern; and the Dice of the rules that the model has."""
 
     def work(found: Segmentation, truth: NDArray[np.bool_]) -> _Measured:
@@ -199,7 +209,7 @@ def _measure(
             own_dice(found, truth),
         )
 
-    measured = each_scene(model, dataset, work, progress)
+    records, measured = zip(*each_scene(model, dataset, work, progress), strict=True)
     tables = [
         Table(
             np.stack([scene.by_mask[pattern] for scene in measured], 1),
@@ -209,7 +219,7 @@ def _measure(
         for pattern in range(len(NAMES))
     ]
     own = np.mean([scene.own for scene in measured], axis=0)
-    return tables, dict(zip(NAMES, own.tolist(), strict=True))
+    return list(records), tables, dict(zip(NAMES, own.tolist(), strict=True))
 
 
 def _dice_of_masks(field: Probability, truth: Mask) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from nephoscope.training import panels, tracking
 from nephoscope.training.cache import Scenes, Watch
 from nephoscope.training.data import Batch
 from nephoscope.training.runlog import RunLog
+from nephoscope.training.settings import TrainingError
 from nephoscope.training.task import Task
 from nephoscope.training.validation import Measured, Result, concatenate, judge
 
@@ -88,6 +89,11 @@ class Judge(Callback):
         shown = {index: answer for some in _from_all([self._shown]) for index, answer in some.items()}
         self._shown = {}
         measured = concatenate(parts)
+        if not measured.scores.isfinite().all():
+            raise TrainingError(
+                f"after epoch {trainer.current_epoch + 1} the network gives no numbers any more: "
+                "try a lower --learning-rate, or --precision fp32"
+            )
         result = judge(measured, self.folds)
         mean = float(np.mean(list(result.dice.values())))
         values = {f"{DICE}_{name}": result.dice[name] for name in NAMES}

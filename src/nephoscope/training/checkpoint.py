@@ -50,7 +50,9 @@ def load_weights(path: Path, card_file: Path | None = None) -> tuple[dict[str, T
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get(CARD_KEY)
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a safetensors file: {error}") from error
+        raise CheckpointError(
+            f"{path}: not a file of weights ({error}); a run keeps them in best.safetensors"
+        ) from error
     source = path
     if card_file is not None:
         source = card_file

@@ -47,12 +47,14 @@ class Parity:
         pixels: compared in all.
         rounding: greatest change of a probability by storing the weights in half precision, which is done
             before the two are held against each other.
+        calibrated: whether the card's rules are the model's own, not those of a part of it.
     """
 
     largest: float
     differing: int
     pixels: int
     rounding: float = 0.0
+    calibrated: bool = True
 
 
 def export(
@@ -90,7 +92,8 @@ def export(
             float((one - other).abs().max())
             for one, other in zip(exact(pictures), network(pictures), strict=True)
         )
-    return dataclasses.replace(parity, rounding=moved)
+    alone = len(checkpoints) == 1 and not tta
+    return dataclasses.replace(parity, rounding=moved, calibrated=alone)
 
 
 def with_card(model: onnx.ModelProto, card: Card) -> bytes:
@@ -209,7 +212,8 @@ def _to_onnx(network: Together, card: Card) -> onnx.ModelProto:
     example = torch.zeros((2, *card.input_size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's notes are about itself
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        for name in ("torch.onnx", "onnxscript", "onnx_ir"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         program = torch.onnx.export(
             network,
             (example,),

@@ -8,6 +8,7 @@ from nephoscope.dataset import read_dataset
 from nephoscope.model import Model
 from nephoscope.training.cache import Watch
 from nephoscope.training.calibrate import Calibration, calibrate, calibrated, write_card
+from nephoscope.training.checkpoint import load_weights, save_weights
 from nephoscope.training.export import export
 from nephoscope.training.run import BEST
 from nephoscope.training.settings import Settings
@@ -32,10 +33,16 @@ def finish(
     settings = Settings.read(run)
     path = run / MODEL
     parity = export([run / BEST], path)
-    say(f"{path}: as PyTorch, probabilities within {parity.largest:.1e}")
+    weights, card = load_weights(run / BEST)
+    say(
+        f"{path}: epoch {card.training['epoch']} of {settings.recipe.epochs}, the best; "
+        f"parity with PyTorch: probabilities within {parity.largest:.1e}"
+    )
     dataset = read_dataset(settings.data, progress=watch("reading labels"))
-    _, validation = split(dataset.records, settings.folds, settings.fold, settings.recipe.seed)
+    _, validation = split(dataset.records, settings.folds, settings.fold)
     model = Model.load(path, threads=1)
     found = calibrate(model, dataset.select(validation), watch("calibrating"))
-    write_card(str(path), calibrated(model.card, found, f"{found.scenes:,} validation scenes"), path)
+    on = f"{found.scenes:,} validation scenes"
+    write_card(str(path), calibrated(model.card, found, on), path)
+    save_weights(run / BEST, weights, calibrated(card, found, on))  # so that `export` gives the same model
     return found

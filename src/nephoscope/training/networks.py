@@ -5,7 +5,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import segmentation_models_pytorch as smp
+import timm
 import torch
 from torch import Tensor, nn
 from torchvision.models import VGG19_BN_Weights
@@ -47,8 +49,8 @@ def build(network: dict[str, Any]) -> nn.Module:
     """
     try:
         return _build(network)
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"no such network: {network}: {error}{_nearest(network)}") from error
+    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise ValueError(f"no such network: {_called(network)}{_nearest(network)}") from error
 
 
 def start(recipe: Recipe) -> nn.Module:
@@ -99,6 +101,8 @@ class Deployed(nn.Module):
         super().__init__()
         self.network = network
         for name, value in (("mean", mean), ("deviation", deviation)):
+            if np.size(value) not in (1, 3):
+                raise ValueError(f"{name} must be one number, or one a colour, not {value}")
             self.register_buffer(name, torch.tensor(value).reshape(-1, 1, 1), persistent=False)
 
     @property
@@ -169,12 +173,21 @@ def _build(network: dict[str, Any]) -> nn.Module:
     return cast(nn.Module, net)
 
 
+def _called(network: Any) -> str:
+    if not isinstance(network, dict):
+        return str(network)
+    return " with ".join(str(network[entry]) for entry in ("architecture", "encoder") if entry in network)
+
+
 def _nearest(network: Any) -> str:
     if not isinstance(network, dict):
         return ""
     known = {
         "architecture": [SEGNET, *smp.MODEL_ARCHITECTURES_MAPPING],
-        "encoder": smp.encoders.get_encoder_names(),
+        "encoder": [
+            *(name for name in smp.encoders.get_encoder_names() if not name.startswith("timm-")),
+            *(f"tu-{name}" for name in timm.list_models()),
+        ],
     }
     near = [
         close[0]

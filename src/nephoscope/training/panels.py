@@ -12,7 +12,7 @@ from nephoscope.outputs.drawing import FAINT, INK, PAPER, drawing, font, shorten
 from nephoscope.patterns import NAMES, PATTERNS
 from nephoscope.postprocess import Rule, find_groups, resample
 from nephoscope.rle import Mask
-from nephoscope.scene import Pixels
+from nephoscope.scene import Pixels, find_gaps
 from nephoscope.tiles import resize
 
 COUNT = 8
@@ -58,7 +58,7 @@ def draw(
         top, left = 2 * _LINE + row * (2 * _CELL[0] + 2 * _EDGE + _LINE), column * (_CELL[1] + _EDGE)
         names.append((left + 4, top + _LINE / 2))
         true = [(bits >> pattern & 1).astype(np.bool_) for pattern in range(len(NAMES))]
-        for place, masks in enumerate((true, _masks(field, head, rules))):
+        for place, masks in enumerate((true, _masks(field * ~find_gaps(picture), head, rules))):
             y = top + _LINE + place * (_CELL[0] + _EDGE)
             page[y : y + _CELL[0], left : left + _CELL[1]] = _tinted(picture, masks)
     image, pen = drawing(page)

@@ -90,4 +90,4 @@ def _shown(dataset: Dataset, index: int, model: Model) -> Pixels:
 
 
 def _mean_dice(model: Model, dataset: Dataset) -> float:
-    return float(np.mean(each_scene(model, dataset, own_dice)))
+    return float(np.mean([dice for _, dice in each_scene(model, dataset, own_dice)]))

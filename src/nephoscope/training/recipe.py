@@ -4,6 +4,7 @@ Knows no PyTorch, so that the command can show its options at once.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -74,7 +75,15 @@ class Recipe:
                 raise RecipeError(f"{name} {getattr(self, name)!r}: there are {', '.join(get_args(allowed))}")
         if self.unpooling not in ("indices", "nearest"):
             raise RecipeError(f"unpooling {self.unpooling!r}: there are indices, nearest")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise RecipeError(f"{field.name} must be a finite number, not {value}")
+        if self.seed >= 2**63:
+            raise RecipeError(f"seed must be below 2**63, not {self.seed}")
         height, width = self.input_size
+        if max(height, width) > 8192:
+            raise RecipeError(f"size {self.size}: at most 8192 a side")
         if min(height, width) < 32 or height % 32 or width % 32:
             raise RecipeError(f"size {self.size}: both sides must be multiples of 32")
         for name in ("epochs", "batch", "accumulate"):
@@ -105,7 +114,7 @@ class Recipe:
             RecipeError: `size` is no HEIGHTxWIDTH.
         """
         height, _, width = self.size.partition("x")
-        if not (height.isdecimal() and width.isdecimal()):
+        if not (height.isdecimal() and width.isdecimal() and len(self.size) < 12):
             raise RecipeError(f"size {self.size!r}: expected HEIGHTxWIDTH, such as 320x480")
         return int(height), int(width)
 

@@ -21,7 +21,6 @@ from pytorch_lightning.loggers.logger import Logger
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from nephoscope.catalogue import split
 from nephoscope.training import tracking
 from nephoscope.training.cache import Scenes, Watch, open_scenes
 from nephoscope.training.callbacks import DICE, Judge, KeepLast, Pace
@@ -59,11 +58,12 @@ def begin(settings: Settings, run: Path, **how: Any) -> Path:
     return _train(settings, run, None, **how)
 
 
-def resume(run: Path, **how: Any) -> Path:
+def resume(run: Path, data: Path | None = None, **how: Any) -> Path:
     """Go on with a run that was stopped, from its last whole epoch, as if it had not been.
 
     Args:
         run: its folder.
+        data: where the labelled scenes lie now, if they have moved.
         how: `cache`, `say` and `watch` of `open_scenes`.
 
     Returns:
@@ -73,7 +73,14 @@ def resume(run: Path, **how: Any) -> Path:
         TrainingError: there is no run, or it cannot go on.
     """
     settings = Settings.read(run)
+    if data is not None:
+        settings = dataclasses.replace(settings, data=str(data.resolve()))
+        settings.write(run)
     last = run / LAST
+    if not last.exists():
+        RunLog(run).cut(0)  # stopped before its first epoch was whole
+    else:
+        _check(last)
     return _train(settings, run, last if last.exists() else None, **how)
 
 
@@ -87,12 +94,15 @@ def _train(
     watch: Watch = lambda _: lambda *_: None,
 ) -> Path:
     recipe = settings.recipe
+    start(recipe)  # refuses what cannot be built before scenes are decoded for it
     quietly = say if is_first_process() else lambda _: None
     watch = watch if is_first_process() else lambda _: lambda *_: None
     scenes = open_scenes(
         Path(settings.data), recipe.input_size, cache=cache, strict=settings.strict, say=quietly, watch=watch
     )
-    training, validation = split(scenes.records, settings.folds, settings.fold, recipe.seed)
+    training, validation = scenes.split(settings.folds, settings.fold)
+    if len({scenes.records[index].group for index in validation}) < 2:
+        raise TrainingError("the scenes to validate on are all of one day: rules need at least two")
     quietly(
         f"{len(training):,} scenes to train on, {len(validation):,} to validate on, "
         f"{len(scenes.problems):,} problems in the labels"
@@ -167,7 +177,7 @@ def _fit(
             batches(scenes, order, on_gpu=on_gpu),
             batches(scenes, quiet_order, on_gpu=on_gpu),
             ckpt_path=checkpoint,
-            weights_only=False,  # our own checkpoint of our own run, with the state of its loops
+            weights_only=True,
         )
     except SystemExit as stop:
         if trainer.interrupted:
@@ -224,6 +234,16 @@ def _devices(cuda: bool) -> tuple[int, int]:
     if SLURMEnvironment.detect():
         return int(os.environ.get("SLURM_NTASKS_PER_NODE", 1)), int(os.environ.get("SLURM_NNODES", 1))
     return (torch.cuda.device_count() if cuda else 1), 1
+
+
+def _check(checkpoint: Path) -> None:
+    """Refuse a checkpoint that cannot be read, before hours are spent on what leads to it."""
+    try:
+        torch.load(checkpoint, "cpu", weights_only=True, mmap=True)["pytorch-lightning_version"]
+    except Exception as error:  # pickle, zip and torch raise what they like
+        raise TrainingError(
+            f"{checkpoint}: damaged, or not of a run; without this file --resume begins again"
+        ) from error
 
 
 def is_first_process() -> bool:

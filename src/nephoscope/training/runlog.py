@@ -89,9 +89,12 @@ def read(folder: Path) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     if not (folder / LINES).exists():
         return lines
-    for text in (folder / LINES).read_text().splitlines():
+    for text in (folder / LINES).read_text(errors="replace").splitlines():
         try:
-            lines.append(json.loads(text))
+            line = json.loads(text)
         except ValueError:
             break
+        if not isinstance(line, dict):
+            break
+        lines.append(line)
     return lines

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nephoscope.patterns import NAMES
+from nephoscope.scene import GAP_BRIGHTNESS
 from nephoscope.training.augment import Augment
 from nephoscope.training.data import Batch
 from nephoscope.training.losses import make_loss
@@ -67,7 +68,8 @@ class Task(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> Any:
         """Every rule's Dice on some scenes (`validation.Measured`), and the probabilities they come from."""
         logits, presence = self(_colours(batch))
-        probabilities = logits.sigmoid()
+        black = batch.pictures.amax(-1) <= GAP_BRIGHTNESS  # no data, so no pattern: as `segment` has it
+        probabilities = logits.sigmoid() * ~black[:, None]
         head = None if presence is None else presence.sigmoid()
         truth = self._unpacked(batch.masks[:, None])
         return measure(probabilities, truth, head, batch.indices), probabilities

@@ -84,9 +84,16 @@ def _wandb(folder: Path, run_id: str) -> WandbLogger:
     import wandb
 
     offline = os.environ.get("WANDB_MODE") == "offline" or not wandb.login(prompt=False, verify=False)
-    return WandbLogger(
-        name=folder.name, save_dir=folder, id=run_id, offline=offline, project="nephoscope", resume="allow"
+    # Begun here, since what Lightning would ask of W&B in its environment comes too late for it to hear.
+    experiment = wandb.init(
+        project="nephoscope",
+        name=folder.name,
+        dir=folder,
+        id=run_id,
+        resume="allow",
+        mode="offline" if offline else "online",
     )
+    return WandbLogger(experiment=experiment)
 
 
 def _mlflow(folder: Path) -> MLFlowLogger:
