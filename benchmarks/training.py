@@ -8,6 +8,7 @@ The peer is what a tutorial has: the same network of segmentation-models-pytorch
 first epoch of each is not counted.
 """
 
+import logging
 import sys
 import tempfile
 import time
@@ -88,6 +89,7 @@ def our_epochs(folder: Path, recipe, device: torch.device, cache: Path) -> tuple
     """Scenes a second of the second epoch, and the share of it spent waiting for scenes."""
     import pytorch_lightning as pl
 
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     scenes = open_scenes(folder, recipe.input_size, cache=cache)
     network = describe(recipe)
     task, begun = Task(recipe, start(recipe), network), [0.0]
@@ -95,6 +97,10 @@ def our_epochs(folder: Path, recipe, device: torch.device, cache: Path) -> tuple
     class Clock(pl.Callback):
         def on_train_epoch_start(self, *_):
             begun[0] = time.perf_counter()
+
+    class Quiet(pl.profilers.SimpleProfiler):
+        def describe(self) -> None:
+            """Print nothing: what is asked of it is read below."""
 
     loader = batches(
         scenes, Order(range(len(scenes.records)), recipe.batch, shuffle=True), on_gpu=device.type == "cuda"
@@ -109,7 +115,7 @@ def our_epochs(folder: Path, recipe, device: torch.device, cache: Path) -> tuple
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        profiler=(profiler := pl.profilers.SimpleProfiler()),
+        profiler=(profiler := Quiet()),
         use_distributed_sampler=False,
     )
     trainer.fit(task, loader)
