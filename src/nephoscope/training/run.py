@@ -77,9 +77,7 @@ def resume(run: Path, data: Path | None = None, **how: Any) -> Path:
         settings = dataclasses.replace(settings, data=str(data.resolve()))
         settings.write(run)
     last = run / LAST
-    if not last.exists():
-        RunLog(run).cut(0)  # stopped before its first epoch was whole
-    else:
+    if last.exists():
         _check(last)
     return _train(settings, run, last if last.exists() else None, **how)
 
@@ -163,6 +161,8 @@ def _fit(
     if recipe.patience:
         callbacks.append(EarlyStopping(DICE, patience=recipe.patience, mode="max"))
     log = RunLog(run)
+    if checkpoint is None:
+        log.cut(0)  # of an attempt that ended before its first epoch was whole
     callbacks.append(KeepLast(run / LAST, log))
     trainer = _trainer(settings, run, callbacks, log, parts, len(training) // recipe.batch)
     on_gpu = trainer.strategy.root_device.type == "cuda"
