@@ -100,7 +100,7 @@ def test_weights_of_another_network_are_refused(tmp_path, small_card):
     with pytest.raises(ExportError, match="not weights of"):
         export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     checkpoint.write_bytes(encoded(np.zeros((40, 40, 3), np.uint8), ".png"))
-    with pytest.raises(ExportError, match="not a safetensors file"):
+    with pytest.raises(ExportError, match="not a file of weights"):
         export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     _, checkpoint, _ = network_and_files(tmp_path, small_card, UNET)
     for wrong in (None, {}, {**UNET, "encoder": "none"}, {**UNET, "mean": "dark"}):
