@@ -78,7 +78,11 @@ def warm(picture: Path) -> None:
     first, same = first_pipeline.load(), same_network.load()
     scene = read_scene(picture, least=worth_decoding(card))
     canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
-    fields = run_tiled(canvas, card.input_size, model)
+
+    def network() -> np.ndarray:
+        return run_tiled(canvas, card.input_size, lambda pictures: model(pictures).probabilities)
+
+    fields = network()
     found = segment_scene(scene, model)
 
     def decoding() -> None:
@@ -92,7 +96,7 @@ def warm(picture: Path) -> None:
     timed = take_turns(
         {
             "decode": decoding,
-            "network": lambda: run_tiled(canvas, card.input_size, model),
+            "network": network,
             "post-processing": postprocessing,
             "RLE": lambda: rows(found),
             "network in eager PyTorch": lambda: same_network.probabilities(same, canvas[None]),

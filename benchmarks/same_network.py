@@ -20,7 +20,7 @@ def load() -> Deployed:
 
 @torch.inference_mode()
 def probabilities(network: Deployed, pictures: np.ndarray) -> np.ndarray:
-    return network(torch.from_numpy(pictures)).numpy()
+    return network(torch.from_numpy(pictures))[0].numpy()
 
 
 if __name__ == "__main__":
