@@ -1,7 +1,7 @@
 """Rules for a model: searched on validation scenes, judged on days that the search did not see."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +19,17 @@ from nephoscope.labels import LabelError, Progress
 from nephoscope.metrics import dice
 from nephoscope.model import Model, available_cpus, model_file
 from nephoscope.patterns import NAMES
-from nephoscope.postprocess import Evidence, Probability, Rule, group, presence_score
+from nephoscope.postprocess import Probability, Rule, group, presence_score
 from nephoscope.rle import Mask
 from nephoscope.scene import SceneError, read_scene
 from nephoscope.segmentation import Segmentation, segment_scene, worth_decoding
 from nephoscope.training.export import with_card
 from nephoscope.training.search import Found, Table, search
+from nephoscope.training.validation import KINDS, TOP_K
 
 THRESHOLDS = tuple(round(0.15 + 0.05 * step, 2) for step in range(11))
 JOINS = (0, 20)  # pixels of 350x525
 AREAS = (0, 2000, 4000, 8000, 16000)
-TOP_K = (1, 500, 4000, 16000)  # of one, the mean is the maximum
 
 Result = TypeVar("Result")
 
@@ -257,15 +257,7 @@ def _evidence(field: Probability, head: float | None) -> NDArray[np.float64]:
     return np.array(means if head is None else [*means, head, *(head * mean for mean in means)])
 
 
-_KINDS: Sequence[tuple[Evidence, int]] = (
-    *(("top_k", top_k) for top_k in TOP_K),
-    ("head", 1),
-    *(("product", top_k) for top_k in TOP_K),
-)
-"""Evidence and count of highest probabilities, in the order of `_evidence`."""
-
-
 def _rule(found: Found) -> Rule:
     threshold, join, area = _MASKS[found.mask]
-    evidence, top_k = _KINDS[found.kind]
+    evidence, top_k = KINDS[found.kind]
     return Rule(threshold, top_k, found.cut, 0, area, join, evidence)

@@ -14,6 +14,12 @@ from nephoscope.training.search import Found, Table, search
 
 THRESHOLDS = tuple(round(0.1 + 0.05 * step, 2) for step in range(13))
 TOP_K = (1, 500, 4000, 16000)  # pixels of 350x525; of one, the mean is the maximum
+KINDS: Sequence[tuple[Evidence, int]] = (
+    *(("top_k", top_k) for top_k in TOP_K),
+    ("head", 1),
+    *(("product", top_k) for top_k in TOP_K),
+)
+"""Presence evidence and its count of highest probabilities; without a presence head only the first four."""
 
 
 class Measured(NamedTuple):
@@ -98,20 +104,18 @@ def judge(measured: Measured, folds: Sequence[int]) -> Result:
     rules, dice, seen = {}, {}, {}
     for index, name in enumerate(NAMES):
         means = measured.scores[:, index].double().numpy().T
-        kinds: list[tuple[Evidence, int]] = [("top_k", top_k) for top_k in TOP_K]
         if measured.head is not None:
             head = measured.head[:, index].double().numpy()
-            kinds += [("head", 1), *(("product", top_k) for top_k in TOP_K)]
             means = np.concatenate([means, head[None], head * means])
         table = Table(
             measured.dice[:, index].double().numpy().T, measured.empty[:, index].double().numpy(), means
         )
         found = search(table, folds)
-        rules[name] = _rule(found, kinds)
+        rules[name] = _rule(found)
         dice[name], seen[name] = found.held_out, found.seen
     return Result(rules, dice, seen)
 
 
-def _rule(found: Found, kinds: Sequence[tuple[Evidence, int]]) -> Rule:
-    evidence, top_k = kinds[found.kind]
+def _rule(found: Found) -> Rule:
+    evidence, top_k = KINDS[found.kind]
     return Rule(THRESHOLDS[found.mask], top_k, found.cut, least_cover=0, minimum_area=0, evidence=evidence)
