@@ -13,11 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nephoscope.annotators import FOLDER, Overpass, masks_of, read_rectangles
+from nephoscope.annotators import FOLDER, masks_of, read_rectangles
 from nephoscope.catalogue import Record
 from nephoscope.dataset import Dataset, read_dataset
 from nephoscope.labels import SCORE_GRID
 from nephoscope.patterns import NAMES
+from nephoscope.place import Overpass
 from nephoscope.rle import Mask
 from nephoscope.scene import read_scene
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nephoscope.catalogue import CatalogueError, Record, deal, read_catalogue, split
-from nephoscope.scene import Bounds
+from nephoscope.place import Bounds
 
 BARBADOS, PACIFIC = Bounds(-61, 10, -40, 24), Bounds(159, 8, 180, 22)
 

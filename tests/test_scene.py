@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import encoded
-from nephoscope.scene import Bounds, SceneError, find_gaps, read_scene
+from nephoscope.place import Bounds
+from nephoscope.scene import SceneError, find_gaps, read_scene
 
 
 @pytest.fixture

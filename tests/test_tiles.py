@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nephoscope.scene import Bounds
+from nephoscope.place import Bounds
 from nephoscope.tiles import canvas_size, resize, run_tiled
 
 FRAME = (320, 480)

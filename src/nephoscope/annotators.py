@@ -21,19 +21,15 @@ from numpy.typing import NDArray
 
 from nephoscope.labels import LABEL_GRID
 from nephoscope.patterns import NAMES
+from nephoscope.place import ATLANTIC, EAST_PACIFIC, WEST_PACIFIC, Overpass
 from nephoscope.rle import Grid, Mask, centres
-from nephoscope.scene import Bounds
 
 FOLDER = "annotators"
 BOXES = "boxes.csv.xz"
 PRACTICE_BOXES = "practice_boxes.csv.xz"
 PRACTICE_CLASSIFICATIONS = "practice_classifications.csv.xz"
 
-REGIONS = {
-    "1": Bounds(-61, 10, -40, 24),
-    "2": Bounds(159, 8, 180, 22),
-    "3": Bounds(-135, -15, -114, -1),
-}
+REGIONS = {"1": ATLANTIC, "2": WEST_PACIFIC, "3": EAST_PACIFIC}
 """The contest's regions by their number in the files: east of Barbados, and two boxes of the Pacific."""
 
 _CORNERS = ("x0", "y0", "x1", "y1")
@@ -42,14 +38,6 @@ _EXTENT = ("x", "y", "width", "height")
 
 class AnnotatorError(ValueError):
     """A file of rectangles is not in its form; the message names the file and the line."""
-
-
-class Overpass(NamedTuple):
-    """One satellite over one box on one day: what rectangles and catalogued scenes have in common."""
-
-    satellite: str
-    day: date
-    bounds: Bounds
 
 
 class Rectangle(NamedTuple):

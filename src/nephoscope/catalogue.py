@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.scene import Bounds
+from nephoscope.place import Bounds
 
 COLUMNS = ("image", "split", "satellite", "date", "west", "south", "east", "north")
 

@@ -1,7 +1,6 @@
 """A satellite picture as the rest of nephoscope sees it: pixels, where there is data, place and time."""
 
 import io
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,13 +8,14 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from nephoscope.place import Bounds, parse_worldview_name
 from nephoscope.rle import Grid, Mask
 
 Pixels = NDArray[np.uint8]
@@ -32,25 +32,9 @@ _LONGEST = 20  # times the shorter side; enlarged for the network, a thread woul
 GAP_BRIGHTNESS = 10  # of 255: a swath gap is black, and JPEG's ringing at its edge stays below this
 _GAP_SHARE = 0.0005  # of the picture: a smaller black patch is a shadow, not a gap
 
-# As NASA Worldview names its snapshots: satellite, layer, date, west-east, south-north.
-_DEGREES = r"(-?\d+(?:\.\d+)?)"
-_WORLDVIEW_NAME = re.compile(
-    rf"(?P<satellite>[A-Za-z0-9]+)_CorrectedReflectance\w*?(?P<date>\d{{8}})"
-    rf"_{_DEGREES}-{_DEGREES}_{_DEGREES}-{_DEGREES}"
-)
-
 
 class SceneError(ValueError):
     """A picture cannot be used; the message names it and says why."""
-
-
-class Bounds(NamedTuple):
-    """Edges of a scene in degrees; east is less than west where it crosses the antimeridian."""
-
-    west: float
-    south: float
-    east: float
-    north: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +112,7 @@ def read_scene(
     elif not isinstance(source, bytes):
         source = read_bounded(source, name)
     file = _open(source, name)
-    bounds, day, satellite = _place_and_time(name)
+    bounds, day, satellite = parse_worldview_name(name)
     with file, _header(file, name, max_pixels) as image:
         try:
             size, turned = _upright_size(image)
@@ -252,7 +236,7 @@ def _from_array(array: NDArray[Any], name: str) -> Scene:
     size: Grid = (array.shape[0], array.shape[1])
     _check_size(size)
     pixels, valid = _pixels_and_valid(_high_byte(array) if array.dtype == np.uint16 else array)
-    return Scene(name, pixels, valid, size, *_place_and_time(name))
+    return Scene(name, pixels, valid, size, *parse_worldview_name(name))
 
 
 def _pixels_and_valid(array: NDArray[Any]) -> tuple[Pixels, Mask]:
@@ -284,17 +268,3 @@ def find_gaps(pixels: Pixels) -> Mask:
     _, parts = cv2.connectedComponents(black, connectivity=8)
     large = np.bincount(parts[black > 0]) >= least  # part 0, all that is not black, counts as empty
     return np.take(large, np.asarray(parts))
-
-
-def _place_and_time(name: str) -> tuple[Bounds | None, date | None, str | None]:
-    match = _WORLDVIEW_NAME.search(name)
-    if match is None:
-        return None, None, None
-    west, east, south, north = (float(match[group]) for group in (3, 4, 5, 6))
-    try:
-        day = date.fromisoformat(match["date"])
-    except ValueError:
-        return None, None, None
-    if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
-        return None, day, match["satellite"]
-    return Bounds(west, south, east, north), day, match["satellite"]

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from nephoscope.card import Card
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
+from nephoscope.place import Bounds
 from nephoscope.postprocess import find_groups, resample
 from nephoscope.regions import Region, find_regions
 from nephoscope.rle import Grid, Mask
-from nephoscope.scene import Bounds, Least, Pixels, Scene, read_scene
+from nephoscope.scene import Least, Pixels, Scene, read_scene
 from nephoscope.tiles import canvas_size, resize, run_tiled
 
 _MIRRORS = ((1,), (0,), (0, 1))  # axes to flip: left-right, top-bottom, both

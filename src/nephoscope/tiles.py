@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.place import Bounds
 from nephoscope.rle import Grid
-from nephoscope.scene import Bounds, Pixels
+from nephoscope.scene import Pixels
 
 Field = NDArray[np.float32]
 
@@ -35,7 +36,7 @@ def canvas_size(size: Grid, bounds: Bounds | None, frame: Grid) -> Grid:
         frame: height and width of the network's input.
     """
     if bounds is not None:
-        degrees = (bounds.north - bounds.south, (bounds.east - bounds.west) % 360 or 360.0)
+        degrees = (bounds.height, bounds.width)
         height, width = (
             side * pixels / whole for side, whole, pixels in zip(degrees, _FRAME_DEGREES, frame, strict=True)
         )

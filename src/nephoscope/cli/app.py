@@ -21,6 +21,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+fetch = typer.Typer(help="Get satellite pictures and labels from public archives.", no_args_is_help=True)
+atlas = typer.Typer(help="Years of scenes: plan, run, summarise and plot.", no_args_is_help=True)
+app.add_typer(fetch, name="fetch")
+app.add_typer(atlas, name="atlas")
+
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Where outputs go.")]
 
 
@@ -76,9 +81,9 @@ def plain_errors() -> Iterator[None]:
 
 
 @contextmanager
-def needs_training() -> Iterator[None]:
-    """Say what to install where a library of the `train` extra is missing."""
+def needs(extra: str) -> Iterator[None]:
+    """Say what to install where a library of an extra is missing."""
     try:
         yield
     except ImportError as error:
-        refuse(f"{error.name} is missing: pip install 'nephoscope[train]'")
+        refuse(f"{error.name} is missing: pip install 'nephoscope[{extra}]'")

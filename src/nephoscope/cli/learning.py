@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from nephoscope import console
-from nephoscope.cli.app import Folder, app, needs_training, plain_errors, refuse
+from nephoscope.cli.app import Folder, app, needs, plain_errors, refuse
 from nephoscope.training.recipe import PRESETS, Recipe, make_recipe
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def explore(
     strict: Annotated[bool, typer.Option("--strict", help="Stop at any problem in the labels.")] = False,
 ) -> None:
     """Report on labelled scenes: how often, how large, where, how bright, and what is wrong with them."""
-    with needs_training():
+    with needs("train"):
         from nephoscope.reports.explore import write_report
     from nephoscope.dataset import read_dataset
 
@@ -113,7 +113,7 @@ def train(
                 )
         elif data is None:
             refuse("name a folder of labelled scenes, or --resume RUN")
-        with needs_training():
+        with needs("train"):
             from nephoscope.training import finish
             from nephoscope.training import run as running
             from nephoscope.training.tracking import parse_trackers
@@ -148,7 +148,7 @@ def calibrate(
     fold: Fold = 0,
 ) -> None:
     """Search a model's rules on validation scenes and write them into its card."""
-    with needs_training():
+    with needs("train"):
         from nephoscope.training.calibrate import calibrate as search_rules
         from nephoscope.training.calibrate import calibrated, write_card
     from nephoscope.model import Model, shipped
@@ -202,7 +202,7 @@ def evaluate(
             return
         assert model is not None
         assert data is not None
-        with needs_training():
+        with needs("train"):
             from nephoscope.reports.evaluation import write_report
         from nephoscope.dataset import read_dataset
         from nephoscope.model import Model, available_cpus
@@ -249,7 +249,7 @@ def export(
     """Make a model file of trained weights, and prove that it gives the same masks."""
     if output.is_dir():
         refuse(f"{output}: is a folder; -o FILE names the model file to write")
-    with needs_training():
+    with needs("train"):
         from nephoscope.training.export import export as write_model
     with plain_errors():
         parity = write_model(checkpoints, output, card_file=card, tta=tta)

@@ -1,0 +1,125 @@
+"""Where and when: boxes in degrees, regions by name, and one satellite's pass over a box on a day."""
+
+import re
+from datetime import date
+from typing import NamedTuple
+
+
+class PlaceError(ValueError):
+    """Words that should name a place or a day do not; the message says what was expected."""
+
+
+class Bounds(NamedTuple):
+    """Edges of a box in degrees; east is less than west where it crosses the antimeridian."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+    @property
+    def width(self) -> float:
+        """Degrees of longitude from west to east, more than 0 and at most 360."""
+        return (self.east - self.west) % 360 or 360.0
+
+    @property
+    def height(self) -> float:
+        """Degrees of latitude from south to north."""
+        return self.north - self.south
+
+
+class Overpass(NamedTuple):
+    """One satellite over one box on one day."""
+
+    satellite: str
+    day: date
+    bounds: Bounds
+
+
+ATLANTIC, WEST_PACIFIC, EAST_PACIFIC = (
+    Bounds(-61, 10, -40, 24),
+    Bounds(159, 8, 180, 22),
+    Bounds(-135, -15, -114, -1),
+)
+REGIONS = {
+    "atlantic": ATLANTIC,
+    "west-pacific": WEST_PACIFIC,
+    "east-pacific": EAST_PACIFIC,
+    "barbados": Bounds(-62, 6, -41, 20),
+    "eurec4a": Bounds(-62, 6, -41, 20),
+}
+"""Boxes of 21° x 14°: the three of the contest, and the ocean upwind of Barbados, where EUREC4A flew.
+
+Source: Rasp, Schulz, Bony and Stevens 2020, BAMS, doi:10.1175/BAMS-D-19-0324.1; Stevens et al. 2021,
+"EUREC4A", ESSD, doi:10.5194/essd-13-4067-2021.
+"""
+
+# As NASA Worldview names its snapshots: satellite, layer, date, west-east, south-north.
+_DEGREES = r"(-?\d+(?:\.\d+)?)"
+_WORLDVIEW_NAME = re.compile(
+    rf"(?P<satellite>[A-Za-z0-9]+)_CorrectedReflectance\w*?(?P<date>\d{{8}})"
+    rf"_{_DEGREES}-{_DEGREES}_{_DEGREES}-{_DEGREES}"
+)
+
+
+def parse_bounds(text: str) -> Bounds:
+    """A box from `west,south,east,north` in degrees, or a region's name.
+
+    Longitudes go from -180 to 360 and come back between -180 and 180; a box may cross the antimeridian.
+
+    Raises:
+        PlaceError: no such region, not four numbers, or no box on Earth.
+    """
+    if text.strip().lower() in REGIONS:
+        return REGIONS[text.strip().lower()]
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        raise PlaceError(
+            f"{text!r} is no place: give west,south,east,north in degrees, or one of {', '.join(REGIONS)}"
+        ) from None
+    if not (-90 <= south < north <= 90 and -180 <= west <= 360 and -180 <= east <= 360):
+        raise PlaceError(
+            f"{text}: no box on Earth: south must lie below north, both within -90 to 90, and west and east "
+            "within -180 to 360"
+        )
+    return Bounds(wrapped(west), south, east if east == 180 else wrapped(east), north)
+
+
+def wrapped(longitude: float) -> float:
+    """A longitude brought to at least -180 and less than 180 degrees."""
+    return (longitude + 180) % 360 - 180 if not -180 <= longitude < 180 else longitude
+
+
+def parse_day(text: str) -> date:
+    """A day from `2020-02-01`.
+
+    Raises:
+        PlaceError: not such a day.
+    """
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise PlaceError(f"{text!r} is no day: give it as 2020-02-01") from None
+
+
+def worldview_name(overpass: Overpass, ending: str = ".jpeg") -> str:
+    """As NASA Worldview names a snapshot: `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`."""
+    west, south, east, north = (f"{edge:.10g}" for edge in overpass.bounds)
+    day = f"{overpass.day:%Y%m%d}"
+    return f"{overpass.satellite}_CorrectedReflectance{day}_{west}-{east}_{south}-{north}{ending}"
+
+
+def parse_worldview_name(name: str) -> tuple[Bounds | None, date | None, str | None]:
+    """Place, day and satellite from a snapshot's name; None for each that it does not tell."""
+    match = _WORLDVIEW_NAME.search(name)
+    if match is None:
+        return None, None, None
+    west, east, south, north = (float(match[group]) for group in (3, 4, 5, 6))
+    try:
+        day = date.fromisoformat(match["date"])
+    except ValueError:
+        return None, None, None
+    if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
+        return None, day, match["satellite"]
+    return Bounds(west, south, east, north), day, match["satellite"]
