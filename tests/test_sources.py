@@ -1,21 +1,27 @@
 """The words a user gives become pictures, each once and under a name of its own; what fails says why."""
 
 import io
+import json
 import os
 import sys
 import threading
 import time
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from conftest import encoded
-from nephoscope.download import download
+from nephoscope.batch import Done, Job, run
+from nephoscope.download import DownloadError, download
+from nephoscope.model import Model
 from nephoscope.outputs import FORMATS
 from nephoscope.scene import SceneError
 from nephoscope.sources import find_sources
+from nephoscope.synthetic_archive import SyntheticArchive
 
 
 def names(*words):
@@ -172,6 +178,8 @@ def server(tmp_path_factory):
                     self.answer(200, b"<html>an error, with status 200</html>")
                 case "/short":
                     self.answer(200, content[:50], **{"Content-Length": str(len(content))})
+                case "/busy":
+                    self.answer(503, b"", **{"Retry-After": "12"})
                 case "/empty":
                     self.answer(200, b"")
                 case "/endless":
@@ -247,6 +255,22 @@ class TestAddresses:
     def test_what_is_no_address(self, address):
         assert failure(address).startswith(f"{address}: ")
 
+    @pytest.mark.parametrize(
+        ("path", "cause", "status"),
+        [
+            ("/missing.jpg", "refused", 404),
+            ("/short", "cut short", None),
+            ("/dropped", "unreachable", None),
+            ("/busy", "busy", 503),
+        ],
+    )
+    def test_an_error_carries_what_a_second_try_needs(self, server, path, cause, status):
+        with pytest.raises(DownloadError) as caught:
+            download(server + path)
+        assert (caught.value.cause, caught.value.status) == (cause, status)
+        assert caught.value.retry_after == (12 if path == "/busy" else None)
+        assert str(caught.value) == f"{server}{path}: {caught.value.reason}"
+
     def test_a_server_that_is_not_there(self):
         assert "refused" in failure("http://127.0.0.1:9/x.png")
 
@@ -262,3 +286,52 @@ class TestAddresses:
         with pytest.raises(SceneError, match="timed out|not done"):
             download(server + "/silent", longest=0.3)
         assert time.monotonic() - began < 5
+
+
+class TestWorldview:
+    WORD = "worldview:Aqua/2020-02-01/-61,10,-58,12"
+
+    def test_a_word_becomes_a_scene_that_knows_its_place(self, monkeypatch):
+        with SyntheticArchive() as archive:
+            monkeypatch.setenv("NEPHOSCOPE_WORLDVIEW", archive.address)
+            (source,) = find_sources([self.WORD])
+            assert archive.total == 0
+            scene = source.read(None)
+        assert source.name == scene.name == "Aqua_CorrectedReflectance20200201_-61--58_10-12.jpeg"
+        assert scene.size == (200, 300)
+        assert (scene.satellite, scene.day) == ("Aqua", date(2020, 2, 1))
+        assert scene.bounds == (-61, 10, -58, 12)
+
+    def test_it_is_segmented_like_any_other(self, monkeypatch, tmp_path, tiny_model):
+        with SyntheticArchive() as archive:
+            monkeypatch.setenv("NEPHOSCOPE_WORLDVIEW", archive.address)
+            sources = find_sources([self.WORD])
+            job = Job(Model.load(tiny_model()), tmp_path / "out", ("json",))
+            (done,) = run(sources, job)
+        found = json.loads((tmp_path / "out" / f"{Path(sources[0].name).stem}.json").read_text())
+        assert isinstance(done, Done)
+        assert found["scene"] == sources[0].name
+
+    def test_a_region_by_name_and_a_box_across_the_antimeridian(self):
+        assert names("worldview:Terra/2020-02-01/barbados", "worldview:Terra/2020-02-01/170,-5,-170,5") == [
+            "Terra_CorrectedReflectance20200201_-62--41_6-20.jpeg",
+            "Terra_CorrectedReflectance20200201_170--170_-5-5.png",
+        ]
+
+    @pytest.mark.parametrize(
+        ("word", "said"),
+        [
+            ("worldview:", "give SATELLITE/DAY/PLACE"),
+            ("worldview:Aqua/2020-02-01", "give SATELLITE/DAY/PLACE"),
+            ("worldview:Aqua/yesterday/barbados", "'yesterday' is no day"),
+            ("worldview:Aqua/2020-02-01/atlantis", "'atlantis' is no place"),
+            ("worldview:Sputnik/2020-02-01/barbados", "no satellite 'Sputnik'"),
+            ("worldview:Aqua/1999-02-01/barbados", "Aqua has pictures from 2002-07-04 on"),
+        ],
+    )
+    def test_a_bad_word_fails_with_a_hint(self, word, said):
+        assert said in failure(word)
+
+    def test_an_archive_that_is_no_address(self, monkeypatch):
+        monkeypatch.setenv("NEPHOSCOPE_WORLDVIEW", "nowhere")
+        assert "nowhere: no address of a server" in failure(self.WORD)

@@ -8,20 +8,22 @@ mesoscale organization of shallow convection", BAMS, doi:10.1175/BAMS-D-19-0324.
 """
 
 import csv
+import gzip
 import lzma
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.labels import LABEL_GRID
 from nephoscope.patterns import NAMES
-from nephoscope.place import ATLANTIC, EAST_PACIFIC, WEST_PACIFIC, Overpass
+from nephoscope.place import ATLANTIC, EAST_PACIFIC, WEST_PACIFIC, Overpass, PlaceError, parse_bounds
 from nephoscope.rle import Grid, Mask, centres
 
 FOLDER = "annotators"
@@ -65,18 +67,20 @@ class PracticeScene:
     answers: dict[str, tuple[Rectangle, ...]]
 
 
-def read_rectangles(folder: Path) -> dict[Overpass, list[Rectangle]]:
-    """All rectangles behind the contest's labels, whoever drew them, by overpass.
+def read_rectangles(source: Path) -> dict[Overpass, list[Rectangle]]:
+    """All rectangles behind labels, whoever drew them, by overpass.
 
     Args:
-        folder: with `boxes.csv.xz`; an overpass that somebody looked at without drawing has a row without
-            corners.
+        source: a folder with `boxes.csv.xz`, or a CSV in its form, plain or packed (`.gz`, `.xz`):
+            `satellite,date,region,x0,y0,x1,y1,pattern`, the region one of the contest's by its number, a
+            region's name or `"west,south,east,north"`. An overpass that somebody looked at without drawing
+            has a row without corners.
 
     Raises:
         AnnotatorError: the file is not in its form.
         OSError: it cannot be read.
     """
-    path = folder / BOXES
+    path = source / BOXES if source.is_dir() else source
     found: dict[Overpass, list[Rectangle]] = defaultdict(list)
     for number, row in _rows(path, ("satellite", "date", "region", *_CORNERS, "pattern")):
         rectangles = found[_overpass(row, path, number)]
@@ -155,9 +159,9 @@ def masks_of(rectangles: Iterable[Rectangle], grid: Grid, valid: Mask | None = N
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows of a packed CSV with their line numbers."""
+    """Rows of a CSV, plain or packed, with their line numbers."""
     try:
-        with lzma.open(path, "rt", newline="", encoding="utf-8-sig") as file:
+        with _open(path) as file:
             rows = csv.DictReader(file)
             if missing := [name for name in columns if name not in (rows.fieldnames or ())]:
                 raise AnnotatorError(f"{path}: no column {', '.join(missing)}")
@@ -165,19 +169,34 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
                 if None in row.values():
                     raise AnnotatorError(f"{path}: line {rows.line_num}: cut short")
                 yield rows.line_num, row
-    except (lzma.LZMAError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise AnnotatorError(f"{path}: damaged, or not a packed CSV: {error}") from error
+    except (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise AnnotatorError(f"{path}: damaged, or not a CSV: {error}") from error
+
+
+def _open(path: Path) -> TextIO:
+    encoding = "utf-8-sig"
+    match path.suffix:
+        case ".gz":
+            return gzip.open(path, "rt", newline="", encoding=encoding)
+        case ".xz":
+            return lzma.open(path, "rt", newline="", encoding=encoding)
+        case _:
+            return path.open(newline="", encoding=encoding)
 
 
 def _overpass(row: dict[str, str], path: Path, number: int) -> Overpass:
-    if row["region"] not in REGIONS:
-        known = ", ".join(REGIONS)
-        raise AnnotatorError(f"{path}: line {number}: no region {row['region']!r}; there are {known}")
+    try:
+        bounds = REGIONS.get(row["region"]) or parse_bounds(row["region"])
+    except PlaceError as error:
+        raise AnnotatorError(
+            f"{path}: line {number}: no region {row['region']!r}; there are {', '.join(REGIONS)}, regions by "
+            "name, and boxes as west,south,east,north"
+        ) from error
     try:
         day = date.fromisoformat(row["date"])
     except ValueError as error:
         raise AnnotatorError(f"{path}: line {number}: {error}") from error
-    return Overpass(row["satellite"], day, REGIONS[row["region"]])
+    return Overpass(row["satellite"], day, bounds)
 
 
 def _rectangle(row: dict[str, str], numbers: tuple[str, ...], path: Path, line: int) -> Rectangle:

@@ -1,6 +1,11 @@
 """Pictures from http and https addresses, within bounds of size and time."""
 
-from http.client import HTTPException
+import ssl
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http.client import HTTPException, HTTPResponse
 from threading import Thread
 from urllib.error import HTTPError, URLError
 from urllib.request import (
@@ -22,6 +27,33 @@ _SILENCE = 20.0  # s without a byte
 _PIECE = 64 * 1024  # bytes
 
 
+class DownloadError(SceneError):
+    """What lies at an address did not come.
+
+    Attributes:
+        reason: why, without the address.
+        cause: which kind of failure it is: `unreachable` (no connection, or it broke), `refused` (a status
+            of 4xx), `busy` (429 or 503), `server error` (another 5xx), `cut short`, `too slow`
+            or `too large`.
+        status: the status of the server's answer, if one came.
+        retry_after: seconds after which the server wants to be asked again, if it said so.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        reason: object,
+        cause: str = "unreachable",
+        status: int | None = None,
+        retry_after: float | None = None,
+    ):
+        super().__init__(f"{url}: {reason}")
+        self.reason = str(reason)
+        self.cause = cause
+        self.status = status
+        self.retry_after = retry_after
+
+
 def download(url: str, *, largest: int = MAX_BYTES, longest: float = LONGEST) -> bytes:
     """Fetch what lies at an http or https address; redirects are followed to such addresses only.
 
@@ -31,14 +63,14 @@ def download(url: str, *, largest: int = MAX_BYTES, longest: float = LONGEST) ->
         longest: seconds for the whole; more is refused.
 
     Raises:
-        SceneError: refused, not there, too large or too slow; the message names the address.
+        DownloadError: refused, not there, too large or too slow; the message names the address.
     """
-    outcome: list[bytes | SceneError] = []
+    outcome: list[bytes | DownloadError] = []
 
     def fetch() -> None:
         try:
-            outcome.append(_fetch(url, largest, min(_SILENCE, longest)))
-        except SceneError as error:
+            outcome.append(_fetch(url, largest, longest))
+        except DownloadError as error:
             outcome.append(error)
 
     # A server can drip where no time-out of a socket sees it: the wait has an end of its own.
@@ -46,43 +78,83 @@ def download(url: str, *, largest: int = MAX_BYTES, longest: float = LONGEST) ->
     thread.start()
     thread.join(longest)
     if not outcome:
-        raise SceneError(f"{url}: not done after {longest:g} s")
-    if isinstance(outcome[0], SceneError):
+        raise _too_slow(url, longest)
+    if isinstance(outcome[0], DownloadError):
         raise outcome[0]
     return outcome[0]
 
 
-def _fetch(url: str, largest: int, silence: float) -> bytes:
+def _fetch(url: str, largest: int, longest: float) -> bytes:
+    end = time.monotonic() + longest
     try:
         request = Request(url, headers={"User-Agent": f"nephoscope/{__version__}"})
-        with _opener().open(request, timeout=silence) as answer:
-            content = bytearray()
-            while piece := answer.read1(_PIECE):
-                content += piece
-                if len(content) > largest:
-                    raise SceneError(f"{url}: more than {largest:,} bytes")
-            announced = answer.headers.get("Content-Length")
-            if announced and announced.isdigit() and len(content) < int(announced):
-                raise SceneError(f"{url}: cut short: {len(content):,} of {int(announced):,} bytes")
-            return bytes(content)
+        with _opener().open(request, timeout=min(_SILENCE, longest)) as answer:
+            return _read(url, answer, largest, longest, end)
     except HTTPError as error:
-        raise SceneError(f"{url}: the server answered {error.code}: {error.reason}") from error
+        error.close()
+        wait = _retry_after(error.headers.get("Retry-After", ""))
+        reason = f"the server answered {error.code}: {error.reason}"
+        raise DownloadError(url, reason, _cause(error.code), error.code, wait) from error
     except URLError as error:
-        raise SceneError(f"{url}: {error.reason}") from error
+        slow = isinstance(error.reason, TimeoutError)
+        raise DownloadError(url, error.reason, "too slow" if slow else "unreachable") from error
+    except TimeoutError as error:
+        raise DownloadError(url, error, "too slow") from error
+    except DownloadError:
+        raise
     except (OSError, HTTPException, ValueError) as error:
-        raise SceneError(f"{url}: {error}") from error
+        raise DownloadError(url, error) from error
 
 
+def _read(url: str, answer: HTTPResponse, largest: int, longest: float, end: float) -> bytes:
+    content = bytearray()
+    while piece := answer.read1(_PIECE):
+        content += piece
+        if len(content) > largest:
+            raise DownloadError(url, f"more than {largest:,} bytes", "too large")
+        if time.monotonic() > end:  # nobody waits for it any more
+            raise _too_slow(url, longest)
+    announced = answer.headers.get("Content-Length")
+    if announced and announced.isdigit() and len(content) < int(announced):
+        raise DownloadError(url, f"cut short: {len(content):,} of {int(announced):,} bytes", "cut short")
+    return bytes(content)
+
+
+def _too_slow(url: str, longest: float) -> DownloadError:
+    return DownloadError(url, f"not done after {longest:g} s", "too slow")
+
+
+def _cause(status: int) -> str:
+    if status in (429, 503):
+        return "busy"
+    return "server error" if status >= 500 else "refused"
+
+
+def _retry_after(text: str) -> float | None:
+    """Seconds from a `Retry-After`, which gives them or a date; None from anything else."""
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        then = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+@cache
 def _opener() -> OpenerDirector:
-    """Speaks http and https alone, so that no redirect leads to a file or another protocol."""
+    """Speaks http and https alone, so that no redirect leads to a file or another protocol.
+
+    One serves all requests: reading the certificates takes longer than many an answer.
+    """
     opener = OpenerDirector()
     for handler in (
-        ProxyHandler,
-        HTTPHandler,
-        HTTPSHandler,
-        HTTPRedirectHandler,
-        HTTPErrorProcessor,
-        HTTPDefaultErrorHandler,
+        ProxyHandler(),
+        HTTPHandler(),
+        HTTPSHandler(context=ssl.create_default_context()),
+        HTTPRedirectHandler(),
+        HTTPErrorProcessor(),
+        HTTPDefaultErrorHandler(),
     ):
-        opener.add_handler(handler())
+        opener.add_handler(handler)
     return opener

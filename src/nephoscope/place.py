@@ -83,7 +83,7 @@ def parse_bounds(text: str) -> Bounds:
             f"{text}: no box on Earth: south must lie below north, both within -90 to 90, and west and east "
             "within -180 to 360"
         )
-    return Bounds(wrapped(west), south, east if east == 180 else wrapped(east), north)
+    return Bounds(wrapped(west), south, 180.0 if wrapped(east) == -180 else wrapped(east), north)
 
 
 def wrapped(longitude: float) -> float:
@@ -101,6 +101,21 @@ def parse_day(text: str) -> date:
         return date.fromisoformat(text.strip())
     except ValueError:
         raise PlaceError(f"{text!r} is no day: give it as 2020-02-01") from None
+
+
+def parse_overpass(text: str) -> Overpass:
+    """A satellite over a box on a day from `Aqua/2020-02-01/barbados` or `Aqua/2020-02-01/-61,10,-40,24`.
+
+    Raises:
+        PlaceError: not these three; whether there is such a satellite is not looked at.
+    """
+    try:
+        satellite, day, place = text.split("/")
+    except ValueError:
+        raise PlaceError(
+            f"{text!r} is no overpass: give SATELLITE/DAY/PLACE, such as Aqua/2020-02-01/barbados"
+        ) from None
+    return Overpass(satellite.strip(), parse_day(day), parse_bounds(place))
 
 
 def worldview_name(overpass: Overpass, ending: str = ".jpeg") -> str:

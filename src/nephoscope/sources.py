@@ -1,4 +1,4 @@
-"""The words a user gives for pictures: files, folders, globs, `-`, URLs, `sample`; each becomes sources."""
+"""The words a user gives for pictures: files, folders, globs, URLs, `worldview:...`; each becomes sources."""
 
 import glob
 import re
@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from nephoscope.patterns import NAMES
+from nephoscope.place import parse_overpass, worldview_name
 from nephoscope.scene import MAX_PIXELS, Least, Scene, SceneError, read_bounded, read_scene
 from nephoscope.synthetic import SAMPLE_NAME, sample
 
@@ -17,7 +18,7 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 
 
 # What `segment` itself writes beside or among pictures is not taken for more of them.
-_OUTPUT = re.compile(rf"_(overlay|panel|{'|'.join(NAMES)})\.(jpg|png)$")
+_OUTPUT = re.compile(rf"_(overlay|panel|patterns|{'|'.join(NAMES)})\.(jpg|png|tif)$")
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
 
     Args:
         words: a file, a folder (its pictures, not those of folders in it), a glob, `-` for standard input,
-            an http or https URL, or `sample` for the built-in made-up scene. Overlays, panels and masks that
-            `nephoscope` wrote are left out of folders and globs.
+            an http or https URL, `worldview:SATELLITE/DAY/PLACE` for a scene from NASA Worldview (the place
+            a region's name or west,south,east,north), or `sample` for the built-in made-up scene. Overlays,
+            panels and masks that `nephoscope` wrote are left out of folders and globs.
         max_pixels: a picture with more is refused before it is decoded.
     """
     sources: list[Source] = []
@@ -60,6 +62,7 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
     return sources
 
 
+_WORLDVIEW = "worldview:"
 _Fetch = Callable[[], bytes]
 _Place = Path | SceneError | _Fetch
 
@@ -90,6 +93,8 @@ def _places(word: str) -> Iterator[tuple[str, _Place]]:
         yield SAMPLE_NAME, sample
     elif word.startswith(("http://", "https://")):
         yield _address_name(word), lambda: _download(word)
+    elif word.startswith(_WORLDVIEW):
+        yield _overpass(word)
     elif Path(word).is_dir():
         yield from _folder(Path(word))
     elif Path(word).exists() or not glob.has_magic(word):
@@ -138,6 +143,18 @@ def _address_name(url: str) -> str:
         return Path(unquote(urlsplit(url).path)).name or "picture"
     except ValueError:  # no address at all; fetching it will say so
         return "picture"
+
+
+def _overpass(word: str) -> tuple[str, _Place]:
+    from nephoscope.worldview import Archive  # as slow to import as a download
+
+    try:
+        overpass = parse_overpass(word.removeprefix(_WORLDVIEW))
+        archive = Archive.from_environment()
+    except ValueError as error:
+        return word, SceneError(f"{word}: {error}")
+    name = worldview_name(overpass, archive.ending(overpass))
+    return name, lambda: archive.picture(overpass).content
 
 
 def _download(url: str) -> bytes:

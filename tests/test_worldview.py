@@ -1,0 +1,385 @@
+"""Scenes from an archive that misbehaves in every known way: what comes, what is said, what is kept."""
+
+import json
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
+
+import cv2
+import numpy as np
+import pytest
+
+from nephoscope import __version__
+from nephoscope.place import ATLANTIC, Bounds, Overpass, parse_bounds, worldview_name
+from nephoscope.provenance import read_with_sidecar, sha256, sidecar
+from nephoscope.scene import SceneError, read_scene
+from nephoscope.synthetic_archive import FAULTS, SyntheticArchive
+from nephoscope.worldview import ENVIRONMENT, GIBS, SATELLITES, SNAPSHOTS, Archive, WorldviewError
+
+SCENE = Overpass("Aqua", date(2020, 2, 1), ATLANTIC)
+QUICK = {"degrees": 0.25, "pause": 0.001, "tries": 3}
+SIZE = (56, 84)
+
+
+def archive(server, **changes):
+    return Archive.from_environment(server.address, **{**QUICK, **changes})
+
+
+def decoded(content):
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+
+
+def failure(asked, overpass=SCENE, **how):
+    with pytest.raises(WorldviewError) as caught:
+        asked.picture(overpass, **how)
+    return caught.value
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(("format", "begins"), [("jpeg", b"\xff\xd8"), ("png", b"\x89PNG")])
+    def test_a_picture_comes_as_asked(self, format, begins):
+        with SyntheticArchive() as server:
+            picture = archive(server, format=format).picture(SCENE)
+        assert picture.content.startswith(begins)
+        assert decoded(picture.content).shape == (*SIZE, 3)
+        assert picture.overpass == SCENE
+        assert picture.sha256 == sha256(picture.content)
+        assert picture.url.startswith(server.address)
+        assert "BBOX=10,-61,24,-40" in picture.url
+        assert not picture.from_cache
+        assert not picture.no_coverage
+
+    def test_a_day_without_coverage_is_an_answer(self):
+        with SyntheticArchive(lambda *_: "no coverage") as server:
+            picture = archive(server).picture(SCENE)
+        assert picture.no_coverage
+        assert not read_scene(picture.content).valid.any()
+        assert server.total == 1
+
+    @pytest.mark.parametrize(
+        ("fault", "cause", "asked"),
+        [
+            ("error picture", "error picture", 3),
+            ("wrong size", "error picture", 3),
+            ("html", "error page", 3),
+            ("xml", "error page", 3),
+            ("cut short", "cut short", 3),
+            ("cut short without length", "cut short", 3),
+            ("drip", "too slow", 3),
+            ("reset", "unreachable", 3),
+            ("404", "refused", 1),
+            ("429", "busy", 3),
+            ("500", "server error", 3),
+            ("503", "busy", 3),
+        ],
+    )
+    def test_what_goes_wrong_is_told_apart_and_asked_again_where_that_may_help(self, fault, cause, asked):
+        with SyntheticArchive(lambda *_: fault) as server:
+            error = failure(archive(server, patience=0.2 if fault == "drip" else 60))
+        assert error.cause == cause
+        assert str(error).startswith("Aqua_CorrectedReflectance20200201_-61--40_10-24.jpeg: 127.0.0.1")
+        assert server.count(SCENE) == asked
+
+    def test_an_error_page_is_quoted(self):
+        with SyntheticArchive(lambda *_: "xml") as server:
+            assert "msWMSLoadGetMapParams(): WMS server error." in str(failure(archive(server)))
+
+    @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in ("404", "no coverage")])
+    def test_the_second_try_may_bring_it(self, fault):
+        with SyntheticArchive(lambda _, attempt: fault if attempt == 1 else None) as server:
+            picture = archive(server, patience=0.2 if fault == "drip" else 60).picture(SCENE)
+        assert decoded(picture.content).shape == (*SIZE, 3)
+        assert server.count(SCENE) == 2
+
+    @pytest.mark.parametrize("format", ["jpeg", "png"])
+    def test_a_full_size_picture_of_one_colour_is_known(self, format):
+        with SyntheticArchive(lambda *_: "error picture") as server:
+            asked = archive(server, degrees=0.01, tries=1, format=format)
+            assert failure(asked).cause == "error picture"
+
+    def test_a_server_that_is_not_there(self):
+        error = failure(Archive("http://127.0.0.1:9/", None, **QUICK))
+        assert error.cause == "unreachable"
+        assert "asked 3 times" in str(error)
+
+
+class TestPauses:
+    def pauses(self, fault, retry_after="0", **changes):
+        slept = []
+        with SyntheticArchive(lambda *_: fault, retry_after=retry_after) as server:
+            failure(archive(server, **changes), sleep=slept.append)
+        return slept
+
+    def test_they_grow(self):
+        slept = self.pauses("500", pause=2.0, tries=4)
+        assert len(slept) == 3
+        for pause, expected in zip(slept, (2, 4, 8), strict=True):
+            assert expected / 2 <= pause <= expected * 1.5
+
+    def test_a_server_says_how_long_to_wait(self):
+        assert self.pauses("429", "7") == [7, 7]
+
+    def test_or_until_when(self):
+        then = datetime.now(UTC) + timedelta(seconds=100)
+        for slept in self.pauses("503", format_datetime(then, usegmt=True)):
+            assert 40 < slept <= 100
+
+    def test_what_is_neither_changes_nothing(self):
+        assert max(self.pauses("503", "soon")) < 1
+
+    def test_a_server_that_wants_an_hour_is_left_alone(self):
+        assert self.pauses("429", "3600") == []
+
+    def test_what_sleeping_raises_ends_the_tries(self):
+        def stop(_):
+            raise InterruptedError
+
+        with SyntheticArchive(lambda *_: "500") as server, pytest.raises(InterruptedError):
+            archive(server).picture(SCENE, sleep=stop)
+        assert server.total == 1
+
+
+class TestFallback:
+    @pytest.mark.parametrize(("fault", "asked"), [("500", 3), ("404", 1), ("error picture", 3)])
+    def test_it_is_asked_when_the_first_keeps_failing(self, fault, asked):
+        with SyntheticArchive(lambda *_: fault) as first, SyntheticArchive() as second:
+            picture = archive(first, fallback=second.map_address).picture(SCENE)
+        assert picture.url.startswith(second.map_address)
+        assert (first.total, second.total) == (asked, 1)
+
+    def test_a_message_tells_of_both(self):
+        with SyntheticArchive(lambda *_: "404") as first, SyntheticArchive(lambda *_: "html") as second:
+            error = failure(archive(first, fallback=second.map_address))
+        assert error.cause == "refused"
+        assert "the server answered 404" in str(error)
+        assert "Something went wrong." in str(error)
+
+
+@pytest.mark.parametrize(
+    ("overpass", "said"),
+    [
+        (SCENE._replace(satellite="Landsat"), "no satellite 'Landsat'; there are Terra, Aqua, SNPP"),
+        (SCENE._replace(day=date(2002, 7, 3)), "Aqua has pictures from 2002-07-04 on"),
+        (SCENE._replace(day=datetime.now(UTC).date() + timedelta(days=1)), "is still to come"),
+    ],
+)
+def test_what_cannot_be_is_not_asked_for(overpass, said):
+    with SyntheticArchive() as server:
+        error = failure(archive(server), overpass)
+    assert error.cause == "no such scene"
+    assert said in str(error)
+    assert server.total == 0
+
+
+@pytest.mark.parametrize("satellite", SATELLITES)
+def test_every_satellite_has_a_layer_from_its_first_day_on(satellite):
+    with SyntheticArchive() as server:
+        archive(server).picture(Overpass(satellite, SATELLITES[satellite].first, ATLANTIC))
+    assert server.total == 1
+
+
+@pytest.mark.parametrize("connections", [1, 2, 8])
+def test_no_more_requests_at_once_than_allowed(connections):
+    days = [SCENE._replace(day=SCENE.day + timedelta(number)) for number in range(8)]
+    with SyntheticArchive(delay=0.05) as server, ThreadPoolExecutor(8) as pool:
+        list(pool.map(archive(server, connections=connections).picture, days))
+    assert server.total == 8
+    assert server.most_at_once <= connections
+
+
+def test_requests_do_run_at_once():
+    meeting = threading.Barrier(3, timeout=20)  # each request waits until there are three
+
+    def meet(*_):
+        meeting.wait()
+
+    days = [SCENE._replace(day=SCENE.day + timedelta(number)) for number in range(3)]
+    with SyntheticArchive(meet) as server, ThreadPoolExecutor(3) as pool:
+        list(pool.map(archive(server, connections=3).picture, days))
+    assert server.most_at_once == 3
+
+
+class TestCache:
+    @pytest.fixture
+    def server(self):
+        with SyntheticArchive() as server:
+            yield server
+
+    @pytest.fixture
+    def kept(self, server, tmp_path):
+        """An archive whose cache holds the scene."""
+        asked = archive(server, cache=tmp_path / "cache")
+        asked.picture(SCENE)
+        return asked
+
+    def path(self, asked):
+        (path,) = asked.cache.rglob("*.jpeg")
+        return path
+
+    def test_a_scene_is_asked_for_once(self, server, kept):
+        first = kept.picture(SCENE)
+        assert first.from_cache
+        assert first == archive(server).picture(SCENE)._replace(from_cache=True)
+        assert server.total == 2
+
+    def test_it_does_not_matter_who_gave_it(self, kept):
+        with SyntheticArchive() as other:
+            assert archive(other, cache=kept.cache).picture(SCENE).from_cache
+        assert other.total == 0
+
+    @pytest.mark.parametrize(
+        ("changed", "how"),
+        [
+            ({"satellite": "Terra"}, {}),
+            ({"day": date(2020, 2, 2)}, {}),
+            ({"bounds": Bounds(-61, 10, -40, 23)}, {}),
+            ({}, {"degrees": 0.5}),
+            ({}, {"format": "png"}),
+        ],
+    )
+    def test_another_request_is_another_picture(self, server, kept, changed, how):
+        asked = archive(server, cache=kept.cache, **how)
+        assert not asked.picture(SCENE._replace(**changed)).from_cache
+
+    def test_a_sidecar_tells_where_it_came_from(self, server, kept):
+        content, about = read_with_sidecar(self.path(kept))
+        fetched = datetime.fromisoformat(about.pop("fetched"))
+        assert timedelta() <= datetime.now(UTC) - fetched < timedelta(minutes=5)
+        (url,) = about.pop("urls")
+        assert url.startswith(server.address)
+        assert about == {
+            "satellite": "Aqua",
+            "layer": "MODIS_Aqua_CorrectedReflectance_TrueColor",
+            "date": "2020-02-01",
+            "bounds": [-61.0, 10.0, -40.0, 24.0],
+            "width": 84,
+            "height": 56,
+            "format": "jpeg",
+            "bytes": len(content),
+            "sha256": sha256(content),
+            "no_coverage": False,
+            "source": "NASA Worldview, part of NASA EOSDIS",
+            "nephoscope": __version__,
+        }
+
+    @pytest.mark.parametrize("harm", ["cut", "no sidecar", "no picture", "no JSON", "a list"])
+    def test_what_is_damaged_is_fetched_again(self, server, kept, harm):
+        path = self.path(kept)
+        match harm:
+            case "cut":
+                path.write_bytes(path.read_bytes()[:-100])
+            case "no sidecar":
+                sidecar(path).unlink()
+            case "no picture":
+                path.unlink()
+            case "no JSON":
+                sidecar(path).write_text("{")
+            case "a list":
+                sidecar(path).write_text("[]")
+        assert not kept.picture(SCENE).from_cache
+        assert kept.picture(SCENE).from_cache
+        assert server.total == 2
+
+    def test_killed_between_picture_and_sidecar(self, server, tmp_path, monkeypatch):
+        from nephoscope import files
+
+        def killed(path, content):
+            if path.suffix == ".json":
+                raise KeyboardInterrupt
+            files.write_whole(path, content)
+
+        asked = archive(server, cache=tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr("nephoscope.provenance.write_whole", killed)
+            with pytest.raises(KeyboardInterrupt):
+                asked.picture(SCENE)
+        assert [path.suffix for path in tmp_path.rglob("*.*")] == [".jpeg"]
+        assert not asked.picture(SCENE).from_cache
+        assert asked.picture(SCENE).from_cache
+
+    def test_a_cache_that_cannot_be_written(self, server, tmp_path):
+        (tmp_path / "cache").write_text("a file")
+        error = failure(archive(server, cache=tmp_path / "cache"))
+        assert error.cause == "cache"
+        assert f"{tmp_path}/cache: " in str(error)
+
+
+class TestAntimeridian:
+    BOX = Bounds(174, -10, -170, 4)
+
+    @pytest.mark.parametrize("format", ["jpeg", "png"])
+    def test_two_halves_side_by_side(self, format, tmp_path):
+        with SyntheticArchive() as server:
+            asked = archive(server, format=format, cache=tmp_path)
+            across = SCENE._replace(bounds=self.BOX)
+            whole = asked.picture(across)
+            west = asked.picture(SCENE._replace(bounds=Bounds(174, -10, 180, 4)))
+            east = asked.picture(SCENE._replace(bounds=Bounds(-180, -10, -170, 4)))
+            again = asked.picture(across)
+        assert whole.content.startswith(b"\x89PNG")
+        halves = [decoded(half.content) for half in (west, east)]
+        assert [half.shape for half in halves] == [(56, 24, 3), (56, 40, 3)]
+        assert np.array_equal(decoded(whole.content), np.hstack(halves))
+        assert whole.url.split() == [west.url, east.url]
+        assert again == whole._replace(from_cache=True)
+        (path,) = [path for path in tmp_path.rglob("*.png") if len(read_with_sidecar(path)[1]["urls"]) == 2]
+        assert asked.ending(across) == path.suffix
+        assert read_scene(whole.content, name=worldview_name(across, ".png")).bounds == self.BOX
+
+    @pytest.mark.parametrize("east", ["180", "-180"])
+    def test_a_box_that_ends_there_is_one_piece(self, east):
+        with SyntheticArchive() as server:
+            ending_there = SCENE._replace(bounds=parse_bounds(f"159,8,{east},22"))
+            picture = archive(server).picture(ending_there)
+        assert server.total == 1
+        assert decoded(picture.content).shape == (*SIZE, 3)
+
+    def test_a_half_that_fails_is_told(self):
+        with SyntheticArchive(lambda overpass, _: "404" if overpass.bounds.west < 0 else None) as server:
+            error = failure(archive(server), SCENE._replace(bounds=self.BOX))
+        assert error.cause == "refused"
+        assert "174--170" in str(error)
+
+
+class TestArchive:
+    def test_it_is_nasas_unless_said(self, monkeypatch):
+        monkeypatch.delenv(ENVIRONMENT, raising=False)
+        assert Archive.from_environment() == Archive(SNAPSHOTS, GIBS)
+
+    def test_the_environment_names_a_mirror(self, monkeypatch):
+        monkeypatch.setenv(ENVIRONMENT, "http://mirror/")
+        assert Archive.from_environment(degrees=0.1) == Archive("http://mirror/", None, degrees=0.1)
+        assert Archive.from_environment("http://other/").address == "http://other/"
+        assert Archive.from_environment(fallback=GIBS) == Archive("http://mirror/", GIBS)
+
+    def test_it_and_its_errors_go_to_other_processes(self):
+        asked = Archive()
+        assert pickle.loads(pickle.dumps(asked)) == asked
+        error = pickle.loads(pickle.dumps(WorldviewError("a.jpeg", "busy", "too many")))
+        assert (str(error), error.cause) == ("a.jpeg: too many", "busy")
+        assert isinstance(error, SceneError)
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"address": "ftp://somewhere/"},
+            {"fallback": "somewhere"},
+            {"format": "tiff"},
+            {"tries": 0},
+            {"connections": 0},
+            {"degrees": 0},
+            {"pause": -1},
+        ],
+    )
+    def test_values_that_make_no_sense(self, values):
+        with pytest.raises(ValueError, match=r"address|format|at least 1"):
+            Archive(**values)
+
+
+def test_a_sidecar_is_json_for_others_too(tmp_path):
+    with SyntheticArchive() as server:
+        archive(server, cache=tmp_path).picture(SCENE)
+    (path,) = tmp_path.rglob("*.json")
+    assert json.loads(path.read_text())["layer"] == SATELLITES["Aqua"].layer
