@@ -1,5 +1,7 @@
 """Scenes of any size: brought to the right scale, and tiled without seams."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,6 +32,55 @@ def test_a_constant_stays_constant(size):
         return np.full((len(pictures), 4, *FRAME), 0.25, np.float32)
 
     assert np.allclose(run_tiled(np.zeros((*size, 3), np.uint8), FRAME, constant), 0.25)
+
+
+def coordinates(pictures):
+    """A network that tells where on the canvas each pixel lies, which its colours say."""
+    red, green, blue = pictures.transpose(3, 0, 1, 2).astype(np.float32)
+    return np.stack([red * 4 + blue // 64, green * 16 + blue % 64 // 4], 1)
+
+
+@pytest.mark.parametrize("size", [(320, 480), (500, 1300), (900, 481), (321, 300), (1000, 2000)])
+def test_a_ramp_stays_a_ramp(size):
+    """No seam where tiles meet: each pixel keeps the coordinates that it has on the canvas."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    canvas = np.dstack([y // 4, x // 16, y % 4 * 64 + x % 16 * 4]).astype(np.uint8)
+    rows, columns = run_tiled(canvas, FRAME, coordinates)
+    assert np.abs(rows - y).max() < 1e-2
+    assert np.abs(columns - x).max() < 1e-2
+
+
+def test_the_only_tile_says_what_the_network_says():
+    canvas = np.random.default_rng(3).integers(0, 255, (*FRAME, 3), dtype=np.uint8)
+    assert np.array_equal(run_tiled(canvas, FRAME, pixelwise), pixelwise(canvas[None])[0])
+    assert np.abs(run_tiled(canvas[:200], FRAME, pixelwise) - pixelwise(canvas[None, :200])[0]).max() < 1e-6
+
+
+def test_what_each_tile_gets_wrong_at_its_edges_is_weighed_down():
+    """Networks are unsure at the edges of a picture: of an error of 1 there, little is left inside."""
+
+    def unsure(pictures):
+        fields = np.zeros((len(pictures), 1, *FRAME), np.float32)
+        fields[:, :, :8] = fields[:, :, -8:] = fields[..., :8] = fields[..., -8:] = 1
+        return fields
+
+    inside = run_tiled(np.zeros((1000, 2000, 3), np.uint8), FRAME, unsure)[0, 8:-8, 8:-8]
+    assert inside.max() < 0.25
+    assert inside.mean() < 0.02
+
+
+def test_memory_beyond_the_picture_and_the_result_does_not_grow_with_the_scene():
+    def beyond(height):
+        canvas = np.zeros((height, 900, 3), np.uint8)
+        tracemalloc.start()
+        try:
+            result = run_tiled(canvas, FRAME, pixelwise)
+            return tracemalloc.get_traced_memory()[1] - result.nbytes
+        finally:
+            tracemalloc.stop()
+
+    small, tall = beyond(640), beyond(8 * 640)
+    assert tall < small + 100_000  # of which a column of weights takes 20,000
 
 
 def test_a_tile_that_answers_otherwise_fades_in_without_a_step():

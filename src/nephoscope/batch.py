@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from nephoscope.files import write_whole
@@ -12,6 +13,7 @@ from nephoscope.model import Model
 from nephoscope.outputs import CSV, FORMATS
 from nephoscope.outputs.csv import FILE_NAME, Row, rows, write
 from nephoscope.outputs.json import summary
+from nephoscope.place import Bounds
 from nephoscope.scene import SceneError
 from nephoscope.segmentation import segment_scene, worth_decoding
 from nephoscope.sources import Source
@@ -70,6 +72,8 @@ class Job:
         join: see `segment_scene`.
         tta: see `segment_scene`.
         protected: files that are never written over, whatever is asked: the pictures themselves.
+        bounds: where all pictures are, whatever they say themselves.
+        day: when all pictures were taken, whatever they say themselves.
 
     Raises:
         OutputExists: the folder is a file; or the contest's CSV is asked for and there already, which is one
@@ -83,6 +87,8 @@ class Job:
     join: int | None = None
     tta: bool = False
     protected: frozenset[Path] = frozenset()
+    bounds: Bounds | None = None
+    day: date | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -159,7 +165,9 @@ def _segment_to_files(source: Source, job: Job) -> Done | Kept:
     wanted, kept = _wanted(source, job)
     if not wanted and CSV not in job.formats:
         return Kept(source.name, kept)
-    scene = source.read(worth_decoding(job.model.card))
+    scene = source.read(worth_decoding(job.model.card, job.bounds)).placed(job.bounds, job.day)
+    for name in wanted:
+        FORMATS[name].check(scene)  # before anything of this picture is written
     segmentation = segment_scene(scene, job.model, join=job.join, tta=job.tta)
     files = []
     for name, paths in wanted.items():

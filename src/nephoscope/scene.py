@@ -4,7 +4,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from nephoscope.georeference import Georeference, read_georeference
 from nephoscope.place import Bounds, parse_worldview_name
 from nephoscope.rle import Grid, Mask
 
@@ -50,6 +51,7 @@ class Scene:
         bounds: where it is, if known.
         day: when it was taken, if known.
         satellite: what took it, if known.
+        unplaced: why the place is not known although the file tells something of one; else empty.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Scene:
     bounds: Bounds | None = None
     day: date | None = None
     satellite: str | None = None
+    unplaced: str = ""
     _read_whole: "Callable[[], Scene] | None" = None
 
     @cached_property
@@ -69,6 +72,10 @@ class Scene:
             SceneError: the picture is no longer there.
         """
         return self._read_whole() if self._read_whole else self
+
+    def placed(self, bounds: Bounds | None = None, day: date | None = None) -> "Scene":
+        """The same scene with place and day as somebody states them; what is None stays as it is."""
+        return replace(self, bounds=bounds or self.bounds, day=day or self.day)
 
 
 Least = Callable[[Grid, Bounds | None], Grid]
@@ -86,7 +93,9 @@ def read_scene(
 
     Swath gaps (large black areas) and transparent pixels become "no data". Of 16-bit values the high byte is
     kept. EXIF rotation is applied. Satellite, date and place are taken from names such as
-    `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`.
+    `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`; where the name tells no place, from GeoTIFF tags
+    or a world file. All three are believed: what was cropped later must be stated anew. The time in a TIFF's
+    tags is that of its last change, and tells nothing.
 
     Args:
         source: a path, the bytes of a file, an open binary file, or an array of shape (height, width),
@@ -113,11 +122,14 @@ def read_scene(
         source = read_bounded(source, name)
     file = _open(source, name)
     bounds, day, satellite = parse_worldview_name(name)
+    place = Georeference(bounds)
     with file, _header(file, name, max_pixels) as image:
         try:
             size, turned = _upright_size(image)
+            if bounds is None:
+                place = read_georeference(image, source if isinstance(source, Path) else None)
             if least is not None:
-                height, width = least(size, bounds)
+                height, width = least(size, place.bounds)
                 image.draft(None, (height, width) if turned else (width, height))
             array = _decode(image)
         except SceneError as error:
@@ -128,7 +140,7 @@ def read_scene(
     whole = None
     if valid.shape != size:
         whole = partial(read_scene, source, name=name, max_pixels=max_pixels)
-    return Scene(name, pixels, valid, size, bounds, day, satellite, whole)
+    return Scene(name, pixels, valid, size, place.bounds, day, satellite, place.reason, whole)
 
 
 def _settled(path: Path, name: str) -> Path | bytes:

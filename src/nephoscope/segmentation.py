@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from nephoscope.postprocess import find_groups, resample
 from nephoscope.regions import Region, find_regions
 from nephoscope.rle import Grid, Mask
 from nephoscope.scene import Least, Pixels, Scene, read_scene
-from nephoscope.tiles import canvas_size, resize, run_tiled
+from nephoscope.tiles import Field, canvas_size, resize, run_tiled
 
 _MIRRORS = ((1,), (0,), (0, 1))  # axes to flip: left-right, top-bottom, both
 
@@ -107,6 +108,8 @@ def segment(
     *,
     join: int | None = None,
     tta: bool = False,
+    bounds: Bounds | None = None,
+    day: date | None = None,
 ) -> Segmentation:
     """Find the patterns in one picture.
 
@@ -116,6 +119,8 @@ def segment(
         join: groups of a pattern with at most this many pixels of 350x525 between them count as one region;
             what the model's card says if left out.
         tta: mean over the picture and its mirror images: a little better, four times the work.
+        bounds: where the picture is, whatever it says itself; `place.parse_bounds` makes them from words.
+        day: when it was taken, whatever it says itself.
 
     Raises:
         SceneError: the picture cannot be used.
@@ -124,8 +129,8 @@ def segment(
     if not isinstance(model, Model):
         model = Model.load(model)
     if not isinstance(picture, Scene):
-        picture = read_scene(picture, least=worth_decoding(model.card))
-    return segment_scene(picture, model, join=join, tta=tta)
+        picture = read_scene(picture, least=worth_decoding(model.card, bounds))
+    return segment_scene(picture.placed(bounds, day), model, join=join, tta=tta)
 
 
 def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: bool = False) -> Segmentation:
@@ -139,10 +144,9 @@ def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: b
     """
     card = model.card
     canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
-    views = [_run(canvas, axes, model) for axes in ((), *_MIRRORS) if tta or not axes]
-    fields = views[0][0] if len(views) == 1 else np.mean([field for field, _ in views], axis=0)
-    said = [head for _, head in views if head is not None]
-    heads = np.asarray(np.mean(said, axis=0), np.float32) if said else None
+    fields, heads = _run(canvas, (), model)
+    if tta:
+        fields, heads = _mean_with_mirrors(fields, heads, canvas, model)
     grid = _rules_grid(canvas.shape[:2], card)
     valid = _valid_on(scene.valid, grid)
     probabilities = np.empty((len(NAMES), *grid), np.float32)
@@ -155,16 +159,28 @@ def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: b
     return Segmentation(scene, card, probabilities, valid, groups, scores, heads, join, tta)
 
 
-def _run(
-    canvas: Pixels, axes: tuple[int, ...], model: Model
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+def _mean_with_mirrors(
+    fields: Field, heads: Field | None, canvas: Pixels, model: Model
+) -> tuple[Field, Field | None]:
+    """The mean of what a canvas and its mirror images say; one of them is held at a time."""
+    fields, said = fields.copy(), [heads]
+    for axes in _MIRRORS:
+        more, head = _run(canvas, axes, model)
+        fields += more
+        said.append(head)
+    fields /= len(said)
+    known = [head for head in said if head is not None]
+    return fields, np.asarray(np.mean(known, axis=0), np.float32) if known else None
+
+
+def _run(canvas: Pixels, axes: tuple[int, ...], model: Model) -> tuple[Field, Field | None]:
     """Fields of one view, turned back, and what its presence head says.
 
     A tile that has a pattern speaks for the scene.
     """
-    heads: list[NDArray[np.float32]] = []
+    heads: list[Field] = []
 
-    def network(pictures: Pixels) -> NDArray[np.float32]:
+    def network(pictures: Pixels) -> Field:
         answer = model(pictures)
         if answer.presence is not None:
             heads.append(answer.presence)
@@ -176,15 +192,19 @@ def _run(
     return np.flip(fields, tuple(axis + 1 for axis in axes)), head
 
 
-def worth_decoding(card: Card) -> Least:
+def worth_decoding(card: Card, stated: Bounds | None = None) -> Least:
     """For `read_scene`: how finely a picture must be decoded to be segmented by this model.
 
     Twice as fine as the network sees it: a JPEG decoded just fine enough comes out blurred, and blur is what
     tells Sugar from nothing.
+
+    Args:
+        card: the model's.
+        stated: where the picture is, whatever it says itself.
     """
 
     def least(size: Grid, bounds: Bounds | None) -> Grid:
-        height, width = canvas_size(size, bounds, card.input_size)
+        height, width = canvas_size(size, stated or bounds, card.input_size)
         return 2 * height, 2 * width
 
     return least

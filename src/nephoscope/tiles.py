@@ -81,24 +81,45 @@ def run_tiled(canvas: Pixels, frame: Grid, network: Callable[[Pixels], Field]) -
     height, width = canvas.shape[:2]
     if (height, width) == frame:
         return np.asarray(network(canvas[None])[0], np.float32)
-    padded = np.zeros((max(height, frame[0]), max(width, frame[1]), 3), np.uint8)
-    above, left = (padded.shape[0] - height) // 2, (padded.shape[1] - width) // 2
-    padded[above : above + height, left : left + width] = canvas
-    weight = np.outer(_hat(frame[0]), _hat(frame[1]))
-    weights = np.zeros(padded.shape[:2], np.float32)
+    # A tile's weight is that of its rows times that of its columns, and so is the sum over all tiles: two
+    # lines serve in place of a canvas of weights, and answers are added up in the result itself.
+    down, across = _Line(height, frame[0]), _Line(width, frame[1])
+    weight = np.outer(down.weight, across.weight)
+    tile = np.zeros((1, *frame, 3), np.uint8)
     fields: Field | None = None
-    for top in _starts(padded.shape[0], frame[0]):
-        for first in _starts(padded.shape[1], frame[1]):
-            tile = np.s_[top : top + frame[0], first : first + frame[1]]
-            answer = network(np.ascontiguousarray(padded[tile])[None])[0]
+    for rows, inner_rows in down.spans:
+        for columns, inner_columns in across.spans:
+            tile[0, inner_rows, inner_columns] = canvas[rows, columns]
+            answer = network(tile)[0]
             if fields is None:
-                fields = np.zeros((len(answer), *weights.shape), np.float32)
-            fields[:, *tile] += answer * weight
-            weights[tile] += weight
+                fields = np.zeros((len(answer), height, width), np.float32)
+            fields[:, rows, columns] += (answer * weight)[:, inner_rows, inner_columns]
     assert fields is not None  # there is always a first tile
-    fields /= weights
-    inside: Field = fields[:, above : above + height, left : left + width]
-    return inside
+    for first in range(0, height, frame[0]):
+        band = slice(first, first + frame[0])
+        fields[:, band] /= np.outer(down.weights[band], across.weights)
+    return fields
+
+
+class _Line:
+    """How tiles lie along one side of a canvas.
+
+    Attributes:
+        weight: of a tile's pixels along this line.
+        weights: their sum over all tiles, for each of the canvas's pixels.
+        spans: for each tile, its pixels on the canvas and, in the tile, those that are not margin.
+    """
+
+    def __init__(self, length: int, tile: int) -> None:
+        margin = max(0, tile - length) // 2
+        inner = slice(margin, margin + min(tile, length))
+        self.weight = _hat(tile)
+        self.weights = np.zeros(length, np.float32)
+        self.spans = []
+        for start in _starts(max(length, tile), tile):
+            span = slice(start, min(start + tile, length))
+            self.weights[span] += self.weight[inner]
+            self.spans.append((span, inner))
 
 
 def _starts(length: int, tile: int) -> list[int]:

@@ -16,13 +16,32 @@ def segment(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="A file, a folder, a glob, '-' for standard input, an http(s) URL, or 'sample'.",
+            help="A file, a folder, a glob, '-' for standard input, an http(s) URL, "
+            "'worldview:SATELLITE/DAY/PLACE', or 'sample'.",
         ),
     ],
     folder: Folder = Path("nephoscope-output"),
     formats: Annotated[
-        str, typer.Option("--format", help="Of overlay, panel, mask, json, csv; several with commas.")
+        str,
+        typer.Option(
+            "--format",
+            help="Of overlay, panel, mask, json, csv, geojson, geotiff, netcdf, organisation; several with "
+            "commas.",
+        ),
     ] = "overlay,json",
+    bounds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEST,SOUTH,EAST,NORTH|REGION",
+            help="Where all pictures are, in degrees; otherwise as their name, tags or world file say.",
+        ),
+    ] = None,
+    day: Annotated[
+        str | None,
+        typer.Option(
+            "--time", metavar="DAY", help="When all were taken, as 2020-02-01; or as their name says."
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(help="A model's name or file; see 'nephoscope models'.")] = "default",
     join: Annotated[
         int | None,
@@ -46,7 +65,8 @@ def segment(
     """Mark Fish, Flower, Gravel and Sugar in pictures."""
     from nephoscope.batch import Job, OutputExists, run
     from nephoscope.model import Model, ModelError, available_cpus
-    from nephoscope.outputs import UnknownFormat, parse_formats
+    from nephoscope.outputs import MissingExtra, UnknownFormat, parse_formats
+    from nephoscope.place import PlaceError, parse_bounds, parse_day
     from nephoscope.scene import MAX_PIXELS
     from nephoscope.sources import find_sources
 
@@ -57,8 +77,10 @@ def segment(
         wanted = parse_formats(formats)
         loaded = Model.load(model, threads=available_cpus() // workers, device=device)
         pictures = frozenset(source.path for source in found if source.path)
-        job = Job(loaded, folder, wanted, overwrite, join, tta, pictures)
-    except (UnknownFormat, ModelError, OutputExists) as error:
+        place = parse_bounds(bounds) if bounds is not None else None
+        when = parse_day(day) if day is not None else None
+        job = Job(loaded, folder, wanted, overwrite, join, tta, pictures, place, when)
+    except (UnknownFormat, MissingExtra, PlaceError, ModelError, OutputExists) as error:
         refuse(error)
     counts = console.report(run(found, job, workers), len(found), as_json)
     console.closing(counts, folder, time.perf_counter() - started)

@@ -1,0 +1,132 @@
+"""`geojson`: every region as a feature with its outline in longitude and latitude.
+
+Source: RFC 7946; colours by the simplestyle specification 1.1, which many maps follow.
+"""
+
+import json
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+
+from nephoscope.outputs.geography import area_km2, attributes, edges, region_masks, require_place
+from nephoscope.patterns import NAMES, PATTERNS
+from nephoscope.place import Bounds
+from nephoscope.regions import Ring, outline
+from nephoscope.rle import Mask
+from nephoscope.segmentation import Segmentation
+
+ENDINGS = (".geojson",)
+
+_DIGITS = 6  # after the point: a tenth of a metre
+
+
+def render(segmentation: Segmentation) -> list[bytes]:
+    """A FeatureCollection, its features in the order of `Segmentation.regions`.
+
+    Raises:
+        SceneError: the place is not known.
+    """
+    bounds, scene = require_place(segmentation.scene), segmentation.scene
+    features = []
+    for region, mask in region_masks(segmentation):
+        colour = "#{:02x}{:02x}{:02x}".format(*PATTERNS[NAMES.index(region.pattern)].colour)
+        features.append(
+            {
+                "type": "Feature",
+                "bbox": _box(*_extent(mask, bounds)),
+                "geometry": _geometry(mask, bounds),
+                "properties": {
+                    "pattern": region.pattern,
+                    "area_km2": round(area_km2(mask, bounds), 1),
+                    "cover": round(region.cover, 4),
+                    "mean_probability": round(region.mean_probability, 4),
+                    "scene": scene.name,
+                    "date": scene.day.isoformat() if scene.day else None,
+                    "satellite": scene.satellite,
+                    "stroke": colour,
+                    "fill": colour,
+                    "fill-opacity": 0.3,
+                },
+            }
+        )
+    content = {
+        "type": "FeatureCollection",
+        "bbox": _box(bounds.west, bounds.south, bounds.west + bounds.width, bounds.north),
+        "features": features,
+        "provenance": attributes(segmentation),
+    }
+    return [(json.dumps(content, ensure_ascii=False) + "\n").encode()]
+
+
+def _geometry(mask: Mask, bounds: Bounds) -> dict[str, Any]:
+    polygons = [
+        [_closed(ring, hole=bool(index)) for index, ring in enumerate(polygon)]
+        for polygon in _polygons(mask, bounds)
+    ]
+    if len(polygons) == 1:
+        return {"type": "Polygon", "coordinates": polygons[0]}
+    return {"type": "MultiPolygon", "coordinates": polygons}
+
+
+def _polygons(mask: Mask, bounds: Bounds) -> list[list[Ring]]:
+    """Outlines in degrees, cut where they cross the antimeridian."""
+    height, width = mask.shape
+    # Column of the antimeridian; rounded, so that one that is a pixel's edge cuts no sliver off the pixel.
+    seam = round((180 - bounds.west) / bounds.width * width, 6)
+
+    def placed(part: Mask, least: float, most: float, turn: float) -> list[list[Ring]]:
+        return [
+            [
+                [
+                    (
+                        bounds.west + min(max(x, least), most) / width * bounds.width - turn,
+                        bounds.north - y / height * bounds.height,
+                    )
+                    for x, y in ring
+                ]
+                for ring in polygon
+            ]
+            for polygon in outline(part)
+        ]
+
+    if seam >= width:
+        return placed(mask, 0, width, 0)
+    # The column on the antimeridian belongs to both sides, and its outline ends at it on each.
+    columns = np.arange(width)
+    west, east = mask & (columns < ceil(seam)), mask & (columns >= floor(seam))
+    return placed(west, 0, seam, 0) + placed(east, seam, width, 360)
+
+
+def _closed(ring: Ring, hole: bool) -> list[list[float]]:
+    """A ring that ends where it began; counter-clockwise, or clockwise around a hole."""
+    points = [[_rounded(x), _rounded(y)] for x, y in ring]
+    x, y = np.array(ring).T
+    doubled_area = float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
+    if (doubled_area > 0) == hole:
+        points.reverse()
+    return [*points, points[0]]
+
+
+def _extent(mask: Mask, bounds: Bounds) -> tuple[float, float, float, float]:
+    """West, south, east, north of a mask; longitudes may exceed 180."""
+    longitudes, latitudes = edges(bounds, (mask.shape[0], mask.shape[1]))
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return longitudes[columns[0]], latitudes[rows[-1] + 1], longitudes[columns[-1] + 1], latitudes[rows[0]]
+
+
+def _box(west: float, south: float, east: float, north: float) -> list[float]:
+    """A bounding box between -180 and 180; east is less than west where it crosses the antimeridian."""
+    west, south, east, north = (_rounded(edge) for edge in (west, south, east, north))
+    if east - west >= 360:
+        west, east = -180.0, 180.0
+    return [
+        _rounded(west - 360 if west >= 180 else west),
+        south,
+        _rounded(east - 360 if east > 180 else east),
+        north,
+    ]
+
+
+def _rounded(degrees: float) -> float:
+    return round(float(degrees), _DIGITS)

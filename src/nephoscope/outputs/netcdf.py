@@ -1,0 +1,169 @@
+"""`netcdf`: probabilities and masks on a grid of latitude and longitude, as the CF conventions want them.
+
+Source: CF conventions 1.11, cfconventions.org. Bits and meanings of `mask` are those of the labels published
+for EUREC4A.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+
+from nephoscope import __version__
+from nephoscope.outputs.geography import attributes, edges, require_day, require_place
+from nephoscope.patterns import NAMES
+from nephoscope.scene import Scene
+from nephoscope.segmentation import Segmentation
+
+ENDINGS = (".nc",)
+
+_MISSING = np.int16(-32768)
+_STEP = np.float32(1e-4)  # of packed probabilities
+_PACKED = {"dtype": "int16", "scale_factor": _STEP, "add_offset": np.float32(0), "_FillValue": _MISSING}
+_COMPRESSED = {"zlib": True, "complevel": 4, "shuffle": True}
+_NEVER_MISSING = {"_FillValue": None}
+
+
+def check(scene: Scene) -> None:
+    """See that place and day are known.
+
+    Raises:
+        SceneError: they are not.
+    """
+    require_place(scene)
+    require_day(scene)
+
+
+def render(segmentation: Segmentation) -> list[bytes]:
+    """One dataset on the grid of the model's rules, rows from north to south as in the picture.
+
+    Raises:
+        SceneError: place or day are not known.
+    """
+    return [bytes(_dataset(segmentation).to_netcdf(engine="h5netcdf"))]
+
+
+def _dataset(segmentation: Segmentation) -> Any:
+    import xarray as xr
+
+    scene, valid = segmentation.scene, segmentation.valid
+    longitudes, latitudes = edges(require_place(scene), (valid.shape[0], valid.shape[1]))
+    day = require_day(scene)
+    bits = np.array([1 << index for index in range(len(NAMES))], np.int8)
+    flags = (segmentation.masks * bits[:, None, None]).sum(axis=0, dtype=np.int8)
+    area = {"grid_mapping": "crs", "ancillary_variables": "valid"}
+    variables = {
+        "probability": (
+            ("pattern", "time", "lat", "lon"),
+            np.where(valid, segmentation.probabilities, np.float32(np.nan))[:, None],
+            {"long_name": "probability of the pattern", "units": "1", **area},
+            _PACKED | _COMPRESSED,
+        ),
+        "mask": (
+            ("time", "lat", "lon"),
+            flags[None],
+            {
+                "long_name": "patterns found; 0 where there is none or no data",
+                "flag_masks": bits,
+                "flag_meanings": " ".join(NAMES),
+                **area,
+            },
+            _COMPRESSED | _NEVER_MISSING,
+        ),
+        "valid": (
+            ("time", "lat", "lon"),
+            valid[None].astype(np.int8),
+            {
+                "long_name": "whether the picture has data",
+                "flag_values": np.array([0, 1], np.int8),
+                "flag_meanings": "no_data data",
+                "grid_mapping": "crs",
+            },
+            _COMPRESSED | _NEVER_MISSING,
+        ),
+        "cover": (
+            ("pattern", "time"),
+            np.array([[segmentation.covers[name]] for name in NAMES], np.float32),
+            {"long_name": "share of the pixels with data that the pattern covers", "units": "1"},
+            _NEVER_MISSING,
+        ),
+        "crs": ((), np.int8(0), _WGS84, {}),
+        **_bounds(longitudes, latitudes, day),
+    }
+    return xr.Dataset(variables, _coordinates(longitudes, latitudes, day), _attributes(segmentation))
+
+
+_WGS84 = {
+    "grid_mapping_name": "latitude_longitude",
+    "semi_major_axis": 6378137.0,
+    "inverse_flattening": 298.257223563,
+    "longitude_of_prime_meridian": 0.0,
+}
+_EPOCH = date(1970, 1, 1)
+
+
+def _coordinates(longitudes: Any, latitudes: Any, day: date) -> dict[str, Any]:
+    """Centres of the grid's pixels, the day's beginning, and the patterns' names."""
+    return {
+        "time": (
+            "time",
+            np.array([(day - _EPOCH).days], np.int32),
+            {
+                "standard_name": "time",
+                "long_name": "day of the picture",
+                "units": "days since 1970-01-01",
+                "calendar": "standard",
+                "units_metadata": "leap_seconds: none",
+                "axis": "T",
+                "bounds": "time_bnds",
+                "comment": "The hour of the overpass is not known: 00:00 UTC stands for the whole day.",
+            },
+        ),
+        # CF wants numbers in a variable named as its dimension, so the names have one of their own.
+        "pattern_name": ("pattern", np.array(NAMES, object), {"long_name": "pattern of shallow clouds"}),
+        "lat": (
+            "lat",
+            (latitudes[:-1] + latitudes[1:]) / 2,
+            {
+                "standard_name": "latitude",
+                "long_name": "latitude",
+                "units": "degrees_north",
+                "axis": "Y",
+                "bounds": "lat_bnds",
+            },
+            _NEVER_MISSING,
+        ),
+        "lon": (
+            "lon",
+            (longitudes[:-1] + longitudes[1:]) / 2,
+            {
+                "standard_name": "longitude",
+                "long_name": "longitude",
+                "units": "degrees_east",
+                "axis": "X",
+                "bounds": "lon_bnds",
+            },
+            _NEVER_MISSING,
+        ),
+    }
+
+
+def _bounds(longitudes: Any, latitudes: Any, day: date) -> dict[str, Any]:
+    """Edges of the grid's pixels and the day's begin and end; they take their units from what they bound."""
+    first = (day - _EPOCH).days
+    return {
+        "time_bnds": (("time", "bnds"), np.array([[first, first + 1]], np.int32)),
+        "lat_bnds": (("lat", "bnds"), np.stack([latitudes[:-1], latitudes[1:]], 1), {}, _NEVER_MISSING),
+        "lon_bnds": (("lon", "bnds"), np.stack([longitudes[:-1], longitudes[1:]], 1), {}, _NEVER_MISSING),
+    }
+
+
+def _attributes(segmentation: Segmentation) -> dict[str, str]:
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return {
+        "Conventions": "CF-1.11",
+        **attributes(segmentation),
+        "source": f"true-colour satellite picture, segmented by nephoscope {__version__}",
+        "history": f"{now} nephoscope {__version__}: segmented by model {segmentation.card.name}",
+        "model_card": segmentation.card.to_json(),
+    }

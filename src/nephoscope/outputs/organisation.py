@@ -1,0 +1,107 @@
+"""`organisation`: how clouds are arranged around each region, one row a region, for statistics.
+
+Measured in a region's bounding box, on the picture brought to twice the grid of the model's rules (0.02° a
+pixel where the place is known), or at its own size where that is coarser. `nephoscope.organisation.METRICS`
+says what each column means; `pixel_km` turns its pixels into kilometres.
+"""
+
+import csv
+import io
+from math import ceil, floor, isnan, sqrt
+
+import cv2
+import numpy as np
+
+from nephoscope.organisation import METRICS, cloud_mask, measure
+from nephoscope.outputs.geography import area_km2, pixel_areas, region_masks
+from nephoscope.place import wrapped
+from nephoscope.regions import Region
+from nephoscope.rle import Grid, Mask
+from nephoscope.scene import Scene
+from nephoscope.segmentation import Segmentation
+from nephoscope.tiles import resize
+
+ENDINGS = ("_organisation.csv",)
+
+COLUMNS = (
+    *("scene", "date", "satellite", "pattern", "area", "area_km2", "longitude", "latitude"),
+    *("window_width", "window_height", "pixel_km", "valid"),
+    *METRICS,
+)
+"""`area` in the picture's pixels; longitude and latitude of the region's centroid; the window in measured
+pixels, and the share of it that has data. What is not known or not defined is empty."""
+
+_FINER = 2  # times the rules' grid
+
+
+def render(segmentation: Segmentation) -> list[bytes]:
+    """A row for each of `Segmentation.regions`, in their order.
+
+    Raises:
+        ImportError: cloudmetrics is not installed (the extra `organisation`).
+    """
+    scene, whole = segmentation.scene, segmentation.scene.whole
+    height, width = (
+        min(_FINER * side, own) for side, own in zip(segmentation.valid.shape, scene.size, strict=True)
+    )
+    valid = cv2.resize(whole.valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    cloud = cloud_mask(resize(whole.pixels, (height, width)), valid)
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    table.writeheader()
+    for region, mask in region_masks(segmentation):
+        rows, columns = _window(region, scene.size, (height, width))
+        has_data = np.asarray(valid[rows, columns])
+        found = _described(region, mask, segmentation) | {
+            "pixel_km": _pixel_km(region, scene, (height, width)),
+            "window_width": has_data.shape[1],
+            "window_height": has_data.shape[0],
+            "valid": float(has_data.mean()),
+            **measure(cloud[rows, columns], has_data),
+        }
+        table.writerow({name: _text(value) for name, value in found.items()})
+    return [text.getvalue().encode()]
+
+
+def _window(region: Region, size: Grid, grid: Grid) -> tuple[slice, slice]:
+    left, top, right, bottom = region.box
+    down, across = grid[0] / size[0], grid[1] / size[1]
+    slack = 1e-6  # of a pixel: edges that lie on a pixel's up to rounding do not take in the next
+    return (
+        slice(floor(top * down + slack), ceil(bottom * down - slack)),
+        slice(floor(left * across + slack), ceil(right * across - slack)),
+    )
+
+
+def _described(region: Region, mask: Mask, segmentation: Segmentation) -> dict[str, object]:
+    """What is known of a region itself."""
+    scene = segmentation.scene
+    known: dict[str, object] = {
+        "scene": scene.name,
+        "date": scene.day or "",
+        "satellite": scene.satellite or "",
+        "pattern": region.pattern,
+        "area": region.area,
+    }
+    if bounds := scene.bounds:
+        x, y = (place / side for place, side in zip(region.centroid, scene.size[::-1], strict=True))
+        known |= {
+            "area_km2": area_km2(mask, bounds),
+            "longitude": wrapped(bounds.west + x * bounds.width),
+            "latitude": bounds.north - y * bounds.height,
+        }
+    return known
+
+
+def _pixel_km(region: Region, scene: Scene, grid: Grid) -> float:
+    """Side of a square as large as a measured pixel at a region's centroid; not a number without a place."""
+    if scene.bounds is None:
+        return float("nan")
+    row = int(region.centroid[1] / scene.size[0] * grid[0])
+    return sqrt(pixel_areas(scene.bounds, grid)[row])
+
+
+def _text(value: object) -> object:
+    if isinstance(value, float):
+        return "" if isnan(value) else f"{round(value, 4):.12g}"
+    return value
