@@ -1,0 +1,120 @@
+"""Cells of a longitude-latitude grid, and how much of each the atlas's pixels cover.
+
+A pixel that lies across cells counts in each of them by the area it has there, on the sphere. Such an area
+is a product of a share along latitude and one along longitude, so two small matrices say it exactly.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.place import Bounds
+
+Degrees = NDArray[np.float64]
+Shares = NDArray[np.float64]
+
+_FINEST, _COARSEST = 0.1, 45.0  # degrees; finer says nothing of patterns that are hundreds of km wide
+_ROUND = 6  # decimals of a degree, 0.1 m: edges that should meet do
+
+
+class GridError(ValueError):
+    """No grid can be made of what was asked; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Boxes between lines of longitude and lines of latitude.
+
+    Attributes:
+        longitudes: edges in degrees, ascending, shape (columns + 1,); may exceed 180.
+        latitudes: edges in degrees, ascending, shape (rows + 1,).
+    """
+
+    longitudes: Degrees
+    latitudes: Degrees
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return len(self.latitudes) - 1, len(self.longitudes) - 1
+
+    @property
+    def areas(self) -> NDArray[np.float64]:
+        """Of each cell on a sphere of radius 1, shape (rows, columns)."""
+        return np.outer(np.diff(_sines(self.latitudes)), np.diff(np.radians(self.longitudes)))
+
+    def along_latitude(self, centres: Degrees) -> Shares:
+        """Which share of each row's extent each line of pixels covers, shape (rows, pixels).
+
+        Args:
+            centres: of the pixels, evenly spaced, in either order.
+        """
+        edges = _sines(pixel_edges(centres))
+        rows = _sines(self.latitudes)
+        return _overlaps(rows, edges) / np.diff(rows)[:, None]
+
+    def along_longitude(self, centres: Degrees) -> Shares:
+        """Which share of each column's extent each column of pixels covers, shape (columns, pixels).
+
+        A pixel counts wherever whole turns around the Earth bring it.
+
+        Args:
+            centres: of the pixels, evenly spaced, ascending.
+        """
+        edges = pixel_edges(centres)
+        turns = sum(_overlaps(self.longitudes, edges + turn) for turn in (-360.0, 0.0, 360.0))
+        return np.asarray(turns / np.diff(self.longitudes)[:, None])
+
+
+def aligned(longitudes: Degrees, latitudes: Degrees, size: float) -> Cells:
+    """The cells at whole multiples of a size that the atlas reaches into.
+
+    Args:
+        longitudes: centres of the atlas's pixels, ascending.
+        latitudes: the same, in either order.
+        size: of a cell in degrees.
+
+    Raises:
+        GridError: a size too fine or too coarse.
+    """
+    if not _FINEST <= size <= _COARSEST:
+        raise GridError(f"a grid of {size:g}°: cells may have {_FINEST:g} to {_COARSEST:g} degrees")
+    west, east = pixel_edges(longitudes)[[0, -1]]
+    south, north = np.sort(pixel_edges(latitudes)[[0, -1]])
+    columns = _multiples(west, east, size)[: int(360 // size) + 1]  # once around the Earth is enough
+    return Cells(columns, np.clip(_multiples(south, north, size), -90, 90))
+
+
+def box(bounds: Bounds) -> Cells:
+    """A box as the only cell of a grid."""
+    west, south, _, north = bounds
+    return Cells(np.array([west, west + bounds.width]), np.array([south, north]))
+
+
+def pixel_edges(centres: Degrees) -> Degrees:
+    """Edges of evenly spaced pixels, in their order, shape (pixels + 1,).
+
+    Raises:
+        GridError: fewer than two pixels.
+    """
+    if len(centres) < 2:
+        raise GridError("an atlas of fewer than 2 x 2 pixels has no grid")
+    step = (centres[-1] - centres[0]) / (len(centres) - 1)
+    return np.asarray(np.round(centres[0] + step * (np.arange(len(centres) + 1) - 0.5), _ROUND))
+
+
+def _multiples(low: float, high: float, size: float) -> Degrees:
+    first, last = np.floor(round(low / size, _ROUND)), np.ceil(round(high / size, _ROUND))
+    return np.round(np.arange(first, last + 1) * size, _ROUND)
+
+
+def _sines(latitudes: Degrees) -> NDArray[np.float64]:
+    return np.asarray(np.sin(np.radians(latitudes)))
+
+
+def _overlaps(cells: NDArray[np.float64], pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Length that each cell (ascending edges) shares with each pixel (edges in either order)."""
+    low, high = np.minimum(pixels[:-1], pixels[1:]), np.maximum(pixels[:-1], pixels[1:])
+    shared = np.minimum(cells[1:, None], high) - np.maximum(cells[:-1, None], low)
+    return np.asarray(np.clip(shared, 0, None))

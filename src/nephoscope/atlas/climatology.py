@@ -1,0 +1,147 @@
+"""Frequencies pooled over days, and how sure they are.
+
+A frequency over many days is the area in which a pattern was found, summed over the days, over the summed
+area with data: never a mean of the days' frequencies, in which a day that hardly saw the cell would count as
+much as any other. Its interval comes from weighing whole days (or blocks of days) at random, all satellites
+of a day together: the Bayesian bootstrap, whose weights are never 0, so that no resample is without data.
+
+Source: Rubin 1981, "The Bayesian Bootstrap", Annals of Statistics, doi:10.1214/aos/1176345338.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.explore import SEASONS
+
+Numbers = NDArray[np.floating[Any]]
+
+RESAMPLES = 1000
+LEAST = 5
+"""Days, or blocks of days, with data; of fewer no interval is given."""
+
+ALL = "all"
+"""The season that is all of them."""
+
+_OUTSIDE = round(0.025 * RESAMPLES)  # resamples below a 95 % interval, and as many above it
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """Frequencies of one period, of whatever cells and classes.
+
+    Attributes:
+        freq: from 0 to 1, NaN without data; or a difference of two, from -1 to 1.
+        low: lower end of the 95 % interval; NaN where fewer than `LEAST` days have data.
+        high: upper end of it.
+        days: how many have data, of each cell.
+        coverage: mean share of the cell's area with data, over all days of the period and all satellites.
+    """
+
+    freq: Numbers
+    low: Numbers
+    high: Numbers
+    days: NDArray[np.intp]
+    coverage: Numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """Random weights of days, the same for every cell and period.
+
+    Attributes:
+        weights: shape (1 + resamples, days); the first row is all ones.
+        blocks: which block each day belongs to, shape (days,).
+    """
+
+    weights: NDArray[np.float64]
+    blocks: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, days: NDArray[np.datetime64], block: int = 1, seed: int = 0) -> "Resampling":
+        """Draw weights.
+
+        Args:
+            days: shape (days,), datetime64[D].
+            block: so many consecutive days share a weight. Weather lasts, so neighbouring days are alike and
+                intervals from single days come out somewhat too narrow.
+            seed: of the drawing.
+        """
+        elapsed = (days - days[0]).astype(np.int64)
+        blocks = np.unique(elapsed // block, return_inverse=True)[1]
+        drawn = np.random.default_rng(seed).exponential(size=(RESAMPLES, blocks.max() + 1))
+        return cls(np.concatenate([np.ones((1, len(days))), drawn[:, blocks]]), blocks)
+
+    def pool(self, found: Numbers, data: Numbers, chosen: NDArray[np.intp]) -> Pooled:
+        """Frequencies over some of the days.
+
+        Args:
+            found: area of each class, shape (days, satellites, classes, cells).
+            data: area with data, shape (days, satellites, cells), as shares of the cell.
+            chosen: indices of the days.
+        """
+        return self._summed_up(self._ratios(found, data, chosen), data, chosen)
+
+    def difference(self, found: Numbers, data: Numbers, chosen: NDArray[np.intp]) -> Pooled:
+        """The second satellite's frequencies less the first's, over days on which both saw the cell.
+
+        Args:
+            found: as in `pool`, of two satellites.
+            data: the same.
+            chosen: indices of the days.
+        """
+        both = np.min(data, axis=1, keepdims=True) > 0
+        found, data = found * both[:, :, None], data * both
+        first, second = (self._ratios(found[:, [which]], data[:, [which]], chosen) for which in (0, 1))
+        return self._summed_up(second - first, data, chosen)
+
+    def _ratios(self, found: Numbers, data: Numbers, chosen: NDArray[np.intp]) -> Numbers:
+        """Found area over area with data, for each row of weights; shape (classes, cells, 1 + resamples)."""
+        weights = self.weights[:, chosen].T
+        parts = found[chosen].sum(axis=1, dtype=np.float64)
+        part = (parts.reshape(len(chosen), -1).T @ weights).reshape(*parts.shape[1:], -1)
+        whole = data[chosen].sum(axis=1, dtype=np.float64).T @ weights
+        return np.asarray(np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0))
+
+    def _summed_up(self, ratios: Numbers, data: Numbers, chosen: NDArray[np.intp]) -> Pooled:
+        seen = np.asarray(data[chosen] > 0).any(axis=1)
+        blocks = np.unique(self.blocks[chosen], return_inverse=True)[1]
+        counted = np.zeros((blocks.max() + 1, seen.shape[1]), np.bool_)
+        np.logical_or.at(counted, blocks, seen)
+        ends = [_OUTSIDE - 1, RESAMPLES - _OUTSIDE]
+        low, high = np.moveaxis(np.partition(ratios[..., 1:], ends, axis=-1)[..., ends], -1, 0)
+        too_few = counted.sum(axis=0) < LEAST
+        low[:, too_few] = high[:, too_few] = np.nan
+        estimate = ratios[..., 0].copy()  # a view would keep all resamples
+        return Pooled(estimate, low, high, seen.sum(axis=0), data[chosen].mean(axis=(0, 1)))
+
+
+Periods = Mapping[Any, NDArray[np.intp]]
+"""Indices of the days of each period."""
+
+
+def months(days: NDArray[np.datetime64]) -> Periods:
+    """Each month of each year, by its first day."""
+    own = days.astype("datetime64[M]")
+    return {month.astype("datetime64[D]"): np.flatnonzero(own == month) for month in np.unique(own)}
+
+
+def calendar_months(days: NDArray[np.datetime64]) -> Periods:
+    """Each month whatever the year, from 1 to 12; those that are there."""
+    own = month_numbers(days)
+    return {int(month): np.flatnonzero(own == month) for month in np.unique(own)}
+
+
+def seasons(days: NDArray[np.datetime64]) -> Periods:
+    """Each season whatever the year, those that are there, and `ALL`."""
+    own = month_numbers(days) % 12 // 3
+    found = {name: np.flatnonzero(own == number) for number, name in enumerate(SEASONS)}
+    return {name: chosen for name, chosen in found.items() if len(chosen)} | {ALL: np.arange(len(days))}
+
+
+def month_numbers(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """The month of each day, from 1 to 12."""
+    return days.astype("datetime64[M]").astype(np.int64) % 12 + 1

@@ -1,0 +1,161 @@
+"""How much of each cell has data, and how much each pattern covers, satellite by satellite and day by day.
+
+Every scene is reduced to the cells it reaches into where it is read, so what travels and what is kept is
+small. Some days are worked on at a time: neither graph nor memory grows with the years.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.atlas.cells import Cells, GridError, Shares
+from nephoscope.atlas.store import FLAGS, NO_DATA, NOT_YET
+from nephoscope.labels import Progress
+from nephoscope.patterns import NAMES
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+UNCLASSIFIED = "Unclassified"
+"""Data in which none of the patterns was found, as C3ONTEXT's level 3 calls it."""
+
+CLASSES = (*NAMES, UNCLASSIFIED)
+_DATA, _MISSING = 0, len(CLASSES) + 1  # planes of `Frequency.shares`; the classes lie between
+_PLANES = len(CLASSES) + 2
+_DAYS = 32  # worked on at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Frequency:
+    """Shares of cells' areas, from 0 to 1; arrays go over days and satellites, then rows and columns.
+
+    Attributes:
+        days: shape (days,), datetime64[D].
+        satellites: their names.
+        cells: the grid.
+        inside: share of each cell that lies in the atlas, shape (rows, columns).
+        shares: shape (days, satellites, 7, rows, columns), float32: with data, each of `CLASSES`, not
+            segmented.
+    """
+
+    days: NDArray[np.datetime64]
+    satellites: tuple[str, ...]
+    cells: Cells
+    inside: Shares
+    shares: NDArray[np.float32]
+
+    @property
+    def data(self) -> NDArray[np.float32]:
+        """Share with data, shape (days, satellites, rows, columns)."""
+        return self.shares[:, :, _DATA]
+
+    @property
+    def classes(self) -> NDArray[np.float32]:
+        """Share in which each class was found, shape (days, satellites, classes, rows, columns)."""
+        return self.shares[:, :, _DATA + 1 : _MISSING]
+
+    def missing(self) -> NDArray[np.float64]:
+        """Share of the atlas's area that is not segmented, shape (days, satellites)."""
+        areas = self.cells.areas
+        lacking = np.einsum("dsyx,yx->ds", self.shares[:, :, _MISSING], areas)
+        return np.asarray(lacking / (self.inside * areas).sum())
+
+
+def measure(
+    atlas: "xr.Dataset", cells: Cells, file: Path | None = None, progress: Progress | None = None
+) -> Frequency:
+    """Measure every cell of a grid on every day.
+
+    Args:
+        atlas: `pattern_flags` of dimensions (time, satellite, lat, lon), as `open_atlas` gives it.
+        cells: the grid.
+        file: where the shares are kept, mapped into memory; in memory itself if left out.
+        progress: told the days done so far and in all.
+
+    Raises:
+        GridError: the atlas reaches into none of the cells.
+    """
+    flags = atlas[FLAGS].transpose("time", "satellite", "lat", "lon")
+    if flags.chunks is None:
+        flags = flags.chunk({"time": 1, "satellite": 1})
+    rows = cells.along_latitude(flags["lat"].values.astype(np.float64))
+    columns = cells.along_longitude(flags["lon"].values.astype(np.float64))
+    inside = np.outer(rows.sum(axis=1), columns.sum(axis=1))
+    if not inside.any():
+        raise GridError("the atlas does not reach into this region")
+    shape = (flags.sizes["time"], flags.sizes["satellite"], _PLANES, *cells.shape)
+    shares: NDArray[np.float32]
+    shares = np.zeros(shape, np.float32) if file is None else np.memmap(file, np.float32, "w+", shape=shape)
+    for start in range(0, shape[0], _DAYS):
+        some = slice(start, min(start + _DAYS, shape[0]))
+        shares[some] = _measure(flags[some].data, rows, columns)
+        if progress:
+            progress(some.stop, shape[0])
+    days = flags["time"].values.astype("datetime64[D]")
+    satellites = tuple(str(name) for name in flags["satellite"].values)
+    return Frequency(days, satellites, cells, inside, shares)
+
+
+def _measure(flags: Any, rows: Shares, columns: Shares) -> NDArray[np.float64]:
+    """Reduce a dask array scene by scene, then add up the cells that neighbouring scenes share."""
+    row_parts = _parts(rows, flags.chunks[2])
+    column_parts = _parts(columns, flags.chunks[3])
+    flags = flags.blocks[:, :, [part.chunk for part in row_parts]]
+    flags = flags.blocks[:, :, :, [part.chunk for part in column_parts]]
+    pieces = flags.map_blocks(
+        _reduce,
+        [part.shares for part in row_parts],
+        [part.shares for part in column_parts],
+        dtype=np.float64,
+        new_axis=2,
+        chunks=(
+            *flags.chunks[:2],
+            (_PLANES,),
+            tuple(len(part.cells) for part in row_parts),
+            tuple(len(part.cells) for part in column_parts),
+        ),
+        meta=np.empty((0,) * 5),
+    ).compute()
+    return np.asarray(_gather(row_parts, len(rows)) @ pieces @ _gather(column_parts, len(columns)).T)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The cells that one chunk of an axis reaches into, and the shares of them that its pixels cover."""
+
+    chunk: int
+    cells: NDArray[np.intp]
+    shares: Shares
+
+
+def _parts(shares: Shares, chunks: Sequence[int]) -> list[_Part]:
+    """Of each chunk of an axis that reaches into any cell."""
+    parts = []
+    for number, (size, end) in enumerate(zip(chunks, np.cumsum(chunks), strict=True)):
+        own = shares[:, end - size : end]
+        cells = np.flatnonzero(own.any(axis=1))
+        if len(cells):
+            parts.append(_Part(number, cells, own[cells]))
+    return parts
+
+
+def _gather(parts: list[_Part], cells: int) -> Shares:
+    """The matrix that adds up what several chunks have of one cell, shape (cells, cells of all parts)."""
+    own = np.concatenate([part.cells for part in parts])
+    return np.asarray(np.equal.outer(np.arange(cells), own), np.float64)
+
+
+def _reduce(
+    flags: NDArray[np.uint8], rows: list[Shares], columns: list[Shares], block_id: tuple[int, ...] = ()
+) -> NDArray[np.float64]:
+    """One scene onto the cells it reaches into, shape (1, 1, planes, rows, columns)."""
+    along_latitude, along_longitude = rows[block_id[3]], columns[block_id[4]]
+    missing = flags == NOT_YET
+    data = flags & NO_DATA == 0
+    found = [(flags >> index & 1).view(np.bool_) & data for index in range(len(NAMES))]
+    planes = np.stack([data, *found, data & (flags & (NO_DATA - 1) == 0), missing], axis=2)
+    return np.asarray(along_latitude @ planes.astype(np.float64) @ along_longitude.T)

@@ -1,0 +1,270 @@
+"""Where an atlas lies: a Zarr group at a path or an address, one array of flags on one grid of degrees.
+
+`pattern_flags` has the dimensions time, satellite, lat and lon, and each scene is exactly one of its chunks.
+So scenes can be written at any time by anyone, again and again, without locks. A cell's bits say which
+patterns are there, or that there is no data; 255 is what has not been looked at.
+
+Addresses (`s3://`, `gs://`, `az://`) are opened by fsspec, which takes credentials and end points from its
+own configuration: `FSSPEC_S3_ENDPOINT_URL=http://127.0.0.1:9000`, or a file in `~/.config/fsspec`
+(https://filesystem-spec.readthedocs.io/en/latest/features.html#configuration).
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.errors import GroupNotFoundError
+
+from nephoscope import __version__
+from nephoscope.atlas.manifest import BATCH, Manifest
+from nephoscope.atlas.plan import BOX, Plan, PlannedScene
+from nephoscope.card import Card
+from nephoscope.patterns import NAMES
+from nephoscope.rle import Grid, Mask
+
+if TYPE_CHECKING:
+    import xarray
+
+Flags = NDArray[np.uint8]
+
+FLAGS = "pattern_flags"
+NO_DATA = 1 << len(NAMES)
+NOT_YET = 255
+"""What a cell holds that has not been looked at."""
+
+_EPOCH = date(1970, 1, 1)
+
+
+class StoreError(ValueError):
+    """A store cannot be made, opened or written; the message names it and says why."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An atlas to write to.
+
+    Attributes:
+        address: a path or an address.
+        plan: of its scenes.
+        model: name of the model whose answers it holds.
+        sha256: of the model's file.
+        manifest: what became of the scenes.
+    """
+
+    address: str
+    plan: Plan
+    model: str
+    sha256: str
+    manifest: Manifest
+    _flags: Any
+
+    def write(self, scene: PlannedScene, flags: Flags) -> None:
+        """Write one scene's chunk, in place of an earlier one.
+
+        Args:
+            scene: which it is.
+            flags: on the box's cells, north first.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        try:
+            self._flags.blocks[scene.time, scene.satellite, scene.row, scene.column] = flags[None, None]
+        except Exception as error:  # what lies below a store can raise anything
+            raise unwritable(self.address, error) from error
+
+
+def unwritable(address: str, error: Exception) -> StoreError:
+    """What to say when a store takes nothing more."""
+    words = (getattr(error, "strerror", None) or str(error)).strip() or type(error).__name__
+    return StoreError(f"{address}: cannot be written: {words}")
+
+
+def to_flags(masks: Mask, valid: Mask) -> Flags:
+    """Masks of shape (patterns, height, width) and where there is data, as bits of one array."""
+    bits = (1 << np.arange(len(NAMES), dtype=np.uint8))[:, None, None]
+    flags: Flags = np.bitwise_or.reduce(masks * bits, axis=0)
+    flags[~valid] |= NO_DATA
+    return flags
+
+
+def create(address: str, plan: Plan, card: Card, sha256: str) -> Store:
+    """Make a store for a plan and a model, or go on with the one that is there for just these.
+
+    Args:
+        address: a path or an address.
+        plan: which scenes are to be in it.
+        card: the model's.
+        sha256: of the model's file.
+
+    Raises:
+        StoreError: there is something else, or it cannot be written.
+    """
+    try:
+        try:
+            group = zarr.open_group(address, mode="r+")
+        except (GroupNotFoundError, FileNotFoundError):
+            group = None
+        if group is None or _is_half_made(group):
+            _check_free(address, group is not None)
+            group = _make(address, plan, card, sha256)
+        store = _opened(address, group)
+    except ValueError:
+        raise
+    except ImportError as error:  # fsspec's words say what to install
+        raise StoreError(f"{address}: {error}") from error
+    except Exception as error:  # what lies below a store can raise anything
+        raise unwritable(address, error) from error
+    if store.plan != plan:
+        raise StoreError(f"{address}: was begun with another plan; give it that one, or another store")
+    if store.sha256 != sha256:
+        raise StoreError(
+            f"{address}: was begun with another model, {store.model} (SHA-256 {store.sha256[:12]}...), not "
+            f"{card.name} ({sha256[:12]}...); give it that one, or another store"
+        )
+    return store
+
+
+def open_store(address: str) -> Store:
+    """Open a store that is there.
+
+    Raises:
+        StoreError: none is there, or it cannot be read.
+    """
+    try:
+        return _opened(address, zarr.open_group(address, mode="r+"))
+    except (GroupNotFoundError, FileNotFoundError):
+        raise StoreError(f"{address}: no atlas; `nephoscope atlas run PLAN STORE` begins one") from None
+    except ValueError:
+        raise
+    except ImportError as error:
+        raise StoreError(f"{address}: {error}") from error
+    except Exception as error:  # as above
+        raise StoreError(f"{address}: cannot be read: {error}") from error
+
+
+def open_atlas(address: str | Path) -> "xarray.Dataset":
+    """An atlas as an xarray dataset, read when it is asked for, chunk by chunk.
+
+    `pattern_flags` stays as it is stored, bits and all; `satellite` holds names.
+
+    Raises:
+        StoreError: none is there, or it cannot be read.
+    """
+    import xarray
+
+    store = open_store(str(address))
+    dataset: xarray.Dataset = xarray.open_zarr(
+        str(address), consolidated=False, mask_and_scale=False, chunks={}
+    )
+    names = ("satellite", list(store.plan.satellites), {"long_name": "satellite"})
+    return dataset.assign_coords(satellite=names)
+
+
+def _opened(address: str, group: zarr.Group) -> Store:
+    attributes = dict(group.attrs)
+    if "plan" not in attributes or FLAGS not in group:
+        raise StoreError(f"{address}: a Zarr group, but no atlas")
+    if attributes["batch"] != BATCH:
+        raise StoreError(f"{address}: made by another nephoscope, {attributes['nephoscope']}")
+    plan = Plan.from_json(str(attributes["plan"]), address)
+    model, sha256 = str(attributes["model"]), str(attributes["model_sha256"])
+    return Store(address, plan, model, sha256, Manifest(address, len(plan)), group[FLAGS])
+
+
+def _is_half_made(group: zarr.Group) -> bool:
+    return "nephoscope" in group.attrs and "plan" not in group.attrs
+
+
+def _check_free(address: str, half_made: bool) -> None:
+    """Never write among somebody's files."""
+    files, root = fsspec.core.url_to_fs(address)
+    if not half_made and files.exists(root) and (not files.isdir(root) or files.ls(root, detail=False)):
+        raise StoreError(f"{address}: is there and no atlas; name a new folder")
+
+
+def _make(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:
+    """Make the group; its plan is written last, which says that all of it is there."""
+    group = zarr.open_group(address, mode="w", zarr_format=3, attributes={"nephoscope": __version__})
+    rows, columns = plan.shape
+    height, width = card.grid
+    group.create_array(
+        FLAGS,
+        shape=(len(plan.days), len(plan.satellites), rows * height, columns * width),
+        chunks=(1, 1, height, width),
+        dtype="uint8",
+        fill_value=NOT_YET,
+        dimension_names=("time", "satellite", "lat", "lon"),
+        attributes={
+            "long_name": "patterns of mesoscale cloud organisation",
+            "flag_masks": [1 << bit for bit in range(len(NAMES) + 1)],
+            "flag_meanings": " ".join([*NAMES, "no_data"]),
+            "comment": "patterns may overlap, so bits add up; 255 has not been segmented yet",
+            "_FillValue": NOT_YET,
+        },
+    )
+    for name, (values, attributes) in _coordinates(plan, card.grid).items():
+        group.create_array(
+            name, data=values, chunks=values.shape, dimension_names=(name,), attributes=attributes
+        )
+    group.update_attributes(_attributes(plan, card, sha256))
+    return group
+
+
+def _coordinates(plan: Plan, grid: Grid) -> dict[str, tuple[NDArray[Any], dict[str, Any]]]:
+    (south, west), (rows, columns) = plan.corner, plan.shape
+    height, width = grid
+    down = (np.arange(rows * height) + 0.5) * BOX[0] / height
+    across = (np.arange(columns * width) + 0.5) * BOX[1] / width
+    satellites = np.arange(len(plan.satellites), dtype=np.int8)
+    return {
+        "time": (
+            np.array([(day - _EPOCH).days for day in plan.days], np.int32),
+            {
+                "standard_name": "time",
+                "long_name": "day of the satellite's passes, UTC",
+                "units": f"days since {_EPOCH}",
+                "calendar": "standard",
+                "axis": "T",
+            },
+        ),
+        "satellite": (
+            satellites,
+            {
+                "long_name": "satellite",
+                "flag_values": satellites.tolist(),
+                "flag_meanings": " ".join(plan.satellites),
+            },
+        ),
+        "lat": (
+            south + rows * BOX[0] - down,
+            {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north", "axis": "Y"},
+        ),
+        "lon": (
+            west + across,
+            {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east", "axis": "X"},
+        ),
+    }
+
+
+def _attributes(plan: Plan, card: Card, sha256: str) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {
+        "Conventions": "CF-1.11",
+        "title": f"Patterns of mesoscale cloud organisation, {plan.first} to {plan.last}",
+        "source": f"{', '.join(plan.satellites)} true-colour pictures, segmented by the model {card.name}",
+        "references": "doi:10.1002/qj.3662, doi:10.1175/BAMS-D-19-0324.1",
+        "history": f"{now} nephoscope {__version__} atlas run",
+        "nephoscope": __version__,
+        "model": card.name,
+        "model_sha256": sha256,
+        "model_card": json.dumps(json.loads(card.to_json()), ensure_ascii=False),
+        "batch": BATCH,
+        "plan": plan.to_json(),
+    }

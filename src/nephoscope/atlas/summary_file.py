@@ -1,0 +1,95 @@
+"""A summary as a file: NetCDF, or a folder of Zarr."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ENDINGS = (".nc", ".zarr")
+
+_COMPRESSED = {"zlib": True, "complevel": 4, "shuffle": True}
+_EPOCH = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
+
+
+class SummaryError(ValueError):
+    """A summary cannot be made, written or read; the message says why."""
+
+
+def outputs(path: Path, grids: str, overwrite: bool = False) -> list[tuple[float, Path]]:
+    """Cell sizes and what to write for each: the file itself, or of several one each, as `NAME_2.5deg.nc`.
+
+    Args:
+        path: what was asked for.
+        grids: sizes in degrees, with commas between.
+        overwrite: whether what is there may be replaced.
+
+    Raises:
+        SummaryError: no sizes, another ending, or there is something already.
+    """
+    try:
+        sizes = list(dict.fromkeys(float(size) for size in grids.split(",")))
+    except ValueError:
+        raise SummaryError(f"{grids!r} are no cell sizes: give degrees, as 1 or 1,2.5") from None
+    if path.suffix not in ENDINGS:
+        raise SummaryError(f"{path}: a summary's name ends in {' or '.join(ENDINGS)}")
+    named = [path.with_stem(f"{path.stem}_{size:g}deg") for size in sizes] if len(sizes) > 1 else [path]
+    for each in named:
+        if each.exists() and not overwrite:
+            raise SummaryError(f"{each}: is there already; --overwrite replaces it")
+    return list(zip(sizes, named, strict=True))
+
+
+def read_summary(path: str | Path) -> "xr.Dataset":
+    """Open a summary.
+
+    Raises:
+        SummaryError: it is none.
+        OSError: it cannot be read.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    if not path.exists():
+        raise SummaryError(f"{path}: no such file")
+    try:
+        if path.is_dir():
+            found: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
+        else:
+            found = xr.open_dataset(path, engine="h5netcdf")
+    except (ValueError, OSError) as error:
+        raise SummaryError(f"{path}: neither NetCDF nor Zarr: {error}") from error
+    if lacking := [name for name in ("satellite_freq", "seasonal_freq", "inside") if name not in found]:
+        raise SummaryError(
+            f"{path}: no summary of an atlas, for it has no {', '.join(lacking)}; "
+            "'nephoscope atlas summarise' makes one"
+        )
+    return found
+
+
+def write_summary(summary: "xr.Dataset", path: Path) -> None:
+    """Write a dataset, on this machine, whatever cluster the atlas was measured on.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import dask
+
+    netcdf = path.suffix == ".nc"
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, variable in summary.variables.items():
+        how: dict[str, Any] = {}
+        if variable.dtype.kind == "M":
+            how |= _EPOCH
+        if variable.dtype.kind in "OU" and netcdf:
+            how["dtype"] = "S1"  # CF's labels are arrays of characters
+        elif variable.dtype.kind != "f" or name in summary.coords or str(name).endswith("_bnds"):
+            how["_FillValue"] = None
+        if name not in summary.coords and netcdf:
+            how |= _COMPRESSED
+        encoding[str(name)] = how
+    with dask.config.set(scheduler="synchronous"):
+        if netcdf:
+            summary.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+        else:
+            summary.to_zarr(path, encoding=encoding, consolidated=False)

@@ -1,0 +1,187 @@
+"""What one process of a cluster does: batches of scenes, fetched a little ahead of being segmented.
+
+A process uses one core, however many threads Dask gives it: with two, the next batch's first pictures come
+while the current one is segmented. Everything it does may be done again, so it may be killed at any moment.
+"""
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import zarr
+from distributed import Reschedule, Semaphore, WorkerPlugin, get_worker
+
+from nephoscope.atlas.ahead import Fetched, Fetcher, Stopped
+from nephoscope.atlas.manifest import Record, failures
+from nephoscope.atlas.store import Flags, StoreError, open_store, to_flags, unwritable
+from nephoscope.model import Model
+from nephoscope.place import worldview_name
+from nephoscope.scene import SceneError, read_scene
+from nephoscope.segmentation import Segmentation, segment_scene, worth_decoding
+from nephoscope.worldview import Archive, Picture, WorldviewError
+
+THREADS = 2
+"""That a worker process should have: one batch is segmented while the next begins to be fetched."""
+
+_DIGITS = 4  # of what is recorded, as in the `json` output
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all processes need to know.
+
+    Attributes:
+        name: of this run on its cluster.
+        store: where results go: an address that every process can reach.
+        archive: where pictures come from; its `connections` hold for all processes together.
+        model: an ONNX file's bytes, so that the file itself need not be on other machines.
+        ahead: how many requests one process may have under way.
+    """
+
+    name: str
+    store: str
+    archive: Archive
+    model: bytes = field(repr=False)
+    ahead: int
+
+
+class Finished(NamedTuple):
+    """A batch that is recorded: how many scenes it has and how many of them failed."""
+
+    batch: int
+    scenes: int
+    failed: int
+
+
+class Segmenter(WorkerPlugin):
+    """A process made ready for a job: Dask brings it to every worker, also to those that come later."""
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.name = job.name
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002
+        """Load the model and open the store; called by Dask when a worker begins.
+
+        Raises:
+            ModelError: the model cannot be used.
+            StoreError: the store cannot be reached from here.
+        """
+        cv2.setNumThreads(1)
+        zarr.config.set({"threading.max_workers": 1})
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+            Path(file.name).write_bytes(self.job.model)
+            self.model = Model.load(file.name, threads=1, device="cpu")
+        self.store = open_store(self.job.store)
+        self._core = threading.Lock()
+        self._closing = threading.Event()
+
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002
+        """Let nobody wait for an archive any more; called by Dask when a worker ends."""
+        self._closing.set()
+
+    @cached_property  # for a semaphore knows its worker only within a task
+    def _fetcher(self) -> Fetcher:
+        leases = Semaphore(self.job.archive.connections, self.job.name)
+        return Fetcher(self.job.archive, leases, self.job.ahead, self._closing)
+
+    def do(self, batch: int) -> Finished:
+        """Fetch, segment and store a batch's scenes, but those that are done already, and record them.
+
+        Raises:
+            StoreError: the store, or the pictures' cache, takes nothing more; the batch is not recorded.
+            Stopped: the worker is to end; the batch is not recorded.
+        """
+        manifest, plan = self.store.manifest, self.store.plan
+        records = {each["index"]: each for each in manifest.read(batch) if each["status"] == "done"}
+        wanted = [plan.scene(number) for number in manifest.indices(batch) if number not in records]
+        if wanted:
+            fetched = self._fetcher.fetch(wanted)
+            with closing(fetched), self._core, ThreadPoolExecutor(1) as writer:
+                writes = self._segmented(fetched, records, writer)
+            for write in writes:
+                write.result()
+            try:
+                manifest.write(batch, [records[number] for number in sorted(records)])
+            except Exception as error:  # what lies below a store can raise anything
+                raise unwritable(self.job.store, error) from error
+        return Finished(batch, len(records), len(failures(records.values())))
+
+    def _segmented(
+        self, arriving: Iterable[Fetched], records: dict[int, Record], writer: ThreadPoolExecutor
+    ) -> list[Future[None]]:
+        """Segment what comes and note what became of it; the writes that were begun meanwhile."""
+        writes = []
+        for fetched in arriving:
+            record, flags = self._one(fetched)
+            records[fetched.scene.number] = record
+            if flags is not None:
+                writes.append(writer.submit(self.store.write, fetched.scene, flags))
+        return writes
+
+    def _one(self, fetched: Fetched) -> tuple[Record, Flags | None]:
+        scene, answer, seconds = fetched
+        record: Record = {
+            "index": scene.number,
+            "satellite": scene.overpass.satellite,
+            "date": scene.overpass.day.isoformat(),
+            "box": list(scene.overpass.bounds),
+        }
+        if isinstance(answer, WorldviewError):
+            if answer.cause == "cache":  # it will not take the next picture either
+                raise StoreError(str(answer))
+            return record | _failed(answer.cause, answer), None
+        began = time.perf_counter()
+        try:
+            found = self._segment(answer)
+            flags = to_flags(found.masks, found.valid)
+        except SceneError as error:
+            return record | _failed("damaged", error), None
+        except MemoryError:
+            return record | _failed("memory", "not enough memory"), None
+        except Exception as error:  # one picture must never cost the others
+            return record | _failed("unexpected", f"{type(error).__name__}: {error}"), None
+        done = {
+            "status": "done",
+            "valid": round(float(found.valid.mean()), _DIGITS),
+            "cover": {name: round(cover, _DIGITS) for name, cover in found.covers.items()},
+            "score": {name: round(score, _DIGITS) for name, score in found.scores.items()},
+            "bytes": len(answer.content),
+            "sha256": answer.sha256,
+            "url": answer.url,
+            "from_cache": answer.from_cache,
+            "fetch_seconds": round(seconds, _DIGITS),
+            "segment_seconds": round(time.perf_counter() - began, _DIGITS),
+        }
+        return record | done, flags
+
+    def _segment(self, picture: Picture) -> Segmentation:
+        name = worldview_name(picture.overpass, self.job.archive.ending(picture.overpass))
+        scene = read_scene(picture.content, name=name, least=worth_decoding(self.model.card))
+        return segment_scene(scene, self.model)
+
+
+def _failed(cause: str, reason: object) -> Record:
+    return {"status": "failed", "cause": cause, "reason": str(reason)}
+
+
+def do_batch(job: str, batch: int) -> Finished:
+    """The task that a cluster is given: a batch of a job that its workers were made ready for.
+
+    Raises:
+        Reschedule: this worker is to end; Dask gives the batch to another.
+    """
+    segmenter = get_worker().plugins[job]
+    assert isinstance(segmenter, Segmenter)  # Dask brought it under this name
+    try:
+        return segmenter.do(batch)
+    except Stopped:
+        raise Reschedule from None
