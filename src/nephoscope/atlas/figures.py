@@ -45,6 +45,7 @@ _WHOLE = Normalize(0, 1)
 _SHARE = "share of the area with data in which the pattern was found"
 _HATCHED = f"Hatched: data on fewer than {LEAST} days, or coverage below {percent(LITTLE)}."
 _INITIALS = "JFMAMJJASOND"
+_MONTHS = 3  # of fewer, days are told apart
 
 
 def draw(summary: "xr.Dataset", folder: Path) -> list[Path]:
@@ -164,10 +165,13 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> bytes:
 
 
 def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
-    """Each pattern's frequency over longitude and time, latitudes together, month by month."""
-    periods = months(columns.days)
+    """Each pattern's frequency over longitude and time, latitudes together, by month or, of few, by day."""
+    periods, unit, least = months(columns.days), "month", LEAST
+    if len(periods) < _MONTHS:
+        periods = {str(day): np.array([number]) for number, day in enumerate(columns.days)}
+        unit, least = "day", 1
     pooled = _pool(columns, columns.found, columns.data, periods)
-    firsts = np.array(list(periods)).astype("datetime64[M]")
+    firsts = np.array(list(periods)).astype(f"datetime64[{unit[0].upper()}]")
     every = np.arange(firsts[0], firsts[-1] + 1)
     freq = np.full((len(every), len(CLASSES), len(columns.areas)), np.nan)
     coverage = np.zeros((len(every), len(columns.areas)))
@@ -175,7 +179,7 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
     places = (firsts - firsts[0]).astype(int)
     freq[places] = [each.freq for each in pooled]
     coverage[places] = [each.coverage for each in pooled]
-    little[places] = [(each.days < LEAST) | (each.coverage < LITTLE) for each in pooled]
+    little[places] = [(each.days < least) | (each.coverage < LITTLE) for each in pooled]
     freq[np.repeat(little[:, None], len(CLASSES), axis=1)] = np.nan
     edges = np.append(every, every[-1] + 1).astype("datetime64[D]").astype(np.float64)
     longitudes = summary_cells(summary).longitudes
@@ -193,19 +197,19 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
         label_longitudes(axes)
         locator = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call]
         axes.yaxis.set_major_locator(locator)
-        axes.yaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axes.yaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
         axes.tick_params(length=2, color=FAINT, labelcolor=INK, labelsize=8)
         axes.spines[:].set(color=FAINT, linewidth=0.6)
     panels[0].invert_yaxis()
     for axes in panels[3:]:
         axes.set_xlabel("longitude", fontsize=9, color=INK)
     for axes in panels[::3]:
-        axes.set_ylabel("month", fontsize=9, color=INK)
+        axes.set_ylabel(unit, fontsize=9, color=INK)
     colour_bar(figure, panels, _FREQUENCY, scale, _SHARE)
     south, north = summary_cells(summary).latitudes[[0, -1]]
     note = (
-        f"Means over {_latitude(south)} to {_latitude(north)}. Grey: data on fewer than {LEAST} days, "
-        f"or coverage below {percent(LITTLE)}."
+        f"Means over {_latitude(south)} to {_latitude(north)}. Grey: "
+        f"{f'data on fewer than {least} days, or ' if least > 1 else ''}coverage below {percent(LITTLE)}."
     )
     head(figure, "Hovmöller diagrams: longitude and time", [_days(summary), note])
     return png(figure)

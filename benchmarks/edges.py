@@ -1,0 +1,52 @@
+"""Whether patterns are found as often near the border of a scene as in its middle.
+
+python -m benchmarks.edges DATA
+
+On the dated validation scenes of a folder of labelled scenes: the share of the area with data that each pattern
+covers, by distance from the scene's border, as the model says and as people labelled. Where boxes of an atlas
+meet, what is lost near a border shows as a seam.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from nephoscope.catalogue import split
+from nephoscope.dataset import read_dataset
+from nephoscope.labels import SCORE_GRID
+from nephoscope.model import Model
+from nephoscope.patterns import NAMES
+from nephoscope.scene import read_scene
+from nephoscope.segmentation import segment_scene, worth_decoding
+
+_CELL = 0.04  # degrees
+_RINGS = (0, 0.5, 1, 2, 3, 5)  # degrees from the border
+
+
+def main(data: Path) -> None:
+    dataset = read_dataset(data)
+    dataset = dataset.select(split(dataset.records, None, 0)[1])
+    model = Model.load()
+    rows, columns = (np.minimum(np.arange(side), np.arange(side)[::-1]) for side in SCORE_GRID)
+    distance = np.minimum(*np.meshgrid(rows, columns, indexing="ij")) * _CELL
+    ring = np.digitize(distance, _RINGS) - 1
+    counts = np.zeros((len(_RINGS), 1 + 2 * len(NAMES)))
+    for record in dataset.records:
+        picture = dataset.picture(record.image)
+        found = segment_scene(read_scene(picture, least=worth_decoding(model.card)), model)
+        label = dataset.bits(record.image, SCORE_GRID)
+        masks = [*found.masks, *((label >> index & 1).astype(bool) for index in range(len(NAMES)))]
+        for plane, mask in enumerate([found.valid, *(mask & found.valid for mask in masks)]):
+            counts[:, plane] += np.bincount(ring[mask], minlength=len(_RINGS))
+    print(f"{len(dataset.records):,} scenes; model / labels, per cent of the area with data")
+    print(f"{'degrees from border':<20}" + "".join(f"{name:>14}" for name in NAMES))
+    for number, low in enumerate(_RINGS):
+        high = f"{_RINGS[number + 1]:g}" if number + 1 < len(_RINGS) else "middle"
+        shares = 100 * counts[number, 1:] / counts[number, 0]
+        pairs = [f"{shares[index]:.1f} / {shares[len(NAMES) + index]:.1f}" for index in range(len(NAMES))]
+        print(f"{f'{low:g} to {high}':<20}" + "".join(f"{pair:>14}" for pair in pairs))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
