@@ -1,6 +1,7 @@
 # make demo    install the base into .venv and segment the built-in sample
 # make test    install everything, check style, types and imports, run all tests
 # make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
+# make soak    an atlas of 100,000 tiny scenes while its workers are killed: takes minutes
 # make model   export the default model again (WEIGHTS=weights as safetensors)
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ BIN := $(TEST_VENV)/bin
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench model clean
+.PHONY: demo test lint bench soak model clean
 
 demo: .venv/installed
 	.venv/bin/nephoscope segment sample --output $(OUTPUT) --format overlay,panel,json --overwrite
@@ -41,6 +42,11 @@ bench: $(TEST_VENV)/installed
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
 	$(BIN)/python -m benchmarks.bench $(DATA)
 	$(BIN)/python -m benchmarks.training $(DATA)
+	$(BIN)/python -m benchmarks.atlas $(DATA)
+
+soak: $(TEST_VENV)/installed
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
+	$(BIN)/python -m benchmarks.soak
 
 model: $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(WEIGHTS) \

@@ -76,6 +76,7 @@ def disturb(process: "subprocess.Popen[bytes]", pause: float) -> tuple[int, list
 
 
 def report(store: Path, asked: int, kills: int, memory: list[float], seconds: float, exit_code: int) -> None:
+    first, last = memory[0], memory[-1]
     manifest = open_store(str(store)).manifest
     numbers: Counter[int] = Counter()
     states: Counter[str] = Counter()
@@ -92,7 +93,7 @@ def report(store: Path, asked: int, kills: int, memory: list[float], seconds: fl
         "requests": asked,
         "repeated work": f"{asked - manifest.scenes:,} scenes, {asked / manifest.scenes - 1:.2%}",
         "seconds": f"{seconds:,.0f}, {manifest.scenes / seconds:.1f} scenes/s",
-        "scheduler and client": f"MB: {memory[0]:.0f} first, {median(memory):.0f} median, {memory[-1]:.0f} last",
+        "scheduler and client": f"{first:.0f} MB first, {median(memory):.0f} median, {last:.0f} last",
     }
     for name, value in rows.items():
         print(f"  {name:<24}{value:,}" if isinstance(value, int) else f"  {name:<24}{value}")

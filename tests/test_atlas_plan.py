@@ -86,6 +86,33 @@ def test_a_region_across_the_antimeridian_has_an_edge_there():
     assert plan.boxes == (Bounds(159, 0, 180, 14), Bounds(-180, 0, -159, 14))
 
 
+trades = st.builds(
+    lambda south, height, west, width: Bounds(west, south, wrapped(west + width), south + height),
+    st.integers(-40, 20),
+    st.integers(1, 20),
+    st.integers(-180, 179),
+    st.integers(1, 200),
+)
+
+
+@given(trades, st.integers(1, 125))
+def test_with_a_margin_boxes_overlap_and_what_is_kept_of_them_meets(region, cells):
+    plan = make_plan(region, margin=cells / 25)
+    height, width = plan.step
+    assert (height, width) == pytest.approx((14 - cells / 12.5, 21 - cells / 12.5))
+    south, west = plan.corner
+    for number, box in enumerate(plan.boxes):
+        row, column = divmod(number, plan.shape[1])
+        assert (box.width, box.height) == pytest.approx((21, 14))
+        assert -90 <= box.south < box.north <= 90
+        north = south + (plan.shape[0] - row) * height
+        assert box.north == pytest.approx(north + plan.margin)
+        assert abs(wrapped(box.west + plan.margin - west - column * width)) == pytest.approx(0, abs=1e-6)
+    assert plan.covered.height >= region.height - 1e-6
+    assert plan.covered.width >= region.width - 1e-6
+    assert Plan.from_json(plan.to_json()) == plan
+
+
 def test_all_around_the_earth_there_is_room_for_17_boxes():
     assert make_plan(parse_bounds("-180,-30,177,30")).shape == (5, 17)
     with pytest.raises(PlanError, match="-180 to 177"):
@@ -148,7 +175,9 @@ def test_a_million_scenes_are_numbered_without_being_listed():
         ({"last": date(2999, 1, 1)}, "still to come"),
         ({"first": date(1999, 1, 1), "last": date(1999, 12, 31)}, "came later"),
         ({"months": (13,)}, "from 1 to 12"),
-        ({"region": Bounds(0, -89, 10, 89)}, "168° from south to north"),
+        ({"margin": 5.5}, "0 to 5 degrees"),
+        ({"margin": 4.0, "region": Bounds(0, -90, 10, -80)}, "beyond a pole"),
+        ({"region": Bounds(0, -89, 10, 89)}, "beyond a pole"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(changes, words):

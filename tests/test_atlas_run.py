@@ -40,13 +40,17 @@ def client() -> Iterator:
 
 
 @pytest.fixture
-def small_model(tiny_model, card) -> Path:
-    """A tiny model whose grid is coarse, so that it takes a millisecond."""
-    rules = {
+def small_rules(card):
+    return {
         name: replace(rule, threshold=0.3, top_k=50, presence=0.2, minimum_area=5, least_cover=5)
         for name, rule in card.rules.items()
     }
-    return tiny_model("small.onnx", input_size=(28, 42), grid=(35, 52), rules=rules)
+
+
+@pytest.fixture
+def small_model(tiny_model, small_rules) -> Path:
+    """A tiny model whose grid is coarse, so that it takes a millisecond."""
+    return tiny_model("small.onnx", input_size=(28, 42), grid=(35, 52), rules=small_rules)
 
 
 def make_plan(days=10, region=REGION, satellites=("Terra", "Aqua")):
@@ -116,6 +120,42 @@ def test_an_atlas_holds_what_one_picture_after_the_other_gives(client, tmp_path,
     assert status.covered == 79
     day = open_atlas(tmp_path / "atlas")["pattern_flags"].sel(time="2010-03-07", satellite="Aqua")
     assert (day.sel(lon=slice(159, 180)) == NO_DATA).all()
+
+
+def test_of_a_box_with_a_margin_the_middle_is_kept(client, tmp_path, tiny_model, small_rules):
+    model_file = tiny_model(
+        "half.onnx", input_size=(28, 42), grid=(28, 42), rules=small_rules
+    )  # cells of 0.5°
+    plan = Plan(date(2010, 3, 1), date(2010, 3, 2), ("Aqua",), Bounds(100, 0, 130, 9), margin=2.0)
+    with SyntheticArchive() as server:
+        archive = archive_at(server)
+        do(client, tmp_path / "atlas", plan, model_file, archive)
+        model = Model.load(model_file)
+        stored = flags(tmp_path / "atlas")
+        for scene in plan:
+            content = archive.picture(scene.overpass).content
+            alone = segment_scene(
+                read_scene(content, name=worldview_name(scene.overpass), least=worth_decoding(model.card)),
+                model,
+            )
+            whole = to_flags(alone.masks, alone.valid)
+            place = (
+                scene.time,
+                scene.satellite,
+                slice(None),
+                slice(34 * scene.column, 34 * scene.column + 34),
+            )
+            np.testing.assert_array_equal(stored[place], whole[4:-4, 4:-4])
+    atlas = open_atlas(tmp_path / "atlas")
+    assert (atlas.sizes["lat"], atlas.sizes["lon"]) == (20, 68)
+    assert np.unique(stored).size > 2
+    np.testing.assert_allclose(atlas.lon, np.arange(100.25, 134, 0.5))
+    np.testing.assert_allclose(atlas.lat, np.arange(9.75, 0, -0.5))
+
+
+def test_a_margin_of_parts_of_cells_is_refused(tmp_path, small_model):
+    with pytest.raises(StoreError, match="no whole number"):
+        prepare(str(tmp_path / "atlas"), replace(make_plan(), margin=2.0), str(small_model))
 
 
 def test_the_store_follows_cf_and_says_what_made_it(tmp_path, tiny_model):

@@ -16,9 +16,6 @@ from nephoscope.atlas.worker import THREADS
 _PATIENCE = 60  # s until the first worker must be there
 _ANSWER = 15  # s until a scheduler must answer, or be there again
 _LOCAL = {
-    # A killed worker's connections are given to others after this long.
-    "distributed.scheduler.locks.lease-timeout": "10s",
-    "distributed.scheduler.locks.lease-validation-interval": "2s",
     # Workers that are killed now and then should not make a batch look guilty.
     "distributed.scheduler.allowed-failures": 10,
     "distributed.worker.profile.enabled": False,

@@ -1,7 +1,8 @@
 """Which scenes an atlas is made of: every satellite's pass over every box of a region on every day.
 
 A region is covered by boxes of 21° x 14°, which is what people were shown when they labelled and what models
-learned from. Each box of a day is one scene, and one chunk of the store.
+learned from. Each box of a day is one scene, and one chunk of the store. People draw less near a picture's border,
+and so do models: with a margin, boxes overlap and only the middle of each is kept.
 """
 
 import json
@@ -22,7 +23,7 @@ from nephoscope.worldview import SATELLITES
 BOX = (14.0, 21.0)
 """Height and width of a box in degrees."""
 
-_MOST = (12, 17)  # boxes from south to north and around the Earth; one more would overlap the first
+_WIDEST_MARGIN = 5.0  # degrees; leaves 4 of a box's 14
 _VERSION = 1
 _ROUNDED = 9  # digits; an edge is the sum of a corner and some boxes, and need not show how it was added
 
@@ -61,6 +62,7 @@ class Plan:
         satellites: names of those that are asked for; days before a satellite's first are left out.
         region: what is to be covered; the boxes may reach beyond it.
         months: numbers of the months that are looked at.
+        margin: degrees that are looked at around what is kept of each box.
 
     Raises:
         PlanError: no scene would be in it, or a value makes no sense.
@@ -71,6 +73,7 @@ class Plan:
     satellites: tuple[str, ...]
     region: Bounds
     months: tuple[int, ...] = tuple(range(1, 13))
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.satellites if name not in SATELLITES]:
@@ -83,28 +86,38 @@ class Plan:
             raise PlanError(f"{self.last} is still to come")
         if list(self.months) != sorted(set(self.months) & set(range(1, 13))) or not self.months:
             raise PlanError(f"months are numbers from 1 to 12, in order and each once, not {self.months}")
-        rows, columns = self.shape
-        if rows > _MOST[0]:
-            raise PlanError(f"boxes of {BOX[0]:g}° reach at most {_MOST[0] * BOX[0]:g}° from south to north")
-        if columns > _MOST[1]:
+        if not 0 <= self.margin <= _WIDEST_MARGIN:
+            raise PlanError(f"a margin has 0 to {_WIDEST_MARGIN:g} degrees, not {self.margin:g}")
+        (height, width), (rows, columns) = self.step, self.shape
+        if self.corner[0] < self.margin - 90:
             raise PlanError(
-                f"{_MOST[1]} boxes of {BOX[1]:g}° that meet at 180° are the most that fit around the Earth, "
-                f"from -180 to {_MOST[1] * BOX[1] - 180:g}: the region needs one more; give a narrower one"
+                f"{rows} boxes of {BOX[0]:g}°, {height:g}° apart, would reach beyond a pole; give a lower region"
+            )
+        if columns * width > 360:
+            most = int(360 // width)
+            raise PlanError(
+                f"{most} boxes, {width:g}° apart, that meet at 180° are the most that fit around the Earth, "
+                f"from -180 to {most * width - 180:g}: the region needs one more; give a narrower one"
             )
         if not len(self):
             raise PlanError(
                 f"no scene from {self.first} to {self.last}: the satellites came later, or no such month"
             )
 
+    @property
+    def step(self) -> tuple[float, float]:
+        """Height and width of what is kept of a box, in degrees."""
+        return round(BOX[0] - 2 * self.margin, _ROUNDED), round(BOX[1] - 2 * self.margin, _ROUNDED)
+
     @cached_property
     def corner(self) -> tuple[float, float]:
-        """South and west of the lowest, leftmost box, in degrees.
+        """South and west of what is kept of the lowest, leftmost box, in degrees.
 
         They are the region's, unless boxes would then reach beyond a pole or across 180° east, where one day
         ends and another begins: there the boxes are moved, so that one ends at it.
         """
-        height, width = BOX
-        south = min(self.region.south, 90 - height * _boxes(self.region.height, height))
+        height, width = self.step
+        south = min(self.region.south, 90 - self.margin - height * _boxes(self.region.height, height))
         west = self.region.west
         if west + width * _boxes(self.region.width, width) > 180:
             west = 180 - width * _boxes(180 - west, width)
@@ -115,21 +128,22 @@ class Plan:
         """Boxes from north to south and from west to east."""
         south, west = self.corner
         north, east = self.region.north, self.region.west + self.region.width
-        return _boxes(north - south, BOX[0]), _boxes(east - west, BOX[1])
+        return _boxes(north - south, self.step[0]), _boxes(east - west, self.step[1])
 
     @cached_property
     def covered(self) -> Bounds:
-        """What the boxes cover together: the region or more."""
-        (south, west), (rows, columns) = self.corner, self.shape
-        return _bounds(west, south, columns * BOX[1], rows * BOX[0])
+        """What is kept of all boxes together: the region or more."""
+        (south, west), (rows, columns), (height, width) = self.corner, self.shape, self.step
+        return _bounds(west, south, columns * width, rows * height)
 
     @cached_property
     def boxes(self) -> tuple[Bounds, ...]:
-        """All boxes, the northern ones first, each row from west to east."""
+        """All boxes with their margins, the northern ones first, each row from west to east."""
         (south, west), (rows, columns) = self.corner, self.shape
-        height, width = BOX
+        height, width = self.step
+        south, west = south - self.margin, west - self.margin
         return tuple(
-            _bounds(west + column * width, south + (rows - 1 - row) * height, width, height)
+            _bounds(west + column * width, south + (rows - 1 - row) * height, BOX[1], BOX[0])
             for row in range(rows)
             for column in range(columns)
         )
@@ -192,6 +206,7 @@ class Plan:
             "first": self.first.isoformat(),
             "last": self.last.isoformat(),
             "months": list(self.months),
+            "margin": self.margin,
             "satellites": list(self.satellites),
             "region": list(self.region),
             "boxes": [list(box) for box in self.boxes],
@@ -219,6 +234,7 @@ class Plan:
                 tuple(map(str, content["satellites"])),
                 parse_bounds(",".join(map(str, content["region"]))),
                 tuple(map(int, content["months"])),
+                float(content["margin"]),
             )
             stated = ([tuple(box) for box in content["boxes"]], content["scenes"])
         except PlanError as error:

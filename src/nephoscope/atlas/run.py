@@ -7,12 +7,12 @@ may be killed, a disk may be full: running again does what is missing.
 import hashlib
 import math
 import secrets
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 
-from distributed import Client, Future, KilledWorker, Semaphore, as_completed
+from distributed import Client, Future, KilledWorker, as_completed
 
 from nephoscope.atlas.cluster import ClusterError
 from nephoscope.atlas.plan import Plan
@@ -21,8 +21,6 @@ from nephoscope.atlas.worker import Finished, Job, Segmenter, do_batch
 from nephoscope.model import Model, model_file
 from nephoscope.worldview import Archive
 
-_MOST_AHEAD = 8  # requests of one process: a batch has no more bursts
-_AHEAD = 2  # batches a thread: one under way and one waiting, so that nobody waits for the scheduler
 _LOST = "the scheduler is lost"
 
 
@@ -50,7 +48,8 @@ def run(
 ) -> Iterator[Finished | Abandoned]:
     """Do batches on a cluster; results come as they are finished.
 
-    Only a few batches a thread are given to the cluster at a time.
+    The cluster is given one batch a thread at a time, and each batch a share of the archive's connections. A
+    share belongs to a batch, not to a worker, so it cannot be lost with one.
 
     Args:
         store: where results go.
@@ -64,38 +63,40 @@ def run(
         ClusterError: the scheduler is lost, or the workers lack something.
     """
     name = f"nephoscope-{secrets.token_hex(4)}"
-    ahead = math.ceil(archive.connections / max(1, len(client.nthreads())))
-    job = Job(name, store.address, archive, model, min(ahead, _MOST_AHEAD))
     try:
-        client.register_plugin(Segmenter(job))
+        client.register_plugin(Segmenter(Job(name, store.address, archive, model)))
+        yield from _flow(client, name, batches, archive.connections)
     except ImportError as error:
         raise ClusterError(f"the workers lack {error.name}: install nephoscope[atlas] there") from error
-    try:
-        yield from _flow(client, name, batches)
     except OSError as error:  # what workers cannot write comes as a StoreError
         raise ClusterError(_LOST) from error
     finally:
-        # The cluster may be gone, and with it what is tidied up here.
-        with suppress(OSError, RuntimeError, ValueError):
+        with suppress(OSError, RuntimeError):  # the cluster may be gone, and the plugin with it
             client.unregister_worker_plugin(name)
-            Semaphore(archive.connections, name, client.scheduler, client.loop).close()
 
 
-def _flow(client: Client, job: str, batches: list[int]) -> Iterator[Finished | Abandoned]:
-    """Keep a few batches with the cluster, and forget each when it is done."""
-    waiting = iter(batches)
+def _flow(client: Client, job: str, batches: list[int], free: int) -> Iterator[Finished | Abandoned]:
+    """Keep all threads busy while there are `free` connections, and forget each batch when it is done."""
+    waiting = deque(batches)
     under_way = as_completed(loop=client.loop)
+    shares: dict[str, int] = {}
 
-    def submit(count: int) -> None:
-        for batch in islice(waiting, count):
-            under_way.add(client.submit(do_batch, job, batch, key=f"{job}-{batch}", pure=False))
+    def submit() -> None:
+        nonlocal free
+        # Workers may have come or gone since the last time.
+        idle = max(1, sum(client.nthreads().values())) - len(shares)
+        while waiting and free and idle > 0:
+            batch, share = waiting.popleft(), math.ceil(free / idle)
+            key = f"{job}-{batch}"
+            under_way.add(client.submit(do_batch, job, batch, share, key=key, pure=False))
+            shares[key] = share
+            free, idle = free - share, idle - 1
 
-    submit(_AHEAD * max(1, sum(client.nthreads().values())))
+    submit()
     for future in under_way:
+        free += shares.pop(future.key)
+        submit()
         yield _result(future)
-        # Workers may have come or gone since.
-        wanted = _AHEAD * max(1, sum(client.nthreads().values()))
-        submit(max(0, wanted - under_way.count()))
 
 
 def _result(future: Future[Finished]) -> Finished | Abandoned:

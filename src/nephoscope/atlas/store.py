@@ -63,19 +63,22 @@ class Store:
     sha256: str
     manifest: Manifest
     _flags: Any
+    _margin: Grid
 
     def write(self, scene: PlannedScene, flags: Flags) -> None:
         """Write one scene's chunk, in place of an earlier one.
 
         Args:
             scene: which it is.
-            flags: on the box's cells, north first.
+            flags: on the box's cells, north first; those of its margin are left out.
 
         Raises:
             StoreError: it cannot be written.
         """
+        top, left = self._margin
+        kept = flags[top : flags.shape[0] - top, left : flags.shape[1] - left]
         try:
-            self._flags.blocks[scene.time, scene.satellite, scene.row, scene.column] = flags[None, None]
+            self._flags.blocks[scene.time, scene.satellite, scene.row, scene.column] = kept[None, None]
         except Exception as error:  # what lies below a store can raise anything
             raise unwritable(self.address, error) from error
 
@@ -175,7 +178,24 @@ def _opened(address: str, group: zarr.Group) -> Store:
         raise StoreError(f"{address}: made by another nephoscope, {attributes['nephoscope']}")
     plan = Plan.from_json(str(attributes["plan"]), address)
     model, sha256 = str(attributes["model"]), str(attributes["model_sha256"])
-    return Store(address, plan, model, sha256, Manifest(address, len(plan)), group[FLAGS])
+    array = group[FLAGS]
+    grid = Card.from_json(str(attributes["model_card"])).grid
+    return Store(address, plan, model, sha256, Manifest(address, len(plan)), array, margin_cells(plan, grid))
+
+
+def margin_cells(plan: Plan, grid: Grid) -> Grid:
+    """How many rows and columns of a box's grid its margin takes on each side.
+
+    Raises:
+        StoreError: they are not whole.
+    """
+    exact = [plan.margin * cells / degrees for cells, degrees in zip(grid, BOX, strict=True)]
+    rows, columns = (round(cells) for cells in exact)
+    if not np.allclose(exact, (rows, columns), atol=1e-6):
+        raise StoreError(
+            f"a margin of {plan.margin:g}° is no whole number of the model's cells of {BOX[0] / grid[0]:g}°"
+        )
+    return rows, columns
 
 
 def _is_half_made(group: zarr.Group) -> bool:
@@ -193,7 +213,8 @@ def _make(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:
     """Make the group; its plan is written last, which says that all of it is there."""
     group = zarr.open_group(address, mode="w", zarr_format=3, attributes={"nephoscope": __version__})
     rows, columns = plan.shape
-    height, width = card.grid
+    (top, left), (height, width) = margin_cells(plan, card.grid), card.grid
+    height, width = height - 2 * top, width - 2 * left
     group.create_array(
         FLAGS,
         shape=(len(plan.days), len(plan.satellites), rows * height, columns * width),
@@ -209,7 +230,7 @@ def _make(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:
             "_FillValue": NOT_YET,
         },
     )
-    for name, (values, attributes) in _coordinates(plan, card.grid).items():
+    for name, (values, attributes) in _coordinates(plan, (height, width)).items():
         group.create_array(
             name, data=values, chunks=values.shape, dimension_names=(name,), attributes=attributes
         )
@@ -219,9 +240,9 @@ def _make(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:
 
 def _coordinates(plan: Plan, grid: Grid) -> dict[str, tuple[NDArray[Any], dict[str, Any]]]:
     (south, west), (rows, columns) = plan.corner, plan.shape
-    height, width = grid
-    down = (np.arange(rows * height) + 0.5) * BOX[0] / height
-    across = (np.arange(columns * width) + 0.5) * BOX[1] / width
+    (height, width), (tall, wide) = grid, plan.step
+    down = (np.arange(rows * height) + 0.5) * tall / height
+    across = (np.arange(columns * width) + 0.5) * wide / width
     satellites = np.arange(len(plan.satellites), dtype=np.int8)
     return {
         "time": (
@@ -243,7 +264,7 @@ def _coordinates(plan: Plan, grid: Grid) -> dict[str, tuple[NDArray[Any], dict[s
             },
         ),
         "lat": (
-            south + rows * BOX[0] - down,
+            south + rows * tall - down,
             {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north", "axis": "Y"},
         ),
         "lon": (

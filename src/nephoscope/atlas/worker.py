@@ -1,7 +1,7 @@
-"""What one process of a cluster does: batches of scenes, fetched a little ahead of being segmented.
+"""What one process of a cluster does: batches of scenes, fetched while earlier ones are segmented.
 
-A process uses one core, however many threads Dask gives it: with two, the next batch's first pictures come
-while the current one is segmented. Everything it does may be done again, so it may be killed at any moment.
+A process uses one core, however many threads Dask gives it: with two, the next batch's pictures come while
+the current one is segmented. Everything it does may be done again, so it may be killed at any moment.
 """
 
 import tempfile
@@ -9,18 +9,16 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import zarr
-from distributed import Reschedule, Semaphore, WorkerPlugin, get_worker
+from distributed import Reschedule, WorkerPlugin, get_worker
 
-from nephoscope.atlas.ahead import Fetched, Fetcher, Stopped
 from nephoscope.atlas.manifest import Record, failures
+from nephoscope.atlas.plan import PlannedScene
 from nephoscope.atlas.store import Flags, StoreError, open_store, to_flags, unwritable
 from nephoscope.model import Model
 from nephoscope.place import worldview_name
@@ -29,7 +27,7 @@ from nephoscope.segmentation import Segmentation, segment_scene, worth_decoding
 from nephoscope.worldview import Archive, Picture, WorldviewError
 
 THREADS = 2
-"""That a worker process should have: one batch is segmented while the next begins to be fetched."""
+"""That a worker process should have: one batch is segmented while the next is fetched."""
 
 _DIGITS = 4  # of what is recorded, as in the `json` output
 
@@ -41,16 +39,14 @@ class Job:
     Attributes:
         name: of this run on its cluster.
         store: where results go: an address that every process can reach.
-        archive: where pictures come from; its `connections` hold for all processes together.
+        archive: where pictures come from.
         model: an ONNX file's bytes, so that the file itself need not be on other machines.
-        ahead: how many requests one process may have under way.
     """
 
     name: str
     store: str
     archive: Archive
     model: bytes = field(repr=False)
-    ahead: int
 
 
 class Finished(NamedTuple):
@@ -59,6 +55,16 @@ class Finished(NamedTuple):
     batch: int
     scenes: int
     failed: int
+
+
+class Stopped(Exception):
+    """The worker is to end; what it was doing is not recorded."""
+
+
+class _Fetched(NamedTuple):
+    scene: PlannedScene
+    answer: Picture | WorldviewError
+    seconds: float
 
 
 class Segmenter(WorkerPlugin):
@@ -88,13 +94,12 @@ class Segmenter(WorkerPlugin):
         """Let nobody wait for an archive any more; called by Dask when a worker ends."""
         self._closing.set()
 
-    @cached_property  # for a semaphore knows its worker only within a task
-    def _fetcher(self) -> Fetcher:
-        leases = Semaphore(self.job.archive.connections, self.job.name)
-        return Fetcher(self.job.archive, leases, self.job.ahead, self._closing)
-
-    def do(self, batch: int) -> Finished:
+    def do(self, batch: int, connections: int) -> Finished:
         """Fetch, segment and store a batch's scenes, but those that are done already, and record them.
+
+        Args:
+            batch: its number.
+            connections: requests under way at once.
 
         Raises:
             StoreError: the store, or the pictures' cache, takes nothing more; the batch is not recorded.
@@ -104,9 +109,13 @@ class Segmenter(WorkerPlugin):
         records = {each["index"]: each for each in manifest.read(batch) if each["status"] == "done"}
         wanted = [plan.scene(number) for number in manifest.indices(batch) if number not in records]
         if wanted:
-            fetched = self._fetcher.fetch(wanted)
-            with closing(fetched), self._core, ThreadPoolExecutor(1) as writer:
-                writes = self._segmented(fetched, records, writer)
+            fetchers = ThreadPoolExecutor(connections)
+            try:
+                arriving = fetchers.map(self._fetch, wanted)
+                with self._core, ThreadPoolExecutor(1) as writer:
+                    writes = self._segmented(arriving, records, writer)
+            finally:
+                fetchers.shutdown(cancel_futures=True)
             for write in writes:
                 write.result()
             try:
@@ -115,19 +124,34 @@ class Segmenter(WorkerPlugin):
                 raise unwritable(self.job.store, error) from error
         return Finished(batch, len(records), len(failures(records.values())))
 
+    def _fetch(self, scene: PlannedScene) -> _Fetched:
+        self._go_on_after(0)
+        began = time.perf_counter()
+        answer: Picture | WorldviewError
+        try:
+            answer = self.job.archive.picture(scene.overpass, self._go_on_after)
+        except WorldviewError as error:
+            answer = error
+        return _Fetched(scene, answer, time.perf_counter() - began)
+
+    def _go_on_after(self, seconds: float) -> None:
+        if self._closing.wait(seconds):
+            raise Stopped
+
     def _segmented(
-        self, arriving: Iterable[Fetched], records: dict[int, Record], writer: ThreadPoolExecutor
+        self, arriving: Iterable[_Fetched], records: dict[int, Record], writer: ThreadPoolExecutor
     ) -> list[Future[None]]:
         """Segment what comes and note what became of it; the writes that were begun meanwhile."""
         writes = []
         for fetched in arriving:
+            self._go_on_after(0)
             record, flags = self._one(fetched)
             records[fetched.scene.number] = record
             if flags is not None:
                 writes.append(writer.submit(self.store.write, fetched.scene, flags))
         return writes
 
-    def _one(self, fetched: Fetched) -> tuple[Record, Flags | None]:
+    def _one(self, fetched: _Fetched) -> tuple[Record, Flags | None]:
         scene, answer, seconds = fetched
         record: Record = {
             "index": scene.number,
@@ -173,7 +197,7 @@ def _failed(cause: str, reason: object) -> Record:
     return {"status": "failed", "cause": cause, "reason": str(reason)}
 
 
-def do_batch(job: str, batch: int) -> Finished:
+def do_batch(job: str, batch: int, connections: int) -> Finished:
     """The task that a cluster is given: a batch of a job that its workers were made ready for.
 
     Raises:
@@ -182,6 +206,6 @@ def do_batch(job: str, batch: int) -> Finished:
     segmenter = get_worker().plugins[job]
     assert isinstance(segmenter, Segmenter)  # Dask brought it under this name
     try:
-        return segmenter.do(batch)
+        return segmenter.do(batch, connections)
     except Stopped:
         raise Reschedule from None

@@ -29,6 +29,14 @@ def plan(
     months: Annotated[
         str | None, typer.Option(help="Numbers of months, with commas; all unless said.")
     ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="DEGREES",
+            help="Look at this much around what is kept of each box: near a border less is found.",
+        ),
+    ] = 0.0,
     scenes: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Also list all scenes.")] = None,
     rate: Annotated[float, typer.Option(min=1e-3, help="Scenes a second and core.")] = Assumptions.rate,
     cores: Annotated[int, typer.Option(min=1, help="How many there will be.")] = Assumptions.cores,
@@ -50,7 +58,7 @@ def plan(
     with plain_errors():
         numbers = tuple(int(number) for number in months.split(",")) if months else tuple(range(1, 13))
         names = tuple(name.strip() for name in satellites.split(","))
-        made = Plan(parse_day(first), parse_day(last), names, parse_bounds(region), numbers)
+        made = Plan(parse_day(first), parse_day(last), names, parse_bounds(region), numbers, margin)
         made.write(output)
         if scenes is not None:
             write_scenes(made, scenes)

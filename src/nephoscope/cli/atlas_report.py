@@ -21,7 +21,8 @@ def planned(plan: "Plan", found: "Estimate", assumed: "Assumptions") -> None:
     print(f"{'scenes':<{_WIDTH}}{found.scenes:,}")
     print(f"{'days':<{_WIDTH}}{len(plan.days):,} from {plan.days[0]} to {plan.days[-1]}")
     print(f"{'satellites':<{_WIDTH}}{', '.join(plan.satellites)}")
-    print(f"{'boxes':<{_WIDTH}}{columns} x {rows} of 21° x 14°")
+    kept = f", {plan.step[1]:g}° x {plan.step[0]:g}° of each kept" if plan.margin else ""
+    print(f"{'boxes':<{_WIDTH}}{columns} x {rows} of 21° x 14°{kept}")
     edges = ",".join(f"{edge:g}" for edge in plan.covered)
     beyond = "" if plan.covered == plan.region else ": more than asked for"
     print(f"{'covered':<{_WIDTH}}{edges}{beyond}")

@@ -1,0 +1,160 @@
+"""An atlas against plain loops: `python -m benchmarks.atlas DATA`.
+
+The same real scenes on two cores, in turns, in one run:
+
+- a local cluster of two workers, which fetches, segments, stores and records;
+- two processes of bare ONNX Runtime: decode, resize, network, thresholds;
+- two processes that call `read_scene` and `segment_scene`: what the cluster adds to these is its overhead.
+
+Pictures lie in the atlas's cache, so that no archive's speed is measured. All are warm: starting is not counted.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import date, timedelta
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+
+from nephoscope.atlas.cluster import local_cluster
+from nephoscope.atlas.plan import Plan
+from nephoscope.atlas.run import prepare, run
+from nephoscope.catalogue import COLUMNS
+from nephoscope.model import CARD_KEY, Model, model_file
+from nephoscope.place import parse_bounds
+from nephoscope.scene import read_scene
+from nephoscope.segmentation import segment_scene, worth_decoding
+from nephoscope.synthetic import sample
+from nephoscope.synthetic_archive import SyntheticArchive
+from nephoscope.worldview import Archive
+
+ROUNDS = 3
+SCENES = 256
+WORKERS = 2
+
+
+def main(data: Path, folder: Path) -> None:
+    first = date(2010, 1, 1)
+    plan = Plan(first, first + timedelta(days=SCENES - 1), ("Aqua",), parse_bounds("barbados"))
+    with SyntheticArchive(pictures=served(data, plan, folder / "pictures")) as server:
+        archive = Archive(server.address, None, cache=folder / "cache")
+        for scene in plan:
+            archive.picture(scene.overpass)
+    files = sorted((folder / "cache").glob("*/*.jpeg"))
+    print(
+        f"{len(files)} pictures of 2100x1400, {WORKERS} cores; medians of {ROUNDS} rounds in turns",
+        flush=True,
+    )
+    names = ("nephoscope atlas run", "bare ONNX Runtime", "read_scene, segment_scene")
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    with ExitStack() as stack:
+        client = stack.enter_context(local_cluster(WORKERS))
+        bare = stack.enter_context(Processes(bare_loop, files))
+        plain = stack.enter_context(Processes(plain_loop, files))
+        for turn in range(ROUNDS + 1):
+            store, model = prepare(str(folder / f"atlas-{turn}"), plan, "default")
+
+            def ours() -> None:
+                results = list(run(store, model, list(range(store.manifest.batches)), archive, client))
+                assert sum(result.scenes - result.failed for result in results) == SCENES
+
+            for name, work in zip(names, (ours, bare.run, plain.run), strict=True):
+                began = time.perf_counter()
+                work()
+                if turn:  # the first warms up
+                    seconds[name].append(time.perf_counter() - began)
+    rates = {name: SCENES / median(times) for name, times in seconds.items()}
+    for name, rate in rates.items():
+        print(f"  {name:<28}{rate:6.1f} scenes/s{1000 * WORKERS / rate:9.1f} ms of a core")
+    ours_rate, bare_rate, plain_rate = rates.values()
+    print(f"  ratio to bare ONNX Runtime  {ours_rate / bare_rate:6.2f}")
+    print(
+        f"  overhead                    {1000 * WORKERS * (1 / ours_rate - 1 / plain_rate):6.1f} ms a scene"
+    )
+
+
+def served(data: Path, plan: Plan, folder: Path) -> Path:
+    """A folder in the contest's layout that has a picture for every scene of a plan."""
+    contents = [path.read_bytes() for path in sorted((data / "full_size").glob("*.jp*g"))]
+    if not contents:
+        print(f"no pictures in {data}/full_size: a made-up one instead")
+        contents = [sample()]
+    (folder / "train_images").mkdir(parents=True)
+    rows = [",".join(COLUMNS)]
+    for scene in plan:
+        satellite, day, box = scene.overpass
+        name = f"{scene.number}.jpg"
+        (folder / "train_images" / name).write_bytes(contents[scene.number % len(contents)])
+        rows.append(",".join(map(str, (name, "train", satellite, day, *box))))
+    (folder / "scenes.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+class Processes:
+    """Plain processes, warm, among which files are dealt."""
+
+    def __init__(self, loop: Callable[[Connection, list[Path]], None], files: list[Path]):
+        context = get_context("spawn")
+        self._pipes, self._processes = [], []
+        for number in range(WORKERS):
+            here, there = context.Pipe()
+            process = context.Process(target=loop, args=[there, files[number::WORKERS]], daemon=True)
+            process.start()
+            self._pipes.append(here)
+            self._processes.append(process)
+
+    def run(self) -> None:
+        for pipe in self._pipes:
+            pipe.send("go")
+        for pipe in self._pipes:
+            pipe.recv()
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill()
+
+
+def bare_loop(pipe: Connection, files: list[Path]) -> None:
+    cv2.setNumThreads(1)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(model_file("default"), options, providers=["CPUExecutionProvider"])
+    card = json.loads(session.get_modelmeta().custom_metadata_map[CARD_KEY])
+    (height, width), grid = card["input_size"], tuple(card["grid"][::-1])
+    thresholds = [card["rules"][name]["threshold"] for name in card["patterns"]]
+    while pipe.recv():
+        for path in files:
+            pixels = cv2.imread(str(path), cv2.IMREAD_REDUCED_COLOR_2)
+            pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+            picture = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)[None]
+            [probabilities] = session.run(["probabilities"], {"pictures": picture})
+            for field, least in zip(probabilities[0], thresholds, strict=True):
+                np.greater(cv2.resize(field, grid), least)
+        pipe.send("done")
+
+
+def plain_loop(pipe: Connection, files: list[Path]) -> None:
+    cv2.setNumThreads(1)
+    model = Model.load(threads=1)
+    while pipe.recv():
+        for path in files:
+            scene = read_scene(path.read_bytes(), least=worth_decoding(model.card))
+            segment_scene(scene, model).covers
+        pipe.send("done")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("none"), Path(scratch))
