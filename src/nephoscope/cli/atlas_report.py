@@ -30,7 +30,8 @@ def planned(plan: "Plan", found: "Estimate", assumed: "Assumptions") -> None:
     print(f"{'download':<{_WIDTH}}{_bytes(found.download)} ({_bytes(picture)} a picture)")
     print(f"{'store':<{_WIDTH}}{_bytes(found.stored)}")
     print(f"{'computing':<{_WIDTH}}{_hours(found.core_hours)} of a core ({assumed.rate:g} scenes/s)")
-    print(f"{f'on {assumed.cores} cores':<{_WIDTH}}{_hours(found.compute_hours)}")
+    cores = f"on {assumed.cores:,} core{'' if assumed.cores == 1 else 's'}"
+    print(f"{cores:<{_WIDTH}}{_hours(found.compute_hours)}")
     waiting = f"{assumed.connections} connections, {assumed.wait:g} s a picture"
     print(f"{'archive':<{_WIDTH}}{_hours(found.archive_hours)} ({waiting})")
     slower = "the archive" if found.archive_hours > found.compute_hours else "computing"
