@@ -2,9 +2,9 @@
 
 python -m benchmarks.edges DATA
 
-On the dated validation scenes of a folder of labelled scenes: the share of the area with data that each pattern
-covers, by distance from the scene's border, as the model says and as people labelled. Where boxes of an atlas
-meet, what is lost near a border shows as a seam.
+On the dated validation scenes of a folder of labelled scenes: the share of the area with data that each
+pattern covers, by distance from the scene's border, as the model says and as people labelled. Where boxes of
+an atlas meet, what is lost near a border shows as a seam.
 """
 
 import sys

@@ -1,8 +1,8 @@
 """Which scenes an atlas is made of: every satellite's pass over every box of a region on every day.
 
 A region is covered by boxes of 21° x 14°, which is what people were shown when they labelled and what models
-learned from. Each box of a day is one scene, and one chunk of the store. People draw less near a picture's border,
-and so do models: with a margin, boxes overlap and only the middle of each is kept.
+learned from. Each box of a day is one scene, and one chunk of the store. People draw less near a picture's
+border, and so do models: with a margin, boxes overlap and only the middle of each is kept.
 """
 
 import json
@@ -90,9 +90,7 @@ class Plan:
             raise PlanError(f"a margin has 0 to {_WIDEST_MARGIN:g} degrees, not {self.margin:g}")
         (height, width), (rows, columns) = self.step, self.shape
         if self.corner[0] < self.margin - 90:
-            raise PlanError(
-                f"{rows} boxes of {BOX[0]:g}°, {height:g}° apart, would reach beyond a pole; give a lower region"
-            )
+            raise PlanError(f"{rows} boxes, {height:g}° apart, reach beyond a pole: give a lower region")
         if columns * width > 360:
             most = int(360 // width)
             raise PlanError(

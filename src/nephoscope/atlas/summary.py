@@ -125,7 +125,7 @@ def _daily(found: Frequency) -> dict[str, Any]:
     from dask import array as da
 
     chunks = (max(1, 2**20 // max(1, found.shares[0].size)),)
-    shares: Any = da.from_array(found.shares, chunks=chunks + found.shares.shape[1:], name=False)  # type: ignore[no-untyped-call]
+    shares: Any = da.from_array(found.shares, chunks=chunks + found.shares.shape[1:], name=False)
     data, classes = shares[:, :, 0], shares[:, :, 1 : 1 + len(CLASSES)]
     data = data.transpose(1, 0, 3, 2)  # satellite, date, longitude, latitude
     classes = classes.transpose(1, 0, 4, 3, 2)
