@@ -1,13 +1,10 @@
-"""An atlas against plain loops: `python -m benchmarks.atlas DATA`.
+"""An atlas against bare ONNX Runtime: `python -m benchmarks.atlas DATA`.
 
-The same real scenes on two cores, in turns, in one run:
-
-- a local cluster of two workers, which fetches, segments, stores and records;
-- two processes of bare ONNX Runtime: decode, resize, network, thresholds;
-- two processes that call `read_scene` and `segment_scene`: what the cluster adds to these is its overhead.
-
-Pictures lie in the atlas's cache, so that no archive's speed is measured. All are warm: what a run takes that
-has nothing to do is not counted.
+The same real scenes on two cores, in turns, in one run: a local cluster of two workers, which fetches,
+segments, stores and records; and two plain processes that decode, resize, run the network and apply
+thresholds. Pictures lie in the cache, so that no archive's speed is measured. Both are warm: what a run
+takes that has nothing to do is not counted. Overhead is what a scene takes of a worker's core besides being
+read and segmented.
 """
 
 import json
@@ -15,12 +12,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import date, timedelta
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import cv2
 import numpy as np
@@ -31,10 +27,8 @@ from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.run import prepare, run
 from nephoscope.atlas.status import read_status
 from nephoscope.catalogue import COLUMNS
-from nephoscope.model import CARD_KEY, Model, model_file
+from nephoscope.model import CARD_KEY, model_file
 from nephoscope.place import parse_bounds
-from nephoscope.scene import read_scene
-from nephoscope.segmentation import segment_scene, worth_decoding
 from nephoscope.synthetic import sample
 from nephoscope.synthetic_archive import SyntheticArchive
 from nephoscope.worldview import Archive
@@ -56,30 +50,26 @@ def main(data: Path, folder: Path) -> None:
         f"{len(files)} pictures of 2100x1400, {WORKERS} cores; medians of {ROUNDS} rounds in turns",
         flush=True,
     )
-    names = ("nephoscope atlas run", "bare ONNX Runtime", "read_scene, segment_scene")
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    with ExitStack() as stack:
-        client = stack.enter_context(local_cluster(WORKERS))
-        bare = stack.enter_context(Processes(bare_loop, files))
-        plain = stack.enter_context(Processes(plain_loop, files))
-        bare.run(), plain.run()
+    ours, bare, work = [], [], []
+    with local_cluster(WORKERS) as client, Processes(bare_loop, files) as peer:
         for turn in range(ROUNDS + 1):
             store, model = prepare(str(folder / f"atlas-{turn}"), plan, "default")
             everything = list(range(store.manifest.batches))
             nothing = timed(lambda: list(run(store, model, [], archive, client)))  # noqa: B023
-            ours = timed(lambda: list(run(store, model, everything, archive, client))) - nothing  # noqa: B023
+            something = timed(lambda: list(run(store, model, everything, archive, client)))  # noqa: B023
+            plain = timed(peer.run)
             assert read_status(store.manifest).done == SCENES
             if turn:  # the first warms up
-                for name, each in zip(names, (ours, timed(bare.run), timed(plain.run)), strict=True):
-                    seconds[name].append(each)
-    rates = {name: SCENES / median(times) for name, times in seconds.items()}
-    for name, rate in rates.items():
-        print(f"  {name:<28}{rate:6.1f} scenes/s{1000 * WORKERS / rate:9.1f} ms of a core")
-    ours_rate, bare_rate, plain_rate = rates.values()
-    print(f"  ratio to bare ONNX Runtime  {ours_rate / bare_rate:6.2f}")
-    print(
-        f"  overhead                    {1000 * WORKERS * (1 / ours_rate - 1 / plain_rate):6.1f} ms a scene"
-    )
+                ours.append(WORKERS * (something - nothing) / SCENES)
+                bare.append(WORKERS * plain / SCENES)
+                records = (record for _, batch in store.manifest.read_all() for record in batch)
+                work.append(mean(record["segment_seconds"] for record in records))
+    for name, times in (("nephoscope atlas run", ours), ("bare ONNX Runtime", bare)):
+        seconds = median(times)
+        print(f"  {name:<28}{WORKERS / seconds:6.1f} scenes/s{1000 * seconds:9.1f} ms of a core")
+    overhead = median(whole - part for whole, part in zip(ours, work, strict=True))
+    print(f"  ratio                       {median(bare) / median(ours):6.2f}")
+    print(f"  overhead                    {1000 * overhead:6.1f} ms a scene")
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -148,16 +138,6 @@ def bare_loop(pipe: Connection, files: list[Path]) -> None:
             [probabilities] = session.run(["probabilities"], {"pictures": picture})
             for field, least in zip(probabilities[0], thresholds, strict=True):
                 np.greater(cv2.resize(field, grid), least)
-        pipe.send("done")
-
-
-def plain_loop(pipe: Connection, files: list[Path]) -> None:
-    cv2.setNumThreads(1)
-    model = Model.load(threads=1)
-    while pipe.recv():
-        for path in files:
-            scene = read_scene(path.read_bytes(), least=worth_decoding(model.card))
-            assert segment_scene(scene, model).covers
         pipe.send("done")
 
 

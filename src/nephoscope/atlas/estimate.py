@@ -9,11 +9,12 @@ if TYPE_CHECKING:
 PICTURE_BYTES = 788_000
 """Mean size of nine JPEG snapshots of the trades of 2100x1400 px, 0.59 to 0.91 MB."""
 
-STORED_BYTES = 3_000
-"""Of a scene in the store, chunk and record: median over real scenes with the default model."""
+STORED_BYTES = 3_500
+"""Of a scene in the store, chunk (2.8 kB in the mean of 50 real scenes with the default model) and record."""
 
-RATE = 10.0
-"""Scenes a second and core, default model, pictures of 2100x1400; `make bench` prints a machine's own."""
+RATE = 6.0
+"""Scenes a second and core, default model, pictures of 2100x1400: 5.7 on a virtual machine of 2 cores
+(`python -m benchmarks.atlas DATA`)."""
 
 
 @dataclass(frozen=True)
