@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nephoscope.atlas.status import Status
 
 _SILENCE = 30.0  # s between lines where there is no terminal
-_WIDTH = 15
+_WIDTH = 17
 
 
 def planned(plan: "Plan", found: "Estimate", assumed: "Assumptions") -> None:
