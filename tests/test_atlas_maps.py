@@ -101,7 +101,7 @@ def test_maps_name_patterns_places_days_and_units(summary, drawn):
     for word in (
         *CLASSES,
         "Coverage",
-        "2020-01-11 to 2020-06-15, 40 days, Terra and Aqua",
+        "2020-01-11 to 2020-06-15, 40 days, ",
         "missing",
         "Hatched",
     ):

@@ -250,6 +250,23 @@ def test_intervals_follow_the_seed():
     assert (first.freq < first.high).all()
 
 
+@pytest.mark.parametrize(("differing", "sure"), [(1, False), (2, False), (8, True)])
+def test_a_difference_that_rests_on_a_day_or_two_is_not_sure(differing, sure):
+    days = np.datetime64("2020-01-01") + np.arange(10)
+    found, data = np.zeros((10, 2, 1, 1)), np.ones((10, 2, 1))
+    found[:differing, 1] = 1
+    pooled = Resampling.of(days).difference(found, data, np.arange(10))
+    assert pooled.freq[0, 0] == pytest.approx(differing / 10)
+    assert (pooled.low[0, 0] > 0) == sure
+
+
+def test_resamples_without_data_are_left_out_of_an_interval():
+    days = np.datetime64("2020-01-01") + np.arange(LEAST)
+    found, data = daily(np.random.default_rng(8), LEAST, 1)
+    pooled = Resampling.of(days).pool(found, data, np.arange(LEAST))
+    assert pooled.low[0, 0] <= pooled.freq[0, 0] <= pooled.high[0, 0]
+
+
 def test_intervals_need_enough_days_with_data():
     days = np.datetime64("2020-01-01") + np.arange(10)
     found, data = daily(np.random.default_rng(6), 10, 2)

@@ -171,7 +171,15 @@ def test_wrong_rows_are_named_with_their_lines(along):
         along(*["never,0,0"] * 20)
 
 
-@pytest.mark.parametrize("lon", ["nan", "inf", "361", "-181", ""])
+@pytest.mark.parametrize("gap", ["2020-02-01T14:30,,13", "2020-02-01T14:30,-60.6,NaN", ",-60.6,13"])
+def test_a_gap_in_a_track_is_kept_and_named(along, gap):
+    told = along("2020-02-01T14:30,-60.6,13.6", gap)
+    assert told[0]["reason"] == ""
+    assert told[1]["reason"] == "no position"
+    assert {told[1][name] for name in (*ANSWERS, "satellite", "hours")} == {""}
+
+
+@pytest.mark.parametrize("lon", ["inf", "361", "-181", "x"])
 def test_no_place_on_earth(along, lon):
     with pytest.raises(TrackError, match="line 2"):
         along(f"2020-02-01,{lon},0")

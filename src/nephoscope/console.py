@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nephoscope.patterns import NAMES, PATTERNS
+from nephoscope.place import brief_name
 
 if TYPE_CHECKING:
     from nephoscope.batch import Done, Failed, Kept
@@ -228,6 +229,8 @@ def _named(name: str) -> str:
     if not sys.stdout.isatty():
         return f"{name:<{_NAME_WIDTH}}"
     width = min(_NAME_WIDTH, max(12, shutil.get_terminal_size().columns // 3))
+    if len(name) > width:
+        name = brief_name(name)
     if len(name) > width:
         name = f"{name[: width // 2 - 1]}…{name[-(width - width // 2) :]}"
     return f"{name:<{width}}"

@@ -125,6 +125,11 @@ def worldview_name(overpass: Overpass, ending: str = ".jpeg") -> str:
     return f"{overpass.satellite}_CorrectedReflectance{day}_{west}-{east}_{south}-{north}{ending}"
 
 
+def brief_name(name: str) -> str:
+    """A name without the words that all of Worldview's snapshots share, for where there is little room."""
+    return name.replace("CorrectedReflectance", "")
+
+
 def parse_worldview_name(name: str) -> tuple[Bounds | None, date | None, str | None]:
     """Place, day and satellite from a snapshot's name; None for each that it does not tell."""
     match = _WORLDVIEW_NAME.search(name)

@@ -2,10 +2,13 @@
 
 A frequency over many days is the area in which a pattern was found, summed over the days, over the summed
 area with data: never a mean of the days' frequencies, in which a day that hardly saw the cell would count as
-much as any other. Its interval comes from weighing whole days (or blocks of days) at random, all satellites
-of a day together: the Bayesian bootstrap, whose weights are never 0, so that no resample is without data.
+much as any other. Its interval comes from resampling whole days (or blocks of days), all satellites of a day
+together: how often a day is drawn is a Poisson number of mean 1, independent of other days, so that one
+drawing serves every period and cell. Days may be left out, so what rests on three days or fewer does not look
+sure.
 
-Source: Rubin 1981, "The Bayesian Bootstrap", Annals of Statistics, doi:10.1214/aos/1176345338.
+Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap"; for Poisson numbers in place of a fixed
+count, Chamandy et al. 2012, "Estimating Uncertainty for Massive Data Streams".
 """
 
 from collections.abc import Mapping
@@ -26,7 +29,7 @@ LEAST = 5
 ALL = "all"
 """The season that is all of them."""
 
-_OUTSIDE = round(0.025 * RESAMPLES)  # resamples below a 95 % interval, and as many above it
+_OUTSIDE = 0.025  # share of the resamples below a 95 % interval, and as many above it
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +53,10 @@ class Pooled:
 
 @dataclass(frozen=True, eq=False)
 class Resampling:
-    """Random weights of days, the same for every cell and period.
+    """How often each day is drawn, the same for every cell and period.
 
     Attributes:
-        weights: shape (1 + resamples, days); the first row is all ones.
+        weights: shape (1 + resamples, days); the first row, which is no resample, is all ones.
         blocks: which block each day belongs to, shape (days,).
     """
 
@@ -62,17 +65,17 @@ class Resampling:
 
     @classmethod
     def of(cls, days: NDArray[np.datetime64], block: int = 1, seed: int = 0) -> "Resampling":
-        """Draw weights.
+        """Draw days.
 
         Args:
             days: shape (days,), datetime64[D].
-            block: so many consecutive days share a weight. Weather lasts, so neighbouring days are alike and
-                intervals from single days come out somewhat too narrow.
+            block: so many consecutive days are drawn together. Weather lasts, so neighbouring days are alike
+                and intervals from single days come out somewhat too narrow.
             seed: of the drawing.
         """
         elapsed = (days - days[0]).astype(np.int64)
         blocks = np.unique(elapsed // block, return_inverse=True)[1]
-        drawn = np.random.default_rng(seed).exponential(size=(RESAMPLES, blocks.max() + 1))
+        drawn = np.random.default_rng(seed).poisson(1.0, (RESAMPLES, blocks.max() + 1)).astype(np.float64)
         return cls(np.concatenate([np.ones((1, len(days))), drawn[:, blocks]]), blocks)
 
     def pool(self, found: Numbers, data: Numbers, chosen: NDArray[np.intp]) -> Pooled:
@@ -111,12 +114,25 @@ class Resampling:
         blocks = np.unique(self.blocks[chosen], return_inverse=True)[1]
         counted = np.zeros((blocks.max() + 1, seen.shape[1]), np.bool_)
         np.logical_or.at(counted, blocks, seen)
-        ends = [_OUTSIDE - 1, RESAMPLES - _OUTSIDE]
-        low, high = np.moveaxis(np.partition(ratios[..., 1:], ends, axis=-1)[..., ends], -1, 0)
+        low, high = _interval(ratios[..., 1:])
         too_few = counted.sum(axis=0) < LEAST
         low[:, too_few] = high[:, too_few] = np.nan
         estimate = ratios[..., 0].copy()  # a view would keep all resamples
         return Pooled(estimate, low, high, seen.sum(axis=0), data[chosen].mean(axis=(0, 1)))
+
+
+def _interval(resamples: Numbers) -> tuple[Numbers, Numbers]:
+    """Ends of the 95 % interval; resamples (the last axis) in which a cell had no data are left out."""
+    count = resamples.shape[-1]
+    ends = [round(_OUTSIDE * count) - 1, count - round(_OUTSIDE * count)]
+    low, high = np.moveaxis(np.partition(resamples, ends, axis=-1)[..., ends], -1, 0)
+    if (lacking := np.isnan(resamples).any(axis=-1)).any():
+        ordered = np.sort(resamples[lacking], axis=-1)  # what is not a number comes last
+        counts = np.count_nonzero(~np.isnan(ordered), axis=-1)
+        outside = np.round(_OUTSIDE * counts).astype(np.intp)
+        for end, index in ((low, outside - 1), (high, counts - outside)):
+            end[lacking] = np.take_along_axis(ordered, np.clip(index, 0, count - 1)[:, None], -1)[:, 0]
+    return low, high
 
 
 Periods = Mapping[Any, NDArray[np.intp]]

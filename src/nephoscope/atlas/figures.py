@@ -45,6 +45,7 @@ _WHOLE = Normalize(0, 1)
 _SHARE = "share of the area with data in which the pattern was found"
 _HATCHED = f"Hatched: data on fewer than {LEAST} days, or coverage below {percent(LITTLE)}."
 _INITIALS = "JFMAMJJASOND"
+_LEAST_TOP = 0.05  # of a scale; finer steps than per cents would not be told apart
 _MONTHS = 3  # of fewer, days are told apart
 
 
@@ -106,12 +107,13 @@ def by_season(summary: "xr.Dataset", pattern: str) -> bytes:
     figure, panels = new_figure(rows, across, tall)
     chosen = summary.sel(pattern=pattern, season=names)
     scale = _scale(chosen["seasonal_freq"].values, _little(chosen, "seasonal"))
-    counts = {name: len(days) for name, days in seasons(_own_days(summary)).items()}
+    with_data = np.asarray((summary["coverage"].values > 0).any(axis=(1, 2)))
+    counts = {name: with_data[days].sum() for name, days in seasons(_own_days(summary)).items()}
     for axes, name in zip(panels, names, strict=False):
         season = chosen.sel(season=name)
         little = _little(season, "seasonal")
         draw_map(axes, grid, season["seasonal_freq"].values, little, _FREQUENCY, scale)
-        name_panel(axes, name, f"{counts[name]:,} days")
+        name_panel(axes, name, f"{counts[name]:,} days with data")
     _hide(panels[len(names) :])
     colour_bar(figure, panels, _FREQUENCY, scale, _SHARE)
     head(figure, f"{pattern} by season", [_days(summary), _HATCHED])
@@ -140,9 +142,9 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> bytes:
     days = panels[-1]
     days.bar(numbers, [float(each.coverage[0]) for each in pooled], color="#c3cad2", edgecolor=EDGE, lw=0.6)
     days.set_ylim(0, 1)
-    name_panel(days, "Coverage", "numbers: days")
-    for number, chosen in periods.items():
-        days.text(number, 0.04, f"{len(chosen):,}", ha="center", fontsize=7, color=INK, rotation=90)
+    name_panel(days, "Coverage", "numbers: days with data")
+    for number, each in zip(periods, pooled, strict=True):
+        days.text(number, 0.04, f"{int(each.days[0]):,}", ha="center", fontsize=7, color=INK, rotation=90)
     for axes in panels:
         axes.set_xlim(0.3, 12.7)
         axes.set_xticks(range(1, 13), list(_INITIALS))
@@ -280,7 +282,7 @@ def _scale(fields: NDArray[Any], little: NDArray[np.bool_]) -> Normalize:
     """From 0 to nearly the highest value that has enough data; fields have classes last, or none."""
     trusted = fields[~little]
     known = trusted[np.isfinite(trusted)]
-    return Normalize(0, max(0.01, float(np.quantile(known, 0.995))) if known.size else 0.01)
+    return Normalize(0, max(_LEAST_TOP, float(np.quantile(known, 0.995))) if known.size else _LEAST_TOP)
 
 
 def _own_days(summary: "xr.Dataset") -> NDArray[np.datetime64]:
@@ -292,7 +294,8 @@ def _days(summary: "xr.Dataset") -> str:
     days = _own_days(summary)
     satellites = " and ".join(str(name) for name in summary["satellite"].values)
     missing = float(summary.attrs["missing_share"])
-    text = f"{days[0]} to {days[-1]}, {len(days):,} days, {satellites}."
+    seen = np.count_nonzero((summary["coverage"].values > 0).any(axis=(1, 2)))
+    text = f"{days[0]} to {days[-1]}, {len(days):,} days, {seen:,} of them with data, {satellites}."
     return text + (f" {percent(missing, 1)} of the pictures are missing." if missing else "")
 
 

@@ -283,6 +283,18 @@ def write_scenes(plan: Plan, path: Path) -> None:
     write_whole(path, ("\n".join(lines) + "\n").encode())
 
 
+def parse_months(text: str) -> tuple[int, ...]:
+    """Months from their numbers with commas between, in any order.
+
+    Raises:
+        PlanError: something else.
+    """
+    try:
+        return tuple(sorted({int(number) for number in text.split(",")}))
+    except ValueError:
+        raise PlanError(f"{text!r} are no months: give numbers, as 12,1,2") from None
+
+
 def _boxes(length: float, side: float) -> int:
     """How many boxes reach over a length; what is off by rounding does not need one more."""
     return math.ceil(round(length / side, _ROUNDED))

@@ -140,6 +140,10 @@ def open_store(address: str) -> Store:
     Raises:
         StoreError: none is there, or it cannot be read.
     """
+    if "://" not in address and Path(address).is_file():
+        raise StoreError(
+            f"{address}: a file and no atlas; `nephoscope atlas run PLAN STORE` makes one of a plan"
+        )
     try:
         return _opened(address, zarr.open_group(address, mode="r+"))
     except (GroupNotFoundError, FileNotFoundError):

@@ -300,7 +300,7 @@ def _attributes(
         "doi:10.1175/BAMS-D-19-0324.1; Schulz 2022, doi:10.5194/essd-14-1233-2022",
         "comment": f"{_OVERLAP} Frequencies over several days are the summed area with the pattern over the "
         "summed area with data; a cell cut by the atlas's edge counts with the part inside.",
-        "uncertainty": f"95 % percentile intervals of {RESAMPLES} Bayesian bootstrap resamples of {drawn}, "
+        "uncertainty": f"95 % percentile intervals of {RESAMPLES} bootstrap resamples (Poisson) of {drawn}, "
         f"all satellites of a day together, seed {seed}; none where fewer than {LEAST} {drawn} have data. "
         "They say what another sample of days would change, not how often the model errs.",
         "bootstrap_block": np.int32(block),

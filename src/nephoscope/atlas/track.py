@@ -9,6 +9,7 @@ and by the drift of ageing orbits.
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ CROSSINGS = {"Terra": 10.5, "Aqua": 13.5, "SNPP": 13.5, "NOAA20": 13.5, "NOAA21"
 NEEDED = ("time", "lon", "lat")
 ADDED = ("satellite", "hours", *NAMES, UNCLASSIFIED, "reason")
 
+_MISSING = ("", "nan", "nat")  # as instruments and pandas leave gaps
+_EPOCH = datetime(1970, 1, 1)  # stands where no time is known
 _TOLD = 5  # wrong rows that a message names
 
 
@@ -47,8 +50,8 @@ class Track:
         columns: of the file, in its order.
         rows: of the file, as they were.
         times: in UTC, shape (points,), datetime64[s].
-        longitudes: degrees, shape (points,).
-        latitudes: degrees, shape (points,).
+        longitudes: degrees, shape (points,); NaN where a row does not say when or where.
+        latitudes: the same.
     """
 
     columns: tuple[str, ...]
@@ -96,9 +99,9 @@ def read_track(path: Path) -> Track:
 def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each"] = "nearest") -> str:
     """What the atlas says at every point of a track, as CSV: the track's own columns and those in `ADDED`.
 
-    `satellite` says whose picture it was; `hours` how long after its overpass the point was (negative:
-    before); each pattern and `Unclassified` is 1 or 0, or empty where `reason` says why. Only the scenes that
-    hold points are read.
+    `satellite` says whose picture it was (empty where the row does not say when or where); `hours` how long
+    after its overpass the point was (negative: before); each pattern and `Unclassified` is 1 or 0, or empty
+    where `reason` says why. Only the scenes that hold points are read.
 
     Args:
         atlas: as `open_atlas` gives it.
@@ -117,6 +120,9 @@ def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow([*track.columns, *ADDED])
     for number, row in enumerate(track.rows):
+        if np.isnan(track.longitudes[number]):
+            rows.writerow([*row, "", "", *_answer("no position", NOT_YET)])
+            continue
         for which in chosen[number]:
             found = _answer(reasons[number], int(flags[number, which]))
             rows.writerow([*row, satellites[which], f"{hours[number, which]:.2f}", *found])
@@ -131,7 +137,7 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
 
 
 def _point(row: Sequence[str], where: Sequence[int], columns: int) -> tuple[datetime, float, float]:
-    """Time without zone, in UTC, and place.
+    """Time without zone, in UTC, and place; NaN for a place where any of the three is missing.
 
     Raises:
         ValueError: too few or too many values, not a time, or no place on Earth.
@@ -139,6 +145,8 @@ def _point(row: Sequence[str], where: Sequence[int], columns: int) -> tuple[date
     if len(row) != columns:
         raise ValueError(f"{len(row)} values for {columns} columns")
     time, longitude, latitude = (row[index].strip() for index in where)
+    if any(word.lower() in _MISSING for word in (time, longitude, latitude)):
+        return _EPOCH, math.nan, math.nan
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
@@ -156,7 +164,7 @@ def _point(row: Sequence[str], where: Sequence[int], columns: int) -> tuple[date
 
 def _local_time(track: Track) -> NDArray[np.datetime64]:
     """Local solar time of each point."""
-    east = (track.longitudes + 180) % 360 - 180
+    east = (np.nan_to_num(track.longitudes) + 180) % 360 - 180
     return np.asarray(track.times + np.round(east * 240).astype("timedelta64[s]"))
 
 

@@ -52,11 +52,11 @@ def plan(
     ] = Assumptions.storage_price,
 ) -> None:
     """Plan an atlas: which scenes, and what they will take."""
-    from nephoscope.atlas.plan import Plan, write_scenes
+    from nephoscope.atlas.plan import Plan, parse_months, write_scenes
     from nephoscope.place import parse_bounds, parse_day
 
     with plain_errors():
-        numbers = tuple(int(number) for number in months.split(",")) if months else tuple(range(1, 13))
+        numbers = parse_months(months) if months else tuple(range(1, 13))
         names = tuple(name.strip() for name in satellites.split(","))
         made = Plan(parse_day(first), parse_day(last), names, parse_bounds(region), numbers, margin)
         made.write(output)

@@ -6,6 +6,7 @@ from PIL import ImageDraw
 
 from nephoscope.outputs.drawing import FAINT, INK, PAPER, Colour, drawing, font, hatch, shortened, tint
 from nephoscope.patterns import PATTERNS, Pattern
+from nephoscope.place import brief_name
 from nephoscope.rle import Grid, Mask
 from nephoscope.scene import Pixels
 from nephoscope.segmentation import Segmentation
@@ -117,7 +118,7 @@ def _legend(pen: ImageDraw.ImageDraw, segmentation: Segmentation, size: Grid, un
         share = f"{covers[pattern.name]:.0%}" if present else "not found"
         pen.text((x + 18 * unit, second), share, INK if present else FAINT, font(12 * unit), anchor="lm")
     right, longest = width - 12 * unit, 2 * step - 24 * unit
-    name = shortened(segmentation.scene.name, longest, font(12 * unit))
+    name = shortened(brief_name(segmentation.scene.name), longest, font(12 * unit))
     pen.text((right, first), name, INK, font(12 * unit), anchor="rm")
     data = segmentation.valid.mean()
     note = f"model {segmentation.card.name}" if data else "no data in this picture"
