@@ -15,6 +15,7 @@ import pytest
 from conftest import encoded
 from nephoscope.patterns import NAMES
 from nephoscope.synthetic import make_scene
+from nephoscope.synthetic_archive import SyntheticArchive
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -226,17 +227,23 @@ def test_segmenting_never_imports_torch_nor_what_only_training_needs(scenes, tmp
 
 
 def test_the_readmes_commands_run(tmp_path):
-    """Every `nephoscope` line of the README that needs no data but the sample's."""
+    """Every `nephoscope` line of the README that needs no data but the sample's and an archive's."""
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("nephoscope ")]
-    runnable = [line for line in lines if not re.search(r"DATA|RUN|https?:", line)]
+    runnable = [line for line in lines if not re.search(r"DATA|RUN|BOXES|https?:", line)]
     assert len(runnable) >= 4
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "nephoscope"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -m nephoscope "$@"\n')
     script.chmod(0o755)
     environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-euc", "\n".join(runnable)], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    with SyntheticArchive() as server:
+        environment["NEPHOSCOPE_WORLDVIEW"] = server.address
+        done = subprocess.run(
+            ["bash", "-euc", "\n".join(runnable)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
     assert done.returncode == 0, done.stderr

@@ -154,7 +154,11 @@ class TestScenes:
         with SyntheticArchive(delay=0.05) as server:
             command = [sys.executable, "-m", "nephoscope", "fetch", "scenes", "barbados", "-o", str(tmp_path)]
             command += ["--from", "2020-01-01", "--to", "2020-12-31", "--degrees", "0.1"]
-            with subprocess.Popen([*command, "--archive", server.address], stderr=subprocess.PIPE) as process:
+            with subprocess.Popen(
+                [*command, "--archive", server.address],
+                stderr=subprocess.PIPE,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            ) as process:
                 deadline = time.monotonic() + 60
                 while len(list(tmp_path.glob("*.jpeg"))) < 5 and time.monotonic() < deadline:
                     time.sleep(0.02)
