@@ -197,6 +197,26 @@ def test_a_store_is_for_one_plan_and_one_model(tmp_path, small_model, tiny_model
     assert prepare(folder, make_plan(3), str(small_model))[0].plan == make_plan(3)
 
 
+def test_a_store_with_scenes_is_never_made_anew_and_a_folder_stays_itself(client, tmp_path, small_model):
+    folder = tmp_path / "atlas"
+    folder.mkdir()
+    inode = folder.stat().st_ino
+    with SyntheticArchive() as server:
+        do(client, folder, make_plan(2), small_model, archive_at(server))
+    assert folder.stat().st_ino == inode
+    before = flags(folder)
+    described = json.loads((folder / "zarr.json").read_text())
+    lost = {**described, "attributes": {**described["attributes"]}}
+    del lost["attributes"]["plan"]
+    (folder / "zarr.json").write_text(json.dumps(lost))
+    with pytest.raises(StoreError, match="plan is lost"):
+        prepare(str(folder), make_plan(2), str(small_model))
+    (folder / "zarr.json").write_text(json.dumps(described))
+    (folder / "lon" / "c" / "0").write_bytes(b"garbage")  # it follows from the plan
+    np.testing.assert_array_equal(flags(folder), before)
+    assert float(open_atlas(folder).lon[0]) == pytest.approx(make_plan(2).corner[1] + 21 / 52 / 2)
+
+
 def test_what_fails_is_named_with_its_cause_and_done_again_once_it_is_mended(client, tmp_path, small_model):
     plan = make_plan(20)
     faults = {3: "404", 40: "html", 41: "cut short", 79: "500"}

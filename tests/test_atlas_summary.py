@@ -438,3 +438,20 @@ def test_no_atlas_there(tmp_path):
     )
     assert told.exit_code == 2
     assert "nothing" in told.output
+
+
+@pytest.mark.parametrize("size", [0.1, 1.0, 2.5, 7.0, 45.0])
+def test_cells_around_the_earth_hold_all_of_it_once(size):
+    longitudes = np.arange(-180 + 0.1, 180, 0.2)
+    cells = aligned(longitudes, np.array([-0.1, 0.1]), size)
+    assert np.diff(cells.longitudes).sum() == pytest.approx(360)
+    shares = cells.along_longitude(longitudes) * np.diff(cells.longitudes)[:, None]
+    np.testing.assert_allclose(shares.sum(axis=0), 0.2)
+
+
+def test_only_a_summary_is_replaced(tmp_path):
+    other = tmp_path / "store.zarr"
+    other.mkdir()
+    (other / "zarr.json").write_text('{"attributes": {"plan": "..."}}')
+    with pytest.raises(SummaryError, match="no summary"):
+        outputs(other, "1", overwrite=True)

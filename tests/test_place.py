@@ -45,7 +45,18 @@ def test_a_box_all_around_is_360_degrees_wide():
 
 
 @pytest.mark.parametrize(
-    "words", ["", "barbedos", "1,2,3", "1,2,3,x", "0,10,20,10", "0,24,20,10", "0,-91,20,0", "-181,0,20,10"]
+    "words",
+    [
+        "",
+        "barbedos",
+        "1,2,3",
+        "1,2,3,x",
+        "0,10,20,10",
+        "0,24,20,10",
+        "0,-91,20,0",
+        "-181,0,20,10",
+        "10,0,10,10",
+    ],
 )
 def test_what_is_no_box_is_refused_in_words(words: str):
     with pytest.raises(PlaceError, match=r"no place|no box"):

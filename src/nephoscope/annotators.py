@@ -10,6 +10,7 @@ mesoscale organization of shallow convection", BAMS, doi:10.1175/BAMS-D-19-0324.
 import csv
 import gzip
 import lzma
+import math
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -207,4 +208,6 @@ def _rectangle(row: dict[str, str], numbers: tuple[str, ...], path: Path, line: 
         first, second, third, fourth = (float(row[name]) for name in numbers)
     except ValueError as error:
         raise AnnotatorError(f"{path}: line {line}: {error}") from error
+    if not all(map(math.isfinite, (first, second, third, fourth))):
+        raise AnnotatorError(f"{path}: line {line}: a corner is no number")
     return Rectangle(first, second, third, fourth, row["pattern"])

@@ -83,6 +83,8 @@ def parse_bounds(text: str) -> Bounds:
             f"{text}: no box on Earth: south must lie below north, both within -90 to 90, and west and east "
             "within -180 to 360"
         )
+    if west == east:
+        raise PlaceError(f"{text}: no box on Earth: west and east are the same; all around is -180 to 180")
     return Bounds(wrapped(west), south, 180.0 if wrapped(east) == -180 else wrapped(east), north)
 
 

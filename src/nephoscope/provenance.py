@@ -42,7 +42,7 @@ def read_sidecar(picture: Path) -> dict[str, Any] | None:
         about = json.loads(sidecar(picture).read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return about if isinstance(about, dict) else {}
 

@@ -185,7 +185,7 @@ class Archive:
             pair = read_with_sidecar(kept) if kept else None
         if pair:
             content, about = pair
-            urls = " ".join(about.get("urls", ()))
+            urls = " ".join(map(str, about.get("urls") or ()))
             return Picture(overpass, content, urls, about["sha256"], True, is_black(content, size))
         content, url = self._content(overpass, sleep)
         picture = Picture(overpass, content, url, sha256(content), False, is_black(content, size))
@@ -193,6 +193,16 @@ class Archive:
             with self._cache_errors(overpass):
                 write_with_sidecar(kept, content, self.about(picture))
         return picture
+
+    def forget(self, overpass: Overpass) -> None:
+        """Drop a scene's picture from the cache: it came whole, and yet cannot be decoded.
+
+        Raises:
+            WorldviewError: it cannot be removed.
+        """
+        if kept := self._kept(overpass):
+            with self._cache_errors(overpass):
+                kept.unlink(missing_ok=True)
 
     def request(self, overpass: Overpass) -> dict[str, Any]:
         """What makes one picture differ from another, whichever server gives it."""

@@ -82,7 +82,10 @@ def aligned(longitudes: Degrees, latitudes: Degrees, size: float) -> Cells:
         raise GridError(f"a grid of {size:g}°: cells may have {_FINEST:g} to {_COARSEST:g} degrees")
     west, east = pixel_edges(longitudes)[[0, -1]]
     south, north = np.sort(pixel_edges(latitudes)[[0, -1]])
-    columns = _multiples(west, east, size)[: int(360 // size) + 1]  # once around the Earth is enough
+    columns = _multiples(west, east, size)
+    around = columns[0] + 360
+    if columns[-1] > around:  # the last cell is narrower, or the first would be counted twice
+        columns = np.append(columns[columns < around], around)
     return Cells(columns, np.clip(_multiples(south, north, size), -90, 90))
 
 

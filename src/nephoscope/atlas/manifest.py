@@ -28,6 +28,7 @@ those done also `valid` (share with data), `cover` and `score` (by pattern, see 
 `cause` and `reason`.
 """
 
+_TOLD = {"done": ("valid", "cover", "score"), "failed": ("cause", "reason")}
 _READ_AT_ONCE = 256  # objects
 
 
@@ -98,8 +99,10 @@ class Manifest:
         """Records, or none from what is damaged: the batch is then done again."""
         try:
             records: list[Record] = [json.loads(line) for line in content.splitlines()]
-            whole = [record["index"] for record in records] == list(self.indices(batch))
-        except (ValueError, TypeError, KeyError):
+            whole = [record["index"] for record in records] == list(self.indices(batch)) and all(
+                {"satellite", "date", "box", *_TOLD[record["status"]]} <= record.keys() for record in records
+            )
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return []
         return records if whole else []
 

@@ -89,7 +89,8 @@ class Plan:
         if not 0 <= self.margin <= _WIDEST_MARGIN:
             raise PlanError(f"a margin has 0 to {_WIDEST_MARGIN:g} degrees, not {self.margin:g}")
         (height, width), (rows, columns) = self.step, self.shape
-        if self.corner[0] < self.margin - 90:
+        south, north = self.corner[0] - self.margin, self.corner[0] + rows * height + self.margin
+        if south < -90 - 1e-6 or north > 90 + 1e-6:
             raise PlanError(f"{rows} boxes, {height:g}° apart, reach beyond a pole: give a lower region")
         if columns * width > 360:
             most = int(360 // width)
@@ -237,7 +238,7 @@ class Plan:
             stated = ([tuple(box) for box in content["boxes"]], content["scenes"])
         except PlanError as error:
             raise PlanError(f"{name}: {error}") from error
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
             raise PlanError(f"{name}: no plan (`nephoscope atlas plan` makes them): {error!r}") from error
         if version != _VERSION:
             raise PlanError(f"{name}: plan version {version}, this nephoscope reads {_VERSION}")

@@ -109,6 +109,7 @@ def create(address: str, plan: Plan, card: Card, sha256: str) -> Store:
     Raises:
         StoreError: there is something else, or it cannot be written.
     """
+    margin_cells(plan, card.grid)  # refused before anything is made
     try:
         try:
             group = zarr.open_group(address, mode="r+")
@@ -159,7 +160,8 @@ def open_store(address: str) -> Store:
 def open_atlas(address: str | Path) -> "xarray.Dataset":
     """An atlas as an xarray dataset, read when it is asked for, chunk by chunk.
 
-    `pattern_flags` stays as it is stored, bits and all; `satellite` holds names.
+    `pattern_flags` stays as it is stored, bits and all; `satellite` holds names. Coordinates follow from the
+    plan, so that a damaged one is not believed.
 
     Raises:
         StoreError: none is there, or it cannot be read.
@@ -167,11 +169,15 @@ def open_atlas(address: str | Path) -> "xarray.Dataset":
     import xarray
 
     store = open_store(str(address))
+    rows, columns = store.plan.shape
+    grid = (store._flags.shape[2] // rows, store._flags.shape[3] // columns)
+    stored = _coordinates(store.plan, grid)
     dataset: xarray.Dataset = xarray.open_zarr(
-        str(address), consolidated=False, mask_and_scale=False, chunks={}
+        str(address), consolidated=False, mask_and_scale=False, chunks={}, drop_variables=list(stored)
     )
-    names = ("satellite", list(store.plan.satellites), {"long_name": "satellite"})
-    return dataset.assign_coords(satellite=names)
+    planned: dict[str, Any] = {name: (name, *said) for name, said in stored.items()}
+    planned["satellite"] = ("satellite", list(store.plan.satellites), {"long_name": "satellite"})
+    return xarray.decode_cf(dataset.assign_coords(planned), mask_and_scale=False)
 
 
 def _opened(address: str, group: zarr.Group) -> Store:
@@ -209,13 +215,15 @@ def _is_half_made(group: zarr.Group) -> bool:
 def _check_free(address: str, half_made: bool) -> None:
     """Never write among somebody's files."""
     files, root = fsspec.core.url_to_fs(address)
+    if half_made and any(files.exists(f"{root}/{FLAGS}/{name}") for name in ("c", "manifest")):
+        raise StoreError(f"{address}: an atlas whose plan is lost, with scenes in it; name a new folder")
     if not half_made and files.exists(root) and (not files.isdir(root) or files.ls(root, detail=False)):
         raise StoreError(f"{address}: is there and no atlas; name a new folder")
 
 
 def _make(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:
     """Make the group; its plan is written last, which says that all of it is there."""
-    group = zarr.open_group(address, mode="w", zarr_format=3, attributes={"nephoscope": __version__})
+    group = zarr.open_group(address, mode="a", zarr_format=3, attributes={"nephoscope": __version__})
     rows, columns = plan.shape
     (top, left), (height, width) = margin_cells(plan, card.grid), card.grid
     height, width = height - 2 * top, width - 2 * left
@@ -225,6 +233,7 @@ def _make(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:
         chunks=(1, 1, height, width),
         dtype="uint8",
         fill_value=NOT_YET,
+        overwrite=True,
         dimension_names=("time", "satellite", "lat", "lon"),
         attributes={
             "long_name": "patterns of mesoscale cloud organisation",
@@ -236,7 +245,12 @@ def _make(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:
     )
     for name, (values, attributes) in _coordinates(plan, (height, width)).items():
         group.create_array(
-            name, data=values, chunks=values.shape, dimension_names=(name,), attributes=attributes
+            name,
+            data=values,
+            chunks=values.shape,
+            overwrite=True,
+            dimension_names=(name,),
+            attributes=attributes,
         )
     group.update_attributes(_attributes(plan, card, sha256))
     return group

@@ -1,5 +1,6 @@
 """A summary as a file: NetCDF, or a folder of Zarr."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,19 @@ def outputs(path: Path, grids: str, overwrite: bool = False) -> list[tuple[float
         raise SummaryError(f"{path}: a summary's name ends in {' or '.join(ENDINGS)}")
     named = [path.with_stem(f"{path.stem}_{size:g}deg") for size in sizes] if len(sizes) > 1 else [path]
     for each in named:
+        if each.is_dir() and not _is_summary(each):
+            raise SummaryError(f"{each}: a folder and no summary; name another")
         if each.exists() and not overwrite:
             raise SummaryError(f"{each}: is there already; --overwrite replaces it")
     return list(zip(sizes, named, strict=True))
+
+
+def _is_summary(folder: Path) -> bool:
+    """Whether a folder is a summary in Zarr's form: nothing else is ever replaced."""
+    try:
+        return "bootstrap_block" in json.loads((folder / "zarr.json").read_bytes())["attributes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def read_summary(path: str | Path) -> "xr.Dataset":

@@ -157,8 +157,11 @@ def _point(row: Sequence[str], where: Sequence[int], columns: int) -> tuple[date
         raise ValueError(f"{longitude!r}, {latitude!r}: not a longitude and a latitude in degrees") from None
     if not (-180 <= place[0] <= 360 and -90 <= place[1] <= 90):
         raise ValueError(f"{longitude}, {latitude}: no place on Earth: lon -180 to 360, lat -90 to 90")
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    try:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        raise ValueError(f"{time!r} is no time that there is in UTC") from None
     return (moment, *place)
 
 
