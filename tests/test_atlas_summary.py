@@ -455,3 +455,6 @@ def test_only_a_summary_is_replaced(tmp_path):
     (other / "zarr.json").write_text('{"attributes": {"plan": "..."}}')
     with pytest.raises(SummaryError, match="no summary"):
         outputs(other, "1", overwrite=True)
+    with pytest.raises(SummaryError, match="no summary"):
+        summarise(xr.Dataset(), other)
+    assert (other / "zarr.json").is_file()

@@ -30,7 +30,7 @@ from nephoscope.atlas.climatology import (
     seasons,
 )
 from nephoscope.atlas.frequency import CLASSES, Frequency, measure
-from nephoscope.atlas.summary_file import write_summary
+from nephoscope.atlas.summary_file import check_replaceable, write_summary
 from nephoscope.labels import Progress
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def summarise(
 ) -> float:
     """Summarise an atlas on a grid, into a NetCDF file or a Zarr folder; whole or not at all.
 
-    What is there is replaced.
+    A summary that is there is replaced.
 
     Args:
         atlas: as `open_atlas` gives it; scenes may be missing.
@@ -72,8 +72,10 @@ def summarise(
 
     Raises:
         GridError: no such grid.
+        SummaryError: a folder is there that is no summary.
         OSError: nothing can be written there.
     """
+    check_replaceable(path)
     longitudes, latitudes = (atlas[name].values.astype(np.float64) for name in ("lon", "lat"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder:

@@ -36,15 +36,23 @@ def outputs(path: Path, grids: str, overwrite: bool = False) -> list[tuple[float
         raise SummaryError(f"{path}: a summary's name ends in {' or '.join(ENDINGS)}")
     named = [path.with_stem(f"{path.stem}_{size:g}deg") for size in sizes] if len(sizes) > 1 else [path]
     for each in named:
-        if each.is_dir() and not _is_summary(each):
-            raise SummaryError(f"{each}: a folder and no summary; name another")
+        check_replaceable(each)
         if each.exists() and not overwrite:
             raise SummaryError(f"{each}: is there already; --overwrite replaces it")
     return list(zip(sizes, named, strict=True))
 
 
+def check_replaceable(path: Path) -> None:
+    """See that a folder that is there is a summary: no other is ever replaced.
+
+    Raises:
+        SummaryError: it is not.
+    """
+    if path.is_dir() and not _is_summary(path):
+        raise SummaryError(f"{path}: a folder and no summary; name another")
+
+
 def _is_summary(folder: Path) -> bool:
-    """Whether a folder is a summary in Zarr's form: nothing else is ever replaced."""
     try:
         return "bootstrap_block" in json.loads((folder / "zarr.json").read_bytes())["attributes"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -168,7 +168,10 @@ class Segmenter(WorkerPlugin):
             found = self._segment(answer)
             flags = to_flags(found.masks, found.valid)
         except SceneError as error:
-            self.job.archive.forget(scene.overpass)  # or it would never be asked for again
+            try:
+                self.job.archive.forget(scene.overpass)  # or it would never be asked for again
+            except WorldviewError as lost:
+                raise StoreError(str(lost)) from lost
             return record | _failed("damaged", error), None
         except MemoryError:
             return record | _failed("memory", "not enough memory"), None
