@@ -1,7 +1,8 @@
 """A model's card: all that must be known to use and to judge it, kept as JSON inside the model's file."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from nephoscope.patterns import NAMES
@@ -52,6 +53,25 @@ class Card:
     def to_json(self) -> str:
         """The card as JSON text, indented for reading."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    def with_rules(self, changes: Mapping[str, Mapping[str, Any]]) -> "Card":
+        """The card with other rules.
+
+        Args:
+            changes: attributes of `Rule` by pattern, of those that are to change.
+
+        Raises:
+            CardError: no such pattern or attribute, or a rule that cannot be.
+        """
+        rules = dict(self.rules)
+        for name, change in changes.items():
+            if name not in rules:
+                raise CardError(f"no pattern {name!r}; there are {', '.join(rules)}")
+            try:
+                rules[name] = replace(rules[name], **change)
+            except (TypeError, ValueError) as error:
+                raise CardError(f"{name}: {error}") from error
+        return replace(self, rules=rules)
 
     @classmethod
     def from_json(cls, text: str) -> "Card":

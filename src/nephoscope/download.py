@@ -5,9 +5,11 @@ import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from threading import Thread
+from typing import IO
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
@@ -54,13 +56,16 @@ class DownloadError(SceneError):
         self.retry_after = retry_after
 
 
-def download(url: str, *, largest: int = MAX_BYTES, longest: float = LONGEST) -> bytes:
+def download(
+    url: str, *, largest: int = MAX_BYTES, longest: float = LONGEST, redirects: bool = True
+) -> bytes:
     """Fetch what lies at an http or https address; redirects are followed to such addresses only.
 
     Args:
         url: the address.
         largest: bytes; more is refused.
         longest: seconds for the whole; more is refused.
+        redirects: whether one may lead to another host.
 
     Raises:
         DownloadError: refused, not there, too large or too slow; the message names the address.
@@ -69,7 +74,7 @@ def download(url: str, *, largest: int = MAX_BYTES, longest: float = LONGEST) ->
 
     def fetch() -> None:
         try:
-            outcome.append(_fetch(url, largest, longest))
+            outcome.append(_fetch(url, largest, longest, redirects))
         except DownloadError as error:
             outcome.append(error)
 
@@ -84,11 +89,11 @@ def download(url: str, *, largest: int = MAX_BYTES, longest: float = LONGEST) ->
     return outcome[0]
 
 
-def _fetch(url: str, largest: int, longest: float) -> bytes:
+def _fetch(url: str, largest: int, longest: float, redirects: bool) -> bytes:
     end = time.monotonic() + longest
     try:
         request = Request(url, headers={"User-Agent": f"nephoscope/{__version__}"})
-        with _opener().open(request, timeout=min(_SILENCE, longest)) as answer:
+        with _opener(redirects).open(request, timeout=min(_SILENCE, longest)) as answer:
             return _read(url, answer, largest, longest, end)
     except HTTPError as error:
         error.close()
@@ -142,8 +147,20 @@ def _retry_after(text: str) -> float | None:
     return max(0.0, seconds)
 
 
+class _SameHost(HTTPRedirectHandler):
+    """Follows a redirect only where the host stays the same."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        before, after = urlsplit(req.full_url), urlsplit(newurl)
+        if before.netloc != after.netloc:
+            raise URLError(f"the server sends to another host, {after.netloc}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 @cache
-def _opener() -> OpenerDirector:
+def _opener(redirects: bool) -> OpenerDirector:
     """Speaks http and https alone, so that no redirect leads to a file or another protocol.
 
     One serves all requests: reading the certificates takes longer than many an answer.
@@ -153,7 +170,7 @@ def _opener() -> OpenerDirector:
         ProxyHandler(),
         HTTPHandler(),
         HTTPSHandler(context=ssl.create_default_context()),
-        HTTPRedirectHandler(),
+        HTTPRedirectHandler() if redirects else _SameHost(),
         HTTPErrorProcessor(),
         HTTPDefaultErrorHandler(),
     ):

@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all."""
+"""Files that are whole or not there at all, and names that do no harm."""
 
 import os
 import secrets
@@ -24,3 +24,9 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         neighbour.unlink(missing_ok=True)
         raise
+
+
+def printable(name: str) -> str:
+    """The name with letters that no encoding knows, or that steer terminals and tables, replaced."""
+    known = name.encode(errors="surrogateescape").decode(errors="replace")
+    return "".join(letter if letter.isprintable() else "_" for letter in known)

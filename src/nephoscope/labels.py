@@ -120,10 +120,15 @@ def read_labels(
     return Labels(path, grid or _grid_of(path, texts), texts)
 
 
+def label_file(rows: Iterable[tuple[str, str, str]]) -> bytes:
+    """A label file's content; a row is picture, pattern, run-length text."""
+    lines = [HEADER, *(f"{image}_{pattern},{text}" for image, pattern, text in rows)]
+    return ("\n".join(lines) + "\n").encode()
+
+
 def write_labels(path: Path, rows: Iterable[tuple[str, str, str]]) -> None:
     """Write a label file whole, plain or packed by its name; a row is picture, pattern, run-length text."""
-    lines = [HEADER, *(f"{image}_{pattern},{text}" for image, pattern, text in rows)]
-    content = ("\n".join(lines) + "\n").encode()
+    content = label_file(rows)
     if path.suffix == ".gz":
         content = gzip.compress(content)
     elif path.suffix == ".xz":

@@ -42,7 +42,7 @@ def ask(url: str, format: str, size: Grid, *, connections: int, patience: float)
             size, or of one colour that is not black).
     """
     with _gates.setdefault(connections, BoundedSemaphore(connections)):
-        content = download(url, longest=patience)
+        content = download(url, longest=patience, redirects=False)
     if wrong := _wrong(content, format, size):
         cause, reason = wrong
         raise DownloadError(url, reason, cause)

@@ -38,6 +38,10 @@ class SceneError(ValueError):
     """A picture cannot be used; the message names it and says why."""
 
 
+class TooManyPixels(SceneError):
+    """A picture is larger than its caller allows."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """One satellite picture.
@@ -198,9 +202,8 @@ def _header(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Image.Image]
             Image.MAX_IMAGE_PIXELS = theirs
     with image:
         if image.width * image.height > max_pixels:
-            raise SceneError(
-                f"{name}: {image.width} x {image.height} px is over the limit of {max_pixels:,} pixels "
-                "(--max-pixels raises it)"
+            raise TooManyPixels(
+                f"{name}: {image.width} x {image.height} px is over the limit of {max_pixels:,} pixels"
             )
         yield image
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.card import Card
-from nephoscope.model import Model
+from nephoscope.exchange import Answered
+from nephoscope.model import Model, ModelError
 from nephoscope.patterns import NAMES
 from nephoscope.place import Bounds
 from nephoscope.postprocess import find_groups, resample
@@ -110,6 +111,7 @@ def segment(
     tta: bool = False,
     bounds: Bounds | None = None,
     day: date | None = None,
+    server: str | None = None,
 ) -> Segmentation:
     """Find the patterns in one picture.
 
@@ -121,16 +123,43 @@ def segment(
         tta: mean over the picture and its mirror images: a little better, four times the work.
         bounds: where the picture is, whatever it says itself; `place.parse_bounds` makes them from words.
         day: when it was taken, whatever it says itself.
+        server: the address that `nephoscope serve` printed on another machine, with its token: the network
+            then runs there, and `model` is the name of one that it has. The result is the same.
 
     Raises:
         SceneError: the picture cannot be used.
         ModelError: the model cannot be used.
+        ServerError: the server cannot be reached, or refuses; the message says why.
     """
+    if server is not None:
+        return _segment_there(picture, model, server, join, tta, bounds, day)
     if not isinstance(model, Model):
         model = Model.load(model)
     if not isinstance(picture, Scene):
         picture = read_scene(picture, least=worth_decoding(model.card, bounds))
     return segment_scene(picture.placed(bounds, day), model, join=join, tta=tta)
+
+
+def _segment_there(
+    picture: str | Path | bytes | NDArray[Any] | Scene,
+    model: Model | str | Path,
+    server: str,
+    join: int | None,
+    tta: bool,
+    bounds: Bounds | None,
+    day: date | None,
+) -> Segmentation:
+    """As `segment`, by a server's network; the rules are applied here."""
+    from nephoscope.client import ask  # its imports take longer than reading a picture
+
+    if isinstance(model, Model):
+        raise ModelError(f"{model.card.name}: a loaded model stays here: name one that the server has")
+    scene = picture if isinstance(picture, Scene) else read_scene(picture)
+    scene = scene.placed(bounds, day)
+    if isinstance(picture, str | Path):
+        picture = Path(picture).read_bytes() if Path(picture).is_file() else scene  # a pipe gives once
+    content = picture if isinstance(picture, bytes) else None
+    return _judged(scene, ask(server, scene, content, str(model), tta), join)
 
 
 def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: bool = False) -> Segmentation:
@@ -150,10 +179,17 @@ def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: b
     grid = _rules_grid(canvas.shape[:2], card)
     valid = _valid_on(scene.valid, grid)
     probabilities = np.empty((len(NAMES), *grid), np.float32)
-    groups = np.empty((len(NAMES), *grid), np.int32)
+    for index, field in enumerate(fields):
+        np.multiply(resample(field, grid), valid, out=probabilities[index])
+    return _judged(scene, Answered(card, probabilities, valid, heads, tta), join)
+
+
+def _judged(scene: Scene, answered: Answered, join: int | None) -> Segmentation:
+    """What the card's rules make of a network's answer."""
+    card, probabilities, valid, heads, tta = answered
+    groups = np.empty(probabilities.shape, np.int32)
     scores: dict[str, float] = {}
     for index, name in enumerate(NAMES):
-        np.multiply(resample(fields[index], grid), valid, out=probabilities[index])
         head = None if heads is None else float(heads[index])
         groups[index], scores[name] = find_groups(probabilities[index], card.rules[name], join, head)
     return Segmentation(scene, card, probabilities, valid, groups, scores, heads, join, tta)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from nephoscope.files import printable
 from nephoscope.patterns import NAMES
 from nephoscope.place import parse_overpass, worldview_name
-from nephoscope.scene import MAX_PIXELS, Least, Scene, SceneError, read_bounded, read_scene
+from nephoscope.scene import MAX_PIXELS, Least, Scene, SceneError, TooManyPixels, read_bounded, read_scene
 from nephoscope.synthetic import SAMPLE_NAME, sample
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
@@ -56,7 +57,7 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
                 if path in seen:
                     continue
                 seen.add(path)
-            name = _unique(_printable(name), taken)
+            name = _unique(printable(name), taken)
             taken.add(_stem(name))
             sources.append(Source(name, _reader(name, where, max_pixels), path))
     return sources
@@ -77,12 +78,6 @@ def _safe_places(word: str) -> list[tuple[str, _Place]]:
         ]
     except OSError as error:
         return [("picture", SceneError(f"{word}: {error.strerror or error}"))]
-
-
-def _printable(name: str) -> str:
-    """The name with letters that no encoding knows, or that steer terminals and tables, replaced."""
-    known = name.encode(errors="surrogateescape").decode(errors="replace")
-    return "".join(letter if letter.isprintable() else "_" for letter in known)
 
 
 def _places(word: str) -> Iterator[tuple[str, _Place]]:
@@ -131,9 +126,11 @@ def _reader(name: str, where: _Place, max_pixels: int) -> Callable[[Least | None
     def read(least: Least | None) -> Scene:
         if isinstance(where, SceneError):
             raise where
-        if isinstance(where, Path):
-            return read_scene(where, name=name, least=least, max_pixels=max_pixels)
-        return read_scene(where(), name=name, least=least, max_pixels=max_pixels)
+        source = where if isinstance(where, Path) else where()
+        try:
+            return read_scene(source, name=name, least=least, max_pixels=max_pixels)
+        except TooManyPixels as error:
+            raise SceneError(f"{error} (--max-pixels raises it)") from error
 
     return read
 

@@ -41,6 +41,11 @@ class Format:
     extra: str = ""
     libraries: tuple[str, ...] = ()
 
+    @property
+    def missing(self) -> list[str]:
+        """Libraries it needs that are not installed."""
+        return [library for library in self.libraries if find_spec(library) is None]
+
 
 FORMATS = {
     "overlay": Format(overlay.ENDINGS, overlay.render),
@@ -82,7 +87,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
 
 def _require_libraries(name: str) -> None:
     chosen = FORMATS[name]
-    if missing := [library for library in chosen.libraries if find_spec(library) is None]:
+    if missing := chosen.missing:
         raise MissingExtra(
             f"--format {name}: {' and '.join(missing)} missing: pip install 'nephoscope[{chosen.extra}]'"
         )

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from PIL import ImageDraw
 
-from nephoscope.outputs.drawing import FAINT, INK, PAPER, Colour, drawing, font, hatch, shortened, tint
+from nephoscope.outputs.drawing import FAINT, INK, PAPER, Colour, drawing, font, hatch, jpeg, shortened, tint
 from nephoscope.patterns import PATTERNS, Pattern
 from nephoscope.place import brief_name
 from nephoscope.rle import Grid, Mask
@@ -24,6 +24,11 @@ Box = tuple[float, float, float, float]
 
 def render(segmentation: Segmentation) -> list[bytes]:
     """A JPEG at the picture's own size, the legend below it."""
+    return [jpeg(draw(segmentation))]
+
+
+def draw(segmentation: Segmentation) -> Pixels:
+    """The same as pixels: red, green, blue, shape (height, width, 3)."""
     scene = segmentation.scene.whole
     size = _drawn_size(scene.size)
     pixels = resize(scene.pixels, size).copy()
@@ -41,18 +46,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
     for pattern, mask in masks:
         _name_regions(pen, pattern, mask, unit, taken)
     _legend(pen, segmentation, size, unit)
-    encoded = cv2.imencode(
-        ".jpg",
-        cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR),
-        # Full colour resolution keeps thin coloured lines crisp.
-        [
-            cv2.IMWRITE_JPEG_QUALITY,
-            90,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-        ],
-    )[1]
-    return [bytes(encoded)]
+    return np.asarray(image)
 
 
 def _drawn_size(size: Grid) -> Grid:

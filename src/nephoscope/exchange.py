@@ -1,0 +1,118 @@
+"""What a server answers to programs: a network's probabilities in NumPy's own archive (`.npz`)."""
+
+import io
+import json
+import zipfile
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.card import Card, CardError
+from nephoscope.rle import Mask
+
+MEDIA_TYPE = "application/x-npz"
+
+Probabilities = NDArray[np.float32]
+
+
+class Answered(NamedTuple):
+    """What a network said of a scene, before any rule is applied.
+
+    Attributes:
+        card: of the model.
+        probabilities: from 0 to 1, shape (patterns, height, width); 0 where there is no data.
+        valid: where there is data, shape (height, width).
+        heads: what its presence head says, from 0 to 1, shape (patterns,); None where it has none.
+        tta: whether probabilities are means over mirror images.
+    """
+
+    card: Card
+    probabilities: Probabilities
+    valid: Mask
+    heads: NDArray[np.float32] | None
+    tta: bool
+
+
+class NoAnswer(ValueError):
+    """Bytes are not what `pack` makes; the message says why."""
+
+
+def in_steps(probabilities: Probabilities, steps: int) -> NDArray[np.uint8]:
+    """Probabilities as whole steps, rounded up.
+
+    For a threshold that is a whole number of steps, `probability > threshold` is then just as true of the
+    steps, although they are a fourteenth of the size.
+
+    Args:
+        probabilities: from 0 to 1.
+        steps: how many make 1, at most 255.
+    """
+    thresholds = np.arange(steps + 1).astype(np.float32) / np.float32(steps)
+    whole = np.minimum(np.ceil(probabilities * np.float32(steps)), steps).astype(np.uint8)
+    # The product is rounded, and may have come out on the other side of a threshold.
+    whole -= (whole > 0) & (probabilities <= thresholds[np.maximum(whole, 1) - 1])
+    whole += (whole < steps) & (probabilities > thresholds[whole])
+    return whole
+
+
+def pack(
+    answered: Answered, about: dict[str, Any], steps: int | None = None, picture: bytes | None = None
+) -> bytes:
+    """An archive with the members `probabilities`, `valid`, `about` and `card`, and where there are, `heads`
+    and `picture`; the texts and the picture as bytes.
+
+    Args:
+        answered: what the network said.
+        about: plain values for who only looks: kept as JSON.
+        steps: probabilities in so many steps, see `in_steps`, compressed; exact and as they are if left out.
+        picture: a JPEG file's content, for who cannot read the scene's own format.
+    """
+    exact = answered.probabilities
+    members: dict[str, NDArray[Any]] = {
+        "probabilities": exact if steps is None else in_steps(exact, steps),
+        "valid": answered.valid,
+        "about": _bytes(json.dumps(about | {"tta": answered.tta}, ensure_ascii=False).encode()),
+        "card": _bytes(answered.card.to_json().encode()),
+    }
+    if answered.heads is not None:
+        members["heads"] = answered.heads
+    if picture is not None:
+        members["picture"] = _bytes(picture)
+    # float32 does not shrink, and would take longer to compress than many a network to run.
+    method, level = (zipfile.ZIP_STORED, None) if steps is None else (zipfile.ZIP_DEFLATED, 1)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", method, compresslevel=level) as file:
+        for name, array in members.items():
+            with file.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+    return archive.getvalue()
+
+
+def unpack(content: bytes) -> Answered:
+    """What `pack` packed, with exact probabilities.
+
+    Raises:
+        NoAnswer: it is something else, or was packed in steps.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            members = {name: archive[name] for name in archive.files}
+        about = json.loads(members["about"].tobytes())
+        card = Card.from_json(members["card"].tobytes().decode())
+        probabilities, valid, heads = members["probabilities"], members["valid"], members.get("heads")
+        tta = bool(about["tta"])
+    except CardError as error:
+        raise NoAnswer(str(error)) from error
+    except Exception as error:  # bytes from elsewhere can make NumPy and zipfile raise anything
+        raise NoAnswer(f"not an answer of nephoscope: {error!r}") from error
+    shape = (len(card.patterns), *valid.shape)
+    if probabilities.dtype != np.float32 or probabilities.shape != shape or valid.dtype != np.bool_:
+        raise NoAnswer(f"probabilities are {probabilities.dtype} of shape {probabilities.shape}, not {shape}")
+    if heads is not None and (heads.dtype != np.float32 or heads.shape != shape[:1]):
+        raise NoAnswer(f"presence is {heads.dtype} of shape {heads.shape}, not {shape[:1]}")
+    return Answered(card, probabilities, valid, heads, tta)
+
+
+def _bytes(content: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(content, np.uint8)

@@ -1,0 +1,1 @@
+"""`nephoscope serve`: a page where anyone can look, and the same for programs."""

@@ -1,0 +1,148 @@
+"""At the door: who may come in, how much a request may bring, and what every answer carries."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
+
+from nephoscope.web import uploads
+from nephoscope.web.metrics import Metrics
+from nephoscope.web.problems import ADDRESS, Problem
+from nephoscope.web.settings import Settings
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+"""On every answer: a page can load nothing from elsewhere, nor be put into another."""
+
+_OPEN = ("/api/v1/server", "/api/server")  # tells that a token is needed
+_DRAINED = 5.0  # s in which a refused request's body may still come
+
+
+class Guard:
+    """Stands before the application.
+
+    Args:
+        app: the application.
+        settings: names, token and limits.
+        metrics: where requests are counted.
+    """
+
+    def __init__(self, app: App, settings: Settings, metrics: Metrics):
+        self.app, self.settings, self.metrics = app, settings, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body = _Body(receive, self.settings.limits.request_bytes)
+        started, status = time.perf_counter(), 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(raw=message["headers"])
+                headers.update(HEADERS)
+                if "cache-control" not in headers:
+                    headers["Cache-Control"] = "no-store"
+                await body.drain(scope)
+            await send(message)
+
+        try:
+            self._check(Request(scope))
+        except Problem as problem:
+            await problem.response()(scope, body.receive, answer)
+        else:
+            await self.app(scope, body.receive, answer)
+        route = getattr(scope.get("route"), "path", "none")
+        self.metrics.requests.labels(route, status).inc()
+        self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
+
+    def _check(self, request: Request) -> None:
+        headers, path = request.headers, request.url.path
+        name = _host_name(headers)
+        if self.settings.hosts and name not in self.settings.hosts:
+            raise Problem("host", f"{name!r} is no name of this server; --allow-host tells it one")
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            self._check_origin(headers)
+            uploads.length(request, self.settings.limits)
+        asks = path.startswith("/api") and path not in _OPEN and not path.startswith(ADDRESS)
+        if (asks or path == "/metrics") and not self._knows_token(headers):
+            raise Problem("token", "this server asks for the token that it printed when it started")
+
+    def _check_origin(self, headers: Headers) -> None:
+        """A browser says whose page is asking; programs do not."""
+        origin = headers.get("origin")
+        foreign = origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower()
+        if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            raise Problem("origin", f"a page of {origin or 'another site'} may not send pictures here")
+
+    def _knows_token(self, headers: Headers) -> bool:
+        if self.settings.token is None:
+            return True
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        known = hmac.compare_digest(token.strip().encode(), self.settings.token.encode())
+        return known and scheme.lower() == "bearer"
+
+
+class _Body:
+    """A request's body on its way in."""
+
+    def __init__(self, receive: Receive, most: int):
+        self._receive, self._most = receive, most
+        self.complete = False
+        self.came = 0
+
+    async def receive(self) -> Message:
+        """The next message, as ASGI has it."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.came += len(message.get("body", b""))
+            self.complete = not message.get("more_body", False)
+        else:
+            self.complete = True
+        return message
+
+    async def drain(self, scope: Scope) -> None:
+        """Let the rest of a refused body come, so that its sender reads the answer instead of an error.
+
+        Not for ever, and not of a sender that waits for leave to send it.
+        """
+        headers = Headers(scope=scope)
+        if "expect" in headers or not ("content-length" in headers or "transfer-encoding" in headers):
+            return
+        try:
+            async with asyncio.timeout(_DRAINED):
+                while not self.complete and self.came < self._most:
+                    await self.receive()
+        except TimeoutError:
+            self.complete = True  # it is cut off
+
+
+def _host_name(headers: Headers) -> str:
+    """The name by which the server was called, without the port."""
+    try:
+        return urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,44 @@
+/** The model's card in a dialog: what it is, on what terms, how good, and what it learned from. */
+
+import { element } from './panel.js';
+
+/**
+ * @param {HTMLDialogElement} dialog - with `#card-title` and `#card-text`.
+ * @param {object} card - as `nephoscope models default` prints it.
+ */
+export function fillCard(dialog, card) {
+  dialog.querySelector('#card-title').textContent = `Model ${card.name}`;
+  const [height, width] = card.grid;
+  const facts = [
+    ['Licence', card.licence],
+    ['Network', [card.network?.architecture, card.network?.encoder].filter(Boolean).join(', ')],
+    ['Rules count on', `${width} × ${height} pixels for a picture of 21° × 14°`],
+    ...Object.entries(card.training ?? {}).map(([name, value]) => [capital(name), String(value)]),
+  ];
+  dialog.querySelector('#card-text').replaceChildren(
+    element('p', { className: 'lead' }, card.description),
+    element('h3', {}, 'How good it is'),
+    figures(card.figures ?? []),
+    element('h3', {}, 'What it is made of'),
+    element('dl', {}, ...facts.filter(([, value]) => value).flatMap(([name, value]) => [
+      element('dt', {}, name), element('dd', {}, value),
+    ])),
+  );
+}
+
+/** Figures that were measured on one thing in one way share a caption. */
+function figures(all) {
+  const tables = Map.groupBy(all, ({ on }) => on);
+  return element('div', {}, ...[...tables].map(([on, some]) => element(
+    'table', { className: 'figures' },
+    element('caption', { className: 'faint' }, `On ${on}`),
+    element('tbody', {}, ...some.map(({ what, value }) => element(
+      'tr', {}, element('th', { scope: 'row' }, what), element('td', {}, String(value)),
+    ))),
+  )));
+}
+
+function capital(name) {
+  const words = name.replaceAll('_', ' ');
+  return words[0].toUpperCase() + words.slice(1);
+}

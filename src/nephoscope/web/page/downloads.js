@@ -1,0 +1,120 @@
+/** Files of what is shown: the server is asked again, with the rules as the sliders now say. */
+
+import { element } from './panel.js';
+import { ask, fileName } from './requests.js';
+
+const FORMATS = [
+  { label: 'Overlay', kind: 'PNG', type: 'image/png', ending: '_overlay.png' },
+  { label: 'Masks', kind: 'ZIP', type: 'application/zip', ending: '_masks.zip' },
+  { label: 'Regions', kind: 'JSON', type: 'application/json', ending: '.json' },
+  { label: 'Run lengths', kind: 'CSV', type: 'text/csv', ending: '.csv' },
+  { label: 'Outlines', kind: 'GeoJSON', type: 'application/geo+json', ending: '.geojson', needs: ['place'] },
+  { label: 'Grid', kind: 'NetCDF', type: 'application/x-netcdf', ending: '.nc', needs: ['place', 'day'] },
+];
+const OF_ALL = FORMATS.filter(({ kind }) => kind === 'JSON' || kind === 'CSV');
+
+/** @typedef {import('./pictures.js').Picture} Picture */
+
+export class Downloads {
+  /**
+   * @param {{one: HTMLElement, all: HTMLElement, note: HTMLElement, state: HTMLElement}} places - lists of buttons
+   *   for the picture shown and for all of them; what is missing; how a download goes.
+   * @param {{picture: () => Picture, pictures: () => Picture[], rules: () => object, limits: () => object}} now -
+   *   what to send: pictures, and rules that differ from the model's.
+   */
+  constructor(places, now) {
+    this.places = places;
+    this.now = now;
+    this.buttons = FORMATS.map((format) => this.#button(format, () => this.#one(format)));
+    places.one.append(...this.buttons.map((button) => element('li', {}, button)));
+    places.all.append(...OF_ALL.map((format) => (
+      element('li', {}, this.#button(format, () => this.#all(format)))
+    )));
+  }
+
+  /** @param {Picture} picture - the one shown. */
+  show(picture) {
+    const { bounds, date } = picture.answer?.about ?? {};
+    const known = { place: Boolean(bounds), day: Boolean(date) };
+    FORMATS.forEach(({ needs = [] }, index) => {
+      this.buttons[index].disabled = picture.state !== 'done' || !needs.every((need) => known[need]);
+    });
+    const missing = Object.keys(known).filter((need) => !known[need]);
+    const wanting = known.place ? 'NetCDF needs' : 'GeoJSON and NetCDF need';
+    this.places.note.textContent = picture.answer && missing.length
+      ? `${wanting} the picture's ${missing.join(' and ')}, which it does not tell.`
+      : '';
+  }
+
+  #button({ label, kind }, work) {
+    const button = element('button', { type: 'button' }, element('span', {}, label), element('small', {}, kind));
+    button.addEventListener('click', async () => {
+      this.places.state.textContent = `Making ${kind}…`;
+      try {
+        const name = await work();
+        this.places.state.textContent = `Downloaded ${name}`;
+      } catch (error) {
+        this.places.state.textContent = error.message;
+      }
+    });
+    return button;
+  }
+
+  async #one({ type, ending }) {
+    const picture = this.now.picture();
+    const answer = await this.#send([picture], type);
+    return save(await answer.blob(), fileName(answer, stem(picture.name) + ending));
+  }
+
+  /** All pictures; as many at once as the server takes, joined to one file. */
+  async #all({ type, kind }) {
+    const parts = [];
+    for (const pictures of batches(this.now.pictures(), this.now.limits())) {
+      parts.push(await (await this.#send(pictures, type)).text());
+    }
+    if (kind === 'CSV') {
+      const rows = parts.map((part, index) => (index ? part.slice(part.indexOf('\n') + 1) : part));
+      return save(new Blob(rows, { type }), 'submission.csv');
+    }
+    const scenes = parts.flatMap((part) => JSON.parse(part).scenes);
+    return save(new Blob([`${JSON.stringify({ scenes })}\n`], { type }), 'nephoscope.json');
+  }
+
+  #send(pictures, type) {
+    const rules = this.now.rules();
+    const query = new URLSearchParams(pictures[0].stated);
+    if (Object.keys(rules).length) query.set('rules', JSON.stringify(rules));
+    const body = new FormData();
+    for (const { file, name } of pictures) body.append('picture', file, name);
+    return ask(`/api/v1/segment?${query}`, { method: 'POST', headers: { Accept: type }, body });
+  }
+}
+
+/** Pictures in order, in requests that the server takes; those of one request share what is stated of them. */
+function* batches(pictures, { pictures: most = Infinity, request_bytes: mostBytes = Infinity }) {
+  const room = 0.95 * mostBytes; // the request has words of its own
+  let batch = [];
+  let bytes = 0;
+  for (const picture of pictures) {
+    const alike = JSON.stringify(batch[0]?.stated) === JSON.stringify(picture.stated);
+    if (batch.length && (!alike || batch.length >= most || bytes + picture.file.size > room)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(picture);
+    bytes += picture.file.size;
+  }
+  if (batch.length) yield batch;
+}
+
+function stem(name) {
+  return name.replace(/\.[^.]*$/, '');
+}
+
+function save(blob, name) {
+  const link = element('a', { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser may still be reading
+  return name;
+}

@@ -1,0 +1,86 @@
+/** Wheel, pinch, drag and keys on the stage become zooming and panning. */
+
+const KEY_ZOOM = 1.5;
+const KEY_PAN = 60; // px
+const WHEEL = 0.0015; // of the zoom's logarithm a px of the wheel; touchpads that pinch send a sixth of that
+const PINCH_WHEEL = 0.01;
+const LINE = 16; // px; some wheels count in lines
+
+/**
+ * @param {HTMLElement} stage - takes the focus and the pointer.
+ * @param {import('./view.js').View} view
+ * @param {{hover: (at: {x: number, y: number} | null) => void, turn: (step: number) => void}} told - `hover` of
+ *   where the pointer is, in px from the stage's corner; `turn` of left and right keys that have nothing to pan.
+ */
+export function listen(stage, view, { hover, turn }) {
+  const pointers = new Map();
+
+  const place = (event) => {
+    const { left, top } = stage.getBoundingClientRect();
+    return { x: event.clientX - left, y: event.clientY - top };
+  };
+
+  stage.addEventListener('wheel', (event) => {
+    event.preventDefault();
+    const distance = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? event.deltaY * LINE : event.deltaY;
+    view.zoomBy(Math.exp(-distance * (event.ctrlKey ? PINCH_WHEEL : WHEEL)), place(event));
+  }, { passive: false });
+
+  stage.addEventListener('pointerdown', (event) => {
+    if (event.button !== 0 || event.target.closest('button')) return;
+    stage.setPointerCapture(event.pointerId);
+    pointers.set(event.pointerId, place(event));
+    hover(place(event)); // a finger hovers by touching
+  });
+
+  stage.addEventListener('pointermove', (event) => {
+    const at = place(event);
+    const before = pointers.get(event.pointerId);
+    if (!before) {
+      if (event.pointerType === 'mouse') hover(event.target.closest('button') ? null : at);
+      return;
+    }
+    const still = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
+    if (still) {
+      view.zoomBy(distance(at, still) / Math.max(1, distance(before, still)), middle(at, still));
+      view.panBy((at.x - before.x) / 2, (at.y - before.y) / 2);
+    } else if (view.zoom > 1) {
+      view.panBy(at.x - before.x, at.y - before.y);
+    }
+    pointers.set(event.pointerId, at);
+  });
+
+  for (const name of ['pointerup', 'pointercancel']) {
+    stage.addEventListener(name, (event) => pointers.delete(event.pointerId));
+  }
+  stage.addEventListener('pointerleave', (event) => {
+    if (event.pointerType === 'mouse') hover(null);
+  });
+  stage.addEventListener('dblclick', (event) => {
+    if (!event.target.closest('button')) view.reset();
+  });
+
+  const keys = {
+    '+': () => view.zoomBy(KEY_ZOOM),
+    '=': () => view.zoomBy(KEY_ZOOM), // where + is =, shifted
+    '-': () => view.zoomBy(1 / KEY_ZOOM),
+    '0': () => view.reset(),
+    ArrowLeft: () => (view.zoom > 1 ? view.panBy(KEY_PAN, 0) : turn(-1)),
+    ArrowRight: () => (view.zoom > 1 ? view.panBy(-KEY_PAN, 0) : turn(1)),
+    ArrowUp: () => view.panBy(0, KEY_PAN),
+    ArrowDown: () => view.panBy(0, -KEY_PAN),
+  };
+  stage.addEventListener('keydown', (event) => {
+    if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+}
+
+function distance(one, other) {
+  return Math.hypot(one.x - other.x, one.y - other.y);
+}
+
+function middle(one, other) {
+  return { x: (one.x + other.x) / 2, y: (one.y + other.y) / 2 };
+}

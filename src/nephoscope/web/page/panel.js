@@ -1,0 +1,198 @@
+/** The panel beside the picture: patterns with their rules, and the regions found. */
+
+import { STEPS } from './rules.js';
+import { percent, squareKilometres, whole } from './words.js';
+
+const LARGEST_AREA = 0.2; // of the grid; nobody drops larger groups
+const AREA_STEPS = [250, 50, 10, 1]; // px; the coarsest that meets the model's own minimum area
+const MOST_ROWS = 60;
+
+/**
+ * A pattern as the server describes it.
+ * @typedef {object} Pattern
+ * @property {string} name
+ * @property {string} colour - as CSS has it.
+ * @property {string} meaning - one line.
+ */
+
+/**
+ * An element with its properties and children.
+ * @param {string} name
+ * @param {object} [properties] - of the element; `aria-...` and `data-...` become attributes.
+ * @param {...(Node | string)} children
+ * @returns {HTMLElement}
+ */
+export function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key.includes('-')) made.setAttribute(key, value);
+    else made[key] = value;
+  }
+  made.append(...children);
+  return made;
+}
+
+/** The picture that is typical of a pattern. @param {Pattern} pattern @returns {HTMLElement} */
+export function typicalPicture({ name }) {
+  return element('img', {
+    src: `/patterns/${encodeURIComponent(name)}.jpg`, alt: '', width: 240, height: 160, loading: 'lazy', className: 'typical',
+  });
+}
+
+/**
+ * A line of the legend.
+ * @param {Pattern} pattern
+ * @returns {HTMLElement}
+ */
+export function legendEntry(pattern) {
+  const entry = element(
+    'li', {}, typicalPicture(pattern),
+    element('h3', {}, element('span', { className: 'swatch' }), pattern.name),
+    element('p', {}, pattern.meaning),
+  );
+  entry.style.setProperty('--colour', pattern.colour);
+  return entry;
+}
+
+/** One pattern: whether it is shown, its cover, and two rules to move. */
+export class PatternRow {
+  /**
+   * @param {Pattern} pattern
+   * @param {import('./rules.js').Rule} rule - the model's own.
+   * @param {number} pixels - of the rules' grid.
+   * @param {{moved: () => void, toggled: () => void}} told - of a slider that moves and of the switch.
+   */
+  constructor(pattern, rule, pixels, { moved, toggled }) {
+    const { name, colour, meaning } = pattern;
+    this.name = name;
+    this.card = rule;
+    this.pixels = pixels;
+    this.shown = element('input', { type: 'checkbox', checked: true });
+    this.cover = element('output', { className: 'cover' });
+    this.threshold = element('input', { type: 'range', min: 0, max: STEPS, step: 1 });
+    this.area = element('input', {
+      type: 'range', min: 0, max: Math.max(LARGEST_AREA * pixels, rule.minimum_area),
+      step: AREA_STEPS.find((step) => rule.minimum_area % step === 0),
+    });
+    this.thresholdWords = element('output');
+    this.areaWords = element('output');
+    this.brief = element('span', { className: 'brief' });
+    const of = element('span', { className: 'unseen' }, ` of ${name}`);
+    this.element = element(
+      'li', { className: 'pattern' },
+      element('label', { className: 'show' }, this.shown, element('span', {}, name)),
+      this.cover,
+      typicalPicture(pattern),
+      element('p', { className: 'meaning' }, meaning),
+      element(
+        'details', {},
+        element('summary', {}, 'Rules', of, this.brief),
+        element('label', { className: 'slider' }, 'Pixel threshold', of.cloneNode(true), this.thresholdWords, this.threshold),
+        element('label', { className: 'slider' }, 'Minimum area', of.cloneNode(true), this.areaWords, this.area),
+      ),
+    );
+    this.element.style.setProperty('--colour', colour);
+    this.shown.addEventListener('change', toggled);
+    for (const slider of [this.threshold, this.area]) {
+      slider.addEventListener('input', () => {
+        this.#say();
+        moved();
+      });
+    }
+    this.reset();
+  }
+
+  /** Back to the model's rule. */
+  reset() {
+    this.threshold.value = Math.round(this.card.threshold * STEPS);
+    this.area.value = this.card.minimum_area;
+    this.#say();
+  }
+
+  /** The model's rule with what the sliders now say. @returns {import('./rules.js').Rule} */
+  get rule() {
+    return {
+      ...this.card,
+      threshold: Number(this.threshold.value) / STEPS,
+      minimum_area: Number(this.area.value),
+    };
+  }
+
+  /** @param {number | null} cover - 0 to 1; null where there is no answer yet. */
+  say(cover) {
+    this.cover.textContent = cover === null ? '–' : cover ? percent(cover) : 'not found';
+    this.element.classList.toggle('missing', !cover);
+    this.element.style.setProperty('--cover', cover ?? 0);
+  }
+
+  #say() {
+    const { threshold, minimum_area: area } = this.rule;
+    const share = `${(100 * area / this.pixels).toFixed(1)}\u202f%`;
+    this.thresholdWords.textContent = threshold.toFixed(3);
+    this.areaWords.textContent = `${whole(area)} px, ${share}`;
+    this.brief.textContent = `above ${threshold.toFixed(3).replace(/0$/, '')}, from ${share} of the picture`;
+    this.threshold.setAttribute('aria-valuetext', threshold.toFixed(3));
+    this.area.setAttribute('aria-valuetext', `${whole(area)} pixels, ${share} of the picture`);
+  }
+}
+
+/**
+ * A region in words.
+ * @param {import('./regions.js').Region} region
+ * @returns {string}
+ */
+export function regionInWords({ pattern, cover, km2, probability }) {
+  const size = [`${percent(cover)} of the picture`, ...(km2 === null ? [] : [squareKilometres(km2)])];
+  return `${pattern}, ${size.join(', ')}, mean probability ${probability.toFixed(2)}`;
+}
+
+/** The regions as a table whose rows can be pointed at and followed by keys. */
+export class RegionTable {
+  /**
+   * @param {HTMLTableElement} table
+   * @param {HTMLElement} note
+   * @param {{point: (regions: import('./regions.js').Region[]) => void,
+   *   choose: (region: import('./regions.js').Region) => void}} told
+   */
+  constructor(table, note, told) {
+    this.table = table;
+    this.note = note;
+    this.told = told;
+  }
+
+  /**
+   * @param {import('./regions.js').Region[]} regions
+   * @param {Map<string, string>} colours - by pattern.
+   */
+  show(regions, colours) {
+    const largest = [...regions].sort((one, other) => other.area - one.area).slice(0, MOST_ROWS);
+    const focused = [...this.table.tBodies[0].rows].findIndex((row) => row.contains(document.activeElement));
+    this.table.tBodies[0].replaceChildren(...largest.map((region) => this.#row(region, colours.get(region.pattern))));
+    this.table.tBodies[0].rows[Math.min(focused, largest.length - 1)]?.querySelector('button').focus();
+    this.table.hidden = !largest.length;
+    this.table.classList.toggle('placed', largest.some(({ km2 }) => km2 !== null));
+    const left = regions.length - largest.length;
+    if (left) this.note.textContent = `and ${whole(left)} smaller ones`;
+    else this.note.textContent = regions.length ? '' : 'None are shown.';
+  }
+
+  #row(region, colour) {
+    const name = element(
+      'button', { type: 'button', className: 'region', 'aria-label': `${regionInWords(region)}. Zoom to it` },
+      element('span', { className: 'swatch' }), region.pattern,
+    );
+    const row = element(
+      'tr', {},
+      element('th', { scope: 'row' }, name),
+      element('td', {}, percent(region.cover)),
+      element('td', { className: 'km2' }, region.km2 === null ? '' : squareKilometres(region.km2)),
+      element('td', {}, region.probability.toFixed(2)),
+    );
+    row.style.setProperty('--colour', colour);
+    const { point, choose } = this.told;
+    for (const event of ['pointerenter', 'focusin']) row.addEventListener(event, () => point([region]));
+    for (const event of ['pointerleave', 'focusout']) row.addEventListener(event, () => point([]));
+    row.addEventListener('click', () => choose(region));
+    return row;
+  }
+}

@@ -1,0 +1,219 @@
+/** The pictures of this visit: each read, sent and answered, two at a time, whatever becomes of one. */
+
+import { readNpz } from './npz.js';
+import { ask, fileName, Gone, Problem } from './requests.js';
+import { outlineOf } from './regions.js';
+import { megabytes } from './words.js';
+
+const AT_ONCE = 2;
+const THUMBNAIL = 96; // px high, twice what is shown
+
+/**
+ * What the server said of a picture.
+ * @typedef {object} Answer
+ * @property {object} about - name, size, satellite, date, bounds, patterns with their scores, rules.
+ * @property {number} width - of the rules' grid, in pixels.
+ * @property {number} height
+ * @property {Uint8Array[]} values - one array a pattern: probabilities in steps of 1/200, row by row.
+ * @property {number} withData - how many pixels have data; at least 1.
+ * @property {boolean} anyData
+ * @property {Path2D} gaps - where there is no data.
+ */
+
+/** One picture and what became of it. */
+export class Picture {
+  /**
+   * @param {string} name
+   * @param {() => Promise<File>} load
+   */
+  constructor(name, load) {
+    this.name = name;
+    this.load = load;
+    /** @type {File | null} as it is sent */
+    this.file = null;
+    /** @type {Blob | null} as a browser can show it */
+    this.shown = null;
+    /** @type {ImageBitmap | null} */
+    this.thumbnail = null;
+    /** @type {'waiting' | 'working' | 'done' | 'failed'} */
+    this.state = 'waiting';
+    /** why it failed, or what it waits for */
+    this.reason = '';
+    /** what its user says of place and day: `{bounds, day}` as the server takes them */
+    this.stated = {};
+    /** @type {Answer | null} */
+    this.answer = null;
+    this.stop = new AbortController();
+  }
+}
+
+/** Pictures in order, and the queue that works on them. Tells `changed` whenever one of them changes. */
+export class Pictures {
+  /** @param {(picture: Picture) => void} changed @param {(error: Gone) => void} gone */
+  constructor(changed, gone) {
+    /** @type {Picture[]} */
+    this.all = [];
+    this.limits = {};
+    this.changed = changed;
+    this.gone = gone;
+    this.working = 0;
+    this.paused = false;
+  }
+
+  /** @param {Iterable<File>} files @returns {Picture[]} */
+  addFiles(files) {
+    return this.add([...files].map((file) => new Picture(file.name || 'picture', async () => file)));
+  }
+
+  /**
+   * Add a picture that the server has or gets.
+   * @param {string} name - until the server says another.
+   * @param {string} address
+   * @returns {Picture[]}
+   */
+  addFrom(name, address) {
+    const picture = new Picture(name, async () => {
+      const answer = await ask(address, { signal: picture.stop.signal, onBusy: this.#busy(picture) });
+      const blob = await answer.blob();
+      return new File([blob], fileName(answer, name), { type: blob.type });
+    });
+    return this.add([picture]);
+  }
+
+  /** @param {Picture[]} pictures */
+  add(pictures) {
+    this.all.push(...pictures);
+    pictures.forEach(this.changed);
+    this.#next();
+    return pictures;
+  }
+
+  /** @param {Picture} picture */
+  remove(picture) {
+    picture.stop.abort();
+    picture.thumbnail?.close();
+    this.all = this.all.filter((other) => other !== picture);
+  }
+
+  /** Send a picture once more, as after `stated` changed. @param {Picture} picture */
+  again(picture) {
+    Object.assign(picture, { state: 'waiting', reason: '' });
+    this.changed(picture);
+    this.#next();
+  }
+
+  /** Go on after the server was gone. */
+  resume() {
+    this.paused = false;
+    this.#next();
+  }
+
+  /** @returns {Picture[]} */
+  get done() {
+    return this.all.filter((picture) => picture.state === 'done');
+  }
+
+  #next() {
+    while (!this.paused && this.working < AT_ONCE) {
+      const picture = this.all.find(({ state }) => state === 'waiting');
+      if (!picture) return;
+      this.working += 1;
+      picture.state = 'working';
+      this.changed(picture);
+      this.#work(picture).finally(() => {
+        this.working -= 1;
+        if (this.all.includes(picture)) this.changed(picture);
+        this.#next();
+      });
+    }
+  }
+
+  async #work(picture) {
+    try {
+      picture.file ??= await picture.load();
+      picture.name = picture.file.name || picture.name;
+      this.#refuseTooLarge(picture.file);
+      const readable = await isShown(picture.file);
+      if (readable && !picture.shown) await show(picture, picture.file);
+      this.changed(picture);
+      const answer = await this.#send(picture, readable);
+      if (answer.preview) await show(picture, answer.preview);
+      Object.assign(picture, { answer, state: 'done', reason: '' });
+    } catch (error) {
+      if (error instanceof Gone) {
+        Object.assign(picture, { state: 'waiting', reason: '' });
+        this.paused = true;
+        this.gone(error);
+      } else if (error.name !== 'AbortError') {
+        Object.assign(picture, { state: 'failed', reason: error.message });
+      }
+    }
+  }
+
+  #refuseTooLarge(file) {
+    const most = this.limits.picture_bytes;
+    if (file.size > most) {
+      const words = `${file.name}: ${megabytes(file.size)} are too much for this server, which takes up to ${megabytes(most)}.`;
+      throw new Problem(words, 413);
+    }
+  }
+
+  async #send(picture, readable) {
+    const query = new URLSearchParams({ steps: 200, ...picture.stated, ...(!readable && { picture: true }) });
+    const body = new FormData();
+    body.append('picture', picture.file, picture.name);
+    const answer = await ask(`/api/v1/segment?${query}`, {
+      method: 'POST',
+      headers: { Accept: 'application/x-npz' },
+      body,
+      signal: picture.stop.signal,
+      onBusy: this.#busy(picture),
+    });
+    return readAnswer(await answer.arrayBuffer());
+  }
+
+  #busy(picture) {
+    return (seconds) => {
+      picture.reason = `The server is busy; going on in ${seconds} s.`;
+      this.changed(picture);
+    };
+  }
+}
+
+/** @param {ArrayBuffer} buffer - a NumPy archive as the server's contract has it. @returns {Promise<Answer>} */
+async function readAnswer(buffer) {
+  const members = await readNpz(buffer);
+  const { shape: [count, height, width], data } = members.get('probabilities');
+  const size = width * height;
+  const gaps = members.get('valid').data.map((valid) => 1 - valid);
+  const withData = gaps.reduce((sum, gap) => sum - gap, size);
+  const preview = members.get('picture');
+  return {
+    about: JSON.parse(new TextDecoder().decode(members.get('about').data)),
+    width,
+    height,
+    values: Array.from({ length: count }, (_, index) => data.subarray(index * size, (index + 1) * size)),
+    withData: Math.max(1, withData),
+    anyData: withData > 0,
+    gaps: outlineOf(gaps, width, height),
+    preview: preview && new Blob([preview.data], { type: 'image/jpeg' }),
+  };
+}
+
+/** Whether browsers show a file: all but TIFFs, which say what they are in their first bytes. */
+async function isShown(file) {
+  const [one, two, three, four] = new Uint8Array(await file.slice(0, 4).arrayBuffer());
+  const little = one === 0x49 && two === 0x49 && (three === 42 || three === 43) && four === 0;
+  const big = one === 0x4d && two === 0x4d && three === 0 && (four === 42 || four === 43);
+  return !(little || big);
+}
+
+/** Keep what is shown of a picture. One that cannot be decoded goes to the server all the same: it says why. */
+async function show(picture, blob) {
+  try {
+    picture.thumbnail = await createImageBitmap(blob, { resizeHeight: THUMBNAIL, resizeQuality: 'medium' });
+    picture.shown = blob;
+  } catch {
+    picture.shown = null;
+  }
+}

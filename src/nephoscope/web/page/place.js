@@ -1,0 +1,92 @@
+/** Forms that ask for a place: a region by name, or a box in degrees. */
+
+import { element } from './panel.js';
+
+const OTHER = 'other'; // a region's name is never this: the server would take it for one
+
+/** A choice of regions, with a line for any other box. */
+export class PlaceChoice {
+  /** @param {HTMLFormElement} form - has `region`, `box` and, around it, a label of class `box`. */
+  constructor(form) {
+    this.select = form.elements.namedItem('region');
+    this.box = form.elements.namedItem('box');
+    this.label = form.querySelector('.box');
+    this.select.addEventListener('change', () => {
+      this.#follow();
+      if (!this.label.hidden) this.box.focus();
+    });
+    this.fill([]);
+  }
+
+  /** @param {{name: string}[]} regions */
+  fill(regions) {
+    const named = regions.map(({ name }) => element('option', { value: name }, inWords(name)));
+    this.select.replaceChildren(...named, element('option', { value: OTHER }, 'other box…'));
+    this.#follow();
+  }
+
+  /** @returns {string} as the server takes a place. */
+  get value() {
+    return this.select.value === OTHER ? this.box.value.replace(/\s/g, '') : this.select.value;
+  }
+
+  #follow() {
+    this.label.hidden = this.select.value !== OTHER;
+    this.box.required = !this.label.hidden;
+    this.box.disabled = this.label.hidden; // what is not seen is not checked
+  }
+}
+
+function inWords(name) {
+  return name.split('-').map((word) => word[0].toUpperCase() + word.slice(1)).join(' ');
+}
+
+/**
+ * The form that fetches a picture from NASA Worldview.
+ * @param {HTMLFormElement} form
+ * @param {(name: string, address: string) => void} fetched - told what to get, and from where on this server.
+ * @returns {(service: object) => void} to be told what `/api/v1/worldview` answered.
+ */
+export function worldviewForm(form, fetched) {
+  const { day, satellite } = form.elements;
+  const place = new PlaceChoice(form);
+  const fieldset = form.querySelector('fieldset');
+  const why = form.querySelector('.why');
+  day.max = new Date().toISOString().slice(0, 10);
+  let satellites = [];
+  satellite.addEventListener('change', follow);
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const query = new URLSearchParams({ satellite: satellite.value, day: day.value, place: place.value });
+    fetched(`${satellite.value} ${day.value} ${place.value}`, `/api/v1/worldview/picture?${query}`);
+  });
+  return (service) => {
+    satellites = service.satellites ?? [];
+    satellite.replaceChildren(...satellites.map(({ name }) => element('option', { value: name }, name)));
+    place.fill(service.regions ?? []);
+    fieldset.disabled = !service.available;
+    why.textContent = service.available ? '' : `Not available: ${service.reason}`;
+    follow();
+  };
+
+  /** A satellite has no pictures from before its first day. */
+  function follow() {
+    day.min = satellites.find(({ name }) => name === satellite.value)?.first ?? '';
+  }
+}
+
+/**
+ * The form by which a person says where and when a picture was taken.
+ * @param {HTMLFormElement} form
+ * @param {(stated: {bounds: string, day?: string}) => void} told - of what was said, as the server takes it.
+ * @returns {PlaceChoice}
+ */
+export function placeForm(form, told) {
+  const place = new PlaceChoice(form);
+  const { day } = form.elements;
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    told({ bounds: place.value, ...(day.value && { day: day.value }) });
+  });
+  return place;
+}

@@ -1,0 +1,96 @@
+/** The strip of thumbnails: every picture with its state, and how far all of them are. */
+
+import { element } from './panel.js';
+
+const STATES = { waiting: 'waiting', working: 'working', done: 'done', failed: 'failed' };
+const SIGNS = { waiting: '', working: '', done: '', failed: '!' };
+
+export class Strip {
+  #entries = new Map();
+
+  /**
+   * @param {HTMLElement} root
+   * @param {{choose: (picture: import('./pictures.js').Picture) => void,
+   *   remove: (picture: import('./pictures.js').Picture) => void, turn: (step: number) => void}} told
+   */
+  constructor(root, told) {
+    this.root = root;
+    this.list = root.querySelector('ol');
+    this.words = root.querySelector('.progress span');
+    this.progress = root.querySelector('progress');
+    this.told = told;
+    const turns = { ArrowLeft: -1, ArrowRight: 1 };
+    this.list.addEventListener('keydown', (event) => {
+      const picture = [...this.#entries].find(([, entry]) => entry.item.contains(event.target))?.[0];
+      if (event.key in turns) {
+        event.preventDefault();
+        told.turn(turns[event.key]);
+        this.list.querySelector('[aria-current] ')?.focus();
+      } else if (event.key === 'Delete' && picture) {
+        told.remove(picture);
+      }
+    });
+    root.querySelector('#previous').addEventListener('click', () => told.turn(-1));
+    root.querySelector('#next').addEventListener('click', () => told.turn(1));
+  }
+
+  /**
+   * @param {import('./pictures.js').Picture[]} pictures
+   * @param {import('./pictures.js').Picture | null} current - the one that is shown.
+   */
+  show(pictures, current) {
+    for (const [picture, { item }] of this.#entries) {
+      if (!pictures.includes(picture)) {
+        item.remove();
+        this.#entries.delete(picture);
+      }
+    }
+    for (const picture of pictures) {
+      if (!this.#entries.has(picture)) this.#add(picture);
+      this.#update(picture, picture === current);
+    }
+    this.root.hidden = pictures.length < 2;
+    const done = pictures.filter(({ state }) => state === 'done').length;
+    const failed = pictures.filter(({ state }) => state === 'failed').length;
+    const settled = done + failed;
+    const count = pictures.length;
+    const failures = failed ? `, ${failed} failed` : '';
+    this.words.textContent = settled < count ? `${settled} of ${count}${failures}` : `${count} pictures${failures}`;
+    this.progress.max = Math.max(1, count);
+    this.progress.value = settled;
+    this.progress.hidden = settled === count;
+  }
+
+  #add(picture) {
+    const canvas = element('canvas', { width: 132, height: 88 });
+    const sign = element('span', { className: 'sign', 'aria-hidden': 'true' });
+    const choose = element('button', { type: 'button', className: 'thumbnail' }, canvas, sign);
+    const remove = element('button', { type: 'button', className: 'drop-one' }, '×');
+    const item = element('li', {}, choose, remove);
+    choose.addEventListener('click', () => this.told.choose(picture));
+    remove.addEventListener('click', () => this.told.remove(picture));
+    this.#entries.set(picture, { item, choose, remove, canvas, sign, drawn: null, current: false });
+    this.list.append(item);
+  }
+
+  #update(picture, current) {
+    const entry = this.#entries.get(picture);
+    const { item, choose, remove, canvas, sign } = entry;
+    item.dataset.state = picture.state;
+    sign.textContent = SIGNS[picture.state];
+    choose.title = picture.reason || picture.name;
+    choose.setAttribute('aria-label', `${picture.name}, ${picture.reason || STATES[picture.state]}`);
+    remove.setAttribute('aria-label', `Remove ${picture.name}`);
+    if (current) choose.setAttribute('aria-current', 'true');
+    else choose.removeAttribute('aria-current');
+    if (current && !entry.current) item.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    entry.current = current;
+    if (picture.thumbnail && entry.drawn !== picture.thumbnail) {
+      const { width, height } = picture.thumbnail;
+      const scale = Math.max(canvas.width / width, canvas.height / height);
+      const [x, y] = [(canvas.width - width * scale) / 2, (canvas.height - height * scale) / 2];
+      canvas.getContext('2d').drawImage(picture.thumbnail, x, y, width * scale, height * scale);
+      entry.drawn = picture.thumbnail;
+    }
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * The picture and what was found in it, at any zoom. Two canvases lie on each other, so that moving a slider
+ * draws outlines alone, and the picture only when it moves.
+ */
+
+const PAPER = '#181c24'; // under outlines and names, as in the overlay that the server draws
+const NO_DATA = '#6b7482';
+const LIGHT = '#ffffff';
+const MARGIN = 16; // px around a picture that is not zoomed; none where the stage is as narrow as a phone
+const NARROW = 600; // px
+const LARGEST = 40; // times as large as fitted
+const CRISP = 3; // screen pixels a pixel of the picture, from which on it is shown as a square
+const HATCH = 9; // px between lines where there is no data
+const NAMED = 10; // px; narrower than twice this, a region bears no name
+const SHIFTS = [0, 22, -22, 44, -44, 66, -66]; // px; where a name goes when another is in its place
+
+/**
+ * What is drawn of one pattern.
+ * @typedef {object} Layer
+ * @property {string} name
+ * @property {string} colour
+ * @property {import('./regions.js').Region[]} regions
+ */
+
+export class View {
+  #size = { width: 3, height: 2 };
+  #grid = { width: 3, height: 2, gaps: null };
+  #bitmap = null;
+  #layers = [];
+  #opacity = 0;
+  #marked = new Set();
+  #zoom = 1;
+  #centre = { x: 1.5, y: 1 };
+
+  /**
+   * @param {HTMLCanvasElement} picture - the canvas below.
+   * @param {HTMLCanvasElement} marks - the canvas above, of the same size.
+   */
+  constructor(picture, marks) {
+    this.below = picture.getContext('2d', { alpha: true });
+    this.above = marks.getContext('2d');
+    /** Called when the zoom changed. @type {() => void} */
+    this.moved = () => {};
+    new ResizeObserver(() => this.#resize()).observe(picture);
+    this.#resize();
+  }
+
+  /** How much larger than fitted; 1 is fitted. */
+  get zoom() {
+    return this.#zoom;
+  }
+
+  get canZoomIn() {
+    return this.#zoom < LARGEST;
+  }
+
+  /**
+   * Show a picture, fitted; without one, an empty stage.
+   * @param {ImageBitmap | null} bitmap
+   */
+  showPicture(bitmap) {
+    this.#bitmap = bitmap;
+    if (bitmap) this.#size = { width: bitmap.width, height: bitmap.height };
+    this.reset();
+  }
+
+  /**
+   * Show what was found.
+   * @param {{width: number, height: number, gaps: Path2D} | null} grid - in whose pixels outlines are given.
+   * @param {Layer[]} layers - drawn in this order.
+   * @param {number} opacity - of their fill, 0 to 1.
+   */
+  showLayers(grid, layers, opacity) {
+    this.#grid = grid ?? { width: 3, height: 2, gaps: null };
+    this.#layers = layers;
+    this.#opacity = opacity;
+    this.#drawMarks();
+  }
+
+  /** Point regions out. @param {import('./regions.js').Region[]} regions */
+  mark(regions) {
+    if (regions.length === this.#marked.size && regions.every((region) => this.#marked.has(region))) return;
+    this.#marked = new Set(regions);
+    this.#drawMarks();
+  }
+
+  /** Fit the picture into the stage again. */
+  reset() {
+    this.#zoom = 1;
+    this.#centre = { x: this.#size.width / 2, y: this.#size.height / 2 };
+    this.#move();
+  }
+
+  /**
+   * @param {number} factor - how many times larger.
+   * @param {{x: number, y: number}} [at] - what stays in its place, in px from the stage's corner; its middle.
+   */
+  zoomBy(factor, at = { x: this.width / 2, y: this.height / 2 }) {
+    const zoom = Math.min(LARGEST, Math.max(1, this.#zoom * factor));
+    const before = this.#toPicture(at);
+    this.#zoom = zoom;
+    const after = this.#toPicture(at);
+    this.#centre.x += before.x - after.x;
+    this.#centre.y += before.y - after.y;
+    this.#move();
+  }
+
+  /** @param {number} dx - px that the picture moves to the right. @param {number} dy - px that it moves down. */
+  panBy(dx, dy) {
+    this.#centre.x -= dx / this.#scale;
+    this.#centre.y -= dy / this.#scale;
+    this.#move();
+  }
+
+  /** Bring a region into the middle, as large as leaves some room around it. */
+  reveal({ box: [left, top, right, bottom] }) {
+    const [sx, sy] = [this.#size.width / this.#grid.width, this.#size.height / this.#grid.height];
+    const across = this.width / ((right - left) * sx);
+    const down = this.height / ((bottom - top) * sy);
+    this.#zoom = Math.min(LARGEST, Math.max(1, Math.min(across, down) * 0.75 / this.#fit));
+    this.#centre = { x: (left + right) / 2 * sx, y: (top + bottom) / 2 * sy };
+    this.#move();
+  }
+
+  /**
+   * @param {{x: number, y: number}} at - in px from the stage's corner.
+   * @returns {{x: number, y: number} | null} the grid's pixel there, whole numbers; null outside the picture.
+   */
+  pixelAt(at) {
+    const { x, y } = this.#toPicture(at);
+    const column = Math.floor(x / this.#size.width * this.#grid.width);
+    const row = Math.floor(y / this.#size.height * this.#grid.height);
+    const inside = column >= 0 && row >= 0 && column < this.#grid.width && row < this.#grid.height;
+    return inside ? { x: column, y: row } : null;
+  }
+
+  get #fit() {
+    const margin = this.width < NARROW ? 0 : 2 * MARGIN;
+    const { width, height } = this.#size;
+    return Math.max(0.01, Math.min((this.width - margin) / width, (this.height - margin) / height));
+  }
+
+  /** px a pixel of the picture. */
+  get #scale() {
+    return this.#fit * this.#zoom;
+  }
+
+  /** Where the picture's corner is, in px from the stage's. */
+  get #corner() {
+    return {
+      x: this.width / 2 - this.#centre.x * this.#scale,
+      y: this.height / 2 - this.#centre.y * this.#scale,
+    };
+  }
+
+  #toPicture({ x, y }) {
+    return { x: (x - this.#corner.x) / this.#scale, y: (y - this.#corner.y) / this.#scale };
+  }
+
+  #resize() {
+    const { canvas } = this.below;
+    this.width = canvas.clientWidth;
+    this.height = canvas.clientHeight;
+    this.density = window.devicePixelRatio || 1;
+    for (const { canvas: each } of [this.below, this.above]) {
+      each.width = Math.round(this.width * this.density);
+      each.height = Math.round(this.height * this.density);
+    }
+    this.#move();
+  }
+
+  #move() {
+    const reach = (side, length) => {
+      const half = length / this.#scale / 2;
+      return half * 2 >= side ? [side / 2, side / 2] : [half, side - half];
+    };
+    const [left, right] = reach(this.#size.width, this.width);
+    const [top, bottom] = reach(this.#size.height, this.height);
+    this.#centre.x = Math.min(right, Math.max(left, this.#centre.x));
+    this.#centre.y = Math.min(bottom, Math.max(top, this.#centre.y));
+    this.#drawPicture();
+    this.#drawMarks();
+    this.moved();
+  }
+
+  #drawPicture() {
+    const pen = this.below;
+    clear(pen);
+    if (!this.#bitmap) return;
+    const { width, height } = this.#size;
+    const scale = this.#scale * this.density;
+    pen.imageSmoothingEnabled = scale < CRISP;
+    pen.imageSmoothingQuality = 'high';
+    pen.setTransform(scale, 0, 0, scale, this.#corner.x * this.density, this.#corner.y * this.density);
+    pen.drawImage(this.#bitmap, 0, 0, width, height);
+  }
+
+  #drawMarks() {
+    const pen = this.above;
+    clear(pen);
+    const { width, height, gaps } = this.#grid;
+    const sx = this.#size.width / width * this.#scale * this.density;
+    const sy = this.#size.height / height * this.#scale * this.density;
+    const corner = { x: this.#corner.x * this.density, y: this.#corner.y * this.density };
+    const pixel = this.density / Math.sqrt(sx * sy); // one px of the screen, in pixels of the grid
+    pen.setTransform(sx, 0, 0, sy, corner.x, corner.y);
+    if (gaps) this.#hatch(gaps, corner);
+    for (const { colour, regions } of this.#layers) {
+      pen.fillStyle = colour;
+      for (const region of regions) {
+        pen.globalAlpha = this.#marked.has(region) ? Math.min(1, this.#opacity + 0.25) : this.#opacity;
+        pen.fill(region.path, 'evenodd');
+      }
+    }
+    pen.globalAlpha = 1;
+    pen.lineJoin = 'round';
+    for (const { colour, regions } of this.#layers) {
+      for (const region of regions) {
+        const marked = this.#marked.has(region);
+        stroke(pen, region.path, marked ? LIGHT : PAPER, (marked ? 6 : 4) * pixel);
+        stroke(pen, region.path, colour, (marked ? 3 : 2) * pixel);
+      }
+    }
+    this.#drawNames(sx, sy, corner);
+  }
+
+  #hatch(gaps, corner) {
+    const pen = this.above;
+    pen.save();
+    pen.clip(gaps, 'evenodd');
+    pen.setTransform(this.density, 0, 0, this.density, 0, 0);
+    pen.beginPath();
+    // The lines move with the picture.
+    const first = (corner.x + corner.y) / this.density % HATCH;
+    for (let at = first; at < this.width + this.height; at += HATCH) {
+      pen.moveTo(at, 0);
+      pen.lineTo(at - this.height, this.height);
+    }
+    pen.lineWidth = 1;
+    pen.strokeStyle = NO_DATA;
+    pen.stroke();
+    pen.restore();
+  }
+
+  /** Write each region's pattern where it is widest: colour is not the only sign. */
+  #drawNames(sx, sy, corner) {
+    const pen = this.above;
+    pen.setTransform(this.density, 0, 0, this.density, 0, 0);
+    pen.font = '600 13px system-ui, sans-serif';
+    pen.textAlign = 'center';
+    pen.textBaseline = 'middle';
+    const taken = [];
+    for (const { name, colour, regions } of this.#layers) {
+      const half = pen.measureText(name).width / 2 + 6;
+      for (const { middle } of regions) {
+        if (middle.depth * Math.min(sx, sy) / this.density < NAMED) continue;
+        const x = (corner.x + middle.x * sx) / this.density;
+        const y = (corner.y + middle.y * sy) / this.density;
+        const boxes = SHIFTS.map((shift) => [x - half, y + shift - 10, x + half, y + shift + 10]);
+        const box = boxes.find((each) => !taken.some((other) => overlap(each, other))) ?? boxes[0];
+        taken.push(box);
+        pen.fillStyle = PAPER;
+        pen.beginPath();
+        pen.roundRect(box[0], box[1], 2 * half, 20, 4);
+        pen.fill();
+        pen.fillStyle = colour;
+        pen.fillText(name, x, box[1] + 10.5);
+      }
+    }
+  }
+}
+
+function clear(pen) {
+  pen.setTransform(1, 0, 0, 1, 0, 0);
+  pen.clearRect(0, 0, pen.canvas.width, pen.canvas.height);
+}
+
+function stroke(pen, path, colour, width) {
+  pen.strokeStyle = colour;
+  pen.lineWidth = width;
+  pen.stroke(path);
+}
+
+function overlap(one, other) {
+  return one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3];
+}
