@@ -1,9 +1,13 @@
 """What tests share: the default model, tiny models, made-up pictures, and real scenes where there are any."""
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,6 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 from nephoscope.card import Card
 from nephoscope.model import CARD_KEY, Model
 from nephoscope.synthetic import make_scene
+
+if TYPE_CHECKING:
+    from nephoscope.web.settings import Settings
 
 DEFAULT_CARD = Path(__file__).parents[1] / "src" / "nephoscope" / "models" / "default.json"
 CLOUDS = Path(os.environ.get("NEPHOSCOPE_CLOUDS", Path(__file__).parents[2] / "shared" / "clouds"))
@@ -103,3 +110,35 @@ def tiny_model(tmp_path: Path, card: Card) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@contextmanager
+def serving(settings: "Settings") -> Iterator[str]:
+    """A server on a free port of this machine, in a thread; gives its address."""
+    from nephoscope.web.server import listen, make_server
+
+    server, listening = make_server(settings), listen("127.0.0.1", 0)
+    thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        end = time.monotonic() + 30
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            assert time.monotonic() < end, "the server takes too long to start"
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        listening.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A server's address, with the default model; its archive is not there."""
+    from nephoscope.web.settings import Settings
+    from nephoscope.worldview import Archive
+
+    nowhere = Archive("http://127.0.0.1:9/", fallback=None, tries=1)
+    with serving(Settings(archive=nowhere)) as address:
+        yield address

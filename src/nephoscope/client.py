@@ -76,8 +76,7 @@ def _persist(request: Request, where: str) -> bytes:
     while True:
         try:
             with urlopen(request, timeout=PATIENCE) as answer:
-                content = bytes(answer.read(_LARGEST))
-            return content
+                return bytes(answer.read(_LARGEST))
         except HTTPError as error:
             wait = error.headers.get("Retry-After", "")
             pause = float(wait) if wait.isdecimal() else 1.0

@@ -53,14 +53,16 @@ def in_steps(probabilities: Probabilities, steps: int) -> NDArray[np.uint8]:
     # The product is rounded, and may have come out on the other side of a threshold.
     whole -= (whole > 0) & (probabilities <= thresholds[np.maximum(whole, 1) - 1])
     whole += (whole < steps) & (probabilities > thresholds[whole])
-    return whole
+    return np.asarray(whole, np.uint8)
 
 
 def pack(
     answered: Answered, about: dict[str, Any], steps: int | None = None, picture: bytes | None = None
 ) -> bytes:
-    """An archive with the members `probabilities`, `valid`, `about` and `card`, and where there are, `heads`
-    and `picture`; the texts and the picture as bytes.
+    """Make an archive of what was said of a scene.
+
+    Its members are `probabilities`, `valid`, `about` and `card`, and where there are, `heads` and `picture`;
+    the texts and the picture as bytes.
 
     Args:
         answered: what the network said.

@@ -65,6 +65,7 @@ def find_regions(
     for number in range(1, count + 1):
         mask = groups == number
         left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+        inner = mask[top : top + height, left : left + width]  # where its outline is looked for
         area = int(areas[number])
         regions.append(
             Region(
@@ -75,8 +76,8 @@ def find_regions(
                 centroid=(float(total_x[number]) / area * x_scale, float(total_y[number]) / area * y_scale),
                 mean_probability=float(total_probability[number] / area),
                 outline=[
-                    [[(x * x_scale, y * y_scale) for x, y in ring] for ring in polygon]
-                    for polygon in outline(mask)
+                    [[((x + left) * x_scale, (y + top) * y_scale) for x, y in ring] for ring in polygon]
+                    for polygon in outline(inner)
                 ],
             )
         )

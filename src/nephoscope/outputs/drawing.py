@@ -61,7 +61,7 @@ def png(pixels: Pixels) -> bytes:
 
 
 def jpeg(pixels: Pixels) -> bytes:
-    """A picture as a JPEG file's content, at full colour resolution, which keeps thin coloured lines crisp."""
+    """A picture as a JPEG file's content, with the full colour resolution that keeps thin lines crisp."""
     sampling = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
     options = (cv2.IMWRITE_JPEG_QUALITY, 90, *sampling)
     return bytes(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1])

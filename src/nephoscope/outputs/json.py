@@ -1,7 +1,6 @@
 """`json`: everything found in a scene, for programs."""
 
 import json
-from dataclasses import asdict
 
 from nephoscope import __version__
 from nephoscope.segmentation import Segmentation
@@ -34,7 +33,7 @@ def summary(segmentation: Segmentation) -> dict[str, object]:
 def render(segmentation: Segmentation) -> list[bytes]:
     """The summary, every region in the picture's pixels, and what made it."""
     content = summary(segmentation) | {
-        "regions": [_rounded(asdict(region)) for region in segmentation.regions],
+        "regions": [_rounded(vars(region)) for region in segmentation.regions],
         "model": {"name": segmentation.card.name, "made_with": segmentation.card.made_with},
         "join": segmentation.join,
         "tta": segmentation.tta,

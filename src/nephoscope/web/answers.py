@@ -69,7 +69,7 @@ class Form:
         """The answer to a request, of its pictures in their order."""
         name = self.file_name or f"{Path(names[0]).stem}{self.ending}"
         content = self.join(contents) if self.join else contents[0]
-        plain = re.sub(r'[^ -!#-\[\]-~]', "_", name)  # printable ASCII without quotes and backslashes
+        plain = re.sub(r"[^ -!#-\[\]-~]", "_", name)  # printable ASCII without quotes and backslashes
         disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
         return Response(content, media_type=self.media_type, headers={"Content-Disposition": disposition})
 
@@ -156,7 +156,8 @@ def choose(accept: str, count: int) -> Form:
     if count > 1 and form.join is None:
         raise Problem(
             "format",
-            f"{form.media_type} speaks of one picture, and {count} came; application/json and text/csv take several",
+            f"{form.media_type} speaks of one picture, and {count} came; "
+            "application/json and text/csv take several",
         )
     if form.format and (missing := FORMATS[form.format].missing):
         raise Problem(

@@ -39,10 +39,10 @@ _BODY = {
                 },
             }
         },
-        **{media_type: _BINARY for media_type in uploads.SINGLE},
+        **dict.fromkeys(uploads.SINGLE, _BINARY),
     },
 }
-_ANSWERS = {
+_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "What was found, in the form that Accept asks for.",
         "content": {form.media_type: {} for form in answers.FORMS if form.media_type != "application/json"},
@@ -91,7 +91,7 @@ async def problem(kind: str) -> Response:
     "/segment",
     tags=["patterns"],
     response_model=Scenes,
-    responses=PROBLEMS | _ANSWERS,  # type: ignore[arg-type]
+    responses=PROBLEMS | _ANSWERS,
     openapi_extra={"requestBody": _BODY},
 )
 async def segment(

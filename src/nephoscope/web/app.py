@@ -25,8 +25,8 @@ VERSION = "v1"
 log = logging.getLogger("nephoscope.web")
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The whole server as an ASGI application.
+def create_app(settings: Settings) -> Guard:
+    """The whole server as an ASGI application, behind its guard.
 
     Raises:
         ModelError: a model cannot be used.
@@ -57,8 +57,12 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     metrics = Metrics()
-    metrics.watch("nephoscope_requests_inside", "Requests in work or waiting", lambda: app.state.pool.requests)
-    metrics.watch("nephoscope_pictures_inside", "Pictures in work or waiting", lambda: app.state.pool.pictures)
+    metrics.watch(
+        "nephoscope_requests_inside", "Requests in work or waiting", lambda: app.state.pool.requests
+    )
+    metrics.watch(
+        "nephoscope_pictures_inside", "Pictures in work or waiting", lambda: app.state.pool.pictures
+    )
     metrics.watch("nephoscope_held_bytes", "Uploads held in memory", lambda: app.state.pool.held_bytes)
     app.state.settings, app.state.models, app.state.metrics = settings, models, metrics
     app.state.log, app.state.ready = log, False
@@ -73,8 +77,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(Exception, problems.on_failure)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    app.add_middleware(Guard, settings=settings, metrics=metrics)  # type: ignore[arg-type]
-    return app
+    # Outside of all that Starlette adds, so that its own answers carry the guard's headers, too.
+    return Guard(app, settings, metrics)
 
 
 def _add_health(app: FastAPI, metrics: Metrics) -> None:
@@ -100,7 +104,11 @@ def _openapi(app: FastAPI) -> dict[str, object]:
     """The OpenAPI document, with the form of problems, which no route returns by itself."""
     if app.openapi_schema is None:
         schema = get_openapi(
-            title=app.title, version=app.version, summary=app.summary, routes=app.routes, tags=app.openapi_tags
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            routes=app.routes,
+            tags=app.openapi_tags,
         )
         schema["components"]["schemas"]["ProblemDetails"] = ProblemDetails.model_json_schema()
         app.openapi_schema = schema

@@ -3,23 +3,16 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nephoscope.web import uploads
 from nephoscope.web.metrics import Metrics
 from nephoscope.web.problems import ADDRESS, Problem
 from nephoscope.web.settings import Settings
-
-Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -47,7 +40,7 @@ class Guard:
         metrics: where requests are counted.
     """
 
-    def __init__(self, app: App, settings: Settings, metrics: Metrics):
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics):
         self.app, self.settings, self.metrics = app, settings, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,13 +64,13 @@ class Guard:
 
         try:
             self._check(Request(scope))
-        except Problem as problem:
-            await problem.response()(scope, body.receive, answer)
-        else:
             await self.app(scope, body.receive, answer)
-        route = getattr(scope.get("route"), "path", "none")
-        self.metrics.requests.labels(route, status).inc()
-        self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
+        except Problem as problem:  # the application answers its own
+            await problem.response()(scope, body.receive, answer)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            self.metrics.requests.labels(route, status).inc()
+            self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
 
     def _check(self, request: Request) -> None:
         headers, path = request.headers, request.url.path

@@ -24,11 +24,11 @@ class Kind(NamedTuple):
 
 KINDS = {
     "request": Kind(400, "Not a request", "Mend the request: /openapi.json says what is expected."),
-    "token": Kind(401, "Token needed", "Send Authorization: Bearer TOKEN, with the token the server printed."),
+    "token": Kind(401, "Token needed", "Send Authorization: Bearer TOKEN, as the server printed it."),
     "origin": Kind(403, "Another site's page", "Only pages that this server itself gave may send pictures."),
     "not-found": Kind(404, "Not here", "There is nothing at this address."),
     "method": Kind(405, "No such method", "This address is asked in another way; see the header Allow."),
-    "format": Kind(406, "No such form", "Ask, by Accept, for a form that this server has for so many pictures."),
+    "format": Kind(406, "No such form", "By Accept, ask for a form that there is for so many pictures."),
     "too-slow": Kind(408, "Too slow", "Send the request in less time, or less of it."),
     "length": Kind(411, "Length needed", "Say the body's length in the header Content-Length."),
     "too-large": Kind(413, "Too large", "Send fewer or smaller pictures: /api/v1/server tells the limits."),
@@ -36,10 +36,10 @@ KINDS = {
     "host": Kind(421, "Unknown name", "Call the server by a name that it was told (--allow-host)."),
     "picture": Kind(422, "Picture not usable", "The detail says what is wrong with it."),
     "value": Kind(422, "A value makes no sense", "The detail says which, and what is expected."),
-    "place": Kind(422, "Place or day not known", "State them: bounds=west,south,east,north and day=2020-02-01."),
+    "place": Kind(422, "Place or day not known", "Say bounds=west,south,east,north and day=2020-02-01."),
     "full": Kind(429, "All places taken", "Come again after as many seconds as Retry-After says."),
     "failure": Kind(500, "A fault of the server", "Its log says more; the picture may be sent again."),
-    "archive": Kind(502, "The archive gave no picture", "The detail says why; another day or satellite may do."),
+    "archive": Kind(502, "The archive gave no picture", "The detail says why; another day may do."),
     "time": Kind(503, "Not done in time", "Come again after as many seconds as Retry-After says."),
 }  # fmt: skip
 """All kinds, by the last word of their `type`."""

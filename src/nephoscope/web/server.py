@@ -108,7 +108,11 @@ class _Punctual(H11Protocol):
         if self.transport.is_closing() or self.conn.their_state is not h11.IDLE:
             return
         text = f"The request's header had not come after {self._seconds:g} s.\n".encode()
-        headers = [("content-type", "text/plain"), ("content-length", str(len(text))), ("connection", "close")]
+        headers = [
+            ("content-type", "text/plain"),
+            ("content-length", str(len(text))),
+            ("connection", "close"),
+        ]
         for event in (
             h11.Response(status_code=408, headers=headers, reason="Request Timeout"),
             h11.Data(data=text),

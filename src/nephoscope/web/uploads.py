@@ -93,15 +93,14 @@ async def _form(request: Request, limits: Limits) -> list[Upload]:
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        if parser._current_files > limits.pictures:
+        if error.message.startswith("Too many files"):
             raise Problem("too-large", f"more than {limits.pictures} pictures in a request") from error
         raise Problem("request", f"the form cannot be read: {error.message}") from error
-    async with form:
-        uploads = [
-            Upload(harmless(part.filename or ""), await part.read())
-            for field, part in form.multi_items()
-            if field == FIELD and isinstance(part, UploadFile)
-        ]
+    uploads = [
+        Upload(harmless(part.filename or ""), part.file.read())
+        for field, part in form.multi_items()
+        if field == FIELD and isinstance(part, UploadFile)
+    ]
     if not uploads:
         raise Problem("request", f"no part of the form is called {FIELD!r} and has a file name")
     return uploads

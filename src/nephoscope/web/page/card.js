@@ -1,6 +1,6 @@
 /** The model's card in a dialog: what it is, on what terms, how good, and what it learned from. */
 
-import { element } from './panel.js';
+import { element } from './element.js';
 
 /**
  * @param {HTMLDialogElement} dialog - with `#card-title` and `#card-text`.

@@ -1,6 +1,6 @@
 /** Files of what is shown: the server is asked again, with the rules as the sliders now say. */
 
-import { element } from './panel.js';
+import { element } from './element.js';
 import { ask, fileName } from './requests.js';
 
 const FORMATS = [

@@ -1,5 +1,6 @@
 /** The panel beside the picture: patterns with their rules, and the regions found. */
 
+import { element } from './element.js';
 import { STEPS } from './rules.js';
 import { percent, squareKilometres, whole } from './words.js';
 
@@ -14,23 +15,6 @@ const MOST_ROWS = 60;
  * @property {string} colour - as CSS has it.
  * @property {string} meaning - one line.
  */
-
-/**
- * An element with its properties and children.
- * @param {string} name
- * @param {object} [properties] - of the element; `aria-...` and `data-...` become attributes.
- * @param {...(Node | string)} children
- * @returns {HTMLElement}
- */
-export function element(name, properties = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key.includes('-')) made.setAttribute(key, value);
-    else made[key] = value;
-  }
-  made.append(...children);
-  return made;
-}
 
 /** The picture that is typical of a pattern. @param {Pattern} pattern @returns {HTMLElement} */
 export function typicalPicture({ name }) {

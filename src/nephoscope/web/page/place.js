@@ -1,6 +1,6 @@
 /** Forms that ask for a place: a region by name, or a box in degrees. */
 
-import { element } from './panel.js';
+import { element } from './element.js';
 
 const OTHER = 'other'; // a region's name is never this: the server would take it for one
 

@@ -1,6 +1,6 @@
 /** The strip of thumbnails: every picture with its state, and how far all of them are. */
 
-import { element } from './panel.js';
+import { element } from './element.js';
 
 const STATES = { waiting: 'waiting', working: 'working', done: 'done', failed: 'failed' };
 const SIGNS = { waiting: '', working: '', done: '', failed: '!' };
