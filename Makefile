@@ -1,7 +1,7 @@
 # make demo    install the base into .venv and segment the built-in sample
 # make test    install everything, check style, types and imports, run all tests
 # make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
-# make soak    an atlas of 100,000 tiny scenes while its workers are killed: takes minutes
+# make soak    an atlas of 100,000 tiny scenes while its workers are killed, and 20,000 requests to a server
 # make model   export the default model again (WEIGHTS=weights as safetensors)
 
 PYTHON ?= python3
@@ -29,6 +29,7 @@ demo: .venv/installed
 	touch $@
 
 test: lint
+	scripts/find-browser
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
 	$(BIN)/python -m pytest
 
@@ -43,10 +44,12 @@ bench: $(TEST_VENV)/installed
 	$(BIN)/python -m benchmarks.bench $(DATA)
 	$(BIN)/python -m benchmarks.training $(DATA)
 	$(BIN)/python -m benchmarks.atlas $(DATA)
+	$(BIN)/python -m benchmarks.server $(DATA)
 
 soak: $(TEST_VENV)/installed
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.server $(DATA) 20000
 
 model: $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(WEIGHTS) \

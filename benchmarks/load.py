@@ -1,0 +1,59 @@
+"""Visitors of a server, for locust: `benchmarks.server` runs it, with its wishes in the environment.
+
+PICTURES: a folder of JPEGs, sent one after another. RATE: requests a second of all visitors together; as many
+as the server takes if 0. ARRIVALS: `steady`, or `random`, where the next visitor does not know of the last.
+COUNT: requests in all, after which it stops; no end if 0. TIMES: a file for all answers' statuses and
+milliseconds, as JSON.
+"""
+
+import json
+import os
+import random
+from itertools import cycle
+from pathlib import Path
+
+import gevent
+from locust import FastHttpUser, events, task
+
+PICTURES = cycle([path.read_bytes() for path in sorted(Path(os.environ["PICTURES"]).glob("*.jpg"))])
+RATE = float(os.environ["RATE"])
+COUNT = int(os.environ["COUNT"])
+
+answers: list[tuple[int, float]] = []
+sent = 0
+
+
+class Visitor(FastHttpUser):
+    connection_timeout = network_timeout = 120.0
+
+    def wait_time(self) -> float:
+        if not RATE:
+            return 0.0
+        pause = self.environment.parsed_options.num_users / RATE
+        return random.expovariate(1 / pause) if os.environ["ARRIVALS"] == "random" else pause
+
+    def on_start(self) -> None:
+        # Visitors come evenly spread, not all at once.
+        gevent.sleep(random.random() * self.wait_time())
+
+    @task
+    def segment(self) -> None:
+        global sent
+        if COUNT and sent >= COUNT:
+            if len(answers) >= COUNT:
+                self.environment.runner.quit()
+            gevent.sleep(0.2)
+            return
+        sent += 1
+        headers = {"Content-Type": "image/jpeg", "Accept": "application/json"}
+        self.client.post("/api/v1/segment?name=scene.jpg", data=next(PICTURES), headers=headers)
+
+
+@events.request.add_listener
+def note(response_time: float, response: object, **_: object) -> None:
+    answers.append((getattr(response, "status_code", 0), response_time))
+
+
+@events.quitting.add_listener
+def write(**_: object) -> None:
+    Path(os.environ["TIMES"]).write_text(json.dumps(answers))

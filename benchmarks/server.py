@@ -1,0 +1,181 @@
+"""The server under load, beside the bare network on the same cores: `python -m benchmarks.server DATA`.
+
+Visitors are locust's, on the loopback interface of the same machine, whose cores they share. The peer is one
+ONNX Runtime session with one thread for each core, fed with pictures that are decoded already. Peers take
+turns. `python -m benchmarks.server DATA COUNT` instead sends so many requests and watches the memory.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import psutil
+
+from benchmarks.bench import scenes
+from nephoscope.model import Model, available_cpus
+from nephoscope.synthetic import make_scene
+
+ROUNDS = 5
+SECONDS = 20  # of each throughput round
+LONG = 120  # s of each latency run
+LOAD = 0.8
+CPUS = available_cpus()
+
+
+def main(data: Path, folder: Path) -> None:
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for path in scenes(data, folder, 64):
+        (pictures / path.name).symlink_to(path.resolve())
+    model = Model.load(threads=1)
+    batches(model)
+    with server() as (address, _):
+        print(f"Throughput: {CPUS} cores, medians of {ROUNDS} rounds of {SECONDS} s in turns", flush=True)
+        visit(address, pictures, folder, seconds=5, visitors=4)
+        rounds = [
+            (visit(address, pictures, folder, seconds=SECONDS, visitors=2 * CPUS), bare(model))
+            for _ in range(ROUNDS)
+        ]
+        ours = median(rate(answers) for answers, _ in rounds)
+        peer = median(bare_rate for _, bare_rate in rounds)
+        print(f"  server, JSON                 {ours:8.2f} pictures/s")
+        print(f"  bare network                 {peer:8.2f} pictures/s")
+        print(f"  ratio, median of rounds      {median(rate(a) / b for a, b in rounds):8.2f}\n")
+        for arrivals in ("steady", "random"):
+            latency(visit(address, pictures, folder, LONG, 64, LOAD * ours, arrivals), arrivals)
+
+
+def batches(model: Model) -> None:
+    """Whether pictures of several requests should go through the network together."""
+    print("One run of the network with several pictures, one thread, ms a picture")
+    counts = (1, 2, 4, 8)
+    stacks = {count: make_scene(0, model.card.input_size).pixels[None].repeat(count, 0) for count in counts}
+    times: dict[int, list[float]] = {count: [] for count in counts}
+    for _ in range(ROUNDS):
+        for count, stack in stacks.items():
+            times[count].append(timed(lambda: model(stack)) / count)  # noqa: B023
+    for count in counts:
+        print(f"  {count} together {1000 * median(times[count]):25.1f}")
+    print()
+
+
+def bare(model: Model) -> float:
+    """Pictures a second of the network alone, one thread of Python a core."""
+    picture = make_scene(0, model.card.input_size).pixels[None]
+    end = time.monotonic() + SECONDS
+
+    def loop(_: int) -> int:
+        count = 0
+        while time.monotonic() < end:
+            model(picture)
+            count += 1
+        return count
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(CPUS) as pool:
+        count = sum(pool.map(loop, range(CPUS)))
+    return count / (time.monotonic() - began)
+
+
+def rate(answers: "Answers") -> float:
+    return answers.statuses[200] / answers.seconds
+
+
+class Answers:
+    """What visitors got.
+
+    Attributes:
+        statuses: how often each came; 0 for no answer.
+        milliseconds: of the answers with status 200, in order.
+        seconds: for which visitors came.
+    """
+
+    def __init__(self, found: list[tuple[int, float]], seconds: float) -> None:
+        self.statuses = Counter(status for status, _ in found)
+        self.milliseconds = [time for status, time in found if status == 200]
+        self.seconds = seconds
+
+
+def visit(
+    address: str,
+    pictures: Path,
+    folder: Path,
+    seconds: float = 0,
+    visitors: int = 4,
+    at_rate: float = 0,
+    arrivals: str = "steady",
+    count: int = 0,
+) -> Answers:
+    """Let visitors come for some seconds, or with so many requests."""
+    times = folder / "times.json"
+    wishes = {"PICTURES": pictures, "RATE": at_rate, "ARRIVALS": arrivals, "COUNT": count, "TIMES": times}
+    command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("load.py")), "--headless"]
+    command += ["--host", address, "--users", str(visitors), "--spawn-rate", "100", "--loglevel", "ERROR"]
+    command += ["--stop-timeout", "30", "--only-summary", "--exit-code-on-error", "0"]
+    command += ["--run-time", f"{seconds:g}s"] if seconds else []
+    environment = os.environ | {name: str(value) for name, value in wishes.items()}
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    found = [(status, time) for status, time in json.loads(times.read_text())]
+    return Answers(found, seconds)
+
+
+def latency(answers: Answers, arrivals: str) -> None:
+    middle, late = np.percentile(answers.milliseconds, (50, 99))
+    print(f"At {LOAD:.0%} load, {arrivals} arrivals, {LONG} s: {dict(answers.statuses)}")
+    print(f"  median {middle:.0f} ms, p99 {late:.0f} ms: {late / middle:.2f} times\n", flush=True)
+
+
+@contextmanager
+def server(*words: str) -> Iterator[tuple[str, psutil.Process]]:
+    """A server in a process of its own; its address, and the process."""
+    command = [sys.executable, "-m", "nephoscope", "serve", "--port", "0", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        yield process.stderr.readline().split()[-1].rstrip("/"), psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def endure(data: Path, folder: Path, count: int) -> None:
+    """Send many requests, more at once than there are places, and watch the memory."""
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for path in scenes(data, folder, 64):
+        (pictures / path.name).symlink_to(path.resolve())
+    with server() as (address, process):
+        for part in range(10):
+            answers = visit(address, pictures, folder, visitors=40, count=count // 10)
+            total = sum(answers.statuses.values())
+            memory = process.memory_info().rss / 2**20
+            print(
+                f"  {(part + 1) * count // 10:6,} requests: {memory:6.0f} MB, {dict(answers.statuses)}",
+                flush=True,
+            )
+            assert total == count // 10, f"{total} answers to {count // 10} requests"
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    chosen = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("../shared/clouds")
+    with tempfile.TemporaryDirectory() as scratch:
+        if len(sys.argv) > 2:
+            endure(chosen, Path(scratch), int(sys.argv[2]))
+        else:
+            main(chosen, Path(scratch))
