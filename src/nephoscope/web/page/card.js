@@ -33,7 +33,9 @@ function figures(all) {
     'table', { className: 'figures' },
     element('caption', { className: 'faint' }, `On ${on}`),
     element('tbody', {}, ...some.map(({ what, value }) => element(
-      'tr', {}, element('th', { scope: 'row' }, what), element('td', {}, String(value)),
+      'tr', {},
+      element('th', { scope: 'row' }, what),
+      element('td', {}, typeof value === 'number' ? value.toFixed(3) : String(value)),
     ))),
   )));
 }

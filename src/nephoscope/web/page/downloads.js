@@ -1,15 +1,33 @@
 /** Files of what is shown: the server is asked again, with the rules as the sliders now say. */
 
 import { element } from './element.js';
-import { ask, fileName } from './requests.js';
+import { ask } from './requests.js';
 
 const FORMATS = [
-  { label: 'Overlay', kind: 'PNG', type: 'image/png', ending: '_overlay.png' },
-  { label: 'Masks', kind: 'ZIP', type: 'application/zip', ending: '_masks.zip' },
-  { label: 'Regions', kind: 'JSON', type: 'application/json', ending: '.json' },
-  { label: 'Run lengths', kind: 'CSV', type: 'text/csv', ending: '.csv' },
-  { label: 'Outlines', kind: 'GeoJSON', type: 'application/geo+json', ending: '.geojson', needs: ['place'] },
-  { label: 'Grid', kind: 'NetCDF', type: 'application/x-netcdf', ending: '.nc', needs: ['place', 'day'] },
+  {
+    label: 'Overlay', kind: 'PNG', type: 'image/png', ending: '_overlay.png',
+    holds: 'The picture with its patterns in colour',
+  },
+  {
+    label: 'Masks', kind: 'ZIP', type: 'application/zip', ending: '_masks.zip',
+    holds: 'A mask of 0 and 1 for each pattern',
+  },
+  {
+    label: 'Regions', kind: 'JSON', type: 'application/json', ending: '.json',
+    holds: 'Scores, covers and every region, in pixels',
+  },
+  {
+    label: 'Contest', kind: 'CSV', type: 'text/csv', ending: '.csv',
+    holds: 'Run lengths on 350 × 525, as the contest of 2019 wants them',
+  },
+  {
+    label: 'Outlines', kind: 'GeoJSON', type: 'application/geo+json', ending: '.geojson', needs: ['place'],
+    holds: 'Every region in longitude and latitude',
+  },
+  {
+    label: 'Grid', kind: 'NetCDF', type: 'application/x-netcdf', ending: '.nc', needs: ['place', 'day'],
+    holds: 'Probabilities and masks on longitude and latitude',
+  },
 ];
 const OF_ALL = FORMATS.filter(({ kind }) => kind === 'JSON' || kind === 'CSV');
 
@@ -32,8 +50,11 @@ export class Downloads {
     )));
   }
 
-  /** @param {Picture} picture - the one shown. */
-  show(picture) {
+  /**
+   * @param {Picture} picture - the one shown.
+   * @param {boolean} someHidden - whether patterns are out of sight.
+   */
+  show(picture, someHidden) {
     const { bounds, date } = picture.answer?.about ?? {};
     const known = { place: Boolean(bounds), day: Boolean(date) };
     FORMATS.forEach(({ needs = [] }, index) => {
@@ -41,13 +62,16 @@ export class Downloads {
     });
     const missing = Object.keys(known).filter((need) => !known[need]);
     const wanting = known.place ? 'NetCDF needs' : 'GeoJSON and NetCDF need';
-    this.places.note.textContent = picture.answer && missing.length
-      ? `${wanting} the picture's ${missing.join(' and ')}, which it does not tell.`
-      : '';
+    this.places.note.textContent = [
+      picture.answer && missing.length && `${wanting} the picture's ${missing.join(' and ')}, which it does not tell.`,
+      someHidden && 'Files hold all patterns, also those out of sight.',
+    ].filter(Boolean).join(' ');
   }
 
-  #button({ label, kind }, work) {
-    const button = element('button', { type: 'button' }, element('span', {}, label), element('small', {}, kind));
+  #button({ label, kind, holds }, work) {
+    const button = element(
+      'button', { type: 'button', title: holds }, element('span', {}, label), element('small', {}, kind),
+    );
     button.addEventListener('click', async () => {
       this.places.state.textContent = `Making ${kind}…`;
       try {
@@ -63,7 +87,7 @@ export class Downloads {
   async #one({ type, ending }) {
     const picture = this.now.picture();
     const answer = await this.#send([picture], type);
-    return save(await answer.blob(), fileName(answer, stem(picture.name) + ending));
+    return save(await answer.blob(), stem(picture.name) + ending);
   }
 
   /** All pictures; as many at once as the server takes, joined to one file. */

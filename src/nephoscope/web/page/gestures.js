@@ -26,6 +26,11 @@ export function listen(stage, view, { hover, turn }) {
     view.zoomBy(Math.exp(-distance * (event.ctrlKey ? PINCH_WHEEL : WHEEL)), place(event));
   }, { passive: false });
 
+  // Two fingers zoom the picture even where one scrolls the page.
+  stage.addEventListener('touchmove', (event) => {
+    if (event.touches.length > 1) event.preventDefault();
+  }, { passive: false });
+
   stage.addEventListener('pointerdown', (event) => {
     if (event.button !== 0 || event.target.closest('button')) return;
     stage.setPointerCapture(event.pointerId);

@@ -19,7 +19,8 @@ const MOST_ROWS = 60;
 /** The picture that is typical of a pattern. @param {Pattern} pattern @returns {HTMLElement} */
 export function typicalPicture({ name }) {
   return element('img', {
-    src: `/patterns/${encodeURIComponent(name)}.jpg`, alt: '', width: 240, height: 160, loading: 'lazy', className: 'typical',
+    src: `/patterns/${encodeURIComponent(name)}.jpg`, alt: '', width: 240, height: 160,
+    loading: 'lazy', className: 'typical',
   });
 }
 
@@ -52,14 +53,14 @@ export class PatternRow {
     this.card = rule;
     this.pixels = pixels;
     this.shown = element('input', { type: 'checkbox', checked: true });
-    this.cover = element('output', { className: 'cover' });
+    this.cover = element('span', { className: 'cover' });
     this.threshold = element('input', { type: 'range', min: 0, max: STEPS, step: 1 });
     this.area = element('input', {
       type: 'range', min: 0, max: Math.max(LARGEST_AREA * pixels, rule.minimum_area),
       step: AREA_STEPS.find((step) => rule.minimum_area % step === 0),
     });
-    this.thresholdWords = element('output');
-    this.areaWords = element('output');
+    this.thresholdWords = element('span');
+    this.areaWords = element('span');
     this.brief = element('span', { className: 'brief' });
     const of = element('span', { className: 'unseen' }, ` of ${name}`);
     this.element = element(
@@ -71,14 +72,14 @@ export class PatternRow {
       element(
         'details', {},
         element('summary', {}, 'Rules', of, this.brief),
-        element('label', { className: 'slider' }, 'Pixel threshold', of.cloneNode(true), this.thresholdWords, this.threshold),
-        element('label', { className: 'slider' }, 'Minimum area', of.cloneNode(true), this.areaWords, this.area),
+        slider('Pixel threshold', of.cloneNode(true), this.thresholdWords, this.threshold),
+        slider('Minimum area', of.cloneNode(true), this.areaWords, this.area),
       ),
     );
     this.element.style.setProperty('--colour', colour);
     this.shown.addEventListener('change', toggled);
-    for (const slider of [this.threshold, this.area]) {
-      slider.addEventListener('input', () => {
+    for (const input of [this.threshold, this.area]) {
+      input.addEventListener('input', () => {
         this.#say();
         moved();
       });
@@ -102,8 +103,12 @@ export class PatternRow {
     };
   }
 
-  /** @param {number | null} cover - 0 to 1; null where there is no answer yet. */
-  say(cover) {
+  /**
+   * @param {number | null} cover - 0 to 1; null where there is no answer yet.
+   * @param {string} [counted] - the same in pixels.
+   */
+  say(cover, counted = '') {
+    this.cover.title = counted;
     this.cover.textContent = cover === null ? '–' : cover ? percent(cover) : 'not found';
     this.element.classList.toggle('missing', !cover);
     this.element.style.setProperty('--cover', cover ?? 0);
@@ -120,14 +125,21 @@ export class PatternRow {
   }
 }
 
+function slider(...children) {
+  return element('label', { className: 'slider' }, ...children);
+}
+
 /**
- * A region in words.
+ * How large a region is and how sure the model is of it.
  * @param {import('./regions.js').Region} region
- * @returns {string}
+ * @returns {string[]}
  */
-export function regionInWords({ pattern, cover, km2, probability }) {
-  const size = [`${percent(cover)} of the picture`, ...(km2 === null ? [] : [squareKilometres(km2)])];
-  return `${pattern}, ${size.join(', ')}, mean probability ${probability.toFixed(2)}`;
+export function regionInWords({ cover, km2, probability }) {
+  return [
+    `${percent(cover)} of the picture`,
+    ...(km2 === null ? [] : [squareKilometres(km2)]),
+    `mean probability ${probability.toFixed(2)}`,
+  ];
 }
 
 /** The regions as a table whose rows can be pointed at and followed by keys. */
@@ -161,8 +173,9 @@ export class RegionTable {
   }
 
   #row(region, colour) {
+    const words = [region.pattern, ...regionInWords(region)].join(', ');
     const name = element(
-      'button', { type: 'button', className: 'region', 'aria-label': `${regionInWords(region)}. Zoom to it` },
+      'button', { type: 'button', className: 'region', 'aria-label': `${words}. Zoom to it` },
       element('span', { className: 'swatch' }), region.pattern,
     );
     const row = element(

@@ -41,6 +41,8 @@ export class Picture {
     this.reason = '';
     /** what its user says of place and day: `{bounds, day}` as the server takes them */
     this.stated = {};
+    /** what was said before that, should the server refuse it */
+    this.statedBefore = {};
     /** @type {Answer | null} */
     this.answer = null;
     this.stop = new AbortController();
@@ -95,7 +97,18 @@ export class Pictures {
     this.all = this.all.filter((other) => other !== picture);
   }
 
-  /** Send a picture once more, as after `stated` changed. @param {Picture} picture */
+  /**
+   * Send a picture again with what its user says of place and day.
+   * @param {Picture} picture
+   * @param {{bounds?: string, day?: string}} stated
+   */
+  state(picture, stated) {
+    picture.statedBefore = picture.stated;
+    picture.stated = { ...picture.stated, ...stated };
+    this.again(picture);
+  }
+
+  /** Send a picture once more. @param {Picture} picture */
   again(picture) {
     Object.assign(picture, { state: 'waiting', reason: '' });
     this.changed(picture);
@@ -144,7 +157,10 @@ export class Pictures {
         Object.assign(picture, { state: 'waiting', reason: '' });
         this.paused = true;
         this.gone(error);
-      } else if (error.name !== 'AbortError') {
+      } else if (picture.answer) {
+        // There is an older answer: that stays.
+        Object.assign(picture, { state: 'done', reason: error.message, stated: picture.statedBefore });
+      } else {
         Object.assign(picture, { state: 'failed', reason: error.message });
       }
     }
@@ -153,8 +169,8 @@ export class Pictures {
   #refuseTooLarge(file) {
     const most = this.limits.picture_bytes;
     if (file.size > most) {
-      const words = `${file.name}: ${megabytes(file.size)} are too much for this server, which takes up to ${megabytes(most)}.`;
-      throw new Problem(words, 413);
+      const sizes = [file.size, most].map(megabytes);
+      throw new Problem(`${file.name}: ${sizes[0]}, and this server takes up to ${sizes[1]} a picture.`, 413);
     }
   }
 

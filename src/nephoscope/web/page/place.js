@@ -20,12 +20,17 @@ export class PlaceChoice {
 
   /** @param {{name: string}[]} regions */
   fill(regions) {
-    const named = regions.map(({ name }) => element('option', { value: name }, inWords(name)));
-    this.select.replaceChildren(...named, element('option', { value: OTHER }, 'other box…'));
+    this.regions = regions.map(({ name }) => element('option', { value: name }, inWords(name)));
+    this.offer([]);
+  }
+
+  /** @param {HTMLOptionElement[]} more - what may be chosen before regions and boxes. */
+  offer(more) {
+    this.select.replaceChildren(...more, ...this.regions, element('option', { value: OTHER }, 'other box…'));
     this.#follow();
   }
 
-  /** @returns {string} as the server takes a place. */
+  /** @returns {string} as the server takes a place; empty for a choice that is none. */
   get value() {
     return this.select.value === OTHER ? this.box.value.replace(/\s/g, '') : this.select.value;
   }
@@ -65,7 +70,7 @@ export function worldviewForm(form, fetched) {
     satellite.replaceChildren(...satellites.map(({ name }) => element('option', { value: name }, name)));
     place.fill(service.regions ?? []);
     fieldset.disabled = !service.available;
-    why.textContent = service.available ? '' : `Not available: ${service.reason}`;
+    why.textContent = service.available ? '' : `This server cannot reach NASA Worldview (${service.reason}).`;
     follow();
   };
 
@@ -78,15 +83,22 @@ export function worldviewForm(form, fetched) {
 /**
  * The form by which a person says where and when a picture was taken.
  * @param {HTMLFormElement} form
- * @param {(stated: {bounds: string, day?: string}) => void} told - of what was said, as the server takes it.
- * @returns {PlaceChoice}
+ * @param {(stated: {bounds?: string, day?: string}) => void} told - of what was said, as the server takes it.
+ * @returns {{fill: (regions: {name: string}[]) => void, show: (about: object) => void}} to be told which regions
+ *   there are, and what is known of the picture shown.
  */
 export function placeForm(form, told) {
   const place = new PlaceChoice(form);
   const { day } = form.elements;
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    told({ bounds: place.value, ...(day.value && { day: day.value }) });
+    told({ ...(place.value && { bounds: place.value }), ...(day.value && { day: day.value }) });
   });
-  return place;
+  return {
+    fill: (regions) => place.fill(regions),
+    show: ({ bounds, date }) => {
+      place.offer(bounds ? [element('option', { value: '' }, 'as it is known')] : []);
+      day.value = date ?? '';
+    },
+  };
 }

@@ -27,13 +27,18 @@ export function takeTokenFromAddress() {
   history.replaceState(null, '', location.pathname + location.search);
 }
 
-/** How the page asks its user for the token; `main.js` sets it. */
-export const person = {
-  /** @type {() => Promise<string>} */
-  askForToken: async () => { throw new Problem('This server asks for a token.', 401); },
-};
-
+/** @type {(again: boolean) => Promise<string>} */
+let askForToken;
 let asking = null; // two requests that need the token ask once
+
+/**
+ * Say how a person is asked for the token.
+ * @param {(again: boolean) => Promise<string>} way - told whether another token was refused; rejects where none is
+ *   given.
+ */
+export function whenTokenIsNeeded(way) {
+  askForToken = way;
+}
 
 /**
  * Ask the server, and go on asking while it is too busy or wants a token.
@@ -58,7 +63,7 @@ export async function ask(address, { onBusy, ...options } = {}) {
     if (answer.status === 401) {
       // While this request was on its way another may have got the token already.
       if (sessionStorage.getItem(TOKEN) === token) {
-        asking ??= person.askForToken().finally(() => { asking = null; });
+        asking ??= askForToken(token !== null).finally(() => { asking = null; });
         sessionStorage.setItem(TOKEN, await asking);
       }
     } else if (answer.status === 429 || answer.status === 503) {

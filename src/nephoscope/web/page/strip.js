@@ -2,9 +2,6 @@
 
 import { element } from './element.js';
 
-const STATES = { waiting: 'waiting', working: 'working', done: 'done', failed: 'failed' };
-const SIGNS = { waiting: '', working: '', done: '', failed: '!' };
-
 export class Strip {
   #entries = new Map();
 
@@ -25,7 +22,7 @@ export class Strip {
       if (event.key in turns) {
         event.preventDefault();
         told.turn(turns[event.key]);
-        this.list.querySelector('[aria-current] ')?.focus();
+        this.focus();
       } else if (event.key === 'Delete' && picture) {
         told.remove(picture);
       }
@@ -61,6 +58,11 @@ export class Strip {
     this.progress.hidden = settled === count;
   }
 
+  /** Give the focus to the picture that is shown. */
+  focus() {
+    this.list.querySelector('[aria-current]')?.focus();
+  }
+
   #add(picture) {
     const canvas = element('canvas', { width: 132, height: 88 });
     const sign = element('span', { className: 'sign', 'aria-hidden': 'true' });
@@ -77,9 +79,9 @@ export class Strip {
     const entry = this.#entries.get(picture);
     const { item, choose, remove, canvas, sign } = entry;
     item.dataset.state = picture.state;
-    sign.textContent = SIGNS[picture.state];
+    sign.textContent = picture.state === 'failed' ? '!' : '';
     choose.title = picture.reason || picture.name;
-    choose.setAttribute('aria-label', `${picture.name}, ${picture.reason || STATES[picture.state]}`);
+    choose.setAttribute('aria-label', `${picture.name}, ${picture.reason || picture.state}`);
     remove.setAttribute('aria-label', `Remove ${picture.name}`);
     if (current) choose.setAttribute('aria-current', 'true');
     else choose.removeAttribute('aria-current');
