@@ -9,13 +9,15 @@ milliseconds, as JSON.
 import json
 import os
 import random
-from itertools import cycle
+import time
+from itertools import count, cycle
 from pathlib import Path
 
 import gevent
 from locust import FastHttpUser, events, task
 
 PICTURES = cycle([path.read_bytes() for path in sorted(Path(os.environ["PICTURES"]).glob("*.jpg"))])
+NUMBERS = count()
 RATE = float(os.environ["RATE"])
 COUNT = int(os.environ["COUNT"])
 
@@ -26,15 +28,18 @@ sent = 0
 class Visitor(FastHttpUser):
     connection_timeout = network_timeout = 120.0
 
+    def on_start(self) -> None:
+        # Visitors come one after another, evenly spread, and not all at once.
+        self.due = time.monotonic() + (next(NUMBERS) / RATE if RATE else 0)
+        gevent.sleep(max(0.0, self.due - time.monotonic()))
+
     def wait_time(self) -> float:
+        """Until this visitor's next request is due, whenever its last one was answered."""
         if not RATE:
             return 0.0
         pause = self.environment.parsed_options.num_users / RATE
-        return random.expovariate(1 / pause) if os.environ["ARRIVALS"] == "random" else pause
-
-    def on_start(self) -> None:
-        # Visitors come evenly spread, not all at once.
-        gevent.sleep(random.random() * self.wait_time())
+        self.due += random.expovariate(1 / pause) if os.environ["ARRIVALS"] == "random" else pause
+        return max(0.0, self.due - time.monotonic())
 
     @task
     def segment(self) -> None:

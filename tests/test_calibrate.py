@@ -6,8 +6,10 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from conftest import encoded
+from nephoscope.cli import app
 from nephoscope.dataset import read_dataset
 from nephoscope.labels import LABEL_GRID, write_labels
 from nephoscope.model import Model
@@ -111,8 +113,8 @@ def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, t
         ([path, data / "none"], "no such folder"),
         ([tmp_path / "none.onnx", data], "no such model file"),
     ):
-        refused = subprocess.run([*command, *words], capture_output=True, text=True)
-        assert refused.returncode == 2
+        refused = CliRunner().invoke(app, ["calibrate", *map(str, words)])
+        assert refused.exit_code == 2
         assert reason in refused.stderr
         assert refused.stderr.count("\n") == 1
 

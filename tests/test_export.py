@@ -1,5 +1,6 @@
 """Networks become model files that answer as they do, or none."""
 
+import copy
 import dataclasses
 import json
 import subprocess
@@ -10,9 +11,11 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
 from conftest import encoded
 from nephoscope.card import Card
+from nephoscope.cli import app
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Rule
@@ -24,6 +27,7 @@ from nephoscope.training.networks import Deployed, build
 
 FPN = {"architecture": "fpn", "encoder": "mobilenet_v2", "presence_head": True, "mean": 0.5, "deviation": 0.5}
 UNET = {**FPN, "architecture": "unet", "presence_head": False}
+SMALL = {**FPN, "encoder": "tu-test_efficientnet"}
 
 
 def network_and_files(folder, card, network):
@@ -42,17 +46,33 @@ def network_and_files(folder, card, network):
     return Deployed(net, network["mean"], network["deviation"]).eval(), checkpoint, card_file
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def small_card(card):
     return dataclasses.replace(card, input_size=(64, 96), grid=(70, 105))
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, small_card):
+    """A network, its checkpoint, the model file it became and how far that is from it; made once for each."""
+    made = {}
+
+    def get(network):
+        name = network["architecture"]
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            deployed, checkpoint, card_file = network_and_files(folder, small_card, network)
+            parity = export([checkpoint], folder / "model.onnx", card_file=card_file)
+            made[name] = deployed, checkpoint, folder / "model.onnx", parity
+        return made[name]
+
+    return get
+
+
 @pytest.mark.parametrize("network", [FPN, UNET], ids=lambda network: network["architecture"])
-def test_a_network_becomes_a_model_with_the_same_masks(tmp_path, small_card, network):
-    deployed, checkpoint, card_file = network_and_files(tmp_path, small_card, network)
-    parity = export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
+def test_a_network_becomes_a_model_with_the_same_masks(exported, network):
+    deployed, _, file, parity = exported(network)
     assert parity.largest < 0.01
-    model = Model.load(tmp_path / "model.onnx")
+    model = Model.load(file)
     assert model.card.made_with.startswith("nephoscope ")
     assert model.card.network == network
     pictures = np.stack([make_scene(seed, (64, 96)).pixels for seed in range(50, 53)])
@@ -62,35 +82,32 @@ def test_a_network_becomes_a_model_with_the_same_masks(tmp_path, small_card, net
     assert segment(make_scene(3, (128, 192)).pixels, model).present
 
 
-def test_a_model_file_tells_nothing_of_where_it_was_made(tmp_path, small_card):
-    _, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
-    export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
-    proto = onnx.load(tmp_path / "model.onnx")
+def test_a_model_file_tells_nothing_of_where_it_was_made(exported):
+    _, checkpoint, file, _ = exported(UNET)
+    proto = onnx.load(file)
     assert [entry.key for entry in proto.metadata_props] == ["nephoscope"]
     assert not any(node.doc_string or node.metadata_props for node in proto.graph.node)
-    assert str(tmp_path).encode() not in (tmp_path / "model.onnx").read_bytes()
-    assert (tmp_path / "model.onnx").stat().st_size < checkpoint.stat().st_size * 0.6  # half precision
+    assert str(file.parent).encode() not in file.read_bytes()
+    assert file.stat().st_size < checkpoint.stat().st_size * 0.6  # half precision
 
 
-def test_a_model_that_answers_otherwise_is_refused(tmp_path, small_card):
-    deployed, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
-    export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
-    model = Model.load(tmp_path / "model.onnx")
-    check_parity(deployed, model)
+def test_a_model_that_answers_otherwise_is_refused(exported):
+    deployed, _, file, _ = exported(UNET)
+    model, other = Model.load(file), copy.deepcopy(deployed)
+    check_parity(other, model)
     with torch.no_grad():
-        deployed.network.segmentation_head[0].bias += 0.2
+        other.network.segmentation_head[0].bias += 0.2
     with pytest.raises(ExportError, match=r"the masks differ in \d+ pixels"):
-        check_parity(deployed, model)
+        check_parity(other, model)
 
 
-def test_a_pattern_present_in_one_alone_is_refused(tmp_path, small_card):
-    deployed, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
-    export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
-    model = Model.load(tmp_path / "model.onnx")
+def test_a_pattern_present_in_one_alone_is_refused(exported):
+    deployed, _, file, _ = exported(UNET)
+    other = copy.deepcopy(deployed)
     with torch.no_grad():
-        deployed.network.segmentation_head[0].bias[1] -= 50
+        other.network.segmentation_head[0].bias[1] -= 50
     with pytest.raises(ExportError, match="Flower is present in one and not in the other"):
-        check_parity(deployed, model)
+        check_parity(other, Model.load(file))
 
 
 def test_weights_of_another_network_are_refused(tmp_path, small_card):
@@ -114,15 +131,15 @@ def test_weights_of_another_network_are_refused(tmp_path, small_card):
 
 
 def test_the_command_exports(tmp_path, small_card):
-    _, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
+    _, checkpoint, card_file = network_and_files(tmp_path, small_card, SMALL)
     command = [sys.executable, "-m", "nephoscope", "export"]
     words = [checkpoint, "--card", card_file, "-o", tmp_path / "model.onnx"]
     done = subprocess.run([*command, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "parity with PyTorch" in done.stdout
     Model.load(tmp_path / "model.onnx")
-    done = subprocess.run([*command, tmp_path / "none", *words[1:]], capture_output=True, text=True)
-    assert done.returncode == 2
+    done = CliRunner().invoke(app, ["export", *map(str, [tmp_path / "none", *words[1:]])])
+    assert done.exit_code == 2
     assert done.stderr == f"nephoscope: {tmp_path / 'none'}: No such file or directory\n"
 
 
@@ -135,7 +152,7 @@ def test_unknown_networks_are_refused():
 def test_several_networks_become_one_model(tmp_path, small_card):
     """Their mean, inside the graph; with mirror images, a mirrored picture gets the mirrored answer."""
     files = []
-    for number, network in enumerate((FPN, UNET)):
+    for number, network in enumerate((SMALL, {**SMALL, "architecture": "unet", "presence_head": False})):
         folder = tmp_path / str(number)
         folder.mkdir()
         deployed, _, card_file = network_and_files(folder, small_card, network)

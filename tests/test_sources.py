@@ -138,9 +138,9 @@ class TestFailures:
         locked.mkdir(mode=0o000)
         user = os.geteuid()
         if user == 0:
-            tmp_path.chmod(0o755)
-            for parent in list(tmp_path.parents)[:2]:
-                parent.chmod(0o755)
+            for folder in (tmp_path, *tmp_path.parents):
+                if not folder.stat().st_mode & 0o001:
+                    folder.chmod(0o755)
             os.seteuid(65534)  # the superuser may read anything; nobody may not
         try:
             assert failure(locked) == f"{locked}: the folder cannot be read: Permission denied"

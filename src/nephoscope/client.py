@@ -5,18 +5,21 @@ import time
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import cv2
 import numpy as np
 
 from nephoscope import __version__
 from nephoscope.exchange import MEDIA_TYPE, Answered, NoAnswer, unpack
-from nephoscope.scene import Scene, SceneError
+from nephoscope.files import printable
+from nephoscope.place import parse_worldview_name
+from nephoscope.scene import Scene, SceneError, find_gaps
 
 PATIENCE = 120.0
 """Seconds; a server that is full is asked again for so long."""
 
+_NAME = 200  # letters of a scene's name that are sent
 _LARGEST = 1024 * 1024 * 1024  # bytes of an answer
 _FULL = (429, 503)
 _REFUSES_PICTURE = (413, 415, 422)
@@ -41,11 +44,16 @@ def ask(server: str, scene: Scene, content: bytes | None, model: str, tta: bool)
         SceneError: the server refuses the picture.
         ServerError: no such server, no leave to use it, or too busy for `PATIENCE` seconds.
     """
-    place = urlsplit(server)
+    try:
+        place = urlsplit(server)
+    except ValueError:
+        place = urlsplit("")
     if place.scheme not in ("http", "https") or not place.netloc:
         raise ServerError(f"{server}: no address of a server: give what `nephoscope serve` printed")
     token = place.fragment.removeprefix("token=")
-    query = {"model": model, "name": scene.name, "tta": "true" if tta else "false"}
+    query = {"model": model, "name": printable(scene.name)[-_NAME:], "tta": "true" if tta else "false"}
+    if scene.bounds is None and parse_worldview_name(scene.name)[0]:
+        del query["name"]  # the server would believe it
     if scene.bounds:
         query["bounds"] = ",".join(map(str, scene.bounds))
     if scene.day:
@@ -64,18 +72,28 @@ def ask(server: str, scene: Scene, content: bytes | None, model: str, tta: bool)
 
 
 def _png(scene: Scene) -> bytes:
-    """The pixels as they are, transparent where there is no data."""
-    alpha = scene.valid.view(np.uint8) * 255
-    pixels = np.dstack([scene.pixels[:, :, ::-1], alpha])
+    """The pixels as they are, transparent where they do not tell themselves that there is no data."""
+    pixels = scene.pixels[:, :, ::-1]
+    hidden = ~(scene.valid | find_gaps(scene.pixels))
+    if hidden.any():
+        pixels = np.dstack([pixels, np.where(hidden, 0, 255).astype(np.uint8)])
     return bytes(cv2.imencode(".png", pixels)[1])
+
+
+class _Stays(HTTPRedirectHandler):
+    """Follows no redirect: a token goes to no address but the one that was given."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
 
 
 def _persist(request: Request, where: str) -> bytes:
     """The answer's content; a full server is asked again when it says so."""
     end = time.monotonic() + PATIENCE
+    opener = build_opener(_Stays)
     while True:
         try:
-            with urlopen(request, timeout=PATIENCE) as answer:
+            with opener.open(request, timeout=PATIENCE) as answer:
                 return bytes(answer.read(_LARGEST))
         except HTTPError as error:
             wait = error.headers.get("Retry-After", "")

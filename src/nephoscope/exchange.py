@@ -113,6 +113,14 @@ def unpack(content: bytes) -> Answered:
         raise NoAnswer(f"probabilities are {probabilities.dtype} of shape {probabilities.shape}, not {shape}")
     if heads is not None and (heads.dtype != np.float32 or heads.shape != shape[:1]):
         raise NoAnswer(f"presence is {heads.dtype} of shape {heads.shape}, not {shape[:1]}")
+    if heads is None and any(rule.evidence != "top_k" for rule in card.rules.values()):
+        raise NoAnswer("its rules ask for a presence head, and there is none")
+    if valid.ndim != 2 or not valid.size:
+        raise NoAnswer(f"a field of shape {valid.shape}")
+    if not all(
+        values.min() >= 0 and values.max() <= 1 for values in (probabilities, heads) if values is not None
+    ):
+        raise NoAnswer("numbers that are no probabilities")
     return Answered(card, probabilities, valid, heads, tta)
 
 

@@ -43,12 +43,12 @@ def serve(
         models=tuple(models),
         workers=workers or available_cpus(),
         token=token or (None if within else secrets.token_urlsafe(24)),
-        hosts=(*LOOPBACK, *names) if within or names else (),
+        hosts=(*LOOPBACK, host.lower(), *names) if within or names else (),
     )
     with plain_errors():
         listening = listen(host, port)
         server = make_server(settings)
-    shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
+    shown = host if host not in ("0.0.0.0", "::") else names[0] if names else socket.gethostname()
     shown = f"[{shown}]" if ":" in shown else shown
     key = f"#token={settings.token}" if settings.token else ""
     console.tell(f"nephoscope is at http://{shown}:{listening.getsockname()[1]}/{key}")

@@ -148,17 +148,18 @@ def choose(accept: str, count: int) -> Form:
         Problem: there is no such form, none for several pictures, or a library is missing.
     """
     wanted = _preferences(accept or "*/*")
-    liked = [(_liking(form.media_type, wanted), form) for form in FORMS]
-    liking, form = max(liked, key=lambda pair: pair[0])
-    if liking <= 0:
+    liked = [form for form in FORMS if _liking(form.media_type, wanted) > 0]
+    if not liked:
         known = ", ".join(form.media_type for form in FORMS)
         raise Problem("format", f"Accept: {accept[:200]}: there are {known}")
-    if count > 1 and form.join is None:
+    able = [form for form in liked if count == 1 or form.join]
+    if not able:
         raise Problem(
             "format",
-            f"{form.media_type} speaks of one picture, and {count} came; "
+            f"{liked[0].media_type} speaks of one picture, and {count} came; "
             "application/json and text/csv take several",
         )
+    form = max(able, key=lambda form: _liking(form.media_type, wanted))
     if form.format and (missing := FORMATS[form.format].missing):
         raise Problem(
             "format", f"{form.media_type}: this server lacks {', '.join(missing)} (the extra geo has them)"

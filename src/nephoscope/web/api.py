@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Query, Request, Response
 
 from nephoscope import __version__
-from nephoscope.card import CardError
+from nephoscope.card import Card, CardError
 from nephoscope.model import Model
 from nephoscope.patterns import PATTERNS
 from nephoscope.place import PlaceError, parse_bounds, parse_day
@@ -24,6 +24,9 @@ from nephoscope.web.work import Order, answer
 T = TypeVar("T")
 
 router = APIRouter()
+
+_WHOLE = {"top_k", "least_cover", "minimum_area", "join"}  # a rule's attributes that count pixels
+_MOST = 1_000_000_000  # px
 
 _BINARY = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 _BODY = {
@@ -158,11 +161,23 @@ def _chosen(models: dict[str, Model], name: str | None, rules: str | None) -> Mo
     chosen = models[name] if name else next(iter(models.values()))
     if rules is None:
         return chosen
+    card = _with_rules(chosen.card, rules)
+    heads = any(rule.evidence != "top_k" for rule in card.rules.values())
+    if heads and not chosen.has_presence_head:
+        raise Problem("value", f"rules: the network of {card.name} has no presence head")
+    return replace(chosen, card=card)
+
+
+def _with_rules(card: Card, text: str) -> Card:
     try:
-        changes = json.loads(rules)
+        changes = json.loads(text)
         if not (isinstance(changes, dict) and all(isinstance(change, dict) for change in changes.values())):
             raise Problem("value", 'rules: expected such as {"Fish": {"threshold": 0.4}}')
-        return replace(chosen, card=chosen.card.with_rules(changes))
+        for change in changes.values():
+            for name in _WHOLE & change.keys():
+                if type(change[name]) is not int or change[name] > _MOST:
+                    raise Problem("value", f"rules: {name} is a whole number of pixels, up to {_MOST:,}")
+        return card.with_rules(changes)
     except (CardError, ValueError, RecursionError) as error:
         raise Problem("value", f"rules: {error}") from error
 
@@ -199,7 +214,7 @@ async def _unless_gone(request: Request, work: Awaitable[T], seconds: float, poo
         if working.done():
             return working.result()
         if leaving.done():
-            raise Problem("time", "you have left", 1)  # nobody reads it
+            raise Problem("request", "you have left")  # nobody reads it
         wait = pool.retry_after()
         raise Problem("time", f"not done after {seconds:g} s; come again in {wait} s", wait)
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -48,7 +49,9 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = _Body(receive, self.settings.limits.request_bytes)
+        if scope["method"] == "HEAD":  # is GET; the protocol leaves the body away
+            scope = dict(scope, method="GET")
+        body = _Body(scope, receive)
         started, status = time.perf_counter(), 500
 
         async def answer(message: Message) -> None:
@@ -59,7 +62,8 @@ class Guard:
                 headers.update(HEADERS)
                 if "cache-control" not in headers:
                     headers["Cache-Control"] = "no-store"
-                await body.drain(scope)
+                if not await body.drained():
+                    headers["Connection"] = "close"
             await send(message)
 
         try:
@@ -68,17 +72,21 @@ class Guard:
         except Problem as problem:  # the application answers its own
             await problem.response()(scope, body.receive, answer)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
+            route = getattr(scope.get("route"), "path", "none").removeprefix("/api/v1").removeprefix("/api")
             self.metrics.requests.labels(route, status).inc()
             self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
 
     def _check(self, request: Request) -> None:
-        headers, path = request.headers, request.url.path
+        headers, path = request.headers, request.scope["path"]
+        version = request.scope["http_version"]
+        if version not in ("1.0", "1.1"):
+            raise Problem("request", f"HTTP/{version}: this server speaks HTTP/1.1")
         name = _host_name(headers)
         if self.settings.hosts and name not in self.settings.hosts:
             raise Problem("host", f"{name!r} is no name of this server; --allow-host tells it one")
-        if request.method not in ("GET", "HEAD", "OPTIONS"):
+        if request.method not in ("GET", "OPTIONS"):
             self._check_origin(headers)
+        if request.method == "POST":
             uploads.length(request, self.settings.limits)
         asks = path.startswith("/api") and path not in _OPEN and not path.startswith(ADDRESS)
         if (asks or path == "/metrics") and not self._knows_token(headers):
@@ -86,8 +94,8 @@ class Guard:
 
     def _check_origin(self, headers: Headers) -> None:
         """A browser says whose page is asking; programs do not."""
-        origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower()
+        origin, host = headers.get("origin"), headers.get("host", "").lower()
+        foreign = origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}")
         if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             raise Problem("origin", f"a page of {origin or 'another site'} may not send pictures here")
 
@@ -102,35 +110,31 @@ class Guard:
 class _Body:
     """A request's body on its way in."""
 
-    def __init__(self, receive: Receive, most: int):
-        self._receive, self._most = receive, most
-        self.complete = False
-        self.came = 0
+    def __init__(self, scope: Scope, receive: Receive):
+        self._headers, self._receive = Headers(scope=scope), receive
+        self._complete = "content-length" not in self._headers and "transfer-encoding" not in self._headers
 
     async def receive(self) -> Message:
         """The next message, as ASGI has it."""
         message = await self._receive()
-        if message["type"] == "http.request":
-            self.came += len(message.get("body", b""))
-            self.complete = not message.get("more_body", False)
-        else:
-            self.complete = True
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._complete = True
         return message
 
-    async def drain(self, scope: Scope) -> None:
+    async def drained(self) -> bool:
         """Let the rest of a refused body come, so that its sender reads the answer instead of an error.
 
-        Not for ever, and not of a sender that waits for leave to send it.
+        Not for ever, and not of a sender that waits for leave to send it; the connection must then be closed.
+
+        Returns:
+            Whether all of it has come.
         """
-        headers = Headers(scope=scope)
-        if "expect" in headers or not ("content-length" in headers or "transfer-encoding" in headers):
-            return
-        try:
-            async with asyncio.timeout(_DRAINED):
-                while not self.complete and self.came < self._most:
-                    await self.receive()
-        except TimeoutError:
-            self.complete = True  # it is cut off
+        if not self._complete and "expect" not in self._headers:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DRAINED):
+                    while not self._complete:
+                        await self.receive()
+        return self._complete
 
 
 def _host_name(headers: Headers) -> str:

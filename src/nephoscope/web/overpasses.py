@@ -1,6 +1,7 @@
 """A day, a satellite and a place in, the archive's picture out; no other host is ever asked."""
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -39,6 +40,7 @@ class Overpasses:
         self._inside = 0
         self._looked: tuple[float, str] | None = None
         self._looking = asyncio.Lock()
+        self._closing = threading.Event()
 
     async def unavailable(self) -> str:
         """Why the archive cannot be reached; empty where it can. Remembered for a minute."""
@@ -73,17 +75,28 @@ class Overpasses:
             raise Problem("full", "many ask the archive just now; come again in 10 s", 10)
         self._inside += 1
         try:
-            work = partial(self.archive.picture, overpass)
+            work = partial(self.archive.picture, overpass, self._pause)
             found = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except WorldviewError as error:
             kind = "value" if error.cause == "no such scene" else "archive"
             raise Problem(kind, str(error)) from error
         finally:
             self._inside -= 1
+        if len(found.content) > self.limits.picture_bytes:
+            raise Problem(
+                "too-large",
+                f"{name}: {len(found.content):,} bytes; a picture may have {self.limits.picture_bytes:,}",
+            )
         return found.content
+
+    def _pause(self, seconds: float) -> None:
+        """Wait between two tries; a server that stops does not."""
+        if self._closing.wait(seconds):
+            raise Problem("time", "the server stops", 10)
 
     def close(self) -> None:
         """End the threads; what the archive still sends is not waited for."""
+        self._closing.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -56,7 +56,8 @@ class Problem(Exception):
 
     def __init__(self, kind: str, detail: str, retry_after: int | None = None):
         super().__init__(detail)
-        self.kind, self.detail, self.retry_after = kind, detail, retry_after
+        self.detail = detail.encode(errors="replace").decode()  # it may quote what is no text
+        self.kind, self.retry_after = kind, retry_after
 
     def as_dict(self) -> dict[str, Any]:
         """The problem's members."""
@@ -89,7 +90,7 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     """For FastAPI: no such address, no such method, and what else Starlette refuses."""
     assert isinstance(error, HTTPException)
     known = {404: "not-found", 405: "method"}
-    detail = f"{request.method} {request.url.path}: {error.detail}"
+    detail = f"{request.method} {request.scope['path']}: {error.detail}"
     return Problem(known.get(error.status_code, "request"), detail).response(dict(error.headers or {}))
 
 

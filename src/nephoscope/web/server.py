@@ -4,17 +4,23 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import h11
 import uvicorn
+from fastapi import Response
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from nephoscope.web.app import create_app
-from nephoscope.web.settings import Settings
+from nephoscope.web.guard import HEADERS
+from nephoscope.web.problems import Problem
+from nephoscope.web.settings import Limits, Settings
 
-_KEEP_ALIVE = 5  # s between two requests of a connection
+_KEEP_ALIVE = 60  # s between two requests of a connection
 _GRACE = 30  # s for requests under way when the server stops
+_LINGER = 2  # s in which a sender may still read why it was refused
 
 
 class AddressTaken(ValueError):
@@ -56,7 +62,7 @@ def make_server(settings: Settings) -> uvicorn.Server:
     """
 
     def protocol(*args: Any, **kwargs: Any) -> "_Punctual":
-        return _Punctual(settings.limits.header_seconds, *args, **kwargs)
+        return _Punctual(settings.limits, *args, **kwargs)
 
     config = uvicorn.Config(
         create_app(settings),
@@ -66,7 +72,6 @@ def make_server(settings: Settings) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # what a header says of the sender is not believed
-        limit_concurrency=settings.limits.connections,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
     )
@@ -84,51 +89,91 @@ class _Server(uvicorn.Server):
 
 
 class _Punctual(H11Protocol):
-    """HTTP/1.1 by h11, which is strict, with a time by which a request's header must be there."""
+    """HTTP/1.1 by h11, which is strict, with times by which headers must come and answers be taken.
 
-    def __init__(self, seconds: float, *args: Any, **kwargs: Any):
+    What it refuses by itself is told as the application tells it.
+    """
+
+    def __init__(self, limits: Limits, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._seconds = seconds
-        self._timer: asyncio.TimerHandle | None = None
+        self._limits = limits
+        self._header: asyncio.TimerHandle | None = None
+        self._answer: asyncio.TimerHandle | None = None
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > self._limits.connections:
+            self.app = _crowded
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
+        if not self._refused:
+            super().data_received(data)
+            self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._stop()
+        if self._answer is not None:
+            self._answer.cancel()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        # Closing would wait for the answer to be taken: this does not.
+        self._answer = self.loop.call_later(self._limits.answer_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._answer is not None:
+            self._answer.cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(Problem("request", msg))
 
     def _watch(self) -> None:
         """The time runs while a header is under way; between two requests another one does."""
         if self.conn.their_state is not h11.IDLE:
             self._stop()
-        elif self._timer is None:
-            self._timer = self.loop.call_later(self._seconds, self._too_slow)
+        elif self._header is None:
+            self._header = self.loop.call_later(self._limits.header_seconds, self._too_slow)
 
     def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._header is not None:
+            self._header.cancel()
+            self._header = None
 
     def _too_slow(self) -> None:
-        self._timer = None
-        if self.transport.is_closing() or self.conn.their_state is not h11.IDLE:
-            return
-        text = f"The request's header had not come after {self._seconds:g} s.\n".encode()
-        headers = [
-            ("content-type", "text/plain"),
-            ("content-length", str(len(text))),
-            ("connection", "close"),
-        ]
-        for event in (
-            h11.Response(status_code=408, headers=headers, reason="Request Timeout"),
-            h11.Data(data=text),
-            h11.EndOfMessage(),
-        ):
-            self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        self._header = None
+        if not self.transport.is_closing() and self.conn.their_state is h11.IDLE:
+            seconds = self._limits.header_seconds
+            self._refuse(Problem("too-slow", f"the request's header had not come after {seconds:g} s"))
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer in place of the application, unless it has begun to, and close."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            answer = _last_answer(problem)
+            for event in (
+                h11.Response(
+                    status_code=answer.status_code,
+                    headers=answer.raw_headers,
+                    reason=HTTPStatus(answer.status_code).phrase,
+                ),
+                h11.Data(data=bytes(answer.body)),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        # Closed at once, with more of the request under way, the answer would be lost to a reset.
+        self._refused = True
+        self._stop()
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)
+
+
+async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application while there are too many connections."""
+    await _last_answer(Problem("full", "too many are connected; come again in 1 s", 1))(scope, receive, send)
+
+
+def _last_answer(problem: Problem) -> Response:
+    return problem.response({**HEADERS, "Cache-Control": "no-store", "Connection": "close"})

@@ -25,6 +25,7 @@ class Limits:
         header_seconds: in which a request's header must come.
         upload_seconds: in which its body must.
         seconds: from there to the answer.
+        answer_seconds: in which its sender must take the answer.
     """
 
     picture_bytes: int = 32 * 1024**2
@@ -38,6 +39,7 @@ class Limits:
     header_seconds: float = 10.0
     upload_seconds: float = 60.0
     seconds: float = 60.0
+    answer_seconds: float = 120.0
 
 
 @dataclass(frozen=True)

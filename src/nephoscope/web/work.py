@@ -7,13 +7,15 @@ from math import prod
 
 from nephoscope.model import Model
 from nephoscope.place import Bounds
-from nephoscope.scene import Least, SceneError, TooManyPixels, read_scene
+from nephoscope.rle import Grid
+from nephoscope.scene import Scene, SceneError, TooManyPixels, read_scene
 from nephoscope.segmentation import segment_scene, worth_decoding
 from nephoscope.tiles import canvas_size
 from nephoscope.web.answers import Form
+from nephoscope.web.inspection import check_picture
 from nephoscope.web.problems import Problem
 from nephoscope.web.settings import Limits
-from nephoscope.web.uploads import Upload, check_picture
+from nephoscope.web.uploads import Upload
 
 
 @dataclass(frozen=True)
@@ -47,36 +49,31 @@ def answer(upload: Upload, order: Order, limits: Limits, step: Callable[[], None
     Raises:
         Problem: the picture cannot be used, or the form needs what is not known of it.
     """
-    check_picture(upload)
-    card = order.model.card
-    least = _within(limits, upload.name, card.input_size, order.bounds, worth_decoding(card, order.bounds))
+    check_picture(upload, limits.pixels)
+    least = worth_decoding(order.model.card, order.bounds)
     try:
         scene = read_scene(upload.content, name=upload.name, least=least, max_pixels=limits.pixels)
+        scene = scene.placed(order.bounds, order.day)
+        _check_frames(scene, order.model.card.input_size, limits)
+        step()
+        found = segment_scene(scene, order.model, tta=order.tta)
+        step()
+        order.form.check(found)
+        return order.form.render(found)
     except TooManyPixels as error:
         raise Problem("too-large", str(error)) from error
     except SceneError as error:
         raise Problem("picture", str(error)) from error
     except MemoryError as error:
         raise Problem("too-large", f"{upload.name}: takes more memory than there is") from error
-    step()
-    found = segment_scene(scene.placed(order.bounds, order.day), order.model, tta=order.tta)
-    step()
-    order.form.check(found)
-    return order.form.render(found)
 
 
-def _within(limits: Limits, name: str, frame: tuple[int, int], stated: Bounds | None, least: Least) -> Least:
-    """As `least`, and sees that the scene does not span more of the network's frames than allowed."""
-
-    def checked(size: tuple[int, int], bounds: Bounds | None) -> tuple[int, int]:
-        canvas = canvas_size(size, stated or bounds, frame)
-        frames = prod(canvas) / prod(frame)
-        if frames > limits.frames:
-            raise Problem(
-                "too-large",
-                f"{name}: spans {frames:.0f} frames of the network, and {limits.frames} are taken here; "
-                "`nephoscope segment` takes it on your own machine",
-            )
-        return least(size, bounds)
-
-    return checked
+def _check_frames(scene: Scene, frame: Grid, limits: Limits) -> None:
+    """See that a scene does not span more of the network's frames than allowed."""
+    frames = prod(canvas_size(scene.size, scene.bounds, frame)) / prod(frame)
+    if frames > limits.frames:
+        raise Problem(
+            "too-large",
+            f"{scene.name}: spans {frames:.0f} frames of the network, and {limits.frames} are taken here; "
+            "`nephoscope segment` takes it on your own machine",
+        )

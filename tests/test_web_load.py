@@ -1,0 +1,406 @@
+"""A server that has more to do than it can: everyone is answered or refused, and everything is given back."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import pytest
+
+from asking import (
+    PATIENCE,
+    SEGMENT,
+    ask,
+    counts,
+    form,
+    parsed,
+    post,
+    post_form,
+    raw,
+    received,
+    request,
+    wait_for,
+)
+from conftest import encoded, serving
+from nephoscope.web import guard, work
+from nephoscope.web.settings import Limits, Settings
+
+EMPTY = {"nephoscope_requests_inside": 0, "nephoscope_pictures_inside": 0, "nephoscope_held_bytes": 0}
+
+
+class Gate:
+    """Stands before the network: whoever comes waits until it is opened."""
+
+    def __init__(self, network):
+        self.network = network
+        self.opened = threading.Event()
+        self.came = threading.Semaphore(0)
+
+    def __call__(self, scene, model, **how):
+        self.came.release()
+        assert self.opened.wait(PATIENCE)
+        return self.network(scene, model, **how)
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    made = Gate(work.segment_scene)
+    monkeypatch.setattr(work, "segment_scene", made)
+    yield made
+    made.opened.set()
+
+
+@pytest.fixture
+def start(tiny_model):
+    """Serves with one worker and limits of a test's own."""
+
+    def starting(workers=1, **limits):
+        return serving(Settings(models=(str(tiny_model()),), workers=workers, limits=Limits(**limits)))
+
+    return starting
+
+
+@pytest.fixture
+def content(jpeg):
+    return jpeg.read_bytes()
+
+
+def inside(address):
+    now = counts(address)
+    return {name: now[name] for name in EMPTY}
+
+
+def left(address, content, **headers):
+    """A connection that has sent a picture and does not wait for the answer."""
+    place = urlsplit(address)
+    connection = HTTPConnection(place.hostname, place.port, timeout=PATIENCE)
+    connection.request("POST", SEGMENT, content, {"Content-Type": "image/jpeg"} | headers)
+    return connection
+
+
+class TestQueue:
+    def test_a_burst_is_answered_or_refused_and_nothing_is_lost(self, start, gate, content):
+        with start(requests=3) as address, ThreadPoolExecutor(8) as visitors:
+            asked = [visitors.submit(post, address, content) for _ in range(8)]
+            wait_for(lambda: sum(each.done() for each in asked) == 5)
+            assert counts(address)["nephoscope_requests_inside"] == 3
+            gate.opened.set()
+            answers = [each.result() for each in asked]
+            assert Counter(answer.status for answer in answers) == {200: 3, 429: 5}
+            for answer in answers:
+                if answer.status == 429:
+                    assert answer.kind == "full"
+                    assert int(answer.headers["Retry-After"]) >= 1
+                else:
+                    assert answer.json["scenes"][0]["patterns"]
+            wait_for(lambda: inside(address) == EMPTY)
+            counted = counts(address)
+            assert counted['nephoscope_requests_total{route="/segment",status="200"}'] == 3
+            assert counted['nephoscope_requests_total{route="/segment",status="429"}'] == 5
+            assert counted['nephoscope_pictures_total{outcome="segmented"}'] == 3
+            assert counted["nephoscope_picture_seconds_count"] == 3
+            assert post(address, content).status == 200
+
+    def test_uploads_are_held_within_their_bytes(self, start, gate, content):
+        with start(held_bytes=2 * len(content)) as address, ThreadPoolExecutor(2) as visitors:
+            asked = [visitors.submit(post, address, content) for _ in range(2)]
+            wait_for(lambda: counts(address)["nephoscope_held_bytes"] == 2 * len(content))
+            assert post(address, b"x").kind == "full"
+            gate.opened.set()
+            assert [each.result().status for each in asked] == [200, 200]
+            wait_for(lambda: inside(address) == EMPTY)
+
+    def test_pictures_of_one_request_share_its_place(self, start, gate, content):
+        with start(requests=1, workers=2) as address, ThreadPoolExecutor(1) as visitors:
+            asked = visitors.submit(post_form, address, *((f"{n}.jpg", content) for n in range(3)))
+            wait_for(lambda: counts(address)["nephoscope_pictures_inside"] == 3)
+            assert gate.came.acquire(timeout=PATIENCE)
+            assert gate.came.acquire(timeout=PATIENCE)
+            assert not gate.came.acquire(blocking=False)  # the third waits
+            gate.opened.set()
+            assert [scene["scene"] for scene in asked.result().json["scenes"]] == ["0.jpg", "1.jpg", "2.jpg"]
+
+    def test_answers_come_in_the_order_of_pictures_whoever_is_done_first(self, start, content, picture):
+        small = encoded(picture[:64, :64], ".png")
+        with start(workers=2) as address:
+            answer = post_form(address, ("a.jpg", content), ("b.png", small), ("c.jpg", content))
+        assert [(scene["scene"], scene["width"]) for scene in answer.json["scenes"]] == [
+            ("a.jpg", 240),
+            ("b.png", 64),
+            ("c.jpg", 240),
+        ]
+
+    def test_places_are_given_back_after_every_refusal(self, start, content):
+        half = request("POST", SEGMENT, "Content-Type: image/jpeg", "Content-Length: 5000", body=content[:99])
+        with start(requests=1) as address:
+            for answer, status in (
+                (post(address, b"no picture"), 415),
+                (post(address, content[:200]), 422),
+                (post(address, content, "?model=other"), 422),
+                (post(address, content, "?bounds=0,0"), 422),
+                (post(address, content, "?rules=["), 422),
+                (post(address, content, Content_Type="image/gif"), 415),
+                (post(address, content, Accept="text/html"), 406),
+                (post(address, content, Accept="application/geo+json"), 422),
+                (ask(address, SEGMENT, form(), Content_Type="multipart/form-data"), 400),
+            ):
+                assert answer.status == status
+                assert inside(address) == EMPTY
+            place = urlsplit(address)
+            with socket.create_connection((place.hostname, place.port)) as connection:
+                connection.sendall(half)
+                wait_for(lambda: counts(address)["nephoscope_held_bytes"] == 5000)
+            wait_for(lambda: inside(address) == EMPTY)
+            assert post(address, content).status == 200
+
+    def test_a_fault_costs_its_picture_alone(self, start, content, monkeypatch):
+        real = work.segment_scene
+
+        def faulty(scene, model, **how):
+            if scene.name == "bad.jpg":
+                raise RuntimeError("a secret of the server")
+            return real(scene, model, **how)
+
+        monkeypatch.setattr(work, "segment_scene", faulty)
+        with start() as address:
+            answer = post_form(address, ("bad.jpg", content), ("good.jpg", content))
+            bad, good = answer.json["scenes"]
+            assert bad["problem"]["status"] == 500
+            assert "bad.jpg" in bad["problem"]["detail"]
+            assert b"secret" not in answer.body
+            assert good["patterns"]
+            assert post(address, content, "?name=bad.jpg").kind == "failure"
+            assert inside(address) == EMPTY
+            assert counts(address)['nephoscope_pictures_total{outcome="failed"}'] == 2
+
+    def test_too_many_connections_are_told_so(self, start, content):
+        with start(connections=2) as address:
+            place = urlsplit(address)
+            idle = [socket.create_connection((place.hostname, place.port)) for _ in range(2)]
+            answer = ask(address, "/healthz")
+            assert (answer.status, answer.kind) == (429, "full")
+            assert answer.headers["Retry-After"] == "1"
+            for connection in idle:
+                connection.close()
+            wait_for(lambda: ask(address, "/healthz").status == 200)
+
+
+class TestLeaving:
+    def test_waiting_work_of_who_leaves_is_taken_back(self, start, gate, content):
+        with start() as address:
+            first = left(address, content)
+            assert gate.came.acquire(timeout=PATIENCE)
+            second = left(address, content)
+            wait_for(lambda: counts(address)["nephoscope_pictures_inside"] == 2)
+            second.close()
+            wait_for(lambda: counts(address)["nephoscope_pictures_inside"] == 1)
+            assert counts(address)["nephoscope_requests_inside"] == 1
+            gate.opened.set()
+            assert first.getresponse().status == 200
+            wait_for(lambda: inside(address) == EMPTY)
+            assert not gate.came.acquire(blocking=False)  # the second's picture never reached the network
+
+    def test_work_of_who_leaves_ends_at_its_next_step(self, start, gate, content, monkeypatch):
+        rendered = threading.Event()
+        with start() as address:
+            visitor = left(address, content, Accept="application/geo+json")
+            assert gate.came.acquire(timeout=PATIENCE)
+            visitor.close()
+            wait_for(lambda: inside(address) == EMPTY)
+            monkeypatch.setattr("nephoscope.web.answers.Form.check", lambda *_: rendered.set())
+            gate.opened.set()
+            monkeypatch.undo()
+            assert post(address, content).status == 200  # by the only worker, so the first's work is over
+            assert not rendered.is_set()
+            assert counts(address)['nephoscope_pictures_total{outcome="segmented"}'] == 1
+
+    def test_a_body_that_breaks_off_is_no_fault_of_the_server(self, start, content):
+        with start() as address:
+            place = urlsplit(address)
+            with socket.create_connection((place.hostname, place.port)) as connection:
+                half = request(
+                    "POST", SEGMENT, "Content-Type: image/jpeg", "Content-Length: 5000", body=b"half"
+                )
+                connection.sendall(half)
+                wait_for(lambda: counts(address)["nephoscope_requests_inside"] == 1)
+            wait_for(lambda: 'nephoscope_requests_total{route="/segment",status="400"}' in counts(address))
+            assert inside(address) == EMPTY
+
+
+class TestTimes:
+    def test_work_that_takes_too_long_is_given_up(self, start, gate, content):
+        with start(seconds=0.3) as address:
+            answer = post(address, content)
+            assert (answer.status, answer.kind) == (503, "time")
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert inside(address) == EMPTY
+            assert post(address, content).kind == "time"  # behind the first, which still holds the worker
+            gate.opened.set()
+            wait_for(lambda: post(address, content).status == 200)
+            assert inside(address) == EMPTY
+
+    def test_a_slow_body_is_refused_and_cut_off(self, start, monkeypatch):
+        monkeypatch.setattr(guard, "_DRAINED", 0.05)
+        with start(upload_seconds=0.05) as address:
+            for kind in ("image/jpeg", "multipart/form-data; boundary=x"):
+                half = f"POST {SEGMENT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+                answer = raw(address, f"{half}Content-Length: 5000\r\n\r\n--x\r\n".encode())
+                assert (answer.status, answer.kind) == (408, "too-slow")
+                assert answer.headers["Connection"] == "close"
+            assert inside(address) == EMPTY
+
+    @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: local"])
+    def test_a_slow_header_is_refused(self, start, begun):
+        with start(header_seconds=0.05) as address:
+            answer = raw(address, begun)
+            assert (answer.status, answer.kind) == (408, "too-slow")
+
+    def test_a_second_header_on_a_connection_is_timed_too(self, start):
+        with start(header_seconds=0.2) as address:
+            place = urlsplit(address)
+            with socket.create_connection((place.hostname, place.port), PATIENCE) as connection:
+                connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert connection.recv(9) == b"HTTP/1.1 "
+                connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: lo")
+                assert b"too-slow" in received(connection)
+
+    def test_who_does_not_take_the_answer_is_left(self, start, content):
+        with start(connections=1, answer_seconds=0.05) as address:
+            place = urlsplit(address)
+            with socket.socket() as reader:
+                reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                reader.settimeout(PATIENCE)
+                reader.connect((place.hostname, place.port))
+                target = f"{SEGMENT}?bounds=0,0,60,28"  # answers of 17 MB: more than sockets hold
+                length = f"Content-Length: {len(content)}"
+                headers = ("Accept: application/x-npz", "Content-Type: image/jpeg", length)
+                reader.sendall(request("POST", target, *headers, body=content))
+                reader.recv(1, socket.MSG_PEEK)
+                wait_for(lambda: ask(address, "/healthz").status == 200)  # the only connection is free again
+                answer = parsed(received(reader))
+            assert answer.status == 200
+            assert len(answer.body) < int(answer.headers["Content-Length"])
+
+
+def command(*arguments, **environment):
+    """A `nephoscope serve` of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "nephoscope", "serve", *arguments],
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def address_of(process):
+    line = process.stdout.readline()
+    assert "http://" in line, line + process.stdout.read()
+    address, _, token = line[line.index("http://") :].strip().partition("/#token=")
+    wait_for(lambda: _up(address.rstrip("/")))
+    return address.rstrip("/"), token
+
+
+def _up(address):
+    try:
+        return ask(address, "/readyz").status == 200
+    except OSError:
+        return False
+
+
+class TestCommand:
+    def test_a_stop_lets_what_is_under_way_be_answered(self, tiny_model, content):
+        process = command("--port", "0", "--model", str(tiny_model()), "--workers", "1")
+        try:
+            address, token = address_of(process)
+            assert token == ""
+            place = urlsplit(address)
+            with socket.create_connection((place.hostname, place.port), PATIENCE) as connection:
+                length = f"Content-Length: {len(content)}"
+                sent = request("POST", SEGMENT, "Content-Type: image/jpeg", length, body=content)
+                connection.sendall(sent[:-1])
+                wait_for(lambda: counts(address)["nephoscope_requests_inside"] == 1)
+                process.send_signal(signal.SIGTERM)
+                wait_for(lambda: not _up(address))  # nobody new is let in
+                connection.sendall(sent[-1:])
+                answer = parsed(received(connection))
+            assert answer.status == 200
+            assert answer.json["scenes"][0]["patterns"]
+            assert process.wait(PATIENCE) == 0
+            assert "Traceback" not in process.stdout.read()
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def test_an_interrupt_ends_it_in_order(self, tiny_model):
+        process = command("--port", "0", "--model", str(tiny_model()))
+        try:
+            address_of(process)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 0
+            assert process.stdout.read() == ""
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def test_beyond_this_machine_a_token_is_made_up(self, tiny_model, content):
+        process = command("--host", "0.0.0.0", "--port", "0", "--model", str(tiny_model()))
+        try:
+            address, token = address_of(process)
+            address = f"http://127.0.0.1:{urlsplit(address).port}"
+            assert len(token) >= 24
+            assert post(address, content).kind == "token"
+            assert post(address, content, Authorization=f"Bearer {token}").status == 200
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    @pytest.mark.parametrize(
+        ("arguments", "environment"), [(["--token", "s3cret"], {}), ([], {"NEPHOSCOPE_TOKEN": "s3cret"})]
+    )
+    def test_a_token_of_ones_own(self, tiny_model, arguments, environment):
+        process = command("--port", "0", "--model", str(tiny_model()), *arguments, **environment)
+        try:
+            address, token = address_of(process)
+            assert token == "s3cret"
+            assert ask(address, "/api/v1/models").kind == "token"
+            assert ask(address, "/api/v1/models", Authorization="Bearer s3cret").status == 200
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def test_a_port_that_is_taken_is_told_in_a_sentence(self, tiny_model):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            process = command("--port", str(port), "--model", str(tiny_model()))
+            said, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 2
+        assert f"127.0.0.1:{port}: " in said
+        assert "--port names another" in said
+        assert "Traceback" not in said
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--model", "nothing.onnx"], "nothing.onnx"),
+            (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
+        ],
+    )
+    def test_what_cannot_be_is_told_in_a_sentence(self, arguments, words):
+        process = command("--port", "0", *arguments)
+        said, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 2
+        assert words in said
+        assert "Traceback" not in said
