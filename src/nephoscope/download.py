@@ -102,7 +102,8 @@ def _fetch(url: str, largest: int, longest: float, redirects: bool) -> bytes:
         raise DownloadError(url, reason, _cause(error.code), error.code, wait) from error
     except URLError as error:
         slow = isinstance(error.reason, TimeoutError)
-        raise DownloadError(url, error.reason, "too slow" if slow else "unreachable") from error
+        words = getattr(error.reason, "strerror", None) or error.reason  # without its number
+        raise DownloadError(url, words, "too slow" if slow else "unreachable") from error
     except TimeoutError as error:
         raise DownloadError(url, error, "too slow") from error
     except DownloadError:

@@ -1,6 +1,7 @@
 """`json`: everything found in a scene, for programs."""
 
 import json
+from typing import Any
 
 from nephoscope import __version__
 from nephoscope.segmentation import Segmentation
@@ -8,7 +9,7 @@ from nephoscope.segmentation import Segmentation
 ENDINGS = (".json",)
 
 
-def summary(segmentation: Segmentation) -> dict[str, object]:
+def summary(segmentation: Segmentation) -> dict[str, Any]:
     """The scene and each pattern's presence, score and cover, as plain values."""
     scene, covers = segmentation.scene, segmentation.covers
     return {

@@ -67,7 +67,8 @@ class Form:
 
     def response(self, names: list[str], contents: list[bytes]) -> Response:
         """The answer to a request, of its pictures in their order."""
-        name = self.file_name or f"{Path(names[0]).stem}{self.ending}"
+        several = self.file_name and (len(names) > 1 or self.media_type == "text/csv")
+        name = self.file_name if several else f"{Path(names[0]).stem}{self.ending}"
         content = self.join(contents) if self.join else contents[0]
         plain = re.sub(r"[^ -!#-\[\]-~]", "_", name)  # printable ASCII without quotes and backslashes
         disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
@@ -105,7 +106,10 @@ def pack_fields(segmentation: Segmentation, steps: int | None, picture: bool) ->
         segmentation.heads,
         segmentation.tta,
     )
-    about = summary(segmentation) | {
+    about = summary(segmentation)
+    for name, found in about["patterns"].items():
+        found["score"] = segmentation.scores[name]  # exact, since presence is decided by it again
+    about |= {
         "model": segmentation.card.name,
         "rules": json.loads(segmentation.card.to_json())["rules"],
     }

@@ -1,0 +1,138 @@
+"""A picture segmented by another machine's network is the same segmentation."""
+
+from itertools import count
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import nephoscope
+from conftest import encoded, serving
+from nephoscope import client
+from nephoscope.client import ServerError
+from nephoscope.exchange import Answered, NoAnswer, in_steps, pack, unpack
+from nephoscope.model import ModelError
+from nephoscope.outputs import FORMATS
+from nephoscope.place import parse_bounds
+from nephoscope.scene import SceneError, read_scene
+from nephoscope.web.settings import Limits, Settings
+
+
+def assert_same(there, here):
+    for name in ("probabilities", "valid", "groups"):
+        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
+    assert (there.scores, there.covers, there.regions) == (here.scores, here.covers, here.regions)
+    assert (there.card, there.tta, there.join) == (here.card, here.tta, here.join)
+    assert (there.scene.bounds, there.scene.day) == (here.scene.bounds, here.scene.day)
+
+
+def test_every_kind_of_picture_is_segmented_alike(server, jpeg, picture):
+    for given_picture in (jpeg, str(jpeg), jpeg.read_bytes(), picture):
+        there, here = nephoscope.segment(given_picture, server=server), nephoscope.segment(given_picture)
+        assert_same(there, here)
+        assert FORMATS["overlay"].render(there) == FORMATS["overlay"].render(here)
+        assert FORMATS["json"].render(there) == FORMATS["json"].render(here)
+
+
+def test_a_scene_without_data_in_places_keeps_them(server, picture):
+    alpha = np.full(picture.shape[:2], 255, np.uint8)
+    alpha[:, :20] = 0
+    scene = read_scene(np.dstack([picture, alpha]), name="scene")
+    assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
+
+
+def test_place_day_join_and_mirrors_hold_there_too(server, jpeg):
+    stated = {"bounds": parse_bounds("170,-10,-179,0"), "day": nephoscope.place.parse_day("2020-02-01")}
+    for options in (stated, {"join": 20}, {"tta": True}):
+        assert_same(nephoscope.segment(jpeg, server=server, **options), nephoscope.segment(jpeg, **options))
+
+
+def test_a_world_file_beside_the_picture_counts(server, jpeg):
+    jpeg.with_suffix(".jgw").write_text("0.05\n0\n0\n-0.05\n-60\n20\n")
+    there = nephoscope.segment(jpeg, server=server)
+    assert there.scene.bounds is not None
+    assert_same(there, nephoscope.segment(jpeg))
+
+
+def test_the_address_carries_the_token(tiny_model, jpeg):
+    with serving(Settings(models=(str(tiny_model()),), token="abc")) as address:
+        assert nephoscope.segment(jpeg, "tiny", server=f"{address}/#token=abc").card.name == "tiny"
+        for wrong in (address, f"{address}/#token=abd"):
+            with pytest.raises(ServerError, match="token"):
+                nephoscope.segment(jpeg, "tiny", server=wrong)
+
+
+def test_refusals_say_why(server, jpeg, model, tmp_path):
+    with pytest.raises(ModelError, match="name one that the server has"):
+        nephoscope.segment(jpeg, model, server=server)
+    with pytest.raises(SceneError, match="model=unknown"):
+        nephoscope.segment(jpeg, "unknown", server=server)
+    (tmp_path / "text.jpg").write_text("no picture")
+    with pytest.raises(SceneError, match=r"text\.jpg"):
+        nephoscope.segment(tmp_path / "text.jpg", server=server)
+    with pytest.raises(SceneError, match="follow the picture's end"):
+        nephoscope.segment(jpeg.read_bytes() + b"<html>" * 100, server=server)
+    for address in ("ftp://host/", "host:8000", "http://[", "http://127.0.0.1:9/"):
+        with pytest.raises(ServerError, match=address.rstrip("/").replace("[", r"\[")):
+            nephoscope.segment(jpeg, server=address)
+    with pytest.raises(ServerError, match="not-a-page|404|nothing"):
+        nephoscope.segment(jpeg, server=f"{server}/nothing")
+
+
+def test_a_full_server_is_asked_again_for_as_long_as_patience_lasts(tiny_model, jpeg, monkeypatch):
+    waits, clock = [], count(0, 50)
+    nobody = Settings(models=(str(tiny_model()),), limits=Limits(requests=0))
+    with serving(nobody) as address:
+        fake = SimpleNamespace(sleep=waits.append, monotonic=lambda: next(clock))
+        monkeypatch.setattr(client, "time", fake)
+        with pytest.raises(ServerError, match="full"):
+            nephoscope.segment(jpeg, "tiny", server=address)
+    assert waits == [1.0, 1.0]
+
+
+steps = st.integers(1, 255)
+shares = st.floats(0, 1, width=32)
+
+
+@given(steps, st.data())
+@settings(deadline=None, max_examples=60)
+def test_steps_keep_every_threshold_of_whole_steps(most, data):
+    edges = (np.arange(most + 1) / most).astype(np.float32)
+    near = [np.nextafter(edges, np.float32(side)) for side in (-1, 2)]
+    drawn = data.draw(arrays(np.float32, 20, elements=shares))
+    values = np.clip(np.concatenate([edges, *near, drawn]), 0, 1)
+    whole = in_steps(values, most)
+    for step in range(most):
+        np.testing.assert_array_equal(whole > step, values > np.float32(step / most))
+
+
+@given(arrays(np.float32, (4, 3, 5), elements=shares), arrays(np.bool_, (3, 5)), st.booleans())
+@settings(deadline=None, max_examples=30)
+def test_what_is_packed_comes_out_again(card_of_default, probabilities, valid, tta):
+    answered = Answered(card_of_default, probabilities, valid, None, tta)
+    again = unpack(pack(answered, {"any": "thing"}))
+    assert (again.card, again.heads, again.tta) == (card_of_default, None, tta)
+    np.testing.assert_array_equal(again.probabilities, probabilities)
+    np.testing.assert_array_equal(again.valid, valid)
+
+
+@pytest.fixture(scope="module")
+def card_of_default(model):
+    return model.card
+
+
+def test_damaged_answers_are_none(model):
+    answered = Answered(model.card, np.zeros((4, 3, 5), np.float32), np.ones((3, 5), bool), None, False)
+    whole = pack(answered, {})
+    for damaged in (
+        b"",
+        b"text",
+        whole[:-40],
+        pack(answered, {}, steps=200),
+        encoded(np.zeros((9, 9)), ".png"),
+    ):
+        with pytest.raises(NoAnswer):
+            unpack(damaged)

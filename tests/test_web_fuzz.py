@@ -1,0 +1,125 @@
+"""The server under inputs that nobody thought of: made from its own document, and from damaged pictures."""
+
+import io
+from collections import Counter
+
+import numpy as np
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from PIL import Image
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from asking import ask, post
+from conftest import encoded, serving
+from nephoscope.model import Model
+from nephoscope.synthetic import make_scene
+from nephoscope.web.answers import FORMS
+from nephoscope.web.problems import Problem
+from nephoscope.web.settings import Limits, Settings
+from nephoscope.web.uploads import Upload
+from nephoscope.web.work import Order, answer
+from nephoscope.worldview import Archive
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+def test_requests_made_of_its_own_document(tiny_model):
+    """502 is what an archive that is not there is answered with, and no fault of the server."""
+    nowhere = Archive("http://127.0.0.1:9/", fallback=None, tries=1)
+    with serving(Settings(models=(str(tiny_model()),), archive=nowhere)) as address:
+        schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+        tried: Counter[str] = Counter()
+        for result in schema.get_all_operations():
+            operation = result.ok()
+
+            @settings(
+                max_examples=20,
+                derandomize=True,
+                deadline=None,
+                database=None,
+                phases=[Phase.explicit, Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            def hold(case):
+                tried[case.operation.label] += 1
+                answered = case.call(base_url=address)
+                checks = CHECKS[1:] if answered.status_code == 502 else CHECKS
+                case.validate_response(answered, checks=checks)
+
+            given(operation.as_strategy())(hold)()
+        document = ask(address, "/openapi.json").json["paths"]
+        assert len(tried) == sum(len(methods) for methods in document.values())
+        assert tried["POST /api/v1/segment"] == 20
+        assert ask(address, "/readyz").status == 200
+
+
+def seeds() -> dict[str, bytes]:
+    pixels = make_scene(1, (60, 90), patterns=("Flower",)).pixels
+    made = {ending: encoded(pixels, ending) for ending in (".jpg", ".png", ".webp", ".tif")}
+    for name, options in {
+        "progressive": {"format": "JPEG", "progressive": True},
+        "cmyk": {"format": "JPEG"},
+    }.items():
+        file = io.BytesIO()
+        Image.fromarray(pixels).convert("CMYK" if name == "cmyk" else "RGB").save(file, **options)
+        made[name] = file.getvalue()
+    return made
+
+
+def damaged(content: bytes, rng: np.random.Generator) -> bytes:
+    """A file with some bytes changed, cut out, doubled, or cut off."""
+    found = bytearray(content)
+    for _ in range(int(rng.integers(1, 6))):
+        at, count = int(rng.integers(len(found))), int(rng.integers(1, 9))
+        match int(rng.integers(5)):
+            case 0:
+                found[at : at + count] = rng.integers(0, 256, count, np.uint8).tobytes()
+            case 1:
+                found[at : at + count] = b"\xff" * count
+            case 2:
+                del found[at : at + count]
+            case 3:
+                found[at:at] = found[at : at + 40]
+            case 4:
+                del found[max(at, 20) :]
+        if len(found) < 2:
+            break
+    return bytes(found)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_pictures_are_answered_or_refused(tiny_model):
+    order = Order(Model.load(tiny_model(), threads=1), FORMS[0])
+    rng = np.random.default_rng(0)
+    outcomes = {"answered": 0, "refused": 0}
+    blamed = set()
+    for name, content in seeds().items():
+        for _ in range(70):
+            try:
+                assert answer(Upload(name, damaged(content, rng)), order, Limits(), lambda: None)
+                outcomes["answered"] += 1
+            except Problem as problem:
+                blamed.add((name, problem.detail.partition(":")[0]))
+                outcomes["refused"] += 1
+    assert min(outcomes.values()) > 20, outcomes
+    assert all(name == said for name, said in blamed)
+
+
+def test_the_server_goes_on_after_damaged_pictures(tiny_model):
+    rng = np.random.default_rng(1)
+    with serving(Settings(models=(str(tiny_model()),))) as address:
+        for content in seeds().values():
+            for _ in range(8):
+                assert post(address, damaged(content, rng)).status in (200, 413, 415, 422)
+        assert post(address, seeds()[".png"]).status == 200
