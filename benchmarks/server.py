@@ -2,7 +2,8 @@
 
 Visitors are locust's, on the loopback interface of the same machine, whose cores they share. The peer is one
 ONNX Runtime session with one thread for each core, fed with pictures that are decoded already. Peers take
-turns. `python -m benchmarks.server DATA COUNT` instead sends so many requests and watches the memory.
+turns. `python -m benchmarks.server DATA COUNT [MODEL]` instead sends so many requests, from more visitors than
+there are places, and watches the memory.
 """
 
 import json
@@ -26,8 +27,8 @@ from nephoscope.model import Model, available_cpus
 from nephoscope.synthetic import make_scene
 
 ROUNDS = 5
-SECONDS = 20  # of each throughput round
-LONG = 120  # s of each latency run
+SECONDS = 10  # of each throughput round
+LONG = 45  # s of each latency run
 LOAD = 0.8
 CPUS = available_cpus()
 
@@ -148,13 +149,13 @@ def server(*words: str) -> Iterator[tuple[str, psutil.Process]]:
         process.wait(60)
 
 
-def endure(data: Path, folder: Path, count: int) -> None:
+def endure(data: Path, folder: Path, count: int, model: str) -> None:
     """Send many requests, more at once than there are places, and watch the memory."""
     pictures = folder / "pictures"
     pictures.mkdir()
     for path in scenes(data, folder, 64):
         (pictures / path.name).symlink_to(path.resolve())
-    with server() as (address, process):
+    with server("--model", model) as (address, process):
         for part in range(10):
             answers = visit(address, pictures, folder, visitors=40, count=count // 10)
             total = sum(answers.statuses.values())
@@ -176,6 +177,6 @@ if __name__ == "__main__":
     chosen = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("../shared/clouds")
     with tempfile.TemporaryDirectory() as scratch:
         if len(sys.argv) > 2:
-            endure(chosen, Path(scratch), int(sys.argv[2]))
+            endure(chosen, Path(scratch), int(sys.argv[2]), (*sys.argv, "default")[3])
         else:
             main(chosen, Path(scratch))
