@@ -2,7 +2,7 @@
 
 Visitors are locust's, on the loopback interface of the same machine, whose cores they share. The peer is one
 ONNX Runtime session with one thread for each core, fed with pictures that are decoded already. Peers take
-turns. `python -m benchmarks.server DATA COUNT [MODEL]` instead sends so many requests, from more visitors than
+turns. `python -m benchmarks.server DATA COUNT [MODEL]` sends so many requests, from more visitors than
 there are places, and watches the memory.
 """
 

@@ -227,7 +227,7 @@ def test_segmenting_never_imports_torch_nor_what_only_training_needs(scenes, tmp
 
 
 def test_the_readmes_commands_run(tmp_path):
-    """Every `nephoscope` line of the README that ends, and needs no data but the sample's and an archive's."""
+    """Each `nephoscope` line of the README that ends, and needs no data but the sample's and an archive's."""
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("nephoscope ")]
     runnable = [line for line in lines if not re.search(r"DATA|RUN|BOXES|https?:|serve", line)]
