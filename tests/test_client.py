@@ -1,6 +1,11 @@
 """A picture segmented by another machine's network is the same segmentation."""
 
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,6 +49,26 @@ def test_a_scene_without_data_in_places_keeps_them(server, picture):
     assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
 
 
+def test_pixels_of_a_gap_are_sent_as_they_are(server, picture):
+    dark = np.where(picture.max(axis=2, keepdims=True) == 0, np.arange(240)[None, :, None] % 9, picture)
+    scene = read_scene(encoded(dark.astype(np.uint8), ".png"))
+    assert scene.pixels[~scene.valid].any()  # nearly black, as JPEG leaves gaps
+    assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
+
+
+def test_a_scene_is_where_it_says_whatever_its_name_does(server, jpeg):
+    named = read_scene(jpeg.read_bytes(), name="Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg")
+    scene = replace(named, bounds=None)
+    assert named.bounds is not None
+    assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
+
+
+def test_a_name_that_is_no_text_can_be_sent(server, jpeg):
+    path = jpeg.with_name(os.fsdecode(b"sc\xe9ne.jpg"))
+    path.write_bytes(jpeg.read_bytes())
+    assert_same(nephoscope.segment(path, server=server), nephoscope.segment(path))
+
+
 def test_place_day_join_and_mirrors_hold_there_too(server, jpeg):
     stated = {"bounds": parse_bounds("170,-10,-179,0"), "day": nephoscope.place.parse_day("2020-02-01")}
     for options in (stated, {"join": 20}, {"tta": True}):
@@ -80,6 +105,62 @@ def test_refusals_say_why(server, jpeg, model, tmp_path):
             nephoscope.segment(jpeg, server=address)
     with pytest.raises(ServerError, match="not-a-page|404|nothing"):
         nephoscope.segment(jpeg, server=f"{server}/nothing")
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Answers with what its server was made with, and keeps what came."""
+
+    def do_GET(self):
+        self.server.came.append(self.path)
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        status, headers, content = self.server.answer
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self):
+        self.do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def elsewhere(status, headers, content=b""):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as other:
+        other.answer, other.came = (status, headers, content), []
+        thread = Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield other
+        finally:
+            other.shutdown()
+            thread.join()
+
+
+def test_a_token_goes_to_no_other_address(jpeg):
+    with elsewhere(200, {}) as second:
+        location = {"Location": f"http://127.0.0.1:{second.server_port}/"}
+        with (
+            elsewhere(302, location) as first,
+            pytest.raises(ServerError, match="answered 302"),
+        ):
+            nephoscope.segment(jpeg, server=f"http://127.0.0.1:{first.server_port}/#token=abc")
+        assert len(first.came) == 1
+    assert second.came == []
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [(200, b"<html>"), (200, b""), (404, b"no"), (500, b"[]"), (400, b'{"detail": "x"}')],
+)
+def test_what_is_no_nephoscope_server_is_told(jpeg, status, content):
+    with elsewhere(status, {}, content) as other:
+        address = f"http://127.0.0.1:{other.server_port}"
+        with pytest.raises(ServerError, match=address):
+            nephoscope.segment(jpeg, server=address)
 
 
 def test_a_full_server_is_asked_again_for_as_long_as_patience_lasts(tiny_model, jpeg, monkeypatch):
@@ -127,7 +208,14 @@ def card_of_default(model):
 def test_damaged_answers_are_none(model):
     answered = Answered(model.card, np.zeros((4, 3, 5), np.float32), np.ones((3, 5), bool), None, False)
     whole = pack(answered, {})
+    outside, flat = np.full((4, 3, 5), 1.5, np.float32), np.zeros((4, 5), np.float32)
+    no_head = model.card.with_rules({"Fish": {"evidence": "head"}})
     for damaged in (
+        pack(answered._replace(probabilities=outside), {}),
+        pack(answered._replace(probabilities=outside * np.nan), {}),
+        pack(answered._replace(probabilities=flat, valid=np.ones(5, bool)), {}),
+        pack(answered._replace(heads=np.zeros(3, np.float32)), {}),
+        pack(answered._replace(card=no_head), {}),
         b"",
         b"text",
         whole[:-40],

@@ -122,6 +122,9 @@ def test_what_no_form_can_do_is_refused(server, content):
     assert post_form(server, ("a.jpg", content), ("b.jpg", content)).status == 200
     several = post_form(server, ("a.jpg", content), ("b.jpg", content), query="", Accept="image/png")
     assert several.kind == "format"
+    second_best = "image/png, text/csv;q=0.2, application/json;q=0.1"
+    several = post_form(server, ("a.jpg", content), ("b.jpg", content), Accept=second_best)
+    assert several.headers["Content-Type"].startswith("text/csv")
     for query in ("model=none", "bounds=nowhere", "day=2020-13-01", "steps=0", "tta=perhaps"):
         assert post(server, content, f"?{query}").kind == "value"
 
@@ -160,6 +163,8 @@ def test_the_page_is_not_sent_twice(server):
 
     packed = ask(server, "/", Accept_Encoding="gzip")
     assert gzip.decompress(packed.body) == whole.body
+    for unwanted in ("gzip;q=0", "identity, gzip; q=0.0", "br"):
+        assert ask(server, "/", Accept_Encoding=unwanted).body == whole.body
     head = ask(server, "/", method="HEAD")
     assert (head.status, head.body) == (200, b"")
 

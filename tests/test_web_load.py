@@ -1,5 +1,6 @@
 """A server that has more to do than it can: everyone is answered or refused, and everything is given back."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -28,8 +30,13 @@ from asking import (
     wait_for,
 )
 from conftest import encoded, serving
+from nephoscope.place import Overpass, parse_bounds
+from nephoscope.synthetic_archive import SyntheticArchive
 from nephoscope.web import guard, work
+from nephoscope.web.overpasses import Overpasses
+from nephoscope.web.problems import Problem
 from nephoscope.web.settings import Limits, Settings
+from nephoscope.worldview import Archive
 
 EMPTY = {"nephoscope_requests_inside": 0, "nephoscope_pictures_inside": 0, "nephoscope_held_bytes": 0}
 
@@ -286,6 +293,28 @@ class TestTimes:
                 answer = parsed(received(reader))
             assert answer.status == 200
             assert len(answer.body) < int(answer.headers["Content-Length"])
+
+
+def test_a_server_that_stops_does_not_wait_to_ask_the_archive_again():
+    scene = Overpass("Aqua", date(2020, 2, 1), parse_bounds("barbados"))
+
+    async def stop(archive, asked):
+        overpasses = Overpasses(Archive(archive.address, fallback=None, pause=100, degrees=0.25), Limits())
+        picture = asyncio.create_task(overpasses.picture(scene))
+        while not asked.is_set():
+            await asyncio.sleep(0.005)
+        overpasses.close()
+        with pytest.raises(Problem, match="stops"):
+            await picture
+
+    asked = threading.Event()
+
+    def fault(*_):
+        asked.set()
+        return "500"
+
+    with SyntheticArchive(fault) as archive:
+        asyncio.run(asyncio.wait_for(stop(archive, asked), PATIENCE))
 
 
 def command(*arguments, **environment):

@@ -2,8 +2,10 @@
 
 import gc
 import io
+import logging
 import os
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from urllib.parse import quote, urlsplit
 
@@ -18,8 +21,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from asking import FORM, SEGMENT, Answer, ask, counts, form, post, post_form, raw, request, wait_for
+from asking import (
+    FORM,
+    PATIENCE,
+    SEGMENT,
+    Answer,
+    ask,
+    counts,
+    form,
+    parsed,
+    post,
+    post_form,
+    raw,
+    received,
+    request,
+    wait_for,
+)
 from conftest import encoded, serving
+from nephoscope.synthetic_archive import SyntheticArchive
 from nephoscope.web import guard
 from nephoscope.web.problems import KINDS
 from nephoscope.web.settings import LOOPBACK, Limits, Settings
@@ -250,6 +269,20 @@ class TestRequests:
     )
     def test_what_is_no_http_is_told_so(self, server, start):
         assert raw(server, start, b"\r\n\r\n").kind == "request"
+
+    def test_who_is_refused_twice_reads_the_first(self, server, monkeypatch):
+        said = []
+        monkeypatch.setattr(logging.getLogger("uvicorn.error"), "error", lambda *what, **_: said.append(what))
+        monkeypatch.setattr(guard, "_DRAINED", 0.3)
+        counted = 'nephoscope_requests_total{route="none",status="404"}'
+        before = counts(server).get(counted, 0)
+        refusable = b"PUT /nothing HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        place = urlsplit(server)
+        with socket.create_connection((place.hostname, place.port), PATIENCE) as connection:
+            connection.sendall(refusable + b"no chunk\r\n")
+            assert parsed(received(connection)).kind == "request"
+            wait_for(lambda: counts(server).get(counted, 0) > before)
+        assert said == []
 
     def test_folded_headers_do_not_smuggle(self, server):
         answer = raw(server, request("GET", "/healthz", "X: a\r\n Host: evil.example"))
@@ -491,6 +524,7 @@ class TestFiles:
         assert post(server, deep.getvalue()).status == 200
         assert post(server, rows.getvalue()).status == 200
 
+    @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux for a process's peak")
     def test_no_bomb_takes_much_memory(self, tmp_path, tiny_model):
         zeros = zlib.compress(bytes(300_000_000), 9)
         huge = exif(3000, 900_000)
@@ -517,7 +551,7 @@ class TestFiles:
         for name, content in bombs.items():
             (tmp_path / name).write_bytes(content)
         code = """
-import resource, sys, warnings
+import re, sys, warnings
 from pathlib import Path
 from nephoscope.model import Model
 from nephoscope.web import answers, problems, settings, uploads, work
@@ -528,12 +562,14 @@ def segment(content):
         return work.answer(uploads.Upload("bomb", content), order, settings.Limits(), lambda: None)
     except problems.Problem:
         return None
-most = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-segment(Path(sys.argv[2]).read_bytes())
+def megabytes(of):
+    return int(re.search(of + r":\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
 for path in sys.argv[2:]:
-    before = most()
-    segment(Path(path).read_bytes())
-    print(path, most() - before)
+    content = Path(path).read_bytes()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = megabytes("VmRSS")
+    segment(content)
+    print(path, megabytes("VmHWM") - before)
 """
         paths = [str(tmp_path / name) for name in bombs]
         ran = subprocess.run(
@@ -792,6 +828,13 @@ class TestArchive:
             refused(ask(address, PICTURE.format("Aqua", "2020-02-01", "barbados")), "too-large")
             refused(ask(address, PICTURE.format("Aqua", "2020-02-01", "-180,-90,180,90")), "too-large")
             assert archive.asked == []
+
+    def test_too_long_a_picture_is_not_handed_on(self, start):
+        with SyntheticArchive() as archive:
+            where = Archive(archive.address, fallback=None, tries=1, degrees=0.25)
+            with start(Limits(picture_bytes=100), archive=where) as address:
+                answer = ask(address, PICTURE.format("Aqua", "2020-02-01", "barbados"))
+        assert "bytes" in refused(answer, "too-large")
 
     def test_it_is_not_asked_for_a_stranger(self, start):
         with elsewhere("/") as archive, start(archive=self.asked(archive), token="s3cret") as address:

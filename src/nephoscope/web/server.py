@@ -163,6 +163,9 @@ class _Punctual(H11Protocol):
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
+        if self.cycle is not None:  # the application's own answer comes too late
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         # Closed at once, with more of the request under way, the answer would be lost to a reset.
         self._refused = True
         self._stop()
