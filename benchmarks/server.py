@@ -6,25 +6,32 @@ turns. `python -m benchmarks.server DATA COUNT [MODEL]` sends so many requests, 
 there are places, and watches the memory.
 """
 
+import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import psutil
+from playwright.sync_api import sync_playwright
 
-from benchmarks.bench import scenes
+from benchmarks.bench import scenes, take_turns
 from nephoscope.model import Model, available_cpus
+from nephoscope.segmentation import segment
 from nephoscope.synthetic import make_scene
+from nephoscope.web.answers import pack_fields
 
 ROUNDS = 5
 SECONDS = 10  # of each throughput round
@@ -34,13 +41,12 @@ CPUS = available_cpus()
 
 
 def main(data: Path, folder: Path) -> None:
-    pictures = folder / "pictures"
-    pictures.mkdir()
-    for path in scenes(data, folder, 64):
-        (pictures / path.name).symlink_to(path.resolve())
+    pictures = linked(data, folder)
     model = Model.load(threads=1)
     batches(model)
+    sizes(pictures, model)
     with server() as (address, _):
+        first_paint(address)
         print(f"Throughput: {CPUS} cores, medians of {ROUNDS} rounds of {SECONDS} s in turns", flush=True)
         visit(address, pictures, folder, seconds=5, visitors=4)
         rounds = [
@@ -56,18 +62,53 @@ def main(data: Path, folder: Path) -> None:
             latency(visit(address, pictures, folder, LONG, 64, LOAD * ours, arrivals), arrivals)
 
 
+def linked(data: Path, folder: Path) -> Path:
+    """A folder with the pictures that visitors send."""
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for path in scenes(data, folder, 64):
+        (pictures / path.name).symlink_to(path.resolve())
+    return pictures
+
+
 def batches(model: Model) -> None:
     """Whether pictures of several requests should go through the network together."""
     print("One run of the network with several pictures, one thread, ms a picture")
-    counts = (1, 2, 4, 8)
-    stacks = {count: make_scene(0, model.card.input_size).pixels[None].repeat(count, 0) for count in counts}
-    times: dict[int, list[float]] = {count: [] for count in counts}
-    for _ in range(ROUNDS):
-        for count, stack in stacks.items():
-            times[count].append(timed(lambda: model(stack)) / count)  # noqa: B023
-    for count in counts:
-        print(f"  {count} together {1000 * median(times[count]):25.1f}")
+    picture = make_scene(0, model.card.input_size).pixels[None]
+    stacks = {count: picture.repeat(count, 0) for count in (1, 2, 4, 8)}
+    timed = take_turns({str(count): partial(model, stack) for count, stack in stacks.items()})
+    for count, seconds in timed.items():
+        print(f"  {count} together {1000 * seconds / int(count):25.1f}")
     print()
+
+
+def sizes(pictures: Path, model: Model) -> None:
+    """What the page gets of a picture, and what it is itself."""
+    found = segment(next(pictures.iterdir()), model)
+    for name, steps in (("as they are", None), ("in steps of 1/200", 200)):
+        print(f"Probabilities of a picture, {name}: {len(pack_fields(found, steps, False)) / 1e6:.2f} MB")
+    page = [file.read_bytes() for file in files("nephoscope.web").joinpath("page").iterdir()]
+    packed = sum(len(gzip.compress(content, 9)) for content in page)
+    print(f"The page: {sum(map(len, page)) / 1000:.0f} kB, {packed / 1000:.0f} kB packed\n")
+
+
+def first_paint(address: str) -> None:
+    """How soon a browser shows something, each time without what it kept."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        print("no Chromium: first paint is not measured\n")
+        return
+    times = []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
+        for _ in range(ROUNDS):
+            page = chromium.new_page()
+            page.goto(address)
+            page.locator("#legend img").first.wait_for()
+            times.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+            page.close()
+        chromium.close()
+    print(f"First paint, median and slowest of {ROUNDS}: {median(times):.0f}, {max(times):.0f} ms\n")
 
 
 def bare(model: Model) -> float:
@@ -151,10 +192,7 @@ def server(*words: str) -> Iterator[tuple[str, psutil.Process]]:
 
 def endure(data: Path, folder: Path, count: int, model: str) -> None:
     """Send many requests, more at once than there are places, and watch the memory."""
-    pictures = folder / "pictures"
-    pictures.mkdir()
-    for path in scenes(data, folder, 64):
-        (pictures / path.name).symlink_to(path.resolve())
+    pictures = linked(data, folder)
     with server("--model", model) as (address, process):
         for part in range(10):
             answers = visit(address, pictures, folder, visitors=40, count=count // 10)
@@ -165,12 +203,6 @@ def endure(data: Path, folder: Path, count: int, model: str) -> None:
                 flush=True,
             )
             assert total == count // 10, f"{total} answers to {count // 10} requests"
-
-
-def timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

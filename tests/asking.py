@@ -4,9 +4,12 @@ import json
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.message import Message
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -121,3 +124,36 @@ def wait_for(come: Callable[[], bool]) -> None:
     while not come():
         assert time.monotonic() < end, "this never came true"
         time.sleep(0.005)
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.server.asked.append((self.headers["Host"], self.path))
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        status, headers, content = self.server.answer
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def elsewhere(status: int, headers: dict[str, str], content: bytes = b"") -> Iterator[ThreadingHTTPServer]:
+    """Another server at `address`, which answers all alike; `asked` keeps each name and path."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere) as other:
+        other.answer, other.asked = (status, headers, content), []
+        other.address = f"http://127.0.0.1:{other.server_port}"
+        thread = Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield other
+        finally:
+            other.shutdown()
+            thread.join()

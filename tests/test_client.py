@@ -1,11 +1,8 @@
 """A picture segmented by another machine's network is the same segmentation."""
 
 import os
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import nephoscope
+from asking import elsewhere
 from conftest import encoded, serving
 from nephoscope import client
 from nephoscope.client import ServerError
@@ -107,49 +105,16 @@ def test_refusals_say_why(server, jpeg, model, tmp_path):
         nephoscope.segment(jpeg, server=f"{server}/nothing")
 
 
-class Elsewhere(BaseHTTPRequestHandler):
-    """Answers with what its server was made with, and keeps what came."""
-
-    def do_GET(self):
-        self.server.came.append(self.path)
-        self.rfile.read(int(self.headers["Content-Length"] or 0))
-        status, headers, content = self.server.answer
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_POST(self):
-        self.do_GET()
-
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def elsewhere(status, headers, content=b""):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as other:
-        other.answer, other.came = (status, headers, content), []
-        thread = Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield other
-        finally:
-            other.shutdown()
-            thread.join()
-
-
 def test_a_token_goes_to_no_other_address(jpeg):
     with elsewhere(200, {}) as second:
-        location = {"Location": f"http://127.0.0.1:{second.server_port}/"}
+        location = {"Location": f"{second.address}/"}
         with (
             elsewhere(302, location) as first,
             pytest.raises(ServerError, match="answered 302"),
         ):
-            nephoscope.segment(jpeg, server=f"http://127.0.0.1:{first.server_port}/#token=abc")
-        assert len(first.came) == 1
-    assert second.came == []
+            nephoscope.segment(jpeg, server=f"{first.address}/#token=abc")
+        assert len(first.asked) == 1
+    assert second.asked == []
 
 
 @pytest.mark.parametrize(
@@ -157,10 +122,8 @@ def test_a_token_goes_to_no_other_address(jpeg):
     [(200, b"<html>"), (200, b""), (404, b"no"), (500, b"[]"), (400, b'{"detail": "x"}')],
 )
 def test_what_is_no_nephoscope_server_is_told(jpeg, status, content):
-    with elsewhere(status, {}, content) as other:
-        address = f"http://127.0.0.1:{other.server_port}"
-        with pytest.raises(ServerError, match=address):
-            nephoscope.segment(jpeg, server=address)
+    with elsewhere(status, {}, content) as other, pytest.raises(ServerError, match=other.address):
+        nephoscope.segment(jpeg, server=other.address)
 
 
 def test_a_full_server_is_asked_again_for_as_long_as_patience_lasts(tiny_model, jpeg, monkeypatch):

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -93,9 +94,7 @@ def test_one_picture_that_fails_does_not_cost_the_others(server, content):
 def test_rules_of_a_request_are_in_force(server, content, found, model):
     rules = {"Flower": {"threshold": 0.6, "minimum_area": 1, "presence": 0.0, "least_cover": 0}}
     answer = post(server, content, f"{PLACED}&rules={json.dumps(rules)}".replace(" ", "").replace('"', "%22"))
-    changed = nephoscope.segment(
-        found.scene, nephoscope.Model(model.card.with_rules(rules), model.threads, model._session)
-    )
+    changed = nephoscope.segment(found.scene, replace(model, card=model.card.with_rules(rules)))
     patterns = answer.json["scenes"][0]["patterns"]
     assert patterns["Flower"]["cover"] == round(changed.covers["Flower"], 4)
     assert patterns["Sugar"]["cover"] == round(found.covers["Sugar"], 4)

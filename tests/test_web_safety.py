@@ -12,9 +12,7 @@ import sys
 import zipfile
 import zlib
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.parse import quote, urlsplit
 
 import numpy as np
@@ -28,6 +26,7 @@ from asking import (
     Answer,
     ask,
     counts,
+    elsewhere,
     form,
     parsed,
     post,
@@ -746,32 +745,9 @@ class TestNames:
             assert "presence head" in refused(post(address, JPEG, f"?rules={rules}"), "value")
 
 
-class Elsewhere(BaseHTTPRequestHandler):
-    """Sends whoever asks to another address, and keeps what was asked."""
-
-    def do_GET(self):
-        self.server.asked.append((self.headers["Host"], self.path))
-        self.send_response(302)
-        self.send_header("Location", self.server.location)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def elsewhere(location):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
-        server.asked, server.location = [], location
-        server.address = f"http://127.0.0.1:{server.server_port}/"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+def sending_to(location):
+    """Sends whoever asks to another address."""
+    return elsewhere(302, {"Location": location, "Content-Length": "0"})
 
 
 PICTURE = "/api/v1/worldview/picture?satellite={}&day={}&place={}"
@@ -783,9 +759,9 @@ class TestArchive:
 
     def test_no_redirect_leads_to_another_host(self, start):
         target = PICTURE.format("Aqua", "2020-02-01", "barbados")
-        with elsewhere("http://nothing.invalid/") as secret:
+        with sending_to("http://nothing.invalid/") as secret:
             for location in (secret.address, "http://localhost:9/", "file:///etc/passwd", "ftp://127.0.0.1/"):
-                with elsewhere(location) as archive, start(archive=self.asked(archive)) as address:
+                with sending_to(location) as archive, start(archive=self.asked(archive)) as address:
                     answer = ask(address, target)
                     refused(answer, "archive")
                     assert b"root:" not in answer.body
@@ -810,12 +786,12 @@ class TestArchive:
         ],
     )
     def test_no_value_changes_where_is_asked(self, start, satellite, day, place):
-        with elsewhere("/") as archive, start(archive=self.asked(archive)) as address:
+        with sending_to("/") as archive, start(archive=self.asked(archive)) as address:
             refused(ask(address, PICTURE.format(*map(quote, (satellite, day, place)))), "value")
             assert archive.asked == []
 
     def test_what_is_asked_is_the_archives_own_address(self, start):
-        with elsewhere("/other") as archive, start(archive=self.asked(archive)) as address:
+        with sending_to("/other") as archive, start(archive=self.asked(archive)) as address:
             refused(ask(address, PICTURE.format("Aqua", "2020-02-01", "barbados")), "archive")
             assert {host for host, _ in archive.asked} == {urlsplit(archive.address).netloc}
             first = urlsplit(archive.asked[0][1])
@@ -824,7 +800,7 @@ class TestArchive:
 
     def test_too_large_a_picture_is_not_even_asked_for(self, start):
         limits = Limits(pixels=1000)
-        with elsewhere("/") as archive, start(limits, archive=self.asked(archive)) as address:
+        with sending_to("/") as archive, start(limits, archive=self.asked(archive)) as address:
             refused(ask(address, PICTURE.format("Aqua", "2020-02-01", "barbados")), "too-large")
             refused(ask(address, PICTURE.format("Aqua", "2020-02-01", "-180,-90,180,90")), "too-large")
             assert archive.asked == []
@@ -837,7 +813,7 @@ class TestArchive:
         assert "bytes" in refused(answer, "too-large")
 
     def test_it_is_not_asked_for_a_stranger(self, start):
-        with elsewhere("/") as archive, start(archive=self.asked(archive), token="s3cret") as address:
+        with sending_to("/") as archive, start(archive=self.asked(archive), token="s3cret") as address:
             refused(ask(address, PICTURE.format("Aqua", "2020-02-01", "barbados")), "token")
             refused(ask(address, "/api/v1/worldview"), "token")
             assert archive.asked == []

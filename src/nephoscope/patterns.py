@@ -14,6 +14,11 @@ class Pattern:
     colour: tuple[int, int, int]
     meaning: str
 
+    @property
+    def hex_colour(self) -> str:
+        """The colour as pages and maps write it, such as `#d55e00`."""
+        return "#{:02x}{:02x}{:02x}".format(*self.colour)
+
 
 # The contest's order, which is also the order of a model's outputs. The colours are from Okabe and Ito's
 # palette, told apart with any colour vision; its blues are left out because the sea is blue.

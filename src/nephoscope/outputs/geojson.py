@@ -30,7 +30,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
     bounds, scene = require_place(segmentation.scene), segmentation.scene
     features = []
     for region, mask in region_masks(segmentation):
-        colour = "#{:02x}{:02x}{:02x}".format(*PATTERNS[NAMES.index(region.pattern)].colour)
+        colour = PATTERNS[NAMES.index(region.pattern)].hex_colour
         features.append(
             {
                 "type": "Feature",

@@ -12,9 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nephoscope.patterns import PATTERNS
 from nephoscope.reports.style import EDGE, FAINT, INK, LINE, WIDTH, new_figure, png, quieten
 
-PATTERN_COLOURS: Mapping[str, str] = {
-    pattern.name: "#{:02x}{:02x}{:02x}".format(*pattern.colour) for pattern in PATTERNS
-}
+PATTERN_COLOURS: Mapping[str, str] = {pattern.name: pattern.hex_colour for pattern in PATTERNS}
 """The patterns' own colours in matplotlib's notation, by name."""
 
 _OTHERS = ("#7d8fa6", "#c9d2dc", "#0072b2", "#56b4e9")  # what is no pattern, in order; Okabe and Ito's blues

@@ -5,7 +5,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -75,6 +75,11 @@ class Form:
         return Response(content, media_type=self.media_type, headers={"Content-Disposition": disposition})
 
 
+def _only_file(format: str) -> Render:
+    """What an output format of one file a scene says."""
+    return lambda found: FORMATS[format].render(found)[0]
+
+
 def _scenes(contents: list[bytes]) -> bytes:
     return b'{"scenes": [' + b", ".join(content.strip() for content in contents) + b"]}\n"
 
@@ -111,31 +116,18 @@ def pack_fields(segmentation: Segmentation, steps: int | None, picture: bool) ->
         found["score"] = segmentation.scores[name]  # exact, since presence is decided by it again
     about |= {
         "model": segmentation.card.name,
-        "rules": json.loads(segmentation.card.to_json())["rules"],
+        "rules": {name: asdict(rule) for name, rule in segmentation.card.rules.items()},
     }
     return exchange.pack(answered, about, steps, jpeg(segmentation.scene.pixels) if picture else None)
 
 
 FORMS = (
-    Form("application/json", ".json", lambda found: FORMATS["json"].render(found)[0], _scenes, "scenes.json"),
+    Form("application/json", ".json", _only_file("json"), _scenes, "scenes.json"),
     Form("text/csv", ".csv", lambda found: label_file(rows(found)), _table, FILE_NAME),
     Form("image/png", "_overlay.png", lambda found: png(draw(found))),
     Form("application/zip", "_masks.zip", _masks),
-    Form(
-        "application/geo+json",
-        ".geojson",
-        lambda found: FORMATS["geojson"].render(found)[0],
-        format="geojson",
-        place=True,
-    ),
-    Form(
-        "application/x-netcdf",
-        ".nc",
-        lambda found: FORMATS["netcdf"].render(found)[0],
-        format="netcdf",
-        place=True,
-        day=True,
-    ),
+    Form("application/geo+json", ".geojson", _only_file("geojson"), format="geojson", place=True),
+    Form("application/x-netcdf", ".nc", _only_file("netcdf"), format="netcdf", place=True, day=True),
     Form(exchange.MEDIA_TYPE, ".npz", _fields),
 )
 """All of them, the usual one first."""

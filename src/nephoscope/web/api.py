@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable
 from dataclasses import asdict, replace
 from typing import Annotated, Any, TypeVar
@@ -23,6 +24,7 @@ from nephoscope.web.work import Order, answer
 
 T = TypeVar("T")
 
+log = logging.getLogger("nephoscope.web")
 router = APIRouter()
 
 _WHOLE = {"top_k", "least_cover", "minimum_area", "join"}  # a rule's attributes that count pixels
@@ -64,7 +66,7 @@ async def server(request: Request) -> ServerState:
             "patterns": [
                 {
                     "name": pattern.name,
-                    "colour": "#{:02x}{:02x}{:02x}".format(*pattern.colour),
+                    "colour": pattern.hex_colour,
                     "meaning": pattern.meaning,
                 }
                 for pattern in PATTERNS
@@ -78,7 +80,7 @@ async def server(request: Request) -> ServerState:
 async def models(request: Request) -> ModelCards:
     """The cards of the models that this server has, the usual one first."""
     loaded: dict[str, Model] = request.app.state.models
-    return ModelCards(models=[json.loads(model.card.to_json()) for model in loaded.values()])
+    return ModelCards(models=[asdict(model.card) for model in loaded.values()])
 
 
 @router.get("/problems/{kind}", tags=["about"], response_class=Response, include_in_schema=False)
@@ -200,7 +202,7 @@ async def _one(state: Any, upload: uploads.Upload, order: Order) -> bytes | Prob
         result = problem
     except Exception as error:
         metrics.pictures.labels("failed").inc()
-        state.log.exception("%s", upload.name)
+        log.exception("%s", upload.name)
         result = Problem("failure", f"{upload.name}: unexpected {type(error).__name__}")
     return result
 

@@ -1,6 +1,5 @@
 """The application: its parts put together."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,8 +20,6 @@ from nephoscope.web.settings import Settings
 
 VERSION = "v1"
 """Of the API. Addresses without it mean the newest."""
-
-log = logging.getLogger("nephoscope.web")
 
 
 def create_app(settings: Settings) -> Guard:
@@ -65,7 +62,7 @@ def create_app(settings: Settings) -> Guard:
     )
     metrics.watch("nephoscope_held_bytes", "Uploads held in memory", lambda: app.state.pool.held_bytes)
     app.state.settings, app.state.models, app.state.metrics = settings, models, metrics
-    app.state.log, app.state.ready = log, False
+    app.state.ready = False
 
     app.include_router(pages.router)
     for prefix, shown in ((f"/api/{VERSION}", True), ("/api", False)):
