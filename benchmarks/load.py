@@ -15,6 +15,8 @@ from pathlib import Path
 
 import gevent
 from locust import FastHttpUser, events, task
+from locust.env import Environment
+from locust.runners import Runner
 
 PICTURES = cycle([path.read_bytes() for path in sorted(Path(os.environ["PICTURES"]).glob("*.jpg"))])
 NUMBERS = count()
@@ -23,6 +25,7 @@ COUNT = int(os.environ["COUNT"])
 
 answers: list[tuple[int, float]] = []
 sent = 0
+runner: Runner
 
 
 class Visitor(FastHttpUser):
@@ -45,18 +48,27 @@ class Visitor(FastHttpUser):
     def segment(self) -> None:
         global sent
         if COUNT and sent >= COUNT:
-            if len(answers) >= COUNT:
-                self.environment.runner.quit()
-            gevent.sleep(0.2)
+            gevent.sleep(1)
             return
         sent += 1
         headers = {"Content-Type": "image/jpeg", "Accept": "application/json"}
-        self.client.post("/api/v1/segment?name=scene.jpg", data=next(PICTURES), headers=headers)
+        answer = self.client.post("/api/v1/segment?name=scene.jpg", data=next(PICTURES), headers=headers)
+        if answer.status_code == 429:
+            gevent.sleep(float(answer.headers["Retry-After"]))
+
+
+@events.init.add_listener
+def begin(environment: Environment, **_: object) -> None:
+    global runner
+    runner = environment.runner
 
 
 @events.request.add_listener
 def note(response_time: float, response: object, **_: object) -> None:
     answers.append((getattr(response, "status_code", 0), response_time))
+    if len(answers) == COUNT:
+        # Not by the visitor itself, which would be stopped while it stops the others.
+        gevent.spawn(runner.quit)
 
 
 @events.quitting.add_listener
