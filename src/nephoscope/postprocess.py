@@ -136,7 +136,8 @@ def group(mask: Mask, join: int = 0) -> Groups:
 
 def drop_small(groups: Groups, minimum_area: int) -> Groups:
     """Drop groups of fewer than `minimum_area` pixels and number the others from 1, largest first."""
-    areas = np.bincount(groups[groups > 0], minlength=1)
+    areas = np.bincount(groups.reshape(-1), minlength=1)
+    areas[0] = 0
     kept = [number for number in np.argsort(-areas, kind="stable") if areas[number] >= max(1, minimum_area)]
     if kept == list(range(1, len(areas))):
         return groups

@@ -51,40 +51,34 @@ def find_regions(
     if not count:
         return []
     y_scale, x_scale = size[0] / groups.shape[0], size[1] / groups.shape[1]
-    inside = groups > 0
-    numbers = groups[inside]
-    rows, columns = np.nonzero(inside)
-    areas = np.bincount(numbers, minlength=count + 1)
-    total_probability = np.bincount(numbers, probability[inside], count + 1)
-    total_x, total_y = (
-        np.bincount(numbers, columns + 0.5, count + 1),
-        np.bincount(numbers, rows + 0.5, count + 1),
-    )
     with_data = np.count_nonzero(valid)
     regions = []
     for number in range(1, count + 1):
-        mask = groups == number
-        left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-        inner = mask[top : top + height, left : left + width]  # where its outline is looked for
-        area = int(areas[number])
+        mask = (groups == number).view(np.uint8)
+        left, top, width, height = cv2.boundingRect(mask)
+        window = np.s_[top : top + height, left : left + width]
+        inner = mask[window]
+        moments = cv2.moments(inner, binaryImage=True)
+        area = moments["m00"]
+        # Moments count from the centre of the first pixel.
+        x, y = moments["m10"] / area + left + 0.5, moments["m01"] / area + top + 0.5
         regions.append(
             Region(
                 pattern=pattern,
                 area=area * y_scale * x_scale,
                 cover=area / with_data,
                 box=(left * x_scale, top * y_scale, (left + width) * x_scale, (top + height) * y_scale),
-                centroid=(float(total_x[number]) / area * x_scale, float(total_y[number]) / area * y_scale),
-                mean_probability=float(total_probability[number] / area),
-                outline=[
-                    [[((x + left) * x_scale, (y + top) * y_scale) for x, y in ring] for ring in polygon]
-                    for polygon in outline(inner)
-                ],
+                centroid=(x * x_scale, y * y_scale),
+                mean_probability=cv2.mean(probability[window], inner)[0],
+                outline=outline(inner.view(np.bool_), (left, top), (x_scale, y_scale)),
             )
         )
     return regions
 
 
-def outline(mask: Mask) -> list[list[Ring]]:
+def outline(
+    mask: Mask, corner: tuple[int, int] = (0, 0), scale: tuple[float, float] = (1.0, 1.0)
+) -> list[list[Ring]]:
     """Trace the edges of a mask's pixels as polygons: each an outer ring, then its holes.
 
     Points are (x, y) in pixels from the top left corner, so a single pixel at the origin has the corners
@@ -92,6 +86,8 @@ def outline(mask: Mask) -> list[list[Ring]]:
 
     Args:
         mask: boolean, shape (height, width).
+        corner: x, y of the mask's own top left corner.
+        scale: by which x and y are multiplied in the end.
     """
     height, width = mask.shape
     # OpenCV traces pixel centres. On a grid twice as fine, where each pixel spreads over its own corners,
@@ -102,7 +98,7 @@ def outline(mask: Mask) -> list[list[Ring]]:
     contours, hierarchy = cv2.findContours(corners, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     polygons: dict[int, list[Ring]] = {}
     for index, contour in enumerate(contours):
-        ring = [(x / 2, y / 2) for x, y in contour[:, 0].tolist()]
+        ring = list(map(tuple, ((contour[:, 0] / 2 + corner) * scale).tolist()))
         parent = int(hierarchy[0][index][3])
         polygons.setdefault(index if parent < 0 else parent, []).insert(0 if parent < 0 else 1, ring)
     return list(polygons.values())

@@ -3,7 +3,10 @@
 import json
 from typing import Any
 
+import numpy as np
+
 from nephoscope import __version__
+from nephoscope.regions import Region
 from nephoscope.segmentation import Segmentation
 
 ENDINGS = (".json",)
@@ -34,7 +37,7 @@ def summary(segmentation: Segmentation) -> dict[str, Any]:
 def render(segmentation: Segmentation) -> list[bytes]:
     """The summary, every region in the picture's pixels, and what made it."""
     content = summary(segmentation) | {
-        "regions": [_rounded(vars(region)) for region in segmentation.regions],
+        "regions": [_described(region) for region in segmentation.regions],
         "model": {"name": segmentation.card.name, "made_with": segmentation.card.made_with},
         "join": segmentation.join,
         "tta": segmentation.tta,
@@ -43,14 +46,14 @@ def render(segmentation: Segmentation) -> list[bytes]:
     return [(json.dumps(content, ensure_ascii=False) + "\n").encode()]
 
 
-def _rounded(value: object) -> object:
+def _described(region: Region) -> dict[str, Any]:
     """Numbers to four digits after the point: a hundredth of a permille, a fraction of any pixel."""
-    match value:
-        case float():
-            return round(value, 4)
-        case dict():
-            return {key: _rounded(entry) for key, entry in value.items()}
-        case list() | tuple():
-            return [_rounded(entry) for entry in value]
-        case _:
-            return value
+    return {
+        "pattern": region.pattern,
+        "area": round(region.area, 4),
+        "cover": round(region.cover, 4),
+        "box": np.round(region.box, 4).tolist(),
+        "centroid": np.round(region.centroid, 4).tolist(),
+        "mean_probability": round(region.mean_probability, 4),
+        "outline": [[np.round(ring, 4).tolist() for ring in polygon] for polygon in region.outline],
+    }
