@@ -133,12 +133,16 @@ def serving(settings: "Settings") -> Iterator[str]:
         listening.close()
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """A server's address, with the default model; its archive is not there."""
+def offline() -> "Settings":
+    """A server's settings; its archive is not there."""
     from nephoscope.web.settings import Settings
     from nephoscope.worldview import Archive
 
-    nowhere = Archive("http://127.0.0.1:9/", fallback=None, tries=1)
-    with serving(Settings(archive=nowhere)) as address:
+    return Settings(archive=Archive("http://127.0.0.1:9/", fallback=None, tries=1))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A server's address, with the default model; its archive is not there."""
+    with serving(offline()) as address:
         yield address

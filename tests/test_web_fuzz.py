@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from asking import ask, post
-from conftest import encoded, serving
+from conftest import encoded, offline, serving
 from nephoscope.model import Model
 from nephoscope.synthetic import make_scene
 from nephoscope.web.answers import FORMS
@@ -24,7 +25,6 @@ from nephoscope.web.problems import Problem
 from nephoscope.web.settings import Limits, Settings
 from nephoscope.web.uploads import Upload
 from nephoscope.web.work import Order, answer
-from nephoscope.worldview import Archive
 
 CHECKS = [
     not_a_server_error,
@@ -36,8 +36,7 @@ CHECKS = [
 
 def test_requests_made_of_its_own_document(tiny_model):
     """502 is what an archive that is not there is answered with, and no fault of the server."""
-    nowhere = Archive("http://127.0.0.1:9/", fallback=None, tries=1)
-    with serving(Settings(models=(str(tiny_model()),), archive=nowhere)) as address:
+    with serving(replace(offline(), models=(str(tiny_model()),))) as address:
         schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
         tried: Counter[str] = Counter()
         for result in schema.get_all_operations():

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 import nephoscope
-from conftest import CLOUDS, encoded, serving
+from conftest import CLOUDS, encoded, offline, serving
 from nephoscope.labels import label_file
 from nephoscope.model import Model
 from nephoscope.outputs import FORMATS
@@ -531,7 +531,9 @@ def test_one_of_three_fails_and_says_why(visit, scenes, broken):
     states = page.locator(".strip li")
     assert [states.nth(index).get_attribute("data-state") for index in range(3)] == ["done", "failed", "done"]
     states.nth(1).locator(".thumbnail").click()
-    expect(page.get_by_role("alert").filter(has_text="broken.jpg")).to_contain_text("broken.jpg")
+    why = page.get_by_role("alert").filter(has_text="broken.jpg")
+    expect(why).to_be_visible()
+    expect(why.get_by_role("button")).to_have_count(0)  # it would fail again
     states.nth(1).locator(".thumbnail").press("ArrowRight")
     settled(page)
     expect(page.locator("#picture-name")).to_have_text("second.jpg")
@@ -568,12 +570,35 @@ def test_a_server_that_is_gone_may_come_back(visit, scenes):
     expect(page.locator(".strip .progress")).to_contain_text("2 pictures")
 
 
-def test_a_token_is_asked_for_and_kept(visit, scenes):
-    from nephoscope.web.settings import Settings
-    from nephoscope.worldview import Archive
+def test_nothing_can_be_zoomed_where_nothing_is_seen(visit, broken):
+    page = visit(expected="4(15|22)")
+    page.set_input_files("#files", broken)
+    expect(page.get_by_role("alert").filter(has_text="broken.jpg")).to_be_visible()
+    expect(page.locator("#zoom-in")).to_be_hidden()
 
-    nowhere = Archive("http://127.0.0.1:9/", fallback=None, tries=1)
-    with serving(Settings(token="open sesame", archive=nowhere)) as address:
+
+def test_one_of_several_models_is_chosen(visit, scenes, model, tiny_model):
+    other = tiny_model()
+    with serving(replace(offline(), models=("default", str(other)))) as address:
+        page = visit(address)
+        choose(page, scenes[1])
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_role("combobox", name="Model").select_option("tiny")
+        found = nephoscope.segment(scenes[1], Model.load(other))
+        settled(page)
+        for name in NAMES:
+            expect(pattern(page, name).locator(".cover")).to_have_text(cover_words(found.covers[name]))
+        expect(page.locator("#model")).to_have_text("tiny")
+        made = json.loads(
+            download(page, page.locator("#downloads").get_by_role("button", name="Regions JSON"))
+        )
+        assert made["scenes"][0]["model"]["name"] == "tiny"
+        assert all("model=tiny" in address for address in asked)
+
+
+def test_a_token_is_asked_for_and_kept(visit, scenes):
+    with serving(replace(offline(), token="open sesame")) as address:
         page = visit(address, expected="401")
         page.get_by_role("textbox", name="Token").fill("shut")
         page.keyboard.press("Enter")

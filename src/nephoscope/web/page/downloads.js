@@ -37,8 +37,8 @@ export class Downloads {
   /**
    * @param {{one: HTMLElement, all: HTMLElement, note: HTMLElement, state: HTMLElement}} places - lists of buttons
    *   for the picture shown and for all of them; what is missing; how a download goes.
-   * @param {{picture: () => Picture, pictures: () => Picture[], rules: () => object, limits: () => object}} now -
-   *   what to send: pictures, and rules that differ from the model's.
+   * @param {{picture: () => Picture, pictures: () => Picture[], model: () => object, rules: () => object,
+   *   limits: () => object}} now - what to send: pictures, what is said of the model, and rules that differ from its.
    */
   constructor(places, now) {
     this.places = places;
@@ -106,7 +106,7 @@ export class Downloads {
 
   #send(pictures, type) {
     const rules = this.now.rules();
-    const query = new URLSearchParams(pictures[0].stated);
+    const query = new URLSearchParams({ ...this.now.model(), ...pictures[0].stated });
     if (Object.keys(rules).length) query.set('rules', JSON.stringify(rules));
     const body = new FormData();
     for (const { file, name } of pictures) body.append('picture', file, name);

@@ -3,6 +3,7 @@
 import { watchArrivals } from './arrivals.js';
 import { fillCard } from './card.js';
 import { Downloads } from './downloads.js';
+import { element } from './element.js';
 import { Findings } from './findings.js';
 import { legendEntry } from './panel.js';
 import { Pictures } from './pictures.js';
@@ -38,6 +39,7 @@ const downloads = new Downloads({
 }, {
   picture: () => current,
   pictures: () => pictures.done,
+  model: () => pictures.asked,
   rules: () => findings.changedRules,
   limits: () => pictures.limits,
 });
@@ -54,10 +56,17 @@ async function begin() {
     pictures.limits = limits;
     $('legend').replaceChildren(...patterns.map(legendEntry));
     $('version').textContent = `nephoscope ${nephoscope}`;
-    const [card] = (await askJson('/api/v1/models')).models;
-    fillCard($('card'), card);
-    $('model').textContent = card.name;
-    findings.begin(card, patterns);
+    const { models } = await askJson('/api/v1/models');
+    const use = (card) => {
+      fillCard($('card'), card);
+      $('model').textContent = card.name;
+      findings.begin(card, patterns);
+    };
+    use(models[0]);
+    offer(models, (card) => {
+      use(card);
+      pictures.ask(card.name);
+    });
     begun = true;
     refresh();
     askWorldview(); // it takes seconds where there is no network, and nothing waits for it
@@ -87,6 +96,14 @@ $('try-again').addEventListener('click', async () => {
   if (!begun) await begin();
   pictures.resume();
 });
+
+/** Let one of several models be chosen. */
+function offer(models, chosen) {
+  const choice = $('by').querySelector('select');
+  choice.replaceChildren(...models.map(({ name }) => element('option', {}, name)));
+  choice.onchange = () => chosen(models[choice.selectedIndex]);
+  $('by').hidden = models.length < 2;
+}
 
 /* Which picture is shown. */
 

@@ -39,6 +39,8 @@ export class Picture {
     this.state = 'waiting';
     /** why it failed, or what it waits for */
     this.reason = '';
+    /** whether it failed for what it is: it will fail again */
+    this.hopeless = false;
     /** what its user says of place and day: `{bounds, day}` as the server takes them */
     this.stated = {};
     /** what was said before that, should the server refuse it */
@@ -56,6 +58,8 @@ export class Pictures {
     /** @type {Picture[]} */
     this.all = [];
     this.limits = {};
+    /** name of the one that is asked; the server's first where it is empty */
+    this.model = '';
     this.changed = changed;
     this.gone = gone;
     this.working = 0;
@@ -115,10 +119,25 @@ export class Pictures {
     this.#next();
   }
 
+  /** Ask another model, again of all that came. @param {string} model - its name. */
+  ask(model) {
+    this.model = model;
+    for (const picture of this.all) {
+      if (picture.state === 'done') Object.assign(picture, { answer: null, state: 'waiting', reason: '' });
+      this.changed(picture);
+    }
+    this.#next();
+  }
+
   /** Go on after the server was gone. */
   resume() {
     this.paused = false;
     this.#next();
+  }
+
+  /** What every request says of the model. */
+  get asked() {
+    return this.model ? { model: this.model } : {};
   }
 
   /** @returns {Picture[]} */
@@ -142,6 +161,7 @@ export class Pictures {
   }
 
   async #work(picture) {
+    const { model } = this;
     try {
       picture.file ??= await picture.load();
       picture.name = picture.file.name || picture.name;
@@ -151,7 +171,8 @@ export class Pictures {
       this.changed(picture);
       const answer = await this.#send(picture, readable);
       if (answer.preview) await show(picture, answer.preview);
-      Object.assign(picture, { answer, state: 'done', reason: '' });
+      if (model === this.model) Object.assign(picture, { answer, state: 'done', reason: '' });
+      else Object.assign(picture, { answer: null, state: 'waiting', reason: '' }); // another is asked by now
     } catch (error) {
       if (error instanceof Gone) {
         Object.assign(picture, { state: 'waiting', reason: '' });
@@ -161,7 +182,7 @@ export class Pictures {
         // There is an older answer: that stays.
         Object.assign(picture, { state: 'done', reason: error.message, stated: picture.statedBefore });
       } else {
-        Object.assign(picture, { state: 'failed', reason: error.message });
+        Object.assign(picture, { state: 'failed', reason: error.message, hopeless: error.isLasting ?? false });
       }
     }
   }
@@ -175,7 +196,9 @@ export class Pictures {
   }
 
   async #send(picture, readable) {
-    const query = new URLSearchParams({ steps: 200, ...picture.stated, ...(!readable && { picture: true }) });
+    const query = new URLSearchParams({
+      steps: 200, ...this.asked, ...picture.stated, ...(!readable && { picture: true }),
+    });
     const body = new FormData();
     body.append('picture', picture.file, picture.name);
     const answer = await ask(`/api/v1/segment?${query}`, {

@@ -10,6 +10,11 @@ export class Problem extends Error {
     super(message);
     this.status = status;
   }
+
+  /** Whether the same request will meet with it again. */
+  get isLasting() {
+    return [406, 413, 415, 422].includes(this.status);
+  }
 }
 
 /** There was no answer at all. */

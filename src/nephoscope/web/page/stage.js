@@ -85,12 +85,12 @@ export class Stage {
 }
 
 /** Over the picture: what it waits for, or why there is nothing to see. */
-function note({ state, reason }) {
+function note({ state, reason, hopeless }) {
   const words = { waiting: 'Waiting for its turn', working: reason || 'Finding patterns…', done: '', failed: reason };
   const box = $('stage-note');
   box.hidden = !words[state];
   box.dataset.state = state;
   box.setAttribute('role', state === 'failed' ? 'alert' : 'status');
   box.querySelector('p').textContent = words[state];
-  $('retry').hidden = state !== 'failed';
+  $('retry').hidden = state !== 'failed' || hopeless;
 }
