@@ -243,7 +243,7 @@ def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, mod
     for area in (0, 500, 30000):
         slide(page, name, "Minimum area", area)
         check(name, threshold=177 / 200, minimum_area=area)
-    page.get_by_label("Show patterns the model holds for absent").check()
+    page.get_by_label("Also count patterns the model holds for absent").check()
     for other in NAMES:
         if other != name:
             check(other, presence=0, least_cover=0)
@@ -362,7 +362,7 @@ def test_every_file_says_what_is_seen(visit, scenes, model):
     pytest.importorskip("h5netcdf", reason="the extra geo is not installed")
     page = visit()
     choose(page, scenes[0])
-    page.get_by_label("Show patterns the model holds for absent").check()
+    page.get_by_label("Also count patterns the model holds for absent").check()
     slide(page, "Fish", "Pixel threshold", 80)
     slide(page, "Sugar", "Minimum area", 1000)
     changes: dict[str, dict[str, Any]] = {name: {"presence": 0, "least_cover": 0} for name in NAMES}

@@ -55,7 +55,7 @@ class Card:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     def with_rules(self, changes: Mapping[str, Mapping[str, Any]]) -> "Card":
-        """The card with other rules.
+        """The card with other rules, which says so; its figures, measured under its own, are left out.
 
         Args:
             changes: attributes of `Rule` by pattern, of those that are to change.
@@ -71,7 +71,17 @@ class Card:
                 rules[name] = replace(rules[name], **change)
             except (TypeError, ValueError) as error:
                 raise CardError(f"{name}: {error}") from error
-        return replace(self, rules=rules)
+        if rules == self.rules:
+            return self
+        return replace(
+            self, rules=rules, figures=[], training={**self.training, "rules": "stated by the user"}
+        )
+
+    @property
+    def rules_in_words(self) -> dict[str, Any]:
+        """Where the rules come from (`chosen`), and each pattern's, as plain values."""
+        rules = {name: asdict(rule) for name, rule in self.rules.items()}
+        return {"chosen": self.training.get("rules", "not stated"), **rules}
 
     @classmethod
     def from_json(cls, text: str) -> "Card":

@@ -10,6 +10,8 @@ from nephoscope.rle import Grid, Mask
 
 Ring = list[tuple[float, float]]
 
+_DIGITS = 4  # after the point, of places: a fraction of any pixel
+
 
 @dataclass(frozen=True)
 class Region:
@@ -51,7 +53,7 @@ def find_regions(
     if not count:
         return []
     y_scale, x_scale = size[0] / groups.shape[0], size[1] / groups.shape[1]
-    with_data = np.count_nonzero(valid)
+    with_data = int(np.count_nonzero(valid))
     regions = []
     for number in range(1, count + 1):
         mask = (groups == number).view(np.uint8)
@@ -98,7 +100,7 @@ def outline(
     contours, hierarchy = cv2.findContours(corners, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     polygons: dict[int, list[Ring]] = {}
     for index, contour in enumerate(contours):
-        ring = list(map(tuple, ((contour[:, 0] / 2 + corner) * scale).tolist()))
+        ring = [(x, y) for x, y in np.round((contour[:, 0] / 2 + corner) * scale, _DIGITS).tolist()]
         parent = int(hierarchy[0][index][3])
         polygons.setdefault(index if parent < 0 else parent, []).insert(0 if parent < 0 else 1, ring)
     return list(polygons.values())

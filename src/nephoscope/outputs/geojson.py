@@ -54,7 +54,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
         "type": "FeatureCollection",
         "bbox": _box(bounds.west, bounds.south, bounds.west + bounds.width, bounds.north),
         "features": features,
-        "provenance": attributes(segmentation),
+        "provenance": attributes(segmentation) | {"rules": segmentation.card.rules_in_words},
     }
     return [(json.dumps(content, ensure_ascii=False) + "\n").encode()]
 

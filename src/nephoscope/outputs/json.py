@@ -1,9 +1,8 @@
 """`json`: everything found in a scene, for programs."""
 
-import json
 from typing import Any
 
-import numpy as np
+import orjson
 
 from nephoscope import __version__
 from nephoscope.regions import Region
@@ -39,11 +38,12 @@ def render(segmentation: Segmentation) -> list[bytes]:
     content = summary(segmentation) | {
         "regions": [_described(region) for region in segmentation.regions],
         "model": {"name": segmentation.card.name, "made_with": segmentation.card.made_with},
+        "rules": segmentation.card.rules_in_words,
         "join": segmentation.join,
         "tta": segmentation.tta,
         "nephoscope": __version__,
     }
-    return [(json.dumps(content, ensure_ascii=False) + "\n").encode()]
+    return [orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)]
 
 
 def _described(region: Region) -> dict[str, Any]:
@@ -52,8 +52,8 @@ def _described(region: Region) -> dict[str, Any]:
         "pattern": region.pattern,
         "area": round(region.area, 4),
         "cover": round(region.cover, 4),
-        "box": np.round(region.box, 4).tolist(),
-        "centroid": np.round(region.centroid, 4).tolist(),
+        "box": [round(side, 4) for side in region.box],
+        "centroid": [round(place, 4) for place in region.centroid],
         "mean_probability": round(region.mean_probability, 4),
-        "outline": [[np.round(ring, 4).tolist() for ring in polygon] for polygon in region.outline],
+        "outline": region.outline,
     }

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Awaitable
 from dataclasses import asdict, replace
+from inspect import signature
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
@@ -132,6 +133,10 @@ async def segment(
     state = request.app.state
     settings: Settings = state.settings
     pool: Pool = state.pool
+    if unknown := sorted(request.query_params.keys() - _PARAMETERS):
+        raise Problem(
+            "value", f"no parameter {unknown[0][:80]!r}: there are {', '.join(sorted(_PARAMETERS))}"
+        )
     with pool.place(uploads.length(request, settings.limits)):
         chosen = _chosen(state.models, model, rules)
         try:
@@ -156,6 +161,9 @@ async def segment(
     return form.response(names, contents)
 
 
+_PARAMETERS = set(signature(segment).parameters) - {"request"}
+
+
 def _chosen(models: dict[str, Model], name: str | None, rules: str | None) -> Model:
     """A model, under other rules where some are given."""
     if name is not None and name not in models:
@@ -172,7 +180,10 @@ def _chosen(models: dict[str, Model], name: str | None, rules: str | None) -> Mo
 
 def _with_rules(card: Card, text: str) -> Card:
     try:
-        changes = json.loads(text)
+        try:
+            changes = json.loads(text)
+        except ValueError as error:
+            raise Problem("value", f"rules: not JSON: {error}") from error
         if not (isinstance(changes, dict) and all(isinstance(change, dict) for change in changes.values())):
             raise Problem("value", 'rules: expected such as {"Fish": {"threshold": 0.4}}')
         for change in changes.values():
@@ -222,6 +233,9 @@ async def _unless_gone(request: Request, work: Awaitable[T], seconds: float, poo
     finally:
         working.cancel()
         leaving.cancel()
+        await asyncio.wait((working, leaving))
+        if not working.cancelled():
+            working.exception()  # else its end, of which nobody hears, would be told as a fault
 
 
 async def _gone(request: Request) -> None:

@@ -1,5 +1,6 @@
 """The application: its parts put together."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -39,7 +40,9 @@ def create_app(settings: Settings) -> Guard:
         for model in models.values():  # the first run of a network allocates what the others use again
             model(np.zeros((1, *model.card.input_size, 3), np.uint8))
         state.ready = True
+        drawing = asyncio.create_task(asyncio.to_thread(pages.prepare))
         yield
+        await drawing
         state.ready = False
         state.overpasses.close()
         state.pool.close()

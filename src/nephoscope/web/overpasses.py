@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Query, Request, Response
 
 from nephoscope.download import DownloadError, download
-from nephoscope.place import REGIONS, Overpass, PlaceError, parse_bounds, parse_day, worldview_name
+from nephoscope.place import REGIONS, Bounds, Overpass, PlaceError, parse_bounds, parse_day, worldview_name
 from nephoscope.web.problems import Problem
 from nephoscope.web.schemas import PROBLEMS, WorldviewState
 from nephoscope.web.settings import Limits
@@ -105,6 +105,9 @@ async def state(request: Request) -> dict[str, Any]:
     """Whether pictures can be had by day and place, of which satellites, and the regions with names."""
     overpasses: Overpasses = request.app.state.overpasses
     reason = await overpasses.unavailable()
+    named: dict[Bounds, str] = {}
+    for name, bounds in REGIONS.items():
+        named.setdefault(bounds, name)  # of two names for one box, the first
     return {
         "available": not reason,
         "reason": reason,
@@ -112,7 +115,7 @@ async def state(request: Request) -> dict[str, Any]:
         "satellites": [
             {"name": name, "first": satellite.first.isoformat()} for name, satellite in SATELLITES.items()
         ],
-        "regions": [{"name": name, "bounds": list(bounds)} for name, bounds in REGIONS.items()],
+        "regions": [{"name": name, "bounds": list(bounds)} for bounds, name in named.items()],
     }
 
 

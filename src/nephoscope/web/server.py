@@ -1,10 +1,14 @@
 """The application on a port."""
 
 import asyncio
+import errno
+import logging
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from types import FrameType
 from typing import Any
 
 import h11
@@ -50,7 +54,8 @@ def listen(host: str, port: int) -> socket.socket:
         bound.listen(128)
     except OSError as error:
         bound.close()
-        raise AddressTaken(f"{host}:{port}: {error.strerror or error}; --port names another") from error
+        other = "--host" if error.errno == errno.EADDRNOTAVAIL else "--port"
+        raise AddressTaken(f"{host}:{port}: {error.strerror or error}; {other} names another") from error
     return bound
 
 
@@ -86,6 +91,14 @@ class _Server(uvicorn.Server):
         with super().capture_signals():
             yield
             self._captured_signals.clear()  # else they would be raised again, and end the process
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            # Whoever stops it twice wants no account of all that this breaks off.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        elif self.server_state.tasks:
+            print("finishing what is under way; Ctrl-C again drops it", file=sys.stderr)
+        super().handle_exit(sig, frame)
 
 
 class _Punctual(H11Protocol):

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
 from starlette.datastructures import Headers, UploadFile
@@ -44,7 +46,7 @@ def length(request: Request, limits: Limits) -> int:
     """
     announced = request.headers.get("content-length", "")
     if "transfer-encoding" in request.headers or not announced.isdecimal():
-        raise Problem("length", "the body's length is not said: chunked bodies are not taken")
+        raise Problem("length", "a picture is expected in the body, whose length Content-Length says")
     if int(announced) > limits.request_bytes:
         raise Problem(
             "too-large", f"a request of {int(announced):,} bytes; up to {limits.request_bytes:,} are taken"
@@ -106,14 +108,21 @@ async def _form(request: Request, limits: Limits) -> list[Upload]:
         raise Problem("request", f"the form cannot be read: {reason}") from error
     if not parser.ended:
         raise Problem("request", "the form cannot be read: it breaks off before its last boundary")
-    uploads = []
+    uploads: list[Upload] = []
     for field, part in form.multi_items():
         if field != FIELD or not isinstance(part, UploadFile):
             raise Problem("request", f"a part of the form is called {field[:80]!r}: expected {FIELD!r}")
-        uploads.append(Upload(harmless(part.filename or ""), part.file.read()))
+        uploads.append(Upload(_another(harmless(part.filename or ""), uploads), part.file.read()))
     if not uploads:
         raise Problem("request", f"no part of the form is called {FIELD!r} and has a file name")
     return uploads
+
+
+def _another(name: str, uploads: list[Upload]) -> str:
+    """A name that no upload has yet: of two alike, the second gets a number."""
+    taken, path = {upload.name for upload in uploads}, Path(name)
+    numbered = (f"{path.stem}-{number}{path.suffix}" for number in count(2))
+    return name if name not in taken else next(new for new in numbered if new not in taken)
 
 
 def harmless(name: str) -> str:

@@ -79,6 +79,7 @@ export class Downloads {
         this.places.state.textContent = `Downloaded ${name}`;
       } catch (error) {
         this.places.state.textContent = error.message;
+        this.places.state.scrollIntoView({ block: 'nearest' });
       }
     });
     return button;

@@ -36,11 +36,7 @@ export class Findings {
       choose: chosen,
     });
     $('absent').addEventListener('change', () => this.#moveAll());
-    $('reset').addEventListener('click', () => {
-      this.#rows.forEach((row) => row.reset());
-      $('absent').checked = false;
-      this.#moveAll();
-    });
+    $('reset').addEventListener('click', () => this.reset());
     const sayOpacity = () => { $('opacity-value').textContent = percent(this.#opacity); };
     $('opacity').addEventListener('input', () => {
       sayOpacity();
@@ -72,6 +68,13 @@ export class Findings {
     if (!answer) this.#rows.forEach((row) => row.say(null));
     this.#findAndDraw();
     this.#tell();
+  }
+
+  /** Back to the model's rules. */
+  reset() {
+    this.#rows.forEach((row) => row.reset());
+    $('absent').checked = false;
+    this.#moveAll();
   }
 
   /** Rules that differ from the model's, by pattern, as the server takes them. */
@@ -128,7 +131,9 @@ export class Findings {
     }
     this.#moved.clear();
     this.#draw();
-    $('reset').disabled = !Object.keys(this.changedRules).length;
+    const changed = Object.keys(this.changedRules).length > 0;
+    $('reset').disabled = !changed;
+    $('rules-note').textContent = changed ? 'Rules are changed, for all pictures and in all files.' : '';
   }
 
   #find(index) {
@@ -141,6 +146,7 @@ export class Findings {
     const pixels = groups.areas.reduce((sum, area) => sum + area, 0);
     this.#found[index] = { groups, regions: describeRegions(row.name, groups, values[index], grid), pixels };
     row.say(pixels / withData, `${whole(pixels)} of ${whole(withData)} pixels with data`);
+    row.sayScore(about.patterns[row.name].score);
   }
 
   #draw() {

@@ -8,10 +8,12 @@ import { Findings } from './findings.js';
 import { legendEntry } from './panel.js';
 import { Pictures } from './pictures.js';
 import { placeForm } from './place.js';
-import { askJson, Problem, takeTokenFromAddress, whenTokenIsNeeded } from './requests.js';
+import { askJson, Gone, Problem, takeTokenFromAddress, whenTokenIsNeeded } from './requests.js';
 import { Stage } from './stage.js';
 import { Strip } from './strip.js';
 import { briefName, dayInWords, placeInWords } from './words.js';
+
+const LOOK_AGAIN = 5000; // ms between two looks for a server that is gone
 
 const $ = (id) => document.getElementById(id);
 
@@ -69,6 +71,7 @@ async function begin() {
     });
     begun = true;
     refresh();
+    pictures.resume();
     askWorldview(); // it takes seconds where there is no network, and nothing waits for it
   } catch (error) {
     stuck(error);
@@ -85,17 +88,27 @@ async function askWorldview() {
   }
 }
 
-/** Nothing goes on until the user says so. */
+/** Nothing goes on until the user says so, or the server is there again. */
 function stuck(error) {
   $('notice').hidden = false;
   $('notice').querySelector('p').textContent = error.message;
+  if (error instanceof Gone) setTimeout(lookAgain, LOOK_AGAIN);
 }
 
-$('try-again').addEventListener('click', async () => {
+async function lookAgain() {
+  if ($('notice').hidden) return;
+  const answer = await fetch('/readyz').catch(() => null);
+  if (answer?.ok) goOn();
+  else setTimeout(lookAgain, LOOK_AGAIN);
+}
+
+function goOn() {
   $('notice').hidden = true;
-  if (!begun) await begin();
-  pictures.resume();
-});
+  if (begun) pictures.resume();
+  else begin();
+}
+
+$('try-again').addEventListener('click', goOn);
 
 /** Let one of several models be chosen. */
 function offer(models, chosen) {
@@ -110,6 +123,7 @@ function offer(models, chosen) {
 /** Show the first of those that came. */
 function added([first]) {
   if ($('adding').open) $('adding').close();
+  if (!begun && !$('notice').hidden) goOn();
   const focusGoes = $('welcome').contains(document.activeElement);
   select(first);
   if (focusGoes) $('viewer').focus({ preventScroll: true });
@@ -131,6 +145,7 @@ function remove(picture) {
   pictures.remove(picture);
   if (picture === current) select(neighbour);
   else refreshStrip();
+  if (!pictures.all.length) findings.reset();
   if (document.activeElement !== document.body) return;
   if (!current) $('choose').focus(); // what had the focus is gone
   else if ($('strip').hidden) $('viewer').focus();
@@ -175,7 +190,10 @@ function describe() {
   $('picture-facts').textContent = facts;
   $('panel').classList.toggle('failed', current.state === 'failed');
   downloads.show(current, findings.someHidden);
-  $('place-state').textContent = current.state === 'done' ? current.reason : '';
+  const refused = current.state === 'done' ? current.reason : '';
+  const isNew = refused && $('place-state').textContent !== refused;
+  $('place-state').textContent = refused;
+  if (isNew) $('place-state').scrollIntoView({ block: 'nearest' });
   if (placed !== (current.answer ?? current)) {
     placed = current.answer ?? current;
     place.show(current.answer?.about ?? {});

@@ -62,6 +62,7 @@ export class PatternRow {
     this.thresholdWords = element('span');
     this.areaWords = element('span');
     this.brief = element('span', { className: 'brief' });
+    this.score = element('p', { className: 'faint' });
     const of = element('span', { className: 'unseen' }, ` of ${name}`);
     this.element = element(
       'li', { className: 'pattern' },
@@ -74,6 +75,7 @@ export class PatternRow {
         element('summary', {}, 'Rules', of, this.brief),
         slider('Pixel threshold', of.cloneNode(true), this.thresholdWords, this.threshold),
         slider('Minimum area', of.cloneNode(true), this.areaWords, this.area),
+        this.score,
       ),
     );
     this.element.style.setProperty('--colour', colour);
@@ -112,6 +114,12 @@ export class PatternRow {
     this.cover.textContent = cover === null ? '–' : cover ? percent(cover) : 'not found';
     this.element.classList.toggle('missing', !cover);
     this.element.style.setProperty('--cover', cover ?? 0);
+  }
+
+  /** @param {number} score - by which presence is decided, 0 to 1. */
+  sayScore(score) {
+    const needed = this.card.presence.toFixed(2);
+    this.score.textContent = `The model holds it for present from a score of ${needed}; here it is ${score.toFixed(3)}.`;
   }
 
   #say() {

@@ -63,7 +63,8 @@ export class Pictures {
     this.changed = changed;
     this.gone = gone;
     this.working = 0;
-    this.paused = false;
+    /** until the server has told what it takes, and while it is gone */
+    this.paused = true;
   }
 
   /** @param {Iterable<File>} files @returns {Picture[]} */
@@ -129,7 +130,7 @@ export class Pictures {
     this.#next();
   }
 
-  /** Go on after the server was gone. */
+  /** Go on, or begin. */
   resume() {
     this.paused = false;
     this.#next();
@@ -163,8 +164,13 @@ export class Pictures {
   async #work(picture) {
     const { model } = this;
     try {
-      picture.file ??= await picture.load();
-      picture.name = picture.file.name || picture.name;
+      if (!picture.file) {
+        picture.reason = 'Getting the picture…';
+        this.changed(picture);
+        picture.file = await picture.load();
+        picture.name = this.#another(picture.file.name || picture.name, picture);
+        picture.reason = '';
+      }
       this.#refuseTooLarge(picture.file);
       const readable = await isShown(picture.file);
       if (readable && !picture.shown) await show(picture, picture.file);
@@ -185,6 +191,15 @@ export class Pictures {
         Object.assign(picture, { state: 'failed', reason: error.message, hopeless: error.isLasting ?? false });
       }
     }
+  }
+
+  /** A name that no other picture has: files tell pictures apart by it. */
+  #another(name, picture) {
+    const taken = new Set(this.all.filter((other) => other.file && other !== picture).map((other) => other.name));
+    const [, stem, ending] = /^(.*?)(\.[^.]*)?$/s.exec(name);
+    let free = name;
+    for (let number = 2; taken.has(free); number += 1) free = `${stem}-${number}${ending ?? ''}`;
+    return free;
   }
 
   #refuseTooLarge(file) {

@@ -97,7 +97,7 @@ export function placeForm(form, told) {
   return {
     fill: (regions) => place.fill(regions),
     show: ({ bounds, date }) => {
-      place.offer(bounds ? [element('option', { value: '' }, 'as it is known')] : []);
+      place.offer([element('option', { value: '' }, bounds ? 'as the picture says' : 'choose…')]);
       day.value = date ?? '';
     },
   };
