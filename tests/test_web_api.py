@@ -98,6 +98,22 @@ def test_rules_of_a_request_are_in_force(server, content, found, model):
     patterns = answer.json["scenes"][0]["patterns"]
     assert patterns["Flower"]["cover"] == round(changed.covers["Flower"], 4)
     assert patterns["Sugar"]["cover"] == round(found.covers["Sugar"], 4)
+    told = answer.json["scenes"][0]["rules"]
+    assert told["chosen"] == "stated by the user"
+    assert (told["Flower"]["threshold"], told["Sugar"]) == (0.6, vars(model.card.rules["Sugar"]))
+    own = post(server, content, PLACED).json["scenes"][0]["rules"]
+    assert own["chosen"] == model.card.training["rules"]
+
+
+def test_a_word_too_many_is_not_passed_over(server, content):
+    answer = post(server, content, f"{PLACED}&rule=x")
+    assert (answer.status, answer.kind) == (422, "value")
+    assert "'rule'" in answer.json["detail"]
+
+
+def test_two_pictures_of_one_name_are_told_apart(server, content):
+    answer = post_form(server, ("a.jpg", content), ("x/a.jpg", content))
+    assert [scene["scene"] for scene in answer.json["scenes"]] == ["a.jpg", "a-2.jpg"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from asking import (
+    FORM,
     PATIENCE,
     SEGMENT,
     ask,
@@ -372,6 +373,44 @@ class TestCommand:
         process = command("--port", "0", "--model", str(tiny_model()))
         try:
             address_of(process)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 0
+            assert process.stdout.read() == ""
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def test_told_twice_it_drops_what_is_under_way_and_says_no_more(self, tiny_model, content):
+        process = command("--port", "0", "--model", str(tiny_model()))
+        try:
+            address, _ = address_of(process)
+            place = urlsplit(address)
+            with socket.create_connection((place.hostname, place.port), PATIENCE) as connection:
+                half = request("POST", SEGMENT, "Content-Type: image/jpeg", "Content-Length: 5000", body=b"x")
+                connection.sendall(half)
+                wait_for(lambda: counts(address)["nephoscope_requests_inside"] == 1)
+                process.send_signal(signal.SIGINT)
+                assert "finishing what is under way" in process.stdout.readline()
+                process.send_signal(signal.SIGINT)
+                process.wait(PATIENCE)
+            assert process.stdout.read() == ""
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def test_who_leaves_is_not_told_of(self, tiny_model, content):
+        process = command("--port", "0", "--model", str(tiny_model()), "--workers", "1")
+        try:
+            address, _ = address_of(process)
+            dispositions = [f'form-data; name="picture"; filename="{number}.jpg"' for number in range(16)]
+            body = form(*[(disposition, content) for disposition in dispositions])
+            visitor = HTTPConnection(urlsplit(address).netloc)
+            visitor.request("POST", SEGMENT, body, {"Content-Type": FORM})
+            visitor.close()
+            gone = 'nephoscope_requests_total{route="/segment",status="400"}'
+            wait_for(lambda: gone in counts(address))
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 0
             assert process.stdout.read() == ""

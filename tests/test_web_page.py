@@ -412,6 +412,33 @@ def test_all_pictures_make_one_file(visit, scenes, model):
     assert told["scenes"] == [json.loads(FORMATS["json"].render(each)[0]) for each in found]
 
 
+def test_changed_rules_are_told_and_go_with_the_last_picture(visit, scenes):
+    page = visit()
+    choose(page, scenes[1])
+    expect(page.locator("#rules-note")).to_be_empty()
+    slide(page, "Fish", "Pixel threshold", 80)
+    expect(page.locator("#rules-note")).to_contain_text("for all pictures and in all files")
+    page.get_by_role("button", name="Remove", exact=True).click()
+    choose(page, scenes[1])
+    expect(page.locator("#rules-note")).to_be_empty()
+
+
+def test_two_pictures_of_one_name_are_told_apart(visit, scenes):
+    page = visit()
+    choose(page, scenes[1])
+    choose(page, scenes[1])
+    expect(page.locator("#picture-name")).to_have_text("second-2.jpg")
+
+
+def test_a_place_is_stated_by_who_chose_one(visit, scenes):
+    page = visit()
+    choose(page, scenes[1])
+    page.locator("#stating summary").click()
+    page.get_by_role("button", name="Use for this picture").click()
+    settled(page)
+    expect(page.locator("#picture-facts")).not_to_contain_text("°")
+
+
 def test_place_and_day_can_be_stated(visit, scenes, model):
     page = visit(expected="422")
     choose(page, scenes[1])
@@ -570,6 +597,16 @@ def test_a_server_that_is_gone_may_come_back(visit, scenes):
     expect(page.locator(".strip .progress")).to_contain_text("2 pictures")
 
 
+def test_a_server_that_is_there_again_is_found(visit, scenes):
+    page = visit(expected="ERR_FAILED")
+    page.route("**/api/v1/segment?*", lambda route: route.abort())
+    page.set_input_files("#files", scenes[1])
+    expect(page.locator("#notice")).to_be_visible()
+    page.unroute("**/api/v1/segment?*")
+    settled(page)
+    expect(page.locator("#notice")).to_be_hidden()
+
+
 def test_nothing_can_be_zoomed_where_nothing_is_seen(visit, broken):
     page = visit(expected="4(15|22)")
     page.set_input_files("#files", broken)
@@ -608,6 +645,14 @@ def test_a_token_is_asked_for_and_kept(visit, scenes):
         choose(page, scenes[1])
         page.reload()
         choose(page, scenes[1])
+        late = visit(address, expected="401")
+        late.keyboard.press("Escape")
+        expect(late.get_by_role("alert").filter(has_text="none was given")).to_be_visible()
+        late.set_input_files("#files", scenes[1])
+        late.get_by_role("textbox", name="Token").fill("open sesame")
+        late.keyboard.press("Enter")
+        settled(late)
+        expect(late.locator("#notice")).to_be_hidden()
         other = visit(f"{address}/#token=open%20sesame")
         choose(other, scenes[1])
         assert "token" not in other.url

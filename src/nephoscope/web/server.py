@@ -24,6 +24,7 @@ from nephoscope.web.settings import Limits, Settings
 
 _KEEP_ALIVE = 60  # s between two requests of a connection
 _GRACE = 30  # s for requests under way when the server stops
+_SOON = 0.5  # s in which a stop needs no explanation
 _LINGER = 2  # s in which a sender may still read why it was refused
 
 
@@ -96,9 +97,17 @@ class _Server(uvicorn.Server):
         if self.should_exit:
             # Whoever stops it twice wants no account of all that this breaks off.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        elif self.server_state.tasks:
-            print("finishing what is under way; Ctrl-C again drops it", file=sys.stderr)
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        telling = asyncio.create_task(self._tell())
+        await super().shutdown(sockets)
+        telling.cancel()
+
+    async def _tell(self) -> None:
+        await asyncio.sleep(_SOON)
+        if self.server_state.tasks:
+            print("finishing what is under way; Ctrl-C again drops it", file=sys.stderr)
 
 
 class _Punctual(H11Protocol):
