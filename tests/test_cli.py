@@ -30,7 +30,7 @@ def scenes(tmp_path):
     folder = tmp_path / "scenes"
     folder.mkdir()
     for number in range(3):
-        (folder / f"{number}.png").write_bytes(encoded(make_scene(number, (160, 240)).pixels, ".png"))
+        (folder / f"{number}.png").write_bytes(encoded(make_scene(number + 4, (160, 240)).pixels, ".png"))
     return folder
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from nephoscope.files import write_whole
 from nephoscope.model import Model
@@ -37,7 +38,7 @@ class Done:
     """
 
     name: str
-    summary: dict[str, object]
+    summary: dict[str, Any]
     files: list[Path]
     kept: list[Path]
     seconds: float

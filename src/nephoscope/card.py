@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Rule
 from nephoscope.rle import Grid
+from nephoscope.scope import WORDS
 
 CARD_VERSION = 1
 
@@ -34,6 +35,8 @@ class Card:
         licence: of the weights, as SPDX.
         made_with: version of nephoscope that wrote the file.
         card_version: version of this form.
+        scope: the usual range of each measure of the pictures it was trained on (`scope.measure`); empty
+            where it is not known.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Card:
     licence: str
     made_with: str
     card_version: int = CARD_VERSION
+    scope: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The card as JSON text, indented for reading."""
@@ -104,8 +108,8 @@ class Card:
                 f"its card has version {version}, this nephoscope reads version {CARD_VERSION}: "
                 f"install {'a newer' if version > CARD_VERSION else 'an older'} nephoscope"
             )
-        names = {field.name for field in fields(cls)}
-        if missing := sorted(names - entries.keys()):
+        names = {entry.name for entry in fields(cls)}
+        if missing := sorted(names - entries.keys() - {"scope"}):
             raise CardError(f"its card lacks {', '.join(missing)}")
         if unknown := sorted(entries.keys() - names):
             raise CardError(f"its card has unknown entries: {', '.join(unknown)}")
@@ -116,9 +120,17 @@ class Card:
             entries["patterns"] = NAMES
             entries["input_size"] = _grid(entries["input_size"])
             entries["grid"] = _grid(entries["grid"])
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            entries["scope"] = {name: _range(name, ends) for name, ends in entries.get("scope", {}).items()}
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise CardError(f"its card cannot be read: {error!r}") from error
         return cls(**entries)
+
+
+def _range(name: str, ends: Any) -> tuple[float, float]:
+    least, most = (float(end) for end in ends)
+    if name not in WORDS or not least <= most:
+        raise ValueError(f"a scope of {name} from {least} to {most}")
+    return least, most
 
 
 def _grid(values: Any) -> Grid:

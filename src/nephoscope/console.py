@@ -114,8 +114,8 @@ def report(results: "Iterable[Done | Kept | Failed]", total: int, as_json: bool)
             elif isinstance(result, Done):
                 counts["done"] += 1
                 print(_json_line(result) if as_json else _line(result))
-                if result.summary["valid"] == 0:
-                    complain(f"{result.name}: no data: the whole picture is black, so its masks are empty")
+                for warning in result.summary["warnings"]:
+                    complain(f"{result.name}: {warning}")
             else:
                 counts["kept"] += 1
                 kept = {"scene": result.name, "kept": [str(path) for path in result.kept]}

@@ -20,6 +20,7 @@ from nephoscope.postprocess import find_groups, resample
 from nephoscope.regions import Region, find_regions
 from nephoscope.rle import Grid, Mask
 from nephoscope.scene import Least, Pixels, Scene, read_scene
+from nephoscope.scope import measure, oddities
 from nephoscope.tiles import Field, canvas_size, resize, run_tiled
 
 _MIRRORS = ((1,), (0,), (0, 1))  # axes to flip: left-right, top-bottom, both
@@ -82,6 +83,17 @@ class Segmentation:
             for name, groups, probability in zip(NAMES, self.groups, self.probabilities, strict=True)
             for region in find_regions(name, groups, probability, self.valid, self.scene.size)
         ]
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """Why what was found may mean nothing: no data, or a picture unlike those the model learned from."""
+        if not self.valid.any():
+            return ["no data: the whole picture is black, so its masks are empty"]
+        scene, card = self.scene, self.card
+        canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
+        odd = oddities(measure(canvas, _valid_on(scene.valid, canvas.shape[:2])), card.scope)
+        kind = f"unlike the pictures that the model {card.name} was trained on"
+        return [f"{kind} ({', '.join(odd)}): what is found may mean nothing"] if odd else []
 
     def mask(self, pattern: str, size: Grid | None = None) -> Mask:
         """One pattern's mask, brought to any size; without one, on the rules' grid.

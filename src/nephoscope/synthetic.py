@@ -23,7 +23,7 @@ Field = NDArray[np.float32]
 SAMPLE_NAME = "synthetic_sample.jpg"
 SAMPLE_SEED = 53
 
-_SEA = np.array([14, 24, 54], np.float32)
+_SEA = np.array([15, 20, 38], np.float32)  # as in the darkest sixth of real scenes
 _CLOUD = np.array([236, 238, 242], np.float32)
 
 

@@ -1,8 +1,7 @@
 """`json`: everything found in a scene, for programs."""
 
+import json
 from typing import Any
-
-import orjson
 
 from nephoscope import __version__
 from nephoscope.regions import Region
@@ -22,6 +21,7 @@ def summary(segmentation: Segmentation) -> dict[str, Any]:
         "date": scene.day.isoformat() if scene.day else None,
         "bounds": scene.bounds._asdict() if scene.bounds else None,
         "valid": round(float(segmentation.valid.mean()), 4),
+        "warnings": segmentation.warnings,
         "patterns": {
             name: {
                 "present": name in segmentation.present,
@@ -33,9 +33,9 @@ def summary(segmentation: Segmentation) -> dict[str, Any]:
     }
 
 
-def render(segmentation: Segmentation) -> list[bytes]:
-    """The summary, every region in the picture's pixels, and what made it."""
-    content = summary(segmentation) | {
+def everything(segmentation: Segmentation) -> dict[str, Any]:
+    """The summary, every region in the picture's pixels, and what made it, as plain values."""
+    return summary(segmentation) | {
         "regions": [_described(region) for region in segmentation.regions],
         "model": {"name": segmentation.card.name, "made_with": segmentation.card.made_with},
         "rules": segmentation.card.rules_in_words,
@@ -43,7 +43,11 @@ def render(segmentation: Segmentation) -> list[bytes]:
         "tta": segmentation.tta,
         "nephoscope": __version__,
     }
-    return [orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)]
+
+
+def render(segmentation: Segmentation) -> list[bytes]:
+    """All of it as one file."""
+    return [(json.dumps(everything(segmentation), ensure_ascii=False) + "\n").encode()]
 
 
 def _described(region: Region) -> dict[str, Any]:

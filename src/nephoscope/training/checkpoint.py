@@ -16,9 +16,13 @@ from nephoscope.files import write_whole
 from nephoscope.labels import SCORE_GRID
 from nephoscope.model import CARD_KEY
 from nephoscope.patterns import NAMES
+from nephoscope.scene import find_gaps
+from nephoscope.scope import measure, usual_ranges
 from nephoscope.training.cache import Scenes
 from nephoscope.training.settings import Settings
 from nephoscope.training.validation import Result
+
+_SCOPED = 1000  # pictures; a network's scope is measured anew with every better epoch
 
 
 class CheckpointError(ValueError):
@@ -124,4 +128,12 @@ def describe_run(
         figures=figures,
         licence="not stated",
         made_with=f"nephoscope {__version__}",
+        scope=scope_of(scenes, training),
     )
+
+
+def scope_of(scenes: Scenes, training: Sequence[int]) -> dict[str, tuple[float, float]]:
+    """The usual ranges of the pictures that were trained on, of at most a thousand of them."""
+    some = training[:: -(-len(training) // _SCOPED)]
+    pictures = (np.ascontiguousarray(scenes.pictures[index]) for index in some)
+    return usual_ranges(measure(picture, ~find_gaps(picture)) for picture in pictures)

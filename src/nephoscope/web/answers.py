@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 from fastapi import Response
 
 from nephoscope import exchange
@@ -17,7 +18,7 @@ from nephoscope.labels import label_file
 from nephoscope.outputs import FORMATS
 from nephoscope.outputs.csv import FILE_NAME, rows
 from nephoscope.outputs.drawing import jpeg, png
-from nephoscope.outputs.json import summary
+from nephoscope.outputs.json import everything, summary
 from nephoscope.outputs.overlay import draw
 from nephoscope.segmentation import Segmentation
 from nephoscope.web.problems import Problem
@@ -122,7 +123,7 @@ def pack_fields(segmentation: Segmentation, steps: int | None, picture: bool) ->
 
 
 FORMS = (
-    Form("application/json", ".json", _only_file("json"), _scenes, "scenes.json"),
+    Form("application/json", ".json", lambda found: orjson.dumps(everything(found)), _scenes, "scenes.json"),
     Form("text/csv", ".csv", lambda found: label_file(rows(found)), _table, FILE_NAME),
     Form("image/png", "_overlay.png", lambda found: png(draw(found))),
     Form("application/zip", "_masks.zip", _masks),

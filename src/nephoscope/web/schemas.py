@@ -60,6 +60,7 @@ class SceneFound(BaseModel):
     date: date | None
     bounds: Box | None
     valid: float = Field(description="Share of the picture with data.")
+    warnings: list[str] = Field(description="Why what was found may mean nothing.")
     patterns: dict[str, PatternFound]
     regions: list[RegionFound]
 

@@ -190,6 +190,7 @@ function describe() {
   $('picture-facts').textContent = facts;
   $('panel').classList.toggle('failed', current.state === 'failed');
   downloads.show(current, findings.someHidden);
+  $('warning').textContent = (current.answer?.about.warnings ?? []).map(sentence).join(' ');
   const refused = current.state === 'done' ? current.reason : '';
   const isNew = refused && $('place-state').textContent !== refused;
   $('place-state').textContent = refused;
@@ -211,6 +212,10 @@ function heading({ name, answer }) {
       told && briefName(name),
     ].filter(Boolean).join(' · '),
   };
+}
+
+function sentence(words) {
+  return `${words[0].toUpperCase()}${words.slice(1)}.`;
 }
 
 /* Dialogs. */

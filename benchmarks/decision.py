@@ -1,0 +1,149 @@
+"""Ways from probabilities to masks, on the validation scenes: `python -m benchmarks.decision DATA [MODEL]`.
+
+Every way is fitted on nine tenths of the days and judged on the tenth; the contest's Dice. A threshold and a
+presence cut on one piece of evidence; a presence score made of all patterns' evidence together, by logistic
+regression; and, for each scene, the level at which the expected Dice is highest.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from nephoscope.catalogue import deal, split
+from nephoscope.dataset import read_dataset
+from nephoscope.model import Model
+from nephoscope.patterns import NAMES
+from nephoscope.postprocess import presence_score
+from nephoscope.segmentation import Segmentation
+from nephoscope.training.calibrate import each_scene
+
+LEVELS = 100  # of probability
+TOP_K = (500, 4000, 16000)  # pixels of 350x525
+CUTS = np.linspace(0.02, 0.98, 49)
+FOLDS = 10
+
+
+class Profile(NamedTuple):
+    """Scenes by pattern: all that thresholds need to know of them.
+
+    Attributes:
+        above: pixels above each level, shape (scenes, patterns, levels).
+        mass: the sum of their probabilities.
+        hits: those of them that are labelled.
+        labelled: pixels in all, shape (scenes, patterns).
+        scores: presence evidence, shape (scenes, patterns, kinds): means of the highest, then the head.
+        folds: of the scenes' days, shape (scenes,).
+    """
+
+    above: np.ndarray
+    mass: np.ndarray
+    hits: np.ndarray
+    labelled: np.ndarray
+    scores: np.ndarray
+    folds: np.ndarray
+
+    @property
+    def dice(self) -> np.ndarray:
+        """Of the mask at each level, shape (scenes, patterns, levels)."""
+        total = self.above + self.labelled[..., None]
+        return np.where(total > 0, 2 * self.hits / np.maximum(total, 1), 1.0)
+
+
+def main(data: Path, name: str) -> None:
+    profile = look(Model.load(name, threads=1), data)
+    kinds = [*(f"mean of {top_k} highest" for top_k in TOP_K), "presence head"][: profile.scores.shape[2]]
+    print(f"{len(profile.folds)} scenes, {FOLDS} folds of days; mean Dice on days not fitted on")
+    for index, kind in enumerate(kinds):
+        report(f"threshold, and cut on the {kind}", held_out(profile, profile.scores[..., index]))
+    together = presence(profile)
+    report("threshold, and cut on all evidence together", held_out(profile, together))
+    report("level of the highest expected Dice", expected(profile, together))
+    perfect = profile.labelled > 0
+    report("threshold, and presence known", held_out(profile, perfect.astype(float)))
+    best = np.where(perfect, profile.dice.max(axis=2), 1.0)
+    report("the best level for each scene, and presence known", best)
+
+
+def report(way: str, scores: np.ndarray) -> None:
+    by_pattern = "  ".join(
+        f"{name} {value:.3f}" for name, value in zip(NAMES, scores.mean(axis=0), strict=True)
+    )
+    print(f"  {way:<50} {scores.mean():.4f}   {by_pattern}", flush=True)
+
+
+def look(model: Model, data: Path) -> Profile:
+    """Segment the validation scenes."""
+    dataset = read_dataset(data)
+    _, validation = split(dataset.records)
+
+    def work(found: Segmentation, truth: np.ndarray) -> tuple[np.ndarray, ...]:
+        parts = []
+        for probability, mask in zip(found.probabilities, truth, strict=True):
+            level = np.minimum((probability * LEVELS).astype(np.int64), LEVELS - 1).reshape(-1)
+            weights = (None, probability.reshape(-1), mask.reshape(-1).astype(float))
+            counts = [np.bincount(level, weight, LEVELS) for weight in weights]
+            parts.append([np.cumsum(count[::-1])[::-1] for count in counts])
+        scores = np.array([[presence_score(field, k) for k in TOP_K] for field in found.probabilities])
+        if found.heads is not None:
+            scores = np.column_stack([scores, found.heads])
+        return np.array(parts), truth.sum(axis=(1, 2)), scores
+
+    records, found = zip(*each_scene(model, dataset.select(validation), work), strict=True)
+    parts, labelled, scores = (np.stack(each) for each in zip(*found, strict=True))
+    folds = np.array(deal([record.group for record in records], FOLDS))
+    return Profile(parts[:, :, 0], parts[:, :, 1], parts[:, :, 2], labelled, scores, folds)
+
+
+def held_out(profile: Profile, scores: np.ndarray) -> np.ndarray:
+    """Dice of each scene and pattern, its level and cut chosen on the other days."""
+    dice, empty = profile.dice, (profile.labelled == 0).astype(float)
+
+    def choose(fold: int, index: int) -> Callable[[np.ndarray], np.ndarray]:
+        seen = profile.folds != fold
+        there = scores[seen, index] >= CUTS[:, None]
+        means = there @ dice[seen, index] + (~there @ empty[seen, index])[:, None]
+        cut, level = np.unravel_index(means.argmax(), means.shape)
+        return lambda inside: np.where(
+            scores[inside, index] >= CUTS[cut], dice[inside, index, level], empty[inside, index]
+        )
+
+    result = np.zeros(empty.shape)
+    for fold in range(FOLDS):
+        inside = profile.folds == fold
+        for index in range(len(NAMES)):
+            result[inside, index] = choose(fold, index)(inside)
+    return result
+
+
+def presence(profile: Profile) -> np.ndarray:
+    """The probability that each pattern is there, by all patterns' evidence, fitted on the other days."""
+    evidence = np.clip(profile.scores, 1e-3, 1 - 1e-3).reshape(len(profile.folds), -1)
+    evidence = np.log(evidence / (1 - evidence))
+    result = np.zeros(profile.labelled.shape)
+    for fold in range(FOLDS):
+        seen = profile.folds != fold
+        for index in range(len(NAMES)):
+            fitted = LogisticRegression(C=0.05, max_iter=1000)
+            fitted.fit(evidence[seen], profile.labelled[seen, index] > 0)
+            result[~seen, index] = fitted.predict_proba(evidence[~seen])[:, 1]
+    return result
+
+
+def expected(profile: Profile, there: np.ndarray) -> np.ndarray:
+    """Dice at the level whose expected Dice is highest, or of no mask where that is expected to do better."""
+    # Given that a pattern is there its pixels are as likely as they were said to be, over its own likelihood.
+    likely = profile.mass / np.maximum(there[..., None], 0.05)
+    likely = np.minimum(likely, profile.above)
+    of_masks = there[..., None] * 2 * likely / np.maximum(profile.above + likely[..., :1], 1)
+    best = of_masks.argmax(axis=2)[..., None]
+    chosen = np.take_along_axis(profile.dice, best, 2)[..., 0]
+    value = np.take_along_axis(of_masks, best, 2)[..., 0]
+    return np.where(value >= 1 - there, chosen, profile.labelled == 0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), (*sys.argv, "default")[2])

@@ -1,0 +1,98 @@
+"""How steady a model's answers are: `python -m benchmarks.robustness DATA [MODEL]`.
+
+The same scene again, at other sizes, recompressed, mirrored, moved, brighter, darker, grey: mean Dice between
+the masks of both, over the masks that either has, on the part of the scene that both show.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from nephoscope.metrics import dice
+from nephoscope.model import Model
+from nephoscope.patterns import NAMES
+from nephoscope.scene import Pixels, read_scene
+from nephoscope.segmentation import segment
+
+EVERY = 100  # of the small scenes, one is taken
+SIZES = ((1050, 700), (525, 350), (480, 320))  # width and height
+SHIFT = 40  # px of 480
+Masks = np.ndarray  # boolean, shape (patterns, height, width)
+
+
+def main(data: Path, name: str) -> None:
+    model = Model.load(name, threads=1)
+    full = [read_scene(path).pixels for path in sorted((data / "full_size").iterdir())]
+    small = [read_scene(path).pixels for path in sorted((data / "train_images").iterdir())[::EVERY]]
+    print(f"mean Dice with the answer to the scene as it is; {len(full)} scenes of 2100x1400")
+    for size in SIZES:
+        print(f"  at {size[0]}x{size[1]:<25}{steadiness(model, full, at_size(size)):.3f}", flush=True)
+    print(f"and {len(small)} scenes of 480x320")
+    for what, changed in CHANGES.items():
+        print(f"  {what:<33}{steadiness(model, small, changed):.3f}", flush=True)
+
+
+Change = Callable[[Pixels], Pixels]
+
+
+def at_size(size: tuple[int, int]) -> Change:
+    """The picture shrunk, as a careful program does it."""
+    return lambda pixels: np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def recompressed(pixels: Pixels) -> Pixels:
+    packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 30])[1]
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+
+
+def brightened(factor: float) -> Change:
+    return lambda pixels: np.clip(pixels * factor, 0, 255).astype(np.uint8)
+
+
+def grey(pixels: Pixels) -> Pixels:
+    return np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
+
+
+def mirrored(pixels: Pixels) -> Pixels:
+    return np.ascontiguousarray(pixels[:, ::-1])
+
+
+def moved(pixels: Pixels) -> Pixels:
+    """What comes in from the left is black: no data."""
+    return np.asarray(np.pad(pixels, ((0, 0), (SHIFT, 0), (0, 0)))[:, : pixels.shape[1]])
+
+
+CHANGES: dict[str, Change] = {
+    "JPEG of quality 30": recompressed,
+    "mirrored": mirrored,
+    f"moved by {SHIFT} px": moved,
+    "15 % brighter": brightened(1.15),
+    "15 % darker": brightened(0.85),
+    "grey": grey,
+}
+
+
+def steadiness(model: Model, pictures: Iterable[Pixels], change: Change) -> float:
+    """Mean Dice between the masks of pictures and of the same pictures changed."""
+
+    def one(pixels: Pixels) -> list[float]:
+        before = segment(pixels, model).masks
+        after = segment(change(pixels), model).masks
+        if change is mirrored:
+            after = after[:, :, ::-1]
+        if change is moved:
+            shift = round(SHIFT * before.shape[2] / pixels.shape[1])
+            before, after = before[:, :, :-shift], after[:, :, shift:]
+        either = [index for index in range(len(NAMES)) if before[index].any() or after[index].any()]
+        return [dice(before[index], after[index]) for index in either]
+
+    with ThreadPoolExecutor(2) as pool:
+        return float(np.mean([score for scores in pool.map(one, pictures) for score in scores]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), (*sys.argv, "default")[2])

@@ -1,0 +1,131 @@
+"""Whether a picture is of the kind a model was trained on: what is said of pictures that are not."""
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import nephoscope
+from conftest import encoded
+from nephoscope.card import Card, CardError
+from nephoscope.cli import app
+from nephoscope.scene import read_scene
+from nephoscope.scope import measure, oddities, usual_ranges
+from nephoscope.synthetic import make_scene, sample
+
+SIZE = (320, 480)
+
+
+def field(seed, largest=120):
+    """Smooth noise from 0 to 1, bumps of many widths."""
+    rng, total = np.random.default_rng(seed), np.zeros(SIZE)
+    while largest >= 2:
+        small = rng.normal(size=(SIZE[0] // largest + 3, SIZE[1] // largest + 3))
+        total += cv2.resize(small, SIZE[::-1], interpolation=cv2.INTER_CUBIC) * largest**0.6
+        largest //= 2
+    return np.clip(0.5 + total / total.std() / 5, 0, 1)
+
+
+def between(low, high, share):
+    """Pixels between two colours."""
+    low, high = np.array(low, float), np.array(high, float)
+    return np.round(low + share[..., None] * (high - low)).astype(np.uint8)
+
+
+def noise():
+    return np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+def ocean():
+    return between((14, 30, 56), (18, 36, 62), field(1))
+
+
+def land():
+    return between((44, 62, 30), (176, 142, 100), field(2))
+
+
+def ice():
+    return between((96, 120, 140), (250, 252, 255), np.sqrt(field(3)))
+
+
+def cat():
+    data = pytest.importorskip("skimage.data", reason="no scikit-image with a photograph of a cat")
+    return data.chelsea()
+
+
+def grey():
+    return np.repeat(cv2.cvtColor(make_scene(4, SIZE).pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
+
+
+def swapped():
+    return make_scene(4, SIZE).pixels[..., ::-1].copy()
+
+
+@pytest.mark.parametrize("picture", [noise, ocean, land, ice, cat, grey, swapped])
+def test_another_kind_of_picture_is_warned_of(picture, model):
+    (warning,) = nephoscope.segment(picture(), model).warnings
+    assert "unlike the pictures that the model default was trained on" in warning
+
+
+def test_made_up_scenes_are_of_the_kind(model):
+    found = [nephoscope.segment(make_scene(seed, SIZE).pixels, model).warnings for seed in (0, 1, 4)]
+    assert found == [[], [], []]
+    assert nephoscope.segment(sample(), model).warnings == []
+
+
+def test_real_scenes_are_of_the_kind(clouds, model):
+    paths = [*sorted((clouds / "train_images").iterdir())[::500], *sorted((clouds / "full_size").iterdir())]
+    odd = {path.name: scene_oddities(read_scene(path), model.card) for path in paths}
+    assert not any(odd.values()), odd
+
+
+def scene_oddities(scene, card):
+    shrunk = cv2.resize(scene.pixels, SIZE[::-1], interpolation=cv2.INTER_AREA)
+    valid = cv2.resize(scene.valid.view(np.uint8), SIZE[::-1], interpolation=cv2.INTER_NEAREST)
+    return oddities(measure(shrunk, valid > 0), card.scope)
+
+
+def test_gaps_are_not_measured():
+    picture, valid = make_scene(4, SIZE).pixels, np.ones(SIZE, bool)
+    valid[:, 200:] = False
+    half = measure(np.where(valid[..., None], picture, 0).astype(np.uint8), valid)
+    assert half == pytest.approx(measure(np.ascontiguousarray(picture[:, :198]), valid[:, :198]), rel=0.02)
+    assert measure(picture, np.zeros(SIZE, bool)) == {}
+
+
+def test_usual_is_what_nearly_all_have():
+    values = [{name: float(number) for name in ("a", "b", "c", "d", "e")} for number in range(1001)]
+    low, high = usual_ranges([*values, {}])["darkest"]
+    assert -300 < low < 0
+    assert 1000 < high < 1300
+    assert usual_ranges([{}]) == {}
+
+
+def test_no_data_is_warned_of(model):
+    (warning,) = nephoscope.segment(np.zeros((*SIZE, 3), np.uint8), model).warnings
+    assert warning.startswith("no data")
+
+
+def test_a_model_of_unknown_scope_warns_of_nothing(model):
+    unknown = replace(model, card=replace(model.card, scope={}))
+    assert nephoscope.segment(noise(), unknown).warnings == []
+
+
+def test_the_command_warns_and_goes_on(tmp_path):
+    path = tmp_path / "noise.png"
+    path.write_bytes(encoded(noise(), ".png"))
+    done = CliRunner().invoke(app, ["segment", str(path), "-o", str(tmp_path / "out"), "--format", "json"])
+    assert done.exit_code == 0
+    assert "noise.png: unlike the pictures" in done.stderr
+    (warning,) = json.loads((tmp_path / "out" / "noise.json").read_text())["warnings"]
+    assert "too grainy" in warning
+
+
+@pytest.mark.parametrize("scope", [{"size": [0, 1]}, {"tint": [2, 1]}, {"tint": 1}, []])
+def test_a_scope_that_cannot_be_is_refused(card, scope):
+    entries = json.loads(card.to_json()) | {"scope": scope}
+    with pytest.raises(CardError, match="cannot be read"):
+        Card.from_json(json.dumps(entries))
