@@ -1,10 +1,10 @@
 """How well labels of this kind can be met at all: `python -m benchmarks.ceiling DATA`.
 
-In the practice round some 50 people labelled each scene. An oracle is told what all of them but a few drew, and
-answers with the mask, or with none, that should agree best with the union of three more people (a label of
-the contest is about such a union), or with one more person. It knows of a scene all that many people saw in
-it: what it scores on those left out is what no model can be expected to exceed on such labels. Masks lie on
-a grid of half the contest's; people are left out by chance, many times.
+In the practice round some 50 people labelled each scene. An oracle is told what all of them but a few drew,
+and answers with the mask, or with none, that should agree best with the union of three more people (a label
+of the contest is about such a union), or with one more person. It knows of a scene all that many people saw
+in it: what it scores on those left out is what no model can be expected to exceed on such labels. Masks lie
+on a grid of half the contest's; people are left out by chance, many times.
 """
 
 import sys

@@ -1,9 +1,10 @@
 """The measurements behind docs/decisions.md.
 
-python -m benchmarks.studies decode|rectangles|rules|int8 FOLDER_OF_LABELLED_SCENES
+python -m benchmarks.studies decode|rectangles|rules|int8|scope FOLDER_OF_LABELLED_SCENES
 """
 
 import csv
+import json
 import lzma
 import sys
 import tempfile
@@ -20,8 +21,11 @@ from nephoscope.metrics import dice
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import find_groups, presence_score
-from nephoscope.scene import read_scene
+from nephoscope.scene import find_gaps, read_scene
+from nephoscope.scope import measure, oddities
 from nephoscope.segmentation import segment_scene
+from nephoscope.training.cache import open_scenes
+from nephoscope.training.checkpoint import scope_of
 from nephoscope.training.quantise import quantise
 
 
@@ -94,6 +98,18 @@ def int8(data: Path) -> None:
         print(f"{path.stat().st_size / 1e6:.1f} MB, mean Dice {after:.4f}, {before:.4f} before")
 
 
+def scope(data: Path) -> None:
+    """The usual ranges by which odd pictures are warned of, and how many real scenes are called odd."""
+    scenes = open_scenes(data, Model.load().card.input_size)
+    training, held_out = scenes.split(None, 0)
+    usual = scope_of(scenes, training)
+    print(json.dumps(usual))
+    for what, part in (("trained on", training), ("validated on", held_out)):
+        pictures = (np.ascontiguousarray(scenes.pictures[index]) for index in part)
+        odd = [oddities(measure(picture, ~find_gaps(picture)), usual) for picture in pictures]
+        print(f"{sum(map(bool, odd))} of {len(odd):,} scenes {what} are warned of")
+
+
 def split(data: Path) -> list[dict[str, str]]:
     with (data / "scenes.csv").open() as file:
         return list(csv.DictReader(file))
@@ -124,4 +140,5 @@ def score(fields: np.ndarray, truth: np.ndarray, changed: dict[str, dict[str, fl
 
 
 if __name__ == "__main__":
-    {"decode": decode, "rectangles": rectangles, "rules": rules, "int8": int8}[sys.argv[1]](Path(sys.argv[2]))
+    studies = {"decode": decode, "rectangles": rectangles, "rules": rules, "int8": int8, "scope": scope}
+    studies[sys.argv[1]](Path(sys.argv[2]))

@@ -27,6 +27,7 @@ WORDS = {
 
 _DARK = 0.1  # share of the pixels that are darkest
 _RED = 8  # by which red exceeds blue, of 255
+_STEP = 2  # of rows, one of so many is measured: it is enough, and half the work
 _EDGE = np.ones((5, 5), np.uint8)  # so near to a gap nothing is measured: its rim is no detail
 _USUAL = (0.1, 99.9)  # percent of the pictures
 _ROOM = 0.25  # of a range, on both of its sides
@@ -42,25 +43,26 @@ def measure(pixels: Pixels, valid: Mask) -> dict[str, float]:
     Returns:
         `darkest`: brightness, 0 to 255, below which a tenth of the pixels lie; `contrast`: deviation of the
         brightness; `tint`: by how much blue exceeds red, in the mean; `red`: share of the pixels whose red
-        plainly exceeds their blue; `grain`: how far pixels differ from their neighbours, as a share of the
-        contrast. Nothing where there is no data.
+        plainly exceeds their blue; `grain`: by how much a pixel differs from its neighbour, in the mean, as a
+        share of the contrast. Nothing where there is no data.
     """
-    inner = cv2.erode(valid.view(np.uint8), _EDGE, borderValue=1)
+    inner = cv2.erode(valid.view(np.uint8), _EDGE, borderValue=1)[::_STEP]
     count = cv2.countNonZero(inner)
     if not count:
         return {}
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    some = np.ascontiguousarray(pixels[::_STEP])
+    grey = cv2.cvtColor(some, cv2.COLOR_RGB2GRAY)
     levels = cv2.calcHist([grey], [0], inner, [256], [0, 256]).cumsum()
     contrast = float(cv2.meanStdDev(grey, mask=inner)[1][0, 0])
-    red, _, blue, _ = cv2.mean(pixels, inner)
-    redder = cv2.subtract(np.ascontiguousarray(pixels[:, :, 0]), np.ascontiguousarray(pixels[:, :, 2]))
-    detail = cv2.mean(cv2.absdiff(grey, cv2.GaussianBlur(grey, (0, 0), 1)), inner)[0]
+    red, _, blue = cv2.split(some)
+    redder = cv2.threshold(cv2.subtract(red, blue), _RED, 255, cv2.THRESH_BINARY)[1]
+    steps = cv2.absdiff(grey[:, 1:], grey[:, :-1])
     return {
         "darkest": float(np.searchsorted(levels, _DARK * count)),
         "contrast": contrast,
-        "tint": blue - red,
-        "red": cv2.countNonZero(cv2.bitwise_and(redder, redder, mask=inner) // (_RED + 1)) / count,
-        "grain": detail / max(1.0, contrast),
+        "tint": cv2.mean(blue, inner)[0] - cv2.mean(red, inner)[0],
+        "red": cv2.mean(redder, inner)[0] / 255,
+        "grain": cv2.mean(steps, inner[:, 1:])[0] / max(1.0, contrast),
     }
 
 

@@ -22,6 +22,8 @@ from nephoscope.web.settings import Settings
 VERSION = "v1"
 """Of the API. Addresses without it mean the newest."""
 
+_SETTLED = 5  # s after which drawing the sample, which takes seconds, disturbs nobody's first look
+
 
 def create_app(settings: Settings) -> Guard:
     """The whole server as an ASGI application, behind its guard.
@@ -40,9 +42,9 @@ def create_app(settings: Settings) -> Guard:
         for model in models.values():  # the first run of a network allocates what the others use again
             model(np.zeros((1, *model.card.input_size, 3), np.uint8))
         state.ready = True
-        drawing = asyncio.create_task(asyncio.to_thread(pages.prepare))
+        drawing = asyncio.create_task(_draw_the_sample())
         yield
-        await drawing
+        drawing.cancel()
         state.ready = False
         state.overpasses.close()
         state.pool.close()
@@ -79,6 +81,12 @@ def create_app(settings: Settings) -> Guard:
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     # Outside of all that Starlette adds, so that its own answers carry the guard's headers, too.
     return Guard(app, settings, metrics)
+
+
+async def _draw_the_sample() -> None:
+    """Before anyone asks for it, but after the page of whoever opens it at once."""
+    await asyncio.sleep(_SETTLED)
+    await asyncio.to_thread(pages.sample)
 
 
 def _add_health(app: FastAPI, metrics: Metrics) -> None:

@@ -88,16 +88,9 @@ def _typical(name: str) -> bytes:
     return jpeg(resize(scene.pixels[top : top + _SHOWN[0], left : left + _SHOWN[1]], _LEGEND))
 
 
-def prepare() -> None:
-    """Draw what takes seconds, so that no visitor waits for it."""
-    for name in NAMES:
-        _typical(name)
-    _sample()
-
-
 @router.get(f"/{synthetic.SAMPLE_NAME}")
 def sample() -> Response:
-    """The built-in made-up scene."""
+    """The built-in made-up scene; drawn once."""
     return Response(_sample(), media_type="image/jpeg", headers={"Cache-Control": _DAY})
 
 
