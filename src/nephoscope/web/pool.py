@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+import cv2
+
 from nephoscope.web.problems import Problem
 from nephoscope.web.settings import Limits
 
@@ -43,6 +45,7 @@ class Pool:
         self.pictures = 0
         self.seconds = _FIRST_GUESS
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="picture")
+        cv2.setNumThreads(1)  # its helpers would wait, busily, on the processors that the workers need
 
     @contextmanager
     def place(self, length: int) -> Iterator[None]:
