@@ -646,6 +646,7 @@ def test_a_token_is_asked_for_and_kept(visit, scenes):
         page.reload()
         choose(page, scenes[1])
         late = visit(address, expected="401")
+        expect(late.get_by_role("textbox", name="Token")).to_be_visible()
         late.keyboard.press("Escape")
         expect(late.get_by_role("alert").filter(has_text="none was given")).to_be_visible()
         late.set_input_files("#files", scenes[1])
