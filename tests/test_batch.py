@@ -123,11 +123,11 @@ def test_a_full_disk_costs_only_what_did_not_fit(pictures, job, monkeypatch):
 
 
 def test_a_disk_that_fills_while_writing_leaves_nothing_half_written(pictures, tmp_path):
-    """The real thing: the operating system refuses to let files grow past 40,000 bytes."""
+    """The real thing: the operating system refuses to let files grow past 200,000 bytes."""
 
     def limited():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
     out = tmp_path / "out"
     command = [sys.executable, "-m", "nephoscope", "segment", pictures / "0.jpg", pictures / "1.jpg"]
