@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -318,15 +319,22 @@ def test_a_server_that_stops_does_not_wait_to_ask_the_archive_again():
         asyncio.run(asyncio.wait_for(stop(archive, asked), PATIENCE))
 
 
+@contextmanager
 def command(*arguments, **environment):
-    """A `nephoscope serve` of its own."""
-    return subprocess.Popen(
+    """A `nephoscope serve` of its own, which ends with the test."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "nephoscope", "serve", *arguments],
         env=os.environ | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def address_of(process):
@@ -346,8 +354,7 @@ def _up(address):
 
 class TestCommand:
     def test_a_stop_lets_what_is_under_way_be_answered(self, tiny_model, content):
-        process = command("--port", "0", "--model", str(tiny_model()), "--workers", "1")
-        try:
+        with command("--port", "0", "--model", str(tiny_model()), "--workers", "1") as process:
             address, token = address_of(process)
             assert token == ""
             place = urlsplit(address)
@@ -364,26 +371,16 @@ class TestCommand:
             assert answer.json["scenes"][0]["patterns"]
             assert process.wait(PATIENCE) == 0
             assert "Traceback" not in process.stdout.read()
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
 
     def test_an_interrupt_ends_it_in_order(self, tiny_model):
-        process = command("--port", "0", "--model", str(tiny_model()))
-        try:
+        with command("--port", "0", "--model", str(tiny_model())) as process:
             address_of(process)
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 0
             assert process.stdout.read() == ""
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
 
     def test_told_twice_it_drops_what_is_under_way_and_says_no_more(self, tiny_model, content):
-        process = command("--port", "0", "--model", str(tiny_model()))
-        try:
+        with command("--port", "0", "--model", str(tiny_model())) as process:
             address, _ = address_of(process)
             place = urlsplit(address)
             with socket.create_connection((place.hostname, place.port), PATIENCE) as connection:
@@ -395,14 +392,9 @@ class TestCommand:
                 process.send_signal(signal.SIGINT)
                 process.wait(PATIENCE)
             assert process.stdout.read() == ""
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
 
     def test_who_leaves_is_not_told_of(self, tiny_model, content):
-        process = command("--port", "0", "--model", str(tiny_model()), "--workers", "1")
-        try:
+        with command("--port", "0", "--model", str(tiny_model()), "--workers", "1") as process:
             address, _ = address_of(process)
             dispositions = [f'form-data; name="picture"; filename="{number}.jpg"' for number in range(16)]
             body = form(*[(disposition, content) for disposition in dispositions])
@@ -414,46 +406,32 @@ class TestCommand:
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 0
             assert process.stdout.read() == ""
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
 
     def test_beyond_this_machine_a_token_is_made_up(self, tiny_model, content):
-        process = command("--host", "0.0.0.0", "--port", "0", "--model", str(tiny_model()))
-        try:
+        with command("--host", "0.0.0.0", "--port", "0", "--model", str(tiny_model())) as process:
             address, token = address_of(process)
             address = f"http://127.0.0.1:{urlsplit(address).port}"
             assert len(token) >= 24
             assert post(address, content).kind == "token"
             assert post(address, content, Authorization=f"Bearer {token}").status == 200
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
 
     @pytest.mark.parametrize(
         ("arguments", "environment"), [(["--token", "s3cret"], {}), ([], {"NEPHOSCOPE_TOKEN": "s3cret"})]
     )
     def test_a_token_of_ones_own(self, tiny_model, arguments, environment):
-        process = command("--port", "0", "--model", str(tiny_model()), *arguments, **environment)
-        try:
+        with command("--port", "0", "--model", str(tiny_model()), *arguments, **environment) as process:
             address, token = address_of(process)
             assert token == "s3cret"
             assert ask(address, "/api/v1/models").kind == "token"
             assert ask(address, "/api/v1/models", Authorization="Bearer s3cret").status == 200
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
 
     def test_a_port_that_is_taken_is_told_in_a_sentence(self, tiny_model):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            process = command("--port", str(port), "--model", str(tiny_model()))
-            said, _ = process.communicate(timeout=PATIENCE)
+            with command("--port", str(port), "--model", str(tiny_model())) as process:
+                said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2
         assert f"127.0.0.1:{port}: " in said
         assert "--port names another" in said
@@ -467,8 +445,8 @@ class TestCommand:
         ],
     )
     def test_what_cannot_be_is_told_in_a_sentence(self, arguments, words):
-        process = command("--port", "0", *arguments)
-        said, _ = process.communicate(timeout=PATIENCE)
+        with command("--port", "0", *arguments) as process:
+            said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2
         assert words in said
         assert "Traceback" not in said
