@@ -180,10 +180,7 @@ def _chosen(models: dict[str, Model], name: str | None, rules: str | None) -> Mo
 
 def _with_rules(card: Card, text: str) -> Card:
     try:
-        try:
-            changes = json.loads(text)
-        except ValueError as error:
-            raise Problem("value", f"rules: not JSON: {error}") from error
+        changes = json.loads(text)
         if not (isinstance(changes, dict) and all(isinstance(change, dict) for change in changes.values())):
             raise Problem("value", 'rules: expected such as {"Fish": {"threshold": 0.4}}')
         for change in changes.values():
@@ -191,6 +188,8 @@ def _with_rules(card: Card, text: str) -> Card:
                 if type(change[name]) is not int or change[name] > _MOST:
                     raise Problem("value", f"rules: {name} is a whole number of pixels, up to {_MOST:,}")
         return card.with_rules(changes)
+    except json.JSONDecodeError as error:
+        raise Problem("value", f"rules: not JSON: {error}") from error
     except (CardError, ValueError, RecursionError) as error:
         raise Problem("value", f"rules: {error}") from error
 
