@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -30,3 +31,12 @@ def printable(name: str) -> str:
     """The name with letters that no encoding knows, or that steer terminals and tables, replaced."""
     known = name.encode(errors="surrogateescape").decode(errors="replace")
     return "".join(letter if letter.isprintable() else "_" for letter in known)
+
+
+def unused_name(name: str, is_taken: Callable[[str], bool]) -> str:
+    """The name, with `-2`, `-3`, ... before its ending where it is taken."""
+    candidate, number, path = name, 1, Path(name)
+    while is_taken(candidate):
+        number += 1
+        candidate = f"{path.stem}-{number}{path.suffix}"
+    return candidate

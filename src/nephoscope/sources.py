@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from nephoscope.files import printable
+from nephoscope.files import printable, unused_name
 from nephoscope.patterns import NAMES
 from nephoscope.place import parse_overpass, worldview_name
 from nephoscope.scene import MAX_PIXELS, Least, Scene, SceneError, TooManyPixels, read_bounded, read_scene
@@ -57,7 +57,7 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
                 if path in seen:
                     continue
                 seen.add(path)
-            name = _unique(printable(name), taken)
+            name = unused_name(printable(name), lambda other: _stem(other) in taken)
             taken.add(_stem(name))
             sources.append(Source(name, _reader(name, where, max_pixels), path))
     return sources
@@ -162,12 +162,3 @@ def _download(url: str) -> bytes:
 
 def _stem(name: str) -> str:
     return Path(name).stem.lower()  # outputs are named after it, and some file systems ignore case
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    """The name, with `-2`, `-3`, ... before its ending where an earlier picture's outputs bear the same."""
-    candidate, number = name, 1
-    while _stem(candidate) in taken:
-        number += 1
-        candidate = f"{Path(name).stem}-{number}{Path(name).suffix}"
-    return candidate

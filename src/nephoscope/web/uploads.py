@@ -2,15 +2,13 @@
 
 import asyncio
 import re
-from itertools import count
-from pathlib import Path
 from typing import NamedTuple
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from nephoscope.files import printable
+from nephoscope.files import printable, unused_name
 from nephoscope.web.problems import Problem
 from nephoscope.web.settings import Limits
 
@@ -112,17 +110,11 @@ async def _form(request: Request, limits: Limits) -> list[Upload]:
     for field, part in form.multi_items():
         if field != FIELD or not isinstance(part, UploadFile):
             raise Problem("request", f"a part of the form is called {field[:80]!r}: expected {FIELD!r}")
-        uploads.append(Upload(_another(harmless(part.filename or ""), uploads), part.file.read()))
+        name = unused_name(harmless(part.filename or ""), {upload.name for upload in uploads}.__contains__)
+        uploads.append(Upload(name, part.file.read()))
     if not uploads:
         raise Problem("request", f"no part of the form is called {FIELD!r} and has a file name")
     return uploads
-
-
-def _another(name: str, uploads: list[Upload]) -> str:
-    """A name that no upload has yet: of two alike, the second gets a number."""
-    taken, path = {upload.name for upload in uploads}, Path(name)
-    numbered = (f"{path.stem}-{number}{path.suffix}" for number in count(2))
-    return name if name not in taken else next(new for new in numbered if new not in taken)
 
 
 def harmless(name: str) -> str:
