@@ -129,3 +129,15 @@ def test_shrinking_does_not_alias():
     stripes = np.zeros((1400, 2100, 3), np.uint8)
     stripes[:, ::2] = 200
     assert np.abs(resize(stripes, (320, 480)).astype(int) - 100).max() <= 13
+
+
+@pytest.mark.parametrize("width", [1050, 700, 525])
+def test_a_picture_comes_out_equally_sharp_from_any_size(width):
+    """What a network is shown must not depend on how large the file was."""
+    grain = np.random.default_rng(0).integers(0, 256, (700, 1050, 3)).astype(np.uint8)
+    whole = resize(grain, (1400, 2100))
+
+    def sharpness(pixels):
+        return np.diff(resize(pixels, (320, 480)).astype(float), axis=1).std()
+
+    assert sharpness(resize(whole, (width * 2 // 3, width))) == pytest.approx(sharpness(whole), rel=0.2)
