@@ -1,7 +1,7 @@
 """A scene and a model in, its patterns out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,7 @@ class Segmentation:
         heads: what the network's presence head says, from 0 to 1, shape (patterns,); None where it has none.
         join: how far apart groups were counted as one, in pixels of the grid; None for the rules' own.
         tta: whether probabilities are means over mirror images.
+        measures: of the picture as the network sees it (`scope.measure`).
     """
 
     scene: Scene
@@ -51,6 +52,7 @@ class Segmentation:
     heads: NDArray[np.float32] | None = None
     join: int | None = None
     tta: bool = False
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         covers = ", ".join(f"{name} {self.covers[name]:.0%}" for name in self.present)
@@ -89,10 +91,8 @@ class Segmentation:
         """Why what was found may mean nothing: no data, or a picture unlike those the model learned from."""
         if not self.valid.any():
             return ["no data: the whole picture is black, so its masks are empty"]
-        scene, card = self.scene, self.card
-        canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
-        odd = oddities(measure(canvas, _valid_on(scene.valid, canvas.shape[:2])), card.scope)
-        kind = f"unlike the pictures that the model {card.name} was trained on"
+        odd = oddities(self.measures, self.card.scope)
+        kind = f"unlike the pictures that the model {self.card.name} was trained on"
         return [f"{kind} ({', '.join(odd)}): what is found may mean nothing"] if odd else []
 
     def mask(self, pattern: str, size: Grid | None = None) -> Mask:
@@ -171,7 +171,8 @@ def _segment_there(
     if isinstance(picture, str | Path):
         picture = Path(picture).read_bytes() if Path(picture).is_file() else scene  # a pipe gives once
     content = picture if isinstance(picture, bytes) else None
-    return _judged(scene, ask(server, scene, content, str(model), tta), join)
+    answered = ask(server, scene, content, str(model), tta)
+    return _judged(scene, _canvas(scene, answered.card), answered, join)
 
 
 def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: bool = False) -> Segmentation:
@@ -184,19 +185,24 @@ def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: b
         tta: mean over the picture and its mirror images: a little better, four times the work.
     """
     card = model.card
-    canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
+    canvas = _canvas(scene, card)
     fields, heads = _run(canvas, (), model)
     if tta:
         fields, heads = _mean_with_mirrors(fields, heads, canvas, model)
     grid = _rules_grid(canvas.shape[:2], card)
     valid = _valid_on(scene.valid, grid)
     probabilities = np.empty((len(NAMES), *grid), np.float32)
-    for index, field in enumerate(fields):
-        np.multiply(resample(field, grid), valid, out=probabilities[index])
-    return _judged(scene, Answered(card, probabilities, valid, heads, tta), join)
+    for index, chances in enumerate(fields):
+        np.multiply(resample(chances, grid), valid, out=probabilities[index])
+    return _judged(scene, canvas, Answered(card, probabilities, valid, heads, tta), join)
 
 
-def _judged(scene: Scene, answered: Answered, join: int | None) -> Segmentation:
+def _canvas(scene: Scene, card: Card) -> Pixels:
+    """A scene as the network sees it."""
+    return resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
+
+
+def _judged(scene: Scene, canvas: Pixels, answered: Answered, join: int | None) -> Segmentation:
     """What the card's rules make of a network's answer."""
     card, probabilities, valid, heads, tta = answered
     groups = np.empty(probabilities.shape, np.int32)
@@ -204,7 +210,8 @@ def _judged(scene: Scene, answered: Answered, join: int | None) -> Segmentation:
     for index, name in enumerate(NAMES):
         head = None if heads is None else float(heads[index])
         groups[index], scores[name] = find_groups(probabilities[index], card.rules[name], join, head)
-    return Segmentation(scene, card, probabilities, valid, groups, scores, heads, join, tta)
+    measures = measure(canvas, _valid_on(scene.valid, canvas.shape[:2]))
+    return Segmentation(scene, card, probabilities, valid, groups, scores, heads, join, tta, measures)
 
 
 def _mean_with_mirrors(
