@@ -5,12 +5,13 @@ the masks of both, over the masks that either has, on the part of the scene that
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from nephoscope.metrics import dice
 from nephoscope.model import Model
@@ -21,22 +22,32 @@ from nephoscope.segmentation import segment
 EVERY = 100  # of the small scenes, one is taken
 SIZES = ((1050, 700), (525, 350), (480, 320))  # width and height
 SHIFT = 40  # px of 480
-Masks = np.ndarray  # boolean, shape (patterns, height, width)
 
 
 def main(data: Path, name: str) -> None:
     model = Model.load(name, threads=1)
-    full = [read_scene(path).pixels for path in sorted((data / "full_size").iterdir())]
-    small = [read_scene(path).pixels for path in sorted((data / "train_images").iterdir())[::EVERY]]
-    print(f"mean Dice with the answer to the scene as it is; {len(full)} scenes of 2100x1400")
-    for size in SIZES:
-        print(f"  at {size[0]}x{size[1]:<25}{steadiness(model, full, at_size(size)):.3f}", flush=True)
-    print(f"and {len(small)} scenes of 480x320")
-    for what, changed in CHANGES.items():
-        print(f"  {what:<33}{steadiness(model, small, changed):.3f}", flush=True)
+    print("mean Dice with the answer to the scene as it is")
+    for what, agreement in agreements(model, data, EVERY):
+        print(f"  {what:<32}{agreement:.3f}", flush=True)
+
+
+def agreements(model: Model, data: Path, every: int) -> Iterator[tuple[str, float]]:
+    """Yields what was changed and how far the answers agree: the large scenes, then one of so many small."""
+    full, small = scenes(data / "full_size", 1), scenes(data / "train_images", every)
+    at_sizes = {f"at {width}x{height}": at_size((width, height)) for width, height in SIZES}
+    for pictures, chosen in ((full, at_sizes), (small, CHANGES)):
+        with ThreadPoolExecutor(2) as pool:
+            before = list(pool.map(lambda pixels: segment(pixels, model).masks, pictures))
+            for what, change in chosen.items():
+                yield what, steadiness(pool, model, pictures, before, change)
+
+
+def scenes(folder: Path, every: int) -> list[Pixels]:
+    return [read_scene(path).pixels for path in sorted(folder.iterdir())[::every]]
 
 
 Change = Callable[[Pixels], Pixels]
+Masks = NDArray[np.bool_]  # shape (patterns, height, width)
 
 
 def at_size(size: tuple[int, int]) -> Change:
@@ -67,7 +78,7 @@ def moved(pixels: Pixels) -> Pixels:
 
 
 CHANGES: dict[str, Change] = {
-    "JPEG of quality 30": recompressed,
+    "as JPEG of quality 30": recompressed,
     "mirrored": mirrored,
     f"moved by {SHIFT} px": moved,
     "15 % brighter": brightened(1.15),
@@ -76,11 +87,12 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def steadiness(model: Model, pictures: Iterable[Pixels], change: Change) -> float:
+def steadiness(
+    pool: ThreadPoolExecutor, model: Model, pictures: list[Pixels], answers: list[Masks], change: Change
+) -> float:
     """Mean Dice between the masks of pictures and of the same pictures changed."""
 
-    def one(pixels: Pixels) -> list[float]:
-        before = segment(pixels, model).masks
+    def one(pixels: Pixels, before: Masks) -> list[float]:
         after = segment(change(pixels), model).masks
         if change is mirrored:
             after = after[:, :, ::-1]
@@ -90,8 +102,7 @@ def steadiness(model: Model, pictures: Iterable[Pixels], change: Change) -> floa
         either = [index for index in range(len(NAMES)) if before[index].any() or after[index].any()]
         return [dice(before[index], after[index]) for index in either]
 
-    with ThreadPoolExecutor(2) as pool:
-        return float(np.mean([score for scores in pool.map(one, pictures) for score in scores]))
+    return float(np.mean([score for scores in pool.map(one, pictures, answers) for score in scores]))
 
 
 if __name__ == "__main__":

@@ -166,6 +166,7 @@ def test_several_networks_become_one_model(tmp_path, small_card):
         single = [deployed(torch.from_numpy(pictures))[0].numpy() for deployed, _ in files]
     assert np.abs(both(pictures).probabilities - np.mean(single, axis=0)).max() < 0.01
     assert not both.has_presence_head  # one of them has none
+    assert both.card.name == "both"
     assert both.card.figures == []
     assert [member["architecture"] for member in both.card.network["mean_of"]] == ["fpn", "unet"]
     export([file for _, file in files], tmp_path / "mirrored.onnx", tta=True)

@@ -74,7 +74,7 @@ def export(
         OSError: a file cannot be read or written.
     """
     members = [_load(path, card_file) for path in checkpoints]
-    card = _card([card for _, card in members], tta)
+    card = _card([card for _, card in members], tta, to.stem)
     exact = Together([network for network, _ in members], tta).eval()
     network = _rounded(exact)
     model_proto = _to_onnx(network, card)
@@ -184,8 +184,11 @@ def _rounded(network: Together) -> Together:
     return rounded
 
 
-def _card(cards: Sequence[Card], tta: bool) -> Card:
-    """The card of what several networks, or mirrored ones, say together: its rules need calibration."""
+def _card(cards: Sequence[Card], tta: bool, name: str) -> Card:
+    """The card of what several networks, or mirrored ones, say together: its rules need calibration.
+
+    It is another model than each of them, so it is called as its file is.
+    """
     first = cards[0]
     if any(card.input_size != first.input_size or card.grid != first.grid for card in cards):
         raise ExportError("the checkpoints take pictures of different sizes")
@@ -200,6 +203,7 @@ def _card(cards: Sequence[Card], tta: bool) -> Card:
     what = f"mean of {len(cards)} networks" if len(cards) > 1 else first.description
     return dataclasses.replace(
         first,
+        name=name,
         description=f"{what}, and of mirror images" if tta else what,
         network=network | {"mirrored": tta},
         training=training | {"rules": "of the first member; to be calibrated again"},

@@ -26,6 +26,7 @@ from nephoscope.training.cache import Scenes, Watch, open_scenes
 from nephoscope.training.callbacks import DICE, Judge, KeepLast, Pace
 from nephoscope.training.checkpoint import describe_run, save_weights
 from nephoscope.training.data import Order, batches
+from nephoscope.training.memory import keep_freed_memory
 from nephoscope.training.networks import describe, start
 from nephoscope.training.recipe import Recipe
 from nephoscope.training.runlog import RunLog
@@ -92,6 +93,8 @@ def _train(
     watch: Watch = lambda _: lambda *_: None,
 ) -> Path:
     recipe = settings.recipe
+    if not _on_cuda(settings):
+        keep_freed_memory()
     start(recipe)  # refuses what cannot be built before scenes are decoded for it
     quietly = say if is_first_process() else lambda _: None
     watch = watch if is_first_process() else lambda _: lambda *_: None
