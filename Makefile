@@ -57,7 +57,7 @@ model: $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(WEIGHTS) \
 	  --card $(CARD) --output src/nephoscope/models/default.onnx
 
-# The mean of both seeds' weights, .best/steadier.safetensors, is what the default model is made of.
+# The mean of both seeds' weights, .best/steadier.safetensors, is a candidate for the next default model.
 best: $(TEST_VENV)/installed
 	mkdir -p .best
 	PYTHONPATH=src $(BIN)/python -m benchmarks.steadier $(DATA) $(WEIGHTS) $(CARD) .best/steadier.safetensors 0 1
