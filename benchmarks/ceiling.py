@@ -4,7 +4,8 @@ In the practice round some 50 people labelled each scene. An oracle is told what
 and answers with the mask, or with none, that should agree best with the union of three more people (a label
 of the contest is about such a union), or with one more person. It knows of a scene all that many people saw
 in it: what it scores on those left out is what no model can be expected to exceed on such labels. Masks lie
-on a grid of half the contest's; people are left out by chance, many times.
+on a grid of half the contest's; people are left out by chance, many times. Last: how likely the union of
+three people holds a pixel that none, one, two or all of three others drew.
 """
 
 import sys
@@ -47,6 +48,9 @@ def main(data: Path) -> None:
         )
         for index, pattern in enumerate(NAMES):
             print(f"    {pattern:<8} {scores[:, 0, index].mean():.3f}  {scores[:, 1, index].mean():.3f}")
+    print("share of pixels in three people's union where of three others so many drew them")
+    for count, share in enumerate(met_again(worth_comparing(read_practice(folder)), rng)):
+        print(f"  {count}  {share:.3f}")
 
 
 def on_scene(
@@ -73,6 +77,20 @@ def on_scene(
             both = np.stack([answers[expected.argmax()], own[index].reshape(-1)]).astype(np.float32)
             scores[draw, :, index] = dice(both, target[None].astype(np.float32))[:, 0]
     return scores.mean(axis=0)
+
+
+def met_again(scenes: list[PracticeScene], rng: np.random.Generator) -> np.ndarray:
+    """By how many of three people drew a pixel: how often the union of three others holds it."""
+    pixels, met = np.zeros(4), np.zeros(4)
+    for scene in scenes:
+        drawn = np.stack([masks_of(answer, GRID) for answer in scene.answers.values()])
+        for _ in range(DRAWS):
+            order = rng.permutation(len(drawn))
+            counts = drawn[order[:3]].sum(axis=0).reshape(-1)
+            union = drawn[order[3:6]].any(axis=0).reshape(-1)
+            pixels += np.bincount(counts, minlength=4)
+            met += np.bincount(counts, union, minlength=4)
+    return met / pixels
 
 
 def dice(ones: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -1,15 +1,19 @@
-"""Training a network on to be steadier: `python -m benchmarks.steadier DATA WEIGHTS CARD OUTPUT SEED...`.
+"""Training a network on: `python -m benchmarks.steadier DATA WEIGHTS CARD OUTPUT SEED... [--shares]`.
 
-The network learns to say of a degraded picture (softer, sharper, recompressed, darker) half of what
+The network learns to be steadier: to say of a degraded picture (softer, sharper, recompressed, darker) half of what
 people drew and half of what it said itself, before, of the picture as it was, mirrored at random. It ends as
 the mean of its last steps. Batch normalisation keeps its statistics. A seed takes 25 minutes on two cores.
 
 Every seed's weights are written beside OUTPUT, their mean to OUTPUT. What began from the same weights and
 went not far may be averaged (Wortsman et al. 2022, arXiv:2203.05482): one network, as fast as each.
+
+With --shares what people drew is not their union but how likely three others' union is where so many of them
+drew; it learns from dated scenes alone, as rectangles are known of no others.
 """
 
-import sys
+import argparse
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.io import decode_jpeg, encode_jpeg
 
+from nephoscope.annotators import FOLDER, read_rectangles, span
 from nephoscope.card import Card
+from nephoscope.patterns import NAMES
+from nephoscope.place import Overpass
 from nephoscope.training.augment import Augment
 from nephoscope.training.cache import Scenes, open_scenes
 from nephoscope.training.checkpoint import load_weights, save_weights
@@ -28,6 +35,8 @@ from nephoscope.training.networks import build, split_answer
 from nephoscope.training.recipe import make_recipe
 
 Weights = dict[str, Tensor]
+Drawn = Callable[[int], np.ndarray]
+"""From a scene to how many people drew each pattern, up to 3: two bits a pattern, shape (height, width)."""
 
 SCENES, BATCH = 2000, 16
 RATE, AVERAGE = 2e-4, 0.98
@@ -38,36 +47,73 @@ SMALLER: tuple[dict[str, Any], ...] = (
     {"mode": "bilinear", "antialias": True},
     {"mode": "bicubic", "antialias": True},
 )
+QUICK_BF16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+NO_DATA = 0.04  # and darker
 OWN = 0.5  # weight of what the network said before
+UNION = torch.tensor([0.0, 1.0, 1.0, 1.0])
+LIKELY = torch.tensor([0.09, 0.43, 0.74, 0.92])
+"""That a union of three people holds a pixel which so many of three others drew (`benchmarks.ceiling`)."""
 LOSSES = (0.75, 0.25, 0.1)  # cross-entropy, Dice, presence
 
 
-def main(data: Path, weights_file: Path, card_file: Path, output: Path, seeds: list[int]) -> None:
+def main(arguments: argparse.Namespace) -> None:
     keep_freed_memory()
-    weights, card = load_weights(weights_file, card_file)
-    scenes = open_scenes(data, card.input_size, say=print)
-    members = []
-    for seed in seeds:
-        members.append(trained_on(scenes, weights, card, seed))
+    weights, card = load_weights(arguments.weights, arguments.card)
+    scenes = open_scenes(arguments.data, card.input_size, say=print)
+    training, _ = scenes.split(None, 0)
+    drawn, likely = united(scenes), UNION
+    if arguments.shares:
+        drawn, likely = counted(arguments.data, scenes), LIKELY
+        training = [index for index in training if scenes.records[index].day]
+    output, members = arguments.output, []
+    for seed in arguments.seeds:
+        members.append(trained_on(scenes, training, drawn, likely, weights, card, seed))
         save_weights(output.with_stem(f"{output.stem}-{seed}"), members[-1], card)
     mean = {name: torch.stack([member[name] for member in members]).mean(0) for name in floating(weights)}
     save_weights(output, weights | mean, card)
 
 
-def trained_on(scenes: Scenes, weights: Weights, card: Card, seed: int) -> Weights:
+def united(scenes: Scenes) -> Drawn:
+    """Whether anybody drew a pixel."""
+    return lambda index: packed(scenes.masks[index] >> place & 1 for place in range(len(NAMES)))
+
+
+def counted(data: Path, scenes: Scenes) -> Drawn:
+    """How many rectangles hold a labelled pixel; at least one, as some are missing from the file."""
+    rectangles = read_rectangles(data / FOLDER)
+
+    def drawn(index: int) -> np.ndarray:
+        record, bits = scenes.records[index], scenes.masks[index]
+        counts = np.zeros((len(NAMES), *bits.shape), np.uint8)
+        if record.day and record.bounds:
+            for rectangle in rectangles.get(Overpass(record.satellite, record.day, record.bounds), []):
+                y0, y1, x0, x1 = span(rectangle, bits.shape)
+                counts[NAMES.index(rectangle.pattern), y0:y1, x0:x1] += 1
+        return packed((bits >> place & 1) * count.clip(1, 3) for place, count in enumerate(counts))
+
+    return drawn
+
+
+def packed(counts: Iterable[np.ndarray]) -> np.ndarray:
+    """Two bits a pattern."""
+    return np.bitwise_or.reduce([count << 2 * place for place, count in enumerate(counts)])
+
+
+def trained_on(
+    scenes: Scenes, training: list[int], drawn: Drawn, likely: Tensor, weights: Weights, card: Card, seed: int
+) -> Weights:
     torch.manual_seed(seed)
     network, before = build(card.network), build(card.network).eval()
     for each in (network, before):
         each.load_state_dict(weights)
         each.to(memory_format=torch.channels_last)
-    training, _ = scenes.split(None, 0)
     order = np.random.default_rng(seed).permutation(training)[: SCENES // BATCH * BATCH].reshape(-1, BATCH)
     augment = Augment(make_recipe(cutmix=0.4, zoom=1.2))
     chance = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=len(order), pct_start=0.15)
     mean = {name: value.clone() for name, value in floating(network.state_dict()).items()}
-    bits = (2 ** torch.arange(4)).to(torch.uint8).reshape(1, 4, 1, 1)
+    places = 2 * torch.arange(len(NAMES)).reshape(1, -1, 1, 1)
     began = time.monotonic()
 
     def normal(colours: Tensor) -> Tensor:
@@ -77,15 +123,17 @@ def trained_on(scenes: Scenes, weights: Weights, card: Card, seed: int) -> Weigh
         learning(network)
         chosen = np.sort(scene)
         pictures = torch.from_numpy(scenes.pictures[chosen]).permute(0, 3, 1, 2).float() / 255
-        pictures, packed = augment(pictures, torch.from_numpy(scenes.masks[chosen])[:, None].float(), chance)
-        truth = (packed.to(torch.uint8) & bits).ne(0).float()
+        people = torch.from_numpy(np.stack([drawn(index) for index in chosen]))[:, None].float()
+        pictures, people = augment(pictures, people, chance)
+        people = people.long() >> places & 3
+        truth = likely[people] * ((people > 0) | (pictures.amax(1, keepdim=True) > NO_DATA))
         with torch.no_grad():
             sides = [side for side in (2, 3) if torch.rand((), generator=chance) < 0.5]
-            masks, heads = split_answer(before(normal(pictures).flip(sides)))
+            masks, heads = answer(before, normal(pictures).flip(sides))
             masks = masks.flip(sides)
         present = (1 - OWN) * truth.amax((2, 3)) + OWN * heads.sigmoid()
         truth = (1 - OWN) * truth + OWN * masks.sigmoid()
-        loss = cost(*split_answer(network(normal(degraded(pictures, chance)))), truth, present)
+        loss = cost(*answer(network, normal(degraded(pictures, chance))), truth, present)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -97,6 +145,13 @@ def trained_on(scenes: Scenes, weights: Weights, card: Card, seed: int) -> Weigh
                 f"step {step} of {len(order)}, {time.monotonic() - began:.0f} s, loss {loss:.4f}", flush=True
             )
     return weights | mean
+
+
+def answer(network: nn.Module, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Masks and presence as logits, worked out in bfloat16 where the processor multiplies in it."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=QUICK_BF16):
+        masks, heads = split_answer(network(pictures))
+    return masks.float(), heads.float()
 
 
 def floating(weights: Weights) -> Weights:
@@ -158,4 +213,9 @@ def recompressed(picture: Tensor, quality: float) -> Tensor:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:5]), [int(seed) for seed in sys.argv[5:]])
+    parser = argparse.ArgumentParser()
+    for name in ("data", "weights", "card", "output"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("seeds", type=int, nargs="+")
+    parser.add_argument("--shares", action="store_true")
+    main(parser.parse_args())
