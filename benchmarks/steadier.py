@@ -1,8 +1,8 @@
 """Training a network on: `python -m benchmarks.steadier DATA WEIGHTS CARD OUTPUT SEED... [--shares]`.
 
-The network learns to be steadier: to say of a degraded picture (softer, sharper, recompressed, darker) half of what
-people drew and half of what it said itself, before, of the picture as it was, mirrored at random. It ends as
-the mean of its last steps. Batch normalisation keeps its statistics. A seed takes 25 minutes on two cores.
+The network learns to be steadier: to say of a degraded picture (softer, sharper, recompressed, darker) half
+of what people drew and half of what it said itself, before, of the picture as it was, mirrored at random. It
+ends as the mean of its last steps. Batch normalisation keeps its statistics.
 
 Every seed's weights are written beside OUTPUT, their mean to OUTPUT. What began from the same weights and
 went not far may be averaged (Wortsman et al. 2022, arXiv:2203.05482): one network, as fast as each.
