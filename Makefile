@@ -3,7 +3,7 @@
 # make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
 # make soak    an atlas of 100,000 tiny scenes while its workers are killed, and 20,000 requests to a server
 # make model   export the default model again (WEIGHTS=weights as safetensors)
-# make best    train weights on from two seeds, and build the ensemble `best` in .best (WEIGHTS=, DATA=; an hour)
+# make best    train the default model's weights, and the ensemble `best`, in .best (DATA=; WEIGHTS= to start from)
 
 PYTHON ?= python3
 DATA ?= ../shared/clouds
@@ -57,12 +57,15 @@ model: $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(WEIGHTS) \
 	  --card $(CARD) --output src/nephoscope/models/default.onnx
 
-# The mean of both seeds' weights, .best/steadier.safetensors, is a candidate for the next default model.
+# From the first weights, by three seeds: their mean, .best/steadier.safetensors, is what the default model is
+# made of (`make model`); of all four networks and their mirror images, the ensemble .best/best.onnx.
+best: WEIGHTS ?= .best/run/best.safetensors
 best: $(TEST_VENV)/installed
 	mkdir -p .best
-	PYTHONPATH=src $(BIN)/python -m benchmarks.steadier $(DATA) $(WEIGHTS) $(CARD) .best/steadier.safetensors 0 1
+	test -f $(WEIGHTS) || PYTHONPATH=src $(BIN)/python -m nephoscope train $(DATA) -o .best/run
+	PYTHONPATH=src $(BIN)/python -m benchmarks.steadier $(DATA) $(WEIGHTS) $(CARD) .best/steadier.safetensors 0 1 2
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(WEIGHTS) .best/steadier-0.safetensors \
-	  .best/steadier-1.safetensors --card $(CARD) --tta --output .best/best.onnx
+	  .best/steadier-1.safetensors .best/steadier-2.safetensors --card $(CARD) --tta --output .best/best.onnx
 	PYTHONPATH=src $(BIN)/python -m nephoscope calibrate .best/best.onnx $(DATA)
 
 $(TEST_VENV)/installed:

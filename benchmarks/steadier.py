@@ -1,4 +1,4 @@
-"""Training a network on: `python -m benchmarks.steadier DATA WEIGHTS CARD OUTPUT SEED... [--shares]`.
+"""Training a network on: `python -m benchmarks.steadier DATA WEIGHTS CARD OUTPUT SEED... [OPTION...]`.
 
 The network learns to be steadier: to say of a degraded picture (softer, sharper, recompressed, darker) half
 of what people drew and half of what it said itself, before, of the picture as it was, mirrored at random. It
@@ -8,7 +8,8 @@ Every seed's weights are written beside OUTPUT, their mean to OUTPUT. What began
 went not far may be averaged (Wortsman et al. 2022, arXiv:2203.05482): one network, as fast as each.
 
 With --shares what people drew is not their union but how likely three others' union is where so many of them
-drew; it learns from dated scenes alone, as rectangles are known of no others.
+drew; it learns from dated scenes alone, as rectangles are known of no others. With --teachers it is not
+itself, before, that it learns from but the mean of other weights: distillation.
 """
 
 import argparse
@@ -65,9 +66,10 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.shares:
         drawn, likely = counted(arguments.data, scenes), LIKELY
         training = [index for index in training if scenes.records[index].day]
+    teachers = [load_weights(path, arguments.card)[0] for path in arguments.teachers] or [weights]
     output, members = arguments.output, []
     for seed in arguments.seeds:
-        members.append(trained_on(scenes, training, drawn, likely, weights, card, seed))
+        members.append(trained_on(scenes, training, drawn, likely, weights, teachers, card, seed))
         save_weights(output.with_stem(f"{output.stem}-{seed}"), members[-1], card)
     mean = {name: torch.stack([member[name] for member in members]).mean(0) for name in floating(weights)}
     save_weights(output, weights | mean, card)
@@ -100,13 +102,17 @@ def packed(counts: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def trained_on(
-    scenes: Scenes, training: list[int], drawn: Drawn, likely: Tensor, weights: Weights, card: Card, seed: int
+    scenes: Scenes,
+    training: list[int],
+    drawn: Drawn,
+    likely: Tensor,
+    weights: Weights,
+    teachers: list[Weights],
+    card: Card,
+    seed: int,
 ) -> Weights:
     torch.manual_seed(seed)
-    network, before = build(card.network), build(card.network).eval()
-    for each in (network, before):
-        each.load_state_dict(weights)
-        each.to(memory_format=torch.channels_last)
+    network, *before = (built(card, each) for each in (weights, *teachers))
     order = np.random.default_rng(seed).permutation(training)[: SCENES // BATCH * BATCH].reshape(-1, BATCH)
     augment = Augment(make_recipe(cutmix=0.4, zoom=1.2))
     chance = torch.Generator().manual_seed(seed)
@@ -129,10 +135,10 @@ def trained_on(
         truth = likely[people] * ((people > 0) | (pictures.amax(1, keepdim=True) > NO_DATA))
         with torch.no_grad():
             sides = [side for side in (2, 3) if torch.rand((), generator=chance) < 0.5]
-            masks, heads = answer(before, normal(pictures).flip(sides))
-            masks = masks.flip(sides)
-        present = (1 - OWN) * truth.amax((2, 3)) + OWN * heads.sigmoid()
-        truth = (1 - OWN) * truth + OWN * masks.sigmoid()
+            answers = zip(*(answer(each, normal(pictures).flip(sides)) for each in before), strict=True)
+            masks, heads = (torch.stack(each).sigmoid().mean(0) for each in answers)
+        present = (1 - OWN) * truth.amax((2, 3)) + OWN * heads
+        truth = (1 - OWN) * truth + OWN * masks.flip(sides)
         loss = cost(*answer(network, normal(degraded(pictures, chance))), truth, present)
         optimizer.zero_grad()
         loss.backward()
@@ -145,6 +151,12 @@ def trained_on(
                 f"step {step} of {len(order)}, {time.monotonic() - began:.0f} s, loss {loss:.4f}", flush=True
             )
     return weights | mean
+
+
+def built(card: Card, weights: Weights) -> nn.Module:
+    network = build(card.network).eval()
+    network.load_state_dict(weights)
+    return network.to(memory_format=torch.channels_last)
 
 
 def answer(network: nn.Module, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -218,4 +230,5 @@ if __name__ == "__main__":
         parser.add_argument(name, type=Path)
     parser.add_argument("seeds", type=int, nargs="+")
     parser.add_argument("--shares", action="store_true")
+    parser.add_argument("--teachers", type=Path, nargs="+", default=[])
     main(parser.parse_args())

@@ -11,7 +11,7 @@ def measured(clouds, model):
     return dict(agreements(model, clouds, every=300))
 
 
-@pytest.mark.parametrize("size", ["1050x700", "525x350"])
+@pytest.mark.parametrize("size", ["1050x700", "525x350", "480x320"])
 def test_a_scene_gives_the_same_masks_at_other_sizes(measured, size):
     assert measured[f"at {size}"] >= 0.9
 
@@ -19,15 +19,14 @@ def test_a_scene_gives_the_same_masks_at_other_sizes(measured, size):
 @pytest.mark.parametrize(
     ("change", "least"),
     [
-        ("at 480x320", 0.7),
-        ("as JPEG of quality 30", 0.55),
-        ("mirrored", 0.7),
-        ("moved by 40 px", 0.75),
+        ("as JPEG of quality 30", 0.6),
+        ("mirrored", 0.75),
+        ("moved by 40 px", 0.8),
         ("15 % brighter", 0.8),
-        ("15 % darker", 0.75),
-        ("grey", 0.5),
+        ("15 % darker", 0.85),
+        ("grey", 0.55),
     ],
 )
 def test_answers_sway_no_more_than_the_model_card_tells(measured, change, least):
-    """Floors a mask or two below what was measured: one mask more or less is worth 0.02."""
+    """Floors a mask or two below what was measured."""
     assert measured[change] >= least
