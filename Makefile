@@ -2,13 +2,19 @@
 # make test    install everything, check style, types and imports, run all tests
 # make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
 # make soak    an atlas of 100,000 tiny scenes while its workers are killed, and 20,000 requests to a server
-# make model   export the default model again (WEIGHTS=weights as safetensors)
-# make best    train the default model's weights, and the ensemble `best`, in .best (DATA=; WEIGHTS= to start from)
+# make model   make the default model again, from WEIGHTS=FILE, or training all that it needs in .best (DATA=, FIRST=)
+# make best    make the ensemble `best` in .best, of the networks that the default model learned from
 
 PYTHON ?= python3
 DATA ?= ../shared/clouds
 OUTPUT ?= .demo
 CARD := src/nephoscope/models/default.json
+
+# The default model's weights, and those that they were trained from; missing ones are trained.
+WEIGHTS ?= .best/distilled.safetensors
+FIRST ?= .best/first/best.safetensors
+RUNS := $(foreach seed,0 1 2,.best/steadier-$(seed).safetensors)
+TEACHERS := $(FIRST) $(RUNS)
 
 # The test environment is large, so it is kept outside the checkout and used again while what it is made
 # from stays the same; its stamp is written last, so a half-made one is made anew.
@@ -33,7 +39,7 @@ demo: .venv/installed
 test: lint
 	scripts/find-browser
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(TEST_VENV)/installed
 	$(BIN)/ruff check .
@@ -53,20 +59,23 @@ soak: $(TEST_VENV)/installed
 	$(BIN)/python -m benchmarks.soak
 	$(BIN)/python -m benchmarks.server $(DATA) 20000
 
-model: $(TEST_VENV)/installed
+model: $(WEIGHTS) | $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(WEIGHTS) \
 	  --card $(CARD) --output src/nephoscope/models/default.onnx
 
-# From the first weights, by three seeds: their mean, .best/steadier.safetensors, is what the default model is
-# made of (`make model`); of all four networks and their mirror images, the ensemble .best/best.onnx.
-best: WEIGHTS ?= .best/run/best.safetensors
-best: $(TEST_VENV)/installed
-	mkdir -p .best
-	test -f $(WEIGHTS) || PYTHONPATH=src $(BIN)/python -m nephoscope train $(DATA) -o .best/run
-	PYTHONPATH=src $(BIN)/python -m benchmarks.steadier $(DATA) $(WEIGHTS) $(CARD) .best/steadier.safetensors 0 1 2
-	PYTHONPATH=src $(BIN)/python -m nephoscope export $(WEIGHTS) .best/steadier-0.safetensors \
-	  .best/steadier-1.safetensors .best/steadier-2.safetensors --card $(CARD) --tta --output .best/best.onnx
+best: $(TEACHERS) | $(TEST_VENV)/installed
+	PYTHONPATH=src $(BIN)/python -m nephoscope export $(TEACHERS) --card $(CARD) --tta --output .best/best.onnx
 	PYTHONPATH=src $(BIN)/python -m nephoscope calibrate .best/best.onnx $(DATA)
+
+.best/distilled.safetensors: .best/steadier.safetensors $(TEACHERS)
+	PYTHONPATH=src $(BIN)/python -m benchmarks.steadier $(DATA) $< $(CARD) $@ 3 --teachers $(TEACHERS)
+
+.best/steadier.safetensors $(RUNS) &: $(FIRST) | $(TEST_VENV)/installed
+	mkdir -p .best
+	PYTHONPATH=src $(BIN)/python -m benchmarks.steadier $(DATA) $(FIRST) $(CARD) .best/steadier.safetensors 0 1 2
+
+.best/first/best.safetensors: | $(TEST_VENV)/installed
+	PYTHONPATH=src $(BIN)/python -m nephoscope train $(DATA) -o .best/first
 
 $(TEST_VENV)/installed:
 	mkdir -p $(dir $(TEST_VENV))

@@ -70,6 +70,11 @@ def test_another_kind_of_picture_is_warned_of(picture, model):
     assert "unlike the pictures that the model default was trained on" in warning
 
 
+@pytest.mark.parametrize("picture", [noise, ocean, land, ice, cat])
+def test_nothing_is_found_where_there_are_no_shallow_clouds(picture, model):
+    assert nephoscope.segment(picture(), model).present == []
+
+
 def test_made_up_scenes_are_of_the_kind(model):
     found = [nephoscope.segment(make_scene(seed, SIZE).pixels, model).warnings for seed in (0, 1, 4)]
     assert found == [[], [], []]
