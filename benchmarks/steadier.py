@@ -53,7 +53,7 @@ NO_DATA = 0.04  # and darker
 OWN = 0.5  # weight of what the network said before
 UNION = torch.tensor([0.0, 1.0, 1.0, 1.0])
 LIKELY = torch.tensor([0.09, 0.43, 0.74, 0.92])
-"""That a union of three people holds a pixel which so many of three others drew, to 0.01 (`benchmarks.ceiling`)."""
+"""That three people's union holds a pixel which so many of three others drew; `benchmarks.ceiling`, to 0.01."""
 LOSSES = (0.75, 0.25, 0.1)  # cross-entropy, Dice, presence
 
 
