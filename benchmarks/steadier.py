@@ -53,7 +53,7 @@ NO_DATA = 0.04  # and darker
 OWN = 0.5  # weight of what the network said before
 UNION = torch.tensor([0.0, 1.0, 1.0, 1.0])
 LIKELY = torch.tensor([0.09, 0.43, 0.74, 0.92])
-"""That three people's union holds a pixel which so many of three others drew; `benchmarks.ceiling`, to 0.01."""
+"""That three people's union holds a pixel that so many of three others drew (`benchmarks.ceiling`)."""
 LOSSES = (0.75, 0.25, 0.1)  # cross-entropy, Dice, presence
 
 
