@@ -61,10 +61,9 @@ def test_json_holds_every_region(found):
     assert (answer["width"], answer["height"]) == (700, 467)
     for given, region in zip(answer["regions"], found.regions, strict=True):
         assert given["area"] == pytest.approx(region.area, abs=1e-3)
-        rings = [[cv2.contourArea(np.float32(ring)) for ring in polygon] for polygon in given["outline"]]
-        assert sum(outer - sum(holes) for outer, *holes in rings) == pytest.approx(
-            region.area, rel=0.01
-        )  # a tracer cuts inner corners
+        areas = [[cv2.contourArea(np.float32(ring)) for ring in polygon] for polygon in given["outline"]]
+        enclosed = sum(outer - sum(holes) for outer, *holes in areas)
+        assert enclosed == pytest.approx(region.area, rel=0.01)  # inner corners are cut
 
 
 def test_csv_is_read_back_as_the_same_masks(found, tmp_path):
