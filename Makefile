@@ -67,7 +67,7 @@ best: $(TEACHERS) | $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(TEACHERS) --card $(CARD) --tta --output .best/best.onnx
 	PYTHONPATH=src $(BIN)/python -m nephoscope calibrate .best/best.onnx $(DATA)
 
-.best/distilled.safetensors: .best/steadier.safetensors $(TEACHERS)
+.best/distilled.safetensors: .best/steadier.safetensors $(TEACHERS) | $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m benchmarks.steadier $(DATA) $< $(CARD) $@ 3 --teachers $(TEACHERS)
 
 .best/steadier.safetensors $(RUNS) &: $(FIRST) | $(TEST_VENV)/installed

@@ -28,12 +28,13 @@ from nephoscope.annotators import FOLDER, read_rectangles, span
 from nephoscope.card import Card
 from nephoscope.patterns import NAMES
 from nephoscope.place import Overpass
-from nephoscope.training.augment import Augment
+from nephoscope.training.augment import NO_DATA, Augment
 from nephoscope.training.cache import Scenes, open_scenes
 from nephoscope.training.checkpoint import load_weights, save_weights
 from nephoscope.training.memory import keep_freed_memory
 from nephoscope.training.networks import build, split_answer
 from nephoscope.training.recipe import make_recipe
+from nephoscope.training.run import precision
 
 Weights = dict[str, Tensor]
 Drawn = Callable[[int], np.ndarray]
@@ -48,8 +49,7 @@ SMALLER: tuple[dict[str, Any], ...] = (
     {"mode": "bilinear", "antialias": True},
     {"mode": "bicubic", "antialias": True},
 )
-QUICK_BF16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-NO_DATA = 0.04  # and darker
+QUICK_BF16 = precision(make_recipe(), cuda=False) == "bf16"
 OWN = 0.5  # weight of what the network said before
 UNION = torch.tensor([0.0, 1.0, 1.0, 1.0])
 LIKELY = torch.tensor([0.09, 0.43, 0.74, 0.92])

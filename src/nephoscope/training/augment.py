@@ -11,6 +11,9 @@ from torch.nn import functional
 
 from nephoscope.training.recipe import Recipe
 
+NO_DATA = 0.04
+"""Of 1: where no colour is brighter there is no data."""
+
 
 class Augment:
     """Changes a batch of pictures together with its masks.
@@ -63,7 +66,7 @@ class Augment:
         amounts = self._signed(2 * len(pictures), generator).reshape(2, -1, 1, 1, 1) * self.recipe.brightness
         factor, offset = amounts.to(pictures.device, non_blocking=True)
         brighter = (pictures * (1 + factor) + offset * 0.5).clamp(0, 1)
-        return torch.where(pictures.amax(1, keepdim=True) > 0.04, brighter, pictures)
+        return torch.where(pictures.amax(1, keepdim=True) > NO_DATA, brighter, pictures)
 
     def _uniform(self, count: int, generator: torch.Generator) -> Tensor:
         return torch.rand(count, generator=generator)
