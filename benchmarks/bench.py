@@ -20,16 +20,18 @@ from pycocotools import mask as coco
 from benchmarks import first_pipeline, same_network
 from nephoscope.batch import Job, run
 from nephoscope.labels import LABEL_GRID
-from nephoscope.model import Model, available_cpus
+from nephoscope.model import Model
 from nephoscope.outputs.csv import rows
+from nephoscope.parallel import available_cpus
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import find_groups, resample
+from nephoscope.prediction import view
 from nephoscope.rle import decode, encode
-from nephoscope.scene import read_scene
-from nephoscope.segmentation import segment_scene, worth_decoding
+from nephoscope.scene import open_scene
+from nephoscope.segmentation import segment
 from nephoscope.sources import find_sources
 from nephoscope.synthetic import make_scene, sample, write_dataset
-from nephoscope.tiles import canvas_size, resize, run_tiled
+from nephoscope.tiles import run_tiled
 
 ROUNDS = 7
 
@@ -76,22 +78,20 @@ def warm(picture: Path) -> None:
     model = Model.load()
     card = model.card
     first, same = first_pipeline.load(), same_network.load()
-    scene = read_scene(picture, least=worth_decoding(card))
-    canvas = resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
+    canvas = view(open_scene(picture), card.input_size).canvas
 
     def network() -> np.ndarray:
         return run_tiled(canvas, card.input_size, lambda pictures: model(pictures).probabilities)
 
     fields = network()
-    found = segment_scene(scene, model)
+    found = segment(picture, model)
 
     def decoding() -> None:
-        again = read_scene(picture, least=worth_decoding(card))
-        resize(again.pixels, card.input_size)
+        view(open_scene(picture), card.input_size)
 
     def postprocessing() -> None:
         for name, field in zip(NAMES, fields, strict=True):
-            find_groups(resample(field, card.grid) * found.valid, card.rules[name])
+            find_groups(resample(field, card.grid) * found.valid_mask, card.rules[name])
 
     timed = take_turns(
         {

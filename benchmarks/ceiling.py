@@ -18,7 +18,7 @@ from nephoscope.labels import SCORE_GRID
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.people import worth_comparing
-from nephoscope.scene import read_scene
+from nephoscope.scene import open_scene
 from nephoscope.segmentation import segment
 from nephoscope.tiles import resize
 
@@ -57,8 +57,8 @@ def on_scene(
     data: Path, scene: PracticeScene, count: int, model: Model, rng: np.random.Generator
 ) -> np.ndarray:
     """Mean Dice of the oracle and of the model, by pattern: shape (2, patterns)."""
-    picture = read_scene(data / "train_images" / scene.image)
-    seen = resize(picture.pixels, GRID).max(axis=2) > 12
+    picture = open_scene(data / "train_images" / scene.image)
+    seen = resize(picture.read().pixels, GRID).max(axis=2) > 12
     drawn = np.stack([masks_of(answer, GRID, seen) for answer in scene.answers.values()])
     found = segment(picture, model)
     own = np.stack([found.mask(name, GRID) for name in NAMES])

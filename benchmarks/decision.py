@@ -88,8 +88,8 @@ def look(model: Model, data: Path) -> Profile:
             counts = [np.bincount(level, weight, LEVELS) for weight in weights]
             parts.append([np.cumsum(count[::-1])[::-1] for count in counts])
         scores = np.array([[presence_score(field, k) for k in TOP_K] for field in found.probabilities])
-        if found.heads is not None:
-            scores = np.column_stack([scores, found.heads])
+        if (presence := found.prediction.presence_probabilities) is not None:
+            scores = np.column_stack([scores, presence])
         return np.array(parts), truth.sum(axis=(1, 2)), scores
 
     records, found = zip(*each_scene(model, dataset.select(validation), work), strict=True)

@@ -17,8 +17,8 @@ from nephoscope.dataset import read_dataset
 from nephoscope.labels import SCORE_GRID
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
-from nephoscope.scene import read_scene
-from nephoscope.segmentation import segment_scene, worth_decoding
+from nephoscope.scene import open_scene
+from nephoscope.segmentation import segment
 
 _CELL = 0.04  # degrees
 _RINGS = (0, 0.5, 1, 2, 3, 5)  # degrees from the border
@@ -34,10 +34,10 @@ def main(data: Path) -> None:
     counts = np.zeros((len(_RINGS), 1 + 2 * len(NAMES)))
     for record in dataset.records:
         picture = dataset.picture(record.image)
-        found = segment_scene(read_scene(picture, least=worth_decoding(model.card)), model)
+        found = segment(open_scene(picture), model)
         label = dataset.bits(record.image, SCORE_GRID)
         masks = [*found.masks, *((label >> index & 1).astype(bool) for index in range(len(NAMES)))]
-        for plane, mask in enumerate([found.valid, *(mask & found.valid for mask in masks)]):
+        for plane, mask in enumerate([found.valid_mask, *(mask & found.valid_mask for mask in masks)]):
             counts[:, plane] += np.bincount(ring[mask], minlength=len(_RINGS))
     print(f"{len(dataset.records):,} scenes; model / labels, per cent of the area with data")
     print(f"{'degrees from border':<20}" + "".join(f"{name:>14}" for name in NAMES))

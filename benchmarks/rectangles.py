@@ -20,7 +20,6 @@ from nephoscope.labels import SCORE_GRID
 from nephoscope.patterns import NAMES
 from nephoscope.place import Overpass
 from nephoscope.rle import Mask
-from nephoscope.scene import read_scene
 
 UNEXPLAINED = 0.01  # of a label: outlines differ by a pixel here and there
 
@@ -49,7 +48,7 @@ def main(data: Path) -> None:
 
 
 def valid_on_score_grid(dataset: Dataset, record: Record) -> Mask:
-    valid = read_scene(dataset.picture(record.image)).valid.view(np.uint8)
+    valid = dataset.scene(record.image).read().valid_mask.view(np.uint8)
     return cv2.resize(valid, SCORE_GRID[::-1], interpolation=cv2.INTER_NEAREST).view(bool)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nephoscope.metrics import dice
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
-from nephoscope.scene import Pixels, read_scene
+from nephoscope.scene import Pixels, open_scene
 from nephoscope.segmentation import segment
 
 EVERY = 100  # of the small scenes, one is taken
@@ -43,7 +43,7 @@ def agreements(model: Model, data: Path, every: int) -> Iterator[tuple[str, floa
 
 
 def scenes(folder: Path, every: int) -> list[Pixels]:
-    return [read_scene(path).pixels for path in sorted(folder.iterdir())[::every]]
+    return [open_scene(path).read().pixels for path in sorted(folder.iterdir())[::every]]
 
 
 Change = Callable[[Pixels], Pixels]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from nephoscope.model import Model
-from nephoscope.scene import read_scene
+from nephoscope.scene import open_scene
 from nephoscope.tiles import resize
 from nephoscope.training.networks import Deployed, build
 
@@ -24,5 +24,5 @@ def probabilities(network: Deployed, pictures: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    scene = read_scene(Path(sys.argv[1]))
-    print(probabilities(load(), resize(scene.pixels, (320, 480))[None]).shape)
+    scene = open_scene(Path(sys.argv[1]))
+    print(probabilities(load(), resize(scene.read().pixels, (320, 480))[None]).shape)

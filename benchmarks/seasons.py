@@ -18,12 +18,14 @@ import numpy as np
 
 from nephoscope.catalogue import Record
 from nephoscope.dataset import Dataset, read_dataset
-from nephoscope.evaluation import answer, segment_file, with_data
+from nephoscope.evaluation import answer, with_data
 from nephoscope.explore import SEASONS
 from nephoscope.labels import SCORE_GRID
-from nephoscope.model import Model, available_cpus
+from nephoscope.model import Model
+from nephoscope.parallel import available_cpus
 from nephoscope.patterns import NAMES, PATTERNS
 from nephoscope.reports.style import EDGE, FAINT, INK, LINE, new_figure, png, quieten
+from nephoscope.segmentation import segment
 
 RESAMPLES = 2000
 LEFT_OUT = (2.5, 97.5)
@@ -58,7 +60,7 @@ def measure(model: Model, dataset: Dataset, records: list[Record]) -> np.ndarray
     """
 
     def one(record: Record) -> list[int]:
-        found = segment_file(model, dataset, record.image)
+        found = segment(dataset.scene(record.image), model)
         valid = with_data(found)
         label = dataset.bits(record.image, SCORE_GRID)
         labelled = [np.count_nonzero((label >> index & 1) * valid) for index in range(len(NAMES))]

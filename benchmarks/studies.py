@@ -8,6 +8,7 @@ import json
 import lzma
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,9 @@ from nephoscope.metrics import dice
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import find_groups
-from nephoscope.scene import find_gaps, read_scene
+from nephoscope.scene import find_gaps, open_scene
 from nephoscope.scope import measure, oddities
-from nephoscope.segmentation import segment_scene
+from nephoscope.segmentation import segment
 from nephoscope.training.cache import open_scenes
 from nephoscope.training.checkpoint import scope_of
 from nephoscope.training.quantise import quantise
@@ -33,8 +34,11 @@ def decode(data: Path) -> None:
     for what, least in {"a quarter": (350, 525), "a half": (640, 960)}.items():
         scores = []
         for path in sorted((data / "full_size").iterdir()):
-            full = segment_scene(read_scene(path), model)
-            reduced = segment_scene(read_scene(path, least=lambda *_, to=least: to), model)
+            scene = open_scene(path)
+            full, reduced = (
+                segment(replace(scene, _decode=lambda _, scene=scene, shape=shape: scene.read(shape)), model)
+                for shape in (None, least)
+            )
             either = set(full.present) | set(reduced.present)
             scores += [dice(full.mask(name), reduced.mask(name)) for name in either]
         print(f"{what:<10} mean Dice {np.mean(scores):.3f} over {len(scores)} masks that either has")
@@ -92,8 +96,8 @@ def validation(data: Path) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities and truth, shape (scenes, patterns, 350, 525)."""
     model, labels = Model.load(), read_labels(data / "train.csv.xz")
     chosen = [row["image"] for row in split(data) if row["split"] == "val"]
-    scenes = [read_scene(data / "train_images" / image) for image in chosen]
-    fields = np.stack([segment_scene(scene, model).probabilities for scene in scenes])
+    scenes = [open_scene(data / "train_images" / image) for image in chosen]
+    fields = np.stack([model.predict(scene).probabilities for scene in scenes])
     truth = np.array([[labels.mask(image, name, SCORE_GRID) for name in NAMES] for image in chosen])
     return fields, truth
 

@@ -24,7 +24,7 @@ from nephoscope.dataset import read_dataset
 from nephoscope.labels import LABEL_GRID, SCORE_GRID
 from nephoscope.metrics import dice
 from nephoscope.patterns import NAMES
-from nephoscope.scene import read_scene
+from nephoscope.scene import open_scene
 
 BOXES_HEADER = "satellite,date,region,x0,y0,x1,y1,pattern"
 PRACTICE_HEADER = "classification,annotator,image,satellite,date,region"
@@ -127,7 +127,7 @@ def test_rectangles_make_the_real_labels(clouds):
     scores = []
     for record in [record for record in dataset.records if record.day][::200]:
         drawn = rectangles[Overpass(record.satellite, record.day, record.bounds)]
-        valid = read_scene(dataset.picture(record.image)).valid.view(np.uint8)
+        valid = open_scene(dataset.picture(record.image)).read().valid_mask.view(np.uint8)
         valid = cv2.resize(valid, SCORE_GRID[::-1], interpolation=cv2.INTER_NEAREST).view(bool)
         for name, mask in zip(NAMES, masks_of(drawn, SCORE_GRID, valid), strict=True):
             label = dataset.labels.mask(record.image, name, SCORE_GRID)

@@ -26,8 +26,8 @@ from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.place import Bounds, Overpass, parse_bounds, worldview_name
 from nephoscope.provenance import sha256, write_with_sidecar
-from nephoscope.scene import read_scene
-from nephoscope.segmentation import segment_scene, worth_decoding
+from nephoscope.scene import open_scene
+from nephoscope.segmentation import segment
 from nephoscope.synthetic_archive import SyntheticArchive
 from nephoscope.worldview import Archive
 
@@ -92,20 +92,18 @@ def test_an_atlas_holds_what_one_picture_after_the_other_gives(client, tmp_path,
         for scene in plan:
             picture = archive.picture(scene.overpass)
             name = worldview_name(scene.overpass)
-            alone = segment_scene(
-                read_scene(picture.content, name=name, least=worth_decoding(model.card)), model
-            )
+            alone = segment(open_scene(picture.content, name=name), model)
             place = (
                 scene.time,
                 scene.satellite,
                 slice(None),
                 slice(52 * scene.column, 52 * scene.column + 52),
             )
-            expected[place] = to_flags(alone.masks, alone.valid)
+            expected[place] = to_flags(alone.masks, alone.valid_mask)
             record = found[scene.number]
             assert record["cover"] == pytest.approx(alone.covers, abs=1e-4)
             assert record["score"] == pytest.approx(alone.scores, abs=1e-4)
-            assert record["valid"] == pytest.approx(alone.valid.mean(), abs=1e-4)
+            assert record["valid"] == pytest.approx(alone.valid_mask.mean(), abs=1e-4)
             assert (record["sha256"], record["url"], record["bytes"]) == (
                 picture.sha256,
                 picture.url,
@@ -136,11 +134,11 @@ def test_of_a_box_with_a_margin_the_middle_is_kept(client, tmp_path, tiny_model,
         stored = flags(tmp_path / "atlas")
         for scene in plan:
             content = archive.picture(scene.overpass).content
-            alone = segment_scene(
-                read_scene(content, name=worldview_name(scene.overpass), least=worth_decoding(model.card)),
+            alone = segment(
+                open_scene(content, name=worldview_name(scene.overpass)),
                 model,
             )
-            whole = to_flags(alone.masks, alone.valid)
+            whole = to_flags(alone.masks, alone.valid_mask)
             place = (
                 scene.time,
                 scene.satellite,

@@ -143,21 +143,21 @@ def test_a_disk_that_fills_while_writing_leaves_nothing_half_written(pictures, t
 def test_an_unforeseen_error_is_one_failure(pictures, job, monkeypatch):
     from nephoscope import batch
 
-    real = batch.segment_scene
+    real = batch.segment
 
     def broken(scene, *args, **options):
         if scene.name == "2.jpg":
             raise ZeroDivisionError("by zero")
         return real(scene, *args, **options)
 
-    monkeypatch.setattr(batch, "segment_scene", broken)
+    monkeypatch.setattr(batch, "segment", broken)
     results = list(run(find_sources([str(pictures)]), job("json"), 2))
     assert results[2].reason == "2.jpg: unexpected ZeroDivisionError: by zero"
     assert isinstance(results[7], Done)
 
 
 def test_no_more_pictures_are_held_than_two_a_worker(job):
-    from nephoscope.scene import read_scene
+    from nephoscope.scene import open_scene
     from nephoscope.sources import Source
 
     given = 0
@@ -166,7 +166,7 @@ def test_no_more_pictures_are_held_than_two_a_worker(job):
         nonlocal given
         while True:
             given += 1
-            yield Source(f"{given}.jpg", lambda least: read_scene(np.full((64, 96, 3), 99, np.uint8)))
+            yield Source(f"{given}.jpg", lambda: open_scene(np.full((64, 96, 3), 99, np.uint8)))
 
     results = run(endless(), job("json"), 2)
     for taken in range(1, 12):

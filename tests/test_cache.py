@@ -10,7 +10,7 @@ import pytest
 from nephoscope.catalogue import split
 from nephoscope.dataset import DatasetError, read_dataset
 from nephoscope.labels import SCORE_GRID
-from nephoscope.scene import read_scene
+from nephoscope.scene import open_scene
 from nephoscope.synthetic import write_dataset
 from nephoscope.tiles import resize
 from nephoscope.training.cache import open_scenes
@@ -29,7 +29,7 @@ def test_what_is_decoded_is_what_the_files_hold(tmp_path, folder):
     scenes = open_scenes(folder, SIZE, cache=tmp_path / "cache")
     dataset = read_dataset(folder)
     for index, record in enumerate(scenes.records):
-        expected = resize(read_scene(dataset.picture(record.image)).pixels, SIZE)
+        expected = resize(open_scene(dataset.picture(record.image)).read().pixels, SIZE)
         assert np.array_equal(scenes.pictures[index], expected)
         assert np.array_equal(scenes.masks[index], dataset.bits(record.image, SIZE))
     assert len(scenes.labels_sha256) == 64
@@ -103,7 +103,7 @@ def test_a_picture_that_cannot_be_read_does_not_change_the_split(tmp_path, folde
 
 def test_an_interrupted_decode_leaves_nothing(tmp_path, folder):
     def stop(what):
-        if what == "decoding pictures":
+        if what == "decoding scenes":
             raise KeyboardInterrupt
         return lambda *_: None
 

@@ -16,19 +16,19 @@ from asking import elsewhere
 from conftest import encoded, serving
 from nephoscope import client
 from nephoscope.client import ServerError
-from nephoscope.exchange import Answered, NoAnswer, in_steps, pack, unpack
+from nephoscope.exchange import NoAnswer, Payload, pack, quantize_probabilities, unpack
 from nephoscope.model import ModelError
 from nephoscope.outputs import FORMATS
 from nephoscope.place import parse_bounds
-from nephoscope.scene import SceneError, read_scene
+from nephoscope.scene import SceneError, open_scene
 from nephoscope.web.settings import Limits, Settings
 
 
 def assert_same(there, here):
-    for name in ("probabilities", "valid", "groups"):
+    for name in ("probabilities", "valid_mask", "components"):
         np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
     assert (there.scores, there.covers, there.regions) == (here.scores, here.covers, here.regions)
-    assert (there.card, there.tta, there.join) == (here.card, here.tta, here.join)
+    assert (there.card, there.prediction.tta, there.join) == (here.card, here.prediction.tta, here.join)
     assert (there.scene.bounds, there.scene.day) == (here.scene.bounds, here.scene.day)
 
 
@@ -43,19 +43,19 @@ def test_every_kind_of_picture_is_segmented_alike(server, jpeg, picture):
 def test_a_scene_without_data_in_places_keeps_them(server, picture):
     alpha = np.full(picture.shape[:2], 255, np.uint8)
     alpha[:, :20] = 0
-    scene = read_scene(np.dstack([picture, alpha]), name="scene")
+    scene = open_scene(np.dstack([picture, alpha]), name="scene")
     assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
 
 
 def test_pixels_of_a_gap_are_sent_as_they_are(server, picture):
     dark = np.where(picture.max(axis=2, keepdims=True) == 0, np.arange(240)[None, :, None] % 9, picture)
-    scene = read_scene(encoded(dark.astype(np.uint8), ".png"))
-    assert scene.pixels[~scene.valid].any()  # nearly black, as JPEG leaves gaps
+    scene = open_scene(encoded(dark.astype(np.uint8), ".png"))
+    assert scene.read().pixels[~scene.read().valid_mask].any()  # nearly black, as JPEG leaves gaps
     assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
 
 
 def test_a_scene_is_where_it_says_whatever_its_name_does(server, jpeg):
-    named = read_scene(jpeg.read_bytes(), name="Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg")
+    named = open_scene(jpeg.read_bytes(), name="Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg")
     scene = replace(named, bounds=None)
     assert named.bounds is not None
     assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
@@ -148,7 +148,7 @@ def test_steps_keep_every_threshold_of_whole_steps(most, data):
     near = [np.nextafter(edges, np.float32(side)) for side in (-1, 2)]
     drawn = data.draw(arrays(np.float32, 20, elements=shares))
     values = np.clip(np.concatenate([edges, *near, drawn]), 0, 1)
-    whole = in_steps(values, most)
+    whole = quantize_probabilities(values, most)
     for step in range(most):
         np.testing.assert_array_equal(whole > step, values > np.float32(step / most))
 
@@ -156,11 +156,11 @@ def test_steps_keep_every_threshold_of_whole_steps(most, data):
 @given(arrays(np.float32, (4, 3, 5), elements=shares), arrays(np.bool_, (3, 5)), st.booleans())
 @settings(deadline=None, max_examples=30)
 def test_what_is_packed_comes_out_again(card_of_default, probabilities, valid, tta):
-    answered = Answered(card_of_default, probabilities, valid, None, tta)
+    answered = Payload(card_of_default, probabilities, valid, None, tta)
     again = unpack(pack(answered, {"any": "thing"}))
-    assert (again.card, again.heads, again.tta) == (card_of_default, None, tta)
+    assert (again.card, again.presence_probabilities, again.tta) == (card_of_default, None, tta)
     np.testing.assert_array_equal(again.probabilities, probabilities)
-    np.testing.assert_array_equal(again.valid, valid)
+    np.testing.assert_array_equal(again.valid_mask, valid)
 
 
 @pytest.fixture(scope="module")
@@ -169,15 +169,15 @@ def card_of_default(model):
 
 
 def test_damaged_answers_are_none(model):
-    answered = Answered(model.card, np.zeros((4, 3, 5), np.float32), np.ones((3, 5), bool), None, False)
+    answered = Payload(model.card, np.zeros((4, 3, 5), np.float32), np.ones((3, 5), bool), None, False)
     whole = pack(answered, {})
     outside, flat = np.full((4, 3, 5), 1.5, np.float32), np.zeros((4, 5), np.float32)
     no_head = model.card.with_rules({"Fish": {"evidence": "head"}})
     for damaged in (
         pack(answered._replace(probabilities=outside), {}),
         pack(answered._replace(probabilities=outside * np.nan), {}),
-        pack(answered._replace(probabilities=flat, valid=np.ones(5, bool)), {}),
-        pack(answered._replace(heads=np.zeros(3, np.float32)), {}),
+        pack(answered._replace(probabilities=flat, valid_mask=np.ones(5, bool)), {}),
+        pack(answered._replace(presence_probabilities=np.zeros(3, np.float32)), {}),
         pack(answered._replace(card=no_head), {}),
         b"",
         b"text",

@@ -8,7 +8,6 @@ import pytest
 from nephoscope.dataset import (
     DatasetError,
     count_problems,
-    rasterise,
     read_dataset,
 )
 from nephoscope.labels import SCORE_GRID, LabelError, read_labels, write_labels
@@ -37,7 +36,7 @@ def test_a_clean_folder_has_no_problems(folder):
 def test_masks_of_all_patterns_come_in_one_byte(folder):
     dataset = read_dataset(folder)
     problems = []
-    for index, bits in rasterise(dataset, SCORE_GRID, problems):
+    for index, bits in dataset.map(lambda record: dataset.bits(record.image, SCORE_GRID), problems):
         for pattern, name in enumerate(NAMES):
             expected = dataset.labels.mask(dataset.records[index].image, name, SCORE_GRID)
             assert np.array_equal(bits >> pattern & 1, expected)
@@ -59,7 +58,7 @@ def test_every_problem_is_counted_and_named(folder):
     spoil(folder, drop="synthetic_00003.jpg_Sugar")
     dataset = read_dataset(folder)
     problems = list(dataset.problems)
-    read = [index for index, _ in rasterise(dataset, (70, 105), problems)]
+    read = [index for index, _ in dataset.map(lambda each: dataset.bits(each.image, (70, 105)), problems)]
     assert count_problems(problems) == {
         "unknown pattern": 1,
         "a second row": 1,
@@ -119,7 +118,7 @@ def test_the_first_of_two_rows_is_kept(folder):
 def test_progress_ends_at_the_whole(folder):
     told = []
     read_dataset(folder, progress=lambda done, total: told.append((done, total)))
-    list(rasterise(read_dataset(folder), (70, 105), [], lambda *step: told.append(step)))
+    list(read_dataset(folder).map(lambda record: None, [], progress=lambda *step: told.append(step)))
     assert told[-1] == (6, 6)
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from nephoscope.cli import app
 from nephoscope.provenance import read_with_sidecar
-from nephoscope.scene import read_scene
+from nephoscope.scene import open_scene
 from nephoscope.synthetic_archive import SyntheticArchive
 
 FIRST = date(2020, 1, 20)
@@ -54,7 +54,7 @@ class TestScenes:
         for name in names:
             content, about = read_with_sidecar(tmp_path / name)
             assert (about["satellite"], about["bytes"]) == (name.split("_")[0], len(content))
-            assert read_scene(tmp_path / name).size == (56, 84)
+            assert open_scene(tmp_path / name).size == (56, 84)
 
     def test_a_box_in_the_west_is_no_option(self, server, tmp_path):
         words = ("--satellites", "SNPP", "--from", FIRST, "--degrees", 0.1, "--format", "png", "-o", tmp_path)
@@ -93,7 +93,7 @@ class TestScenes:
         assert f"{tmp_path / AQUA}: is there and was another request; --overwrite replaces it" in done.stderr
         assert (tmp_path / AQUA).read_bytes() == before
         assert fetch(server, tmp_path, "--degrees", 0.2, "--overwrite").exit_code == 0
-        assert read_scene(tmp_path / AQUA).size == (70, 105)
+        assert open_scene(tmp_path / AQUA).size == (70, 105)
 
     @pytest.mark.parametrize("sidecar", [None, "[1]", '{"patterns": {}}'])
     def test_so_is_a_file_that_is_not_ours(self, server, tmp_path, sidecar):

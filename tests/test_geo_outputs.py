@@ -29,7 +29,8 @@ from nephoscope.outputs.geography import EARTH_RADIUS
 from nephoscope.patterns import NAMES, PATTERNS
 from nephoscope.place import Bounds
 from nephoscope.postprocess import group
-from nephoscope.scene import SceneError, read_scene
+from nephoscope.prediction import Prediction
+from nephoscope.scene import SceneError, open_scene
 from nephoscope.segmentation import Segmentation
 from nephoscope.sources import find_sources
 
@@ -53,9 +54,16 @@ def segmentation(card, masks, bounds=PLACES["west"], day=DAY, gap=0, size=None) 
     valid = np.ones((height, width), bool)
     valid[:, :gap] = False
     chances = np.random.default_rng(5).random(masks.shape, np.float32) * valid
-    scene = read_scene(pixels, name="made-up.jpg").placed(bounds, day)
-    groups = np.stack([group(mask) for mask in masks])
-    return Segmentation(scene, card, chances, valid, groups, dict.fromkeys(NAMES, 0.5))
+    scene = open_scene(pixels, name="made-up.jpg").with_location(bounds, day)
+    components = np.stack([group(mask) for mask in masks])
+    prediction = Prediction(scene, scene.read(), card, chances, valid, None, False, {})
+    return Segmentation(prediction, components, dict.fromkeys(NAMES, 0.5))
+
+
+def with_scene(segmentation, **changes) -> Segmentation:
+    """The same segmentation of a scene with other facts."""
+    prediction = segmentation.prediction
+    return replace(segmentation, prediction=replace(prediction, scene=replace(prediction.scene, **changes)))
 
 
 def blobs(seed: int, height: int = 70, width: int = 105) -> np.ndarray:
@@ -87,7 +95,7 @@ def test_all_formats_put_the_same_pixels_at_the_same_places(card, place):
         for index, name in enumerate(NAMES):
             band = raster.read(index + 1)
             assert np.array_equal(band == 1, found.masks[index])
-            assert np.array_equal(band == 255, ~found.valid)
+            assert np.array_equal(band == 255, ~found.valid_mask)
             assert np.array_equal(dataset.mask.values[0] & (1 << index) > 0, found.masks[index])
             outlines = [
                 shapely.affinity.translate(shape(feature["geometry"]), turn)
@@ -126,9 +134,9 @@ class TestNetCDF:
         dataset = opened(found)
         chances = dataset.probability.transpose("time", "pattern", "lat", "lon").values[0]
         assert dataset.probability.encoding["dtype"] == "int16"
-        assert np.array_equal(np.isfinite(chances), np.broadcast_to(found.valid, chances.shape))
-        assert np.abs(chances - found.probabilities)[:, found.valid].max() < 5.1e-5
-        assert np.array_equal(dataset.valid.values[0], found.valid)
+        assert np.array_equal(np.isfinite(chances), np.broadcast_to(found.valid_mask, chances.shape))
+        assert np.abs(chances - found.probabilities)[:, found.valid_mask].max() < 5.1e-5
+        assert np.array_equal(dataset.valid.values[0], found.valid_mask)
         covers = dataset.set_index(pattern="pattern_name").cover
         for name in NAMES:
             assert covers.sel(pattern=name).item() == pytest.approx(found.covers[name])
@@ -184,13 +192,13 @@ class TestGeoTIFF:
             assert raster.tags()["picture"] == "made-up.jpg"
             for index, name in enumerate(NAMES):
                 band = raster.read(index + 1, masked=True)
-                assert np.array_equal(band.mask, ~found.scene.valid)
+                assert np.array_equal(band.mask, ~found.scene.read().valid_mask)
                 assert np.array_equal(band.filled(0), found.mask(name, (140, 300)))
 
     def test_nephoscope_reads_its_place_back(self, card):
         for box in PLACES.values():
             (content,) = FORMATS["geotiff"].render(segmentation(card, blobs(4), box))
-            assert read_scene(content).bounds == pytest.approx(box)
+            assert open_scene(content).bounds == pytest.approx(box)
 
 
 class TestGeoJSON:
@@ -265,7 +273,7 @@ class TestGeoJSON:
         masks = np.zeros((4, 70, 105), bool)
         masks[0, 10:20, 10:20] = masks[0, 10:20, 24:40] = True
         found = segmentation(card, masks)
-        found = replace(found, groups=np.stack([group(mask, join=6) for mask in masks]), join=6)
+        found = replace(found, components=np.stack([group(mask, join=6) for mask in masks]), join=6)
         (feature,) = features(found)["features"]
         assert feature["geometry"]["type"] == "MultiPolygon"
         assert len(feature["geometry"]["coordinates"]) == 2
@@ -274,10 +282,10 @@ class TestGeoJSON:
 @pytest.mark.parametrize("name", ["netcdf", "geotiff", "geojson"])
 def test_nothing_is_drawn_on_a_map_without_a_place(card, name):
     found = segmentation(card, blobs(1))
-    nowhere = replace(found, scene=replace(found.scene, bounds=None))
+    nowhere = with_scene(found, bounds=None)
     with pytest.raises(SceneError, match=r"^made-up.jpg: its place is not known; --bounds west,south"):
         FORMATS[name].render(nowhere)
-    why = replace(found, scene=replace(found.scene, bounds=None, unplaced="its grid is rotated"))
+    why = with_scene(found, bounds=None, location_problem="its grid is rotated")
     with pytest.raises(SceneError, match="not known: its grid is rotated; --bounds"):
         FORMATS[name].render(why)
 

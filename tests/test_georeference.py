@@ -13,7 +13,7 @@ from conftest import encoded
 from nephoscope.batch import Done, Job, run
 from nephoscope.model import Model
 from nephoscope.place import REGIONS, Bounds
-from nephoscope.scene import read_scene
+from nephoscope.scene import open_scene
 from nephoscope.segmentation import segment
 from nephoscope.sources import find_sources
 
@@ -57,9 +57,9 @@ def geotiff(tmp_path, pixels):
     ],
 )
 def test_geographic_tags_give_the_box_that_gdal_wrote(geotiff, box, expected, point):
-    scene = read_scene(geotiff(box, point=point))
+    scene = open_scene(geotiff(box, point=point))
     assert scene.bounds == pytest.approx(expected, abs=1e-9)
-    assert scene.unplaced == ""
+    assert scene.location_problem == ""
     assert scene.day is None
 
 
@@ -73,7 +73,7 @@ def test_points_are_the_centres_of_pixels(geotiff):
         keys[keys.index(1025) + 3] = 2
         tags[34735] = tuple(keys)
         image.save(path.with_name("point.tif"), tiffinfo=tags)
-    west, _, _, north = read_scene(path.with_name("point.tif")).bounds
+    west, _, _, north = open_scene(path.with_name("point.tif")).bounds
     assert (west, north) == pytest.approx((-61 - 0.1, 24 + 0.1))
     with rasterio.open(path.with_name("point.tif")) as dataset:
         assert dataset.bounds[0] == pytest.approx(west)
@@ -87,7 +87,7 @@ def test_a_transformation_serves_where_it_is_not_rotated(geotiff):
         tags[34264] = (0.2, 0.0, 0.0, -61.0, 0.0, -0.2, 0.0, 24.0, *(0.0,) * 7, 1.0)
         tags.tagtype[34264] = 12
         image.save(path.with_name("other.tif"), tiffinfo=tags)
-    assert read_scene(path.with_name("other.tif")).bounds == pytest.approx(BOX)
+    assert open_scene(path.with_name("other.tif")).bounds == pytest.approx(BOX)
 
 
 @pytest.mark.parametrize(
@@ -104,21 +104,21 @@ def test_a_transformation_serves_where_it_is_not_rotated(geotiff):
     ],
 )
 def test_other_grids_leave_the_place_unknown_and_say_why(geotiff, options, reason):
-    scene = read_scene(geotiff(**options))
+    scene = open_scene(geotiff(**options))
     assert scene.bounds is None
-    assert re.search(reason, scene.unplaced)
+    assert re.search(reason, scene.location_problem)
 
 
 def test_plain_pictures_say_nothing(tmp_path, pixels):
     for ending in (".jpg", ".png", ".tif", ".webp"):
-        scene = read_scene(encoded(pixels, ending), name="x" + ending)
-        assert (scene.bounds, scene.day, scene.unplaced) == (None, None, "")
+        scene = open_scene(encoded(pixels, ending), name="x" + ending)
+        assert (scene.bounds, scene.day, scene.location_problem) == (None, None, "")
 
 
 def test_the_time_in_a_tiffs_tags_is_not_when_the_picture_was_taken(tmp_path, pixels):
     path = tmp_path / "a.tif"
     Image.fromarray(pixels).save(path, tiffinfo={306: "2019:05:01 12:00:00"})
-    assert read_scene(path).day is None
+    assert open_scene(path).day is None
 
 
 @pytest.mark.parametrize("ruined", [(), (1, 1), (1, 1, 0, 9, *(1, 2, 3)), "text"])
@@ -130,7 +130,7 @@ def test_damaged_keys_never_cost_the_picture(geotiff, ruined):
         if ruined == "text":
             tags.tagtype[34735] = 2
         image.save(path.with_name("ruined.tif"), tiffinfo=tags)
-    scene = read_scene(path.with_name("ruined.tif"))
+    scene = open_scene(path.with_name("ruined.tif"))
     assert scene.bounds is None
     assert scene.size == (HEIGHT, WIDTH)
 
@@ -158,7 +158,7 @@ def world_file(box: Bounds) -> str:
 def test_a_world_file_beside_the_picture(tmp_path, pixels, picture, beside):
     (tmp_path / picture).write_bytes(encoded(pixels, "." + picture.split(".")[1]))
     (tmp_path / beside).write_text(world_file(BOX))
-    assert read_scene(tmp_path / picture).bounds == pytest.approx(BOX)
+    assert open_scene(tmp_path / picture).bounds == pytest.approx(BOX)
     if beside.islower() and picture != "a.webp" and beside.count(".") == 1:
         with rasterio.open(tmp_path / picture) as dataset:  # GDAL agrees
             assert tuple(dataset.bounds) == pytest.approx(tuple(BOX))
@@ -178,9 +178,9 @@ def test_a_world_file_beside_the_picture(tmp_path, pixels, picture, beside):
 def test_a_world_file_that_is_no_box_in_degrees_is_told(tmp_path, pixels, content, reason):
     (tmp_path / "a.jpg").write_bytes(encoded(pixels, ".jpg"))
     (tmp_path / "a.jgw").write_text(content)
-    scene = read_scene(tmp_path / "a.jpg")
+    scene = open_scene(tmp_path / "a.jpg")
     assert scene.bounds is None
-    assert reason in scene.unplaced
+    assert reason in scene.location_problem
 
 
 def test_a_picture_that_exif_turns_has_no_place_from_its_file(tmp_path, pixels):
@@ -188,15 +188,15 @@ def test_a_picture_that_exif_turns_has_no_place_from_its_file(tmp_path, pixels):
     exif[0x0112] = 6
     Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif)
     (tmp_path / "a.jgw").write_text(world_file(BOX))
-    scene = read_scene(tmp_path / "a.jpg")
+    scene = open_scene(tmp_path / "a.jpg")
     assert scene.bounds is None
-    assert "EXIF" in scene.unplaced
+    assert "EXIF" in scene.location_problem
 
 
 def test_the_name_is_believed_before_tags_and_world_files(tmp_path, pixels):
     (tmp_path / NAME).write_bytes(encoded(pixels, ".jpg"))
     (tmp_path / NAME).with_suffix(".jgw").write_text(world_file(REGIONS["east-pacific"]))
-    assert read_scene(tmp_path / NAME).bounds == BOX
+    assert open_scene(tmp_path / NAME).bounds == BOX
 
 
 def test_what_is_stated_is_believed_before_all(tmp_path, pixels, tiny_model):
@@ -206,7 +206,7 @@ def test_what_is_stated_is_believed_before_all(tmp_path, pixels, tiny_model):
     found = segment(path, model, bounds=Bounds(170, -10, -148, 4), day=date(2020, 2, 1))
     assert found.scene.bounds == Bounds(170, -10, -148, 4)
     assert (found.scene.day, found.scene.satellite) == (date(2020, 2, 1), "Aqua")
-    assert found.valid.shape == (350, 1050)  # 42° wide: two frames
+    assert found.valid_mask.shape == (350, 1050)  # 42° wide: two frames
     assert segment(path, model).scene.bounds == BOX
 
 

@@ -92,8 +92,8 @@ def test_overlay_changes_clouds_only_inside_regions(found):
     picture = page[: found.scene.size[0]]
     inside = np.any([found.mask(name, found.scene.size) for name in found.present], axis=0)
     away = cv2.dilate(inside.astype(np.uint8), np.ones((41, 41))) == 0
-    away &= found.scene.valid
-    changed = np.abs(picture - found.scene.pixels).max(axis=2)
+    away &= found.scene.read().valid_mask
+    changed = np.abs(picture - found.scene.read().pixels).max(axis=2)
     assert np.median(changed[away]) <= 4
     assert np.median(changed[inside]) > 20
 

@@ -10,7 +10,7 @@ import pytest
 from nephoscope.evaluate import evaluate_csv
 from nephoscope.labels import LABEL_GRID, SCORE_GRID, Labels, read_labels
 from nephoscope.patterns import NAMES
-from nephoscope.scene import read_scene
+from nephoscope.scene import open_scene
 from nephoscope.segmentation import segment
 
 
@@ -46,7 +46,7 @@ def test_swath_gaps_are_where_no_label_is(clouds, truth):
     """Labels leave swath gaps out; what is found to be a gap is in no label, to a pixel at its edges."""
     shares = []
     for image in truth.images[:60]:
-        valid = read_scene(clouds / "train_images" / image).valid
+        valid = open_scene(clouds / "train_images" / image).read().valid_mask
         gaps = ~valid[
             np.ix_(*(_centres(side, whole) for side, whole in zip(valid.shape, SCORE_GRID, strict=True)))
         ]
@@ -67,10 +67,10 @@ def test_full_size_pictures_are_segmented_where_the_small_ones_are(clouds, model
 
 def test_worldview_names_tell_place_and_time(clouds):
     path = clouds / "full_size" / "Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg"
-    scene = read_scene(path)
+    scene = open_scene(path)
     assert scene.bounds == (-61, 10, -40, 24)
     assert str(scene.day) == "2009-01-22"
-    assert 0.05 < 1 - scene.valid.mean() < 0.15
+    assert 0.05 < 1 - scene.read().valid_mask.mean() < 0.15
 
 
 def _centres(side, whole):

@@ -18,7 +18,7 @@ from nephoscope.labels import LABEL_GRID, SCORE_GRID, read_labels, write_labels
 from nephoscope.metrics import dice
 from nephoscope.patterns import NAMES
 from nephoscope.place import ATLANTIC, Bounds, Overpass
-from nephoscope.scene import find_gaps, read_scene
+from nephoscope.scene import find_gaps, open_scene
 from nephoscope.synthetic_archive import SyntheticArchive
 
 
@@ -68,7 +68,7 @@ class TestLabels:
         assert [record.image for record in dataset.records] == sorted(DRAWN)
         gaps = 0
         for image, rectangles in DRAWN.items():
-            scene = read_scene(dataset.picture(image))
+            scene = open_scene(dataset.picture(image))
             assert scene.size == LABEL_GRID
             gap = find_gaps(scene.pixels)
             gaps += gap.any()

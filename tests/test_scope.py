@@ -12,7 +12,7 @@ import nephoscope
 from conftest import encoded
 from nephoscope.card import Card, CardError
 from nephoscope.cli import app
-from nephoscope.scene import read_scene
+from nephoscope.scene import open_scene
 from nephoscope.scope import measure, oddities, usual_ranges
 from nephoscope.synthetic import make_scene, sample
 
@@ -83,13 +83,13 @@ def test_made_up_scenes_are_of_the_kind(model):
 
 def test_real_scenes_are_of_the_kind(clouds, model):
     paths = [*sorted((clouds / "train_images").iterdir())[::500], *sorted((clouds / "full_size").iterdir())]
-    odd = {path.name: scene_oddities(read_scene(path), model.card) for path in paths}
+    odd = {path.name: scene_oddities(open_scene(path), model.card) for path in paths}
     assert not any(odd.values()), odd
 
 
 def scene_oddities(scene, card):
-    shrunk = cv2.resize(scene.pixels, SIZE[::-1], interpolation=cv2.INTER_AREA)
-    valid = cv2.resize(scene.valid.view(np.uint8), SIZE[::-1], interpolation=cv2.INTER_NEAREST)
+    shrunk = cv2.resize(scene.read().pixels, SIZE[::-1], interpolation=cv2.INTER_AREA)
+    valid = cv2.resize(scene.read().valid_mask.view(np.uint8), SIZE[::-1], interpolation=cv2.INTER_NEAREST)
     return oddities(measure(shrunk, valid > 0), card.scope)
 
 

@@ -11,8 +11,8 @@ from nephoscope.metrics import dice
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Rule
-from nephoscope.scene import read_scene
-from nephoscope.segmentation import segment, segment_scene
+from nephoscope.scene import open_scene
+from nephoscope.segmentation import segment
 from nephoscope.synthetic import make_scene
 
 GUARD = Path(__file__).parent / "default_model.npz"
@@ -64,14 +64,14 @@ def test_no_data_is_never_part_of_a_pattern(bright, size):
     found = segment(pixels, bright)
     assert found.present == list(NAMES)
     for name in NAMES:
-        assert not found.mask(name)[~found.valid].any()
+        assert not found.mask(name)[~found.valid_mask].any()
         assert not found.mask(name, size)[(pixels == 0).all(axis=2)].any()
     assert found.covers["Fish"] == pytest.approx(1, abs=0.02)
 
 
 def test_a_black_picture_has_no_patterns_and_no_data(model):
     found = segment(np.zeros((350, 525, 3), np.uint8), model)
-    assert not found.valid.any()
+    assert not found.valid_mask.any()
     assert not found.masks.any()
     assert found.regions == []
     assert set(found.covers.values()) == {0}
@@ -80,11 +80,11 @@ def test_a_black_picture_has_no_patterns_and_no_data(model):
 def test_near_groups_join_on_request(bright):
     pixels = painted(350, 525, green_2_6_2_4=240)
     pixels[70:210, 215:300, 1] = 240  # 5 px further right on the grid of 350x525
-    scene = read_scene(pixels)
-    assert len(segment_scene(scene, bright).regions) == 2
-    joined = segment_scene(scene, bright, join=8)
+    scene = open_scene(pixels)
+    assert len(segment(scene, bright).regions) == 2
+    joined = segment(scene, bright, join=8)
     assert len(joined.regions) == 1
-    assert np.array_equal(joined.masks, segment_scene(scene, bright).masks)
+    assert np.array_equal(joined.masks, segment(scene, bright).masks)
 
 
 def test_mirror_images_are_undone(bright, model):
@@ -103,22 +103,22 @@ def test_masks_at_the_pictures_size_know_its_gaps_to_the_pixel(bright, tmp_path)
     path = tmp_path / "large.jpg"
     path.write_bytes(encoded(pixels, ".jpg"))
     found = segment(path, bright)
-    assert found.scene.pixels.shape[0] < 1400  # decoded no finer than the network needs
+    assert found.prediction.raster.pixels.shape[0] < 1400  # decoded no finer than the network needs
     mask = found.mask("Fish", (1400, 2100))
-    assert not mask[~read_scene(path).valid].any()
+    assert not mask[~open_scene(path).read().valid_mask].any()
     assert mask[:, 815:].all()
 
 
 def test_the_public_face(jpeg):
     found = nephoscope.segment(jpeg)
     assert isinstance(found, nephoscope.Segmentation)
-    assert found.masks.shape == found.probabilities.shape == found.groups.shape
+    assert found.masks.shape == found.probabilities.shape == found.components.shape
     assert found.masks.dtype == bool
     assert found.scene.name == "scene.jpg"
     assert set(found.scores) == set(NAMES)
     assert set(nephoscope.__all__) <= set(dir(nephoscope))
     assert repr(found).startswith("<Segmentation of scene.jpg: ")
-    with pytest.raises(ValueError, match="no pattern 'fish'; there are Fish"):
+    with pytest.raises(ValueError, match="unknown pattern 'fish'; available: Fish"):
         found.mask("fish")
     with pytest.raises(AttributeError, match="no attribute 'sgment'"):
         _ = nephoscope.sgment

@@ -31,7 +31,7 @@ def names(*words):
 def failure(*words):
     (source,) = find_sources([str(word) for word in words])
     with pytest.raises(SceneError) as caught:
-        source.read(None)
+        source.open().read()
     return str(caught.value)
 
 
@@ -79,26 +79,26 @@ class TestPlaces:
 
     def test_each_is_read(self, folder, picture):
         for source in find_sources([str(folder)]):
-            scene = source.read(None)
+            scene = source.open()
             assert scene.name == source.name
             assert scene.size == picture.shape[:2]
 
     def test_the_sample(self):
         (source,) = find_sources(["sample"])
         assert "synthetic" in source.name
-        assert source.read(None).size == (1400, 2100)
+        assert source.open().size == (1400, 2100)
 
     def test_standard_input(self, monkeypatch, picture):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(encoded(picture, ".png"))))
         (source,) = find_sources(["-"])
-        assert np.array_equal(source.read(None).pixels, picture)
+        assert np.array_equal(source.open().read().pixels, picture)
 
     def test_a_pipe_is_read_to_its_end(self, tmp_path, picture):
         os.mkfifo(tmp_path / "pipe.png")
         content = encoded(picture, ".png")
         threading.Thread(target=(tmp_path / "pipe.png").write_bytes, args=[content]).start()
         (source,) = find_sources([str(tmp_path / "pipe.png")])
-        assert np.array_equal(source.read(None).pixels, picture)
+        assert np.array_equal(source.open().read().pixels, picture)
 
     def test_what_never_ends_is_left(self, monkeypatch):
         monkeypatch.setattr("nephoscope.scene.MAX_BYTES", 100_000)
@@ -114,7 +114,7 @@ class TestPlaces:
             (tmp_path / os.fsdecode(name)).write_bytes(content)
         found = find_sources([str(tmp_path)])
         assert sorted(source.name for source in found) == ["new_line.png", "not\ufffdutf8.png"]
-        assert all(source.read(None).size == picture.shape[:2] for source in found)
+        assert all(source.open().size == picture.shape[:2] for source in found)
 
     def test_a_pipe_among_pictures_is_not_waited_for(self, folder):
         os.mkfifo(folder / "pipe.jpg")
@@ -150,7 +150,7 @@ class TestFailures:
     def test_too_many_pixels(self, folder):
         (source,) = find_sources([str(folder / "b.jpg")], max_pixels=1000)
         with pytest.raises(SceneError, match="over the limit of 1,000 pixels"):
-            source.read(None)
+            source.open().read()
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ class TestAddresses:
     @pytest.mark.parametrize("path", ["/scene%20one.png", "/moved"])
     def test_a_picture_is_fetched(self, server, path):
         (source,) = find_sources([server + path])
-        assert source.read(None).size == (64, 96)
+        assert source.open().size == (64, 96)
 
     def test_it_is_named_after_its_path(self, server):
         assert names(server + "/scene%20one.png?x=1", server) == ["scene one.png", "picture"]
@@ -296,7 +296,7 @@ class TestWorldview:
             monkeypatch.setenv("NEPHOSCOPE_WORLDVIEW", archive.address)
             (source,) = find_sources([self.WORD])
             assert archive.total == 0
-            scene = source.read(None)
+            scene = source.open()
         assert source.name == scene.name == "Aqua_CorrectedReflectance20200201_-61--58_10-12.jpeg"
         assert scene.size == (200, 300)
         assert (scene.satellite, scene.day) == ("Aqua", date(2020, 2, 1))

@@ -7,7 +7,7 @@ import pytest
 from nephoscope.labels import LABEL_GRID, read_labels
 from nephoscope.metrics import dice
 from nephoscope.patterns import NAMES
-from nephoscope.scene import read_scene
+from nephoscope.scene import open_scene
 from nephoscope.synthetic import SAMPLE_NAME, make_scene, sample, write_dataset
 
 SIZE = (350, 525)
@@ -21,14 +21,14 @@ def test_a_seed_makes_one_scene():
 @pytest.mark.parametrize("seed", range(6))
 def test_the_gap_is_no_data_and_in_no_mask(seed):
     scene = make_scene(seed, SIZE)
-    read = read_scene(scene.pixels)
+    read = open_scene(scene.pixels).read()
     for mask in scene.masks.values():
-        assert not mask[~read.valid].any()
-    assert 0.8 < read.valid.mean() <= 1
+        assert not mask[~read.valid_mask].any()
+    assert 0.8 < read.valid_mask.mean() <= 1
 
 
 def test_gaps_are_in_some_scenes_only():
-    whole = [read_scene(make_scene(seed, SIZE).pixels).valid.all() for seed in range(12)]
+    whole = [open_scene(make_scene(seed, SIZE).pixels).read().valid_mask.all() for seed in range(12)]
     assert 0 < sum(whole) < 12
 
 
@@ -64,11 +64,12 @@ def test_patterns_have_their_own_grain():
 
 def test_the_sample_holds_all_patterns_and_says_what_it_is():
     assert "synthetic" in SAMPLE_NAME
-    scene = read_scene(sample(), name=SAMPLE_NAME)
+    scene = open_scene(sample(), name=SAMPLE_NAME)
+    pixels = scene.read().pixels
     assert scene.size == LABEL_GRID
     drawn = make_scene(53, patterns=NAMES)
     assert all(drawn.masks[name].any() for name in NAMES)
-    corner = scene.pixels[-90:, :300].astype(int)
+    corner = pixels[-90:, :300].astype(int)
     assert (corner.min(axis=2) > 150).sum() > 300  # the mark
 
 

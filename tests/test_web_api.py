@@ -13,7 +13,7 @@ import nephoscope
 from asking import ask, counts, post, post_form
 from conftest import encoded, serving
 from nephoscope.card import Card
-from nephoscope.exchange import in_steps, unpack
+from nephoscope.exchange import quantize_probabilities, unpack
 from nephoscope.outputs import FORMATS
 from nephoscope.outputs.csv import rows
 from nephoscope.place import parse_bounds, parse_day
@@ -33,7 +33,7 @@ def content():
 
 @pytest.fixture(scope="module")
 def found(content, model):
-    scene = nephoscope.read_scene(content, name="scene.jpg")
+    scene = nephoscope.open_scene(content, name="scene.jpg")
     return nephoscope.segment(scene, model, bounds=parse_bounds("barbados"), day=parse_day("2020-02-01"))
 
 
@@ -66,16 +66,18 @@ def test_each_form_is_the_librarys(server, content, found):
 
     with xr.open_dataset(io.BytesIO(get("application/x-netcdf")), engine="h5netcdf") as grid:
         np.testing.assert_allclose(
-            grid["probability"].values[:, 0][:, found.valid], found.probabilities[:, found.valid], atol=1e-4
+            grid["probability"].values[:, 0][:, found.valid_mask],
+            found.probabilities[:, found.valid_mask],
+            atol=1e-4,
         )
 
 
-def test_probabilities_come_exact_or_in_steps(server, content, found):
+def test_probabilities_come_exact_or_quantized(server, content, found):
     exact = unpack(post(server, content, PLACED, Accept="application/x-npz").body)
     np.testing.assert_array_equal(exact.probabilities, found.probabilities)
     query = f"{PLACED}&steps=200&picture=true"
     coarse = np.load(io.BytesIO(post(server, content, query, Accept="application/x-npz").body))
-    np.testing.assert_array_equal(coarse["probabilities"], in_steps(found.probabilities, 200))
+    np.testing.assert_array_equal(coarse["probabilities"], quantize_probabilities(found.probabilities, 200))
     about = json.loads(coarse["about"].tobytes())
     assert {name: entry["score"] for name, entry in about["patterns"].items()} == found.scores
     shown = cv2.imdecode(coarse["picture"], cv2.IMREAD_COLOR)

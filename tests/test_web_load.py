@@ -59,8 +59,8 @@ class Gate:
 
 @pytest.fixture
 def gate(monkeypatch):
-    made = Gate(work.segment_scene)
-    monkeypatch.setattr(work, "segment_scene", made)
+    made = Gate(work.segment)
+    monkeypatch.setattr(work, "segment", made)
     yield made
     made.opened.set()
 
@@ -169,14 +169,14 @@ class TestQueue:
             assert post(address, content).status == 200
 
     def test_a_fault_costs_its_picture_alone(self, start, content, monkeypatch):
-        real = work.segment_scene
+        real = work.segment
 
         def faulty(scene, model, **how):
             if scene.name == "bad.jpg":
                 raise RuntimeError("a secret of the server")
             return real(scene, model, **how)
 
-        monkeypatch.setattr(work, "segment_scene", faulty)
+        monkeypatch.setattr(work, "segment", faulty)
         with start() as address:
             answer = post_form(address, ("bad.jpg", content), ("good.jpg", content))
             bad, good = answer.json["scenes"]

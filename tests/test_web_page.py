@@ -229,7 +229,11 @@ def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, mod
     def check(name: str, **changes: Any) -> None:
         index = NAMES.index(name)
         rule = replace(model.card.rules[name], **changes)
-        head = None if found.heads is None else float(found.heads[index])
+        head = (
+            None
+            if found.prediction.presence_probabilities is None
+            else float(found.prediction.presence_probabilities[index])
+        )
         expected = int(np.count_nonzero(find_groups(found.probabilities[index], rule, head=head)[0]))
         expect(pattern(page, name).locator(".cover")).to_have_attribute(
             "title", re.compile(f"^{expected:,} ")
@@ -265,7 +269,7 @@ def test_an_outline_is_where_python_has_it(visit, scenes, model):
         if other != name:
             pattern(page, other).get_by_role("checkbox").uncheck()
     page.locator("#opacity").fill("100")
-    height, width = found.valid.shape
+    height, width = found.valid_mask.shape
     drawn = page.evaluate(
         """async ([width, height]) => {
           // The picture as it lies on the stage, brought back onto the grid.
@@ -286,7 +290,7 @@ def test_an_outline_is_where_python_has_it(visit, scenes, model):
     mask = found.masks[NAMES.index(name)].view(np.uint8)
     disc = np.ones((7, 7), np.uint8)
     surely_in = cv2.erode(mask, disc) > 0
-    surely_out = (cv2.dilate(mask, disc) == 0) & (cv2.erode(found.valid.view(np.uint8), disc) > 0)
+    surely_out = (cv2.dilate(mask, disc) == 0) & (cv2.erode(found.valid_mask.view(np.uint8), disc) > 0)
     assert drawn_mask[surely_in].all()
     assert not drawn_mask[surely_out].any()
     assert surely_in.sum() > 1000

@@ -695,7 +695,7 @@ class TestNames:
                 r"attachment; filename=\"([ -~]*)\"; filename\*=UTF-8''([\w.%~-]*)", disposition
             )
             assert found
-            for file_name in found.groups():
+            for file_name in found.components():
                 assert file_name.endswith(ending)
                 assert not set(file_name) & set('/\\"\r\n\0')
         for member in zipfile.ZipFile(io.BytesIO(answer.body)).namelist():

@@ -14,7 +14,7 @@ import pytest
 from nephoscope import __version__
 from nephoscope.place import ATLANTIC, Bounds, Overpass, parse_bounds, worldview_name
 from nephoscope.provenance import read_with_sidecar, sha256, sidecar
-from nephoscope.scene import SceneError, read_scene
+from nephoscope.scene import SceneError, open_scene
 from nephoscope.synthetic_archive import FAULTS, SyntheticArchive
 from nephoscope.worldview import ENVIRONMENT, GIBS, SATELLITES, SNAPSHOTS, Archive, WorldviewError
 
@@ -55,7 +55,7 @@ class TestAnswers:
         with SyntheticArchive(lambda *_: "no coverage") as server:
             picture = archive(server).picture(SCENE)
         assert picture.no_coverage
-        assert not read_scene(picture.content).valid.any()
+        assert not open_scene(picture.content).read().valid_mask.any()
         assert server.total == 1
 
     @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ class TestAntimeridian:
         assert again == whole._replace(from_cache=True)
         (path,) = [path for path in tmp_path.rglob("*.png") if len(read_with_sidecar(path)[1]["urls"]) == 2]
         assert asked.ending(across) == path.suffix
-        assert read_scene(whole.content, name=worldview_name(across, ".png")).bounds == self.BOX
+        assert open_scene(whole.content, name=worldview_name(across, ".png")).bounds == self.BOX
 
     @pytest.mark.parametrize("east", ["180", "-180"])
     def test_a_box_that_ends_there_is_one_piece(self, east):

@@ -12,16 +12,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nephoscope.model import Model
-    from nephoscope.scene import Scene, read_scene
+    from nephoscope.scene import Scene, open_scene
     from nephoscope.segmentation import Segmentation, segment
 
-__all__ = ["Model", "Scene", "Segmentation", "__version__", "read_scene", "segment"]
+__all__ = ["Model", "Scene", "Segmentation", "__version__", "open_scene", "segment"]
 
 _HOMES = {
     "Model": "nephoscope.model",
     "Scene": "nephoscope.scene",
     "Segmentation": "nephoscope.segmentation",
-    "read_scene": "nephoscope.scene",
+    "open_scene": "nephoscope.scene",
     "segment": "nephoscope.segmentation",
 }
 

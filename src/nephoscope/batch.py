@@ -1,11 +1,10 @@
 """Many pictures through one model into files: in order, on all processors, whatever becomes of one."""
 
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,10 @@ from nephoscope.model import Model
 from nephoscope.outputs import CSV, FORMATS
 from nephoscope.outputs.csv import FILE_NAME, Row, rows, write
 from nephoscope.outputs.json import summary
+from nephoscope.parallel import map_in_order
 from nephoscope.place import Bounds
 from nephoscope.scene import SceneError
-from nephoscope.segmentation import segment_scene, worth_decoding
+from nephoscope.segmentation import segment
 from nephoscope.sources import Source
 
 
@@ -70,8 +70,8 @@ class Job:
         folder: where outputs go.
         formats: names of output formats.
         overwrite: whether outputs that are there already are written anew.
-        join: see `segment_scene`.
-        tta: see `segment_scene`.
+        join: see `segment`.
+        tta: see `segment`.
         protected: files that are never written over, whatever is asked: the pictures themselves.
         bounds: where all pictures are, whatever they say themselves.
         day: when all pictures were taken, whatever they say themselves.
@@ -111,9 +111,7 @@ class Job:
 def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done | Kept | Failed]:
     """Segment pictures and write their outputs; results come in the sources' order.
 
-    At most two pictures a worker are held at a time, however many there are. Threads serve as workers: the
-    network, the decoder and most array operations run outside Python's lock. The contest's CSV is written
-    after the last picture; if it cannot be, the last result says so.
+    The contest's CSV is written after the last picture; if it cannot be, the last result says so.
 
     Args:
         sources: the pictures.
@@ -121,7 +119,7 @@ def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done 
         workers: pictures worked on at the same time.
     """
     all_rows: list[Row] = []
-    for result in _in_order(sources, job, workers):
+    for result in map_in_order(partial(_one, job), sources, workers):
         if isinstance(result, Done):
             all_rows += result.rows
         yield result
@@ -132,22 +130,7 @@ def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done 
             yield Failed(FILE_NAME, f"{job.csv}: not written: {error.strerror or error}")
 
 
-def _in_order(sources: Iterable[Source], job: Job, workers: int) -> Iterator[Done | Kept | Failed]:
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Done | Kept | Failed]] = deque()
-        try:
-            for source in sources:
-                waiting.append(pool.submit(_one, source, job))
-                if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            # When the caller stops early, what is being written is finished and nothing new begun.
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _one(source: Source, job: Job) -> Done | Kept | Failed:
+def _one(job: Job, source: Source) -> Done | Kept | Failed:
     try:
         return _segment_to_files(source, job)
     except SceneError as error:
@@ -166,10 +149,10 @@ def _segment_to_files(source: Source, job: Job) -> Done | Kept:
     wanted, kept = _wanted(source, job)
     if not wanted and CSV not in job.formats:
         return Kept(source.name, kept)
-    scene = source.read(worth_decoding(job.model.card, job.bounds)).placed(job.bounds, job.day)
+    scene = source.open().with_location(job.bounds, job.day)
     for name in wanted:
         FORMATS[name].check(scene)  # before anything of this picture is written
-    segmentation = segment_scene(scene, job.model, join=job.join, tta=job.tta)
+    segmentation = segment(scene, job.model, join=job.join, tta=job.tta)
     files = []
     for name, paths in wanted.items():
         for path, content in zip(paths, FORMATS[name].render(segmentation), strict=True):

@@ -1,7 +1,8 @@
-"""A picture to another machine's `nephoscope serve`, and its network's answer back."""
+"""A model that runs on another machine: pictures go to its `nephoscope serve`, probabilities come back."""
 
 import json
 import time
+from functools import cached_property
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
@@ -11,10 +12,13 @@ import cv2
 import numpy as np
 
 from nephoscope import __version__
-from nephoscope.exchange import MEDIA_TYPE, Answered, NoAnswer, unpack
+from nephoscope.card import Card, CardError
+from nephoscope.exchange import MEDIA_TYPE, NoAnswer, Payload, unpack
 from nephoscope.files import printable
 from nephoscope.place import parse_worldview_name
-from nephoscope.scene import Scene, SceneError, find_gaps
+from nephoscope.prediction import Prediction, resize_valid, view
+from nephoscope.scene import Raster, Scene, SceneError, find_gaps
+from nephoscope.scope import measure
 
 PATIENCE = 120.0
 """Seconds; a server that is full is asked again for so long."""
@@ -29,52 +33,100 @@ class ServerError(ValueError):
     """A server cannot be reached, refuses, or answers something else; the message names it and says why."""
 
 
-def ask(server: str, scene: Scene, content: bytes | None, model: str, tta: bool) -> Answered:
-    """Have a server run its network on a scene.
+class RemoteModel:
+    """A model of another machine's `nephoscope serve`, used as a `Model` is: the network runs there.
 
     Args:
         server: the address that `nephoscope serve` printed: `http://HOST:PORT/#token=TOKEN`, or without a
             token where it asks for none.
-        scene: the picture as it was read here; its place and day hold, whatever the server would find.
-        content: the picture's file; its pixels are sent as PNG where there is none.
-        model: name of one that the server has.
-        tta: mean over the picture and its mirror images.
+        name: of one of the server's models.
 
     Raises:
-        SceneError: the server refuses the picture.
-        ServerError: no such server, no leave to use it, or too busy for `PATIENCE` seconds.
+        ServerError: the address is not one of a server.
     """
-    try:
-        place = urlsplit(server)
-    except ValueError:
-        place = urlsplit("")
-    if place.scheme not in ("http", "https") or not place.netloc:
-        raise ServerError(f"{server}: no address of a server: give what `nephoscope serve` printed")
-    token = place.fragment.removeprefix("token=")
-    query = {"model": model, "name": printable(scene.name)[-_NAME:], "tta": "true" if tta else "false"}
-    if scene.bounds is None and parse_worldview_name(scene.name)[0]:
-        del query["name"]  # the server would believe it
-    if scene.bounds:
-        query["bounds"] = ",".join(map(str, scene.bounds))
-    if scene.day:
-        query["day"] = scene.day.isoformat()
-    where = f"{place.scheme}://{place.netloc}{place.path.rstrip('/')}"
-    headers = {
-        "Accept": MEDIA_TYPE,
-        "Content-Type": "application/octet-stream",
-        "User-Agent": f"nephoscope/{__version__}",
-    } | ({"Authorization": f"Bearer {token}"} if token else {})
-    request = Request(f"{where}/api/v1/segment?{urlencode(query)}", content or _png(scene), headers)
-    try:
-        return unpack(_persist(request, where))
-    except NoAnswer as error:
-        raise ServerError(f"{where}: {error}") from error
+
+    def __init__(self, server: str, name: str = "default") -> None:
+        try:
+            address = urlsplit(server)
+        except ValueError:
+            address = urlsplit("")
+        if address.scheme not in ("http", "https") or not address.netloc:
+            raise ServerError(f"{server}: not the address of a server: give what `nephoscope serve` printed")
+        self.name = name
+        self.address = f"{address.scheme}://{address.netloc}{address.path.rstrip('/')}"
+        self._headers = {"User-Agent": f"nephoscope/{__version__}"}
+        if token := address.fragment.removeprefix("token="):
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    @cached_property
+    def card(self) -> Card:
+        """The model's card, as the server tells it.
+
+        Raises:
+            ServerError: the server cannot be reached, refuses, or has no such model.
+        """
+        request = Request(f"{self.address}/api/v1/models", headers=self._headers)
+        try:
+            cards = json.loads(_persist(request, self.address))["models"]
+            known = {card["name"]: card for card in cards}
+            if self.name in known:
+                return Card.from_json(json.dumps(known[self.name]))
+        except (CardError, LookupError, TypeError, json.JSONDecodeError) as error:
+            raise ServerError(f"{self.address}: not an answer of nephoscope: {error!r}") from error
+        raise ServerError(f"{self.address}: unknown model {self.name!r}; available: {', '.join(known)}")
+
+    def predict(self, scene: Scene, *, tta: bool = False) -> Prediction:
+        """Have the server run its network on a scene.
+
+        Args:
+            scene: the picture as it was opened here; its place and day hold, whatever the server would find.
+            tta: mean over the picture and its mirror images.
+
+        Raises:
+            SceneError: the picture cannot be read, or the server refuses it.
+            ServerError: the server cannot be reached, refuses, or is too busy for `PATIENCE` seconds.
+        """
+        payload = self._ask(scene, _content(scene), tta)
+        raster, canvas = view(scene, payload.card.input_size)
+        valid_mask = resize_valid(raster.valid_mask, (canvas.shape[0], canvas.shape[1]))
+        return Prediction(scene, raster, *payload, measures=measure(canvas, valid_mask))
+
+    def _ask(self, scene: Scene, content: bytes, tta: bool) -> Payload:
+        query = {
+            "model": self.name,
+            "name": printable(scene.name)[-_NAME:],
+            "tta": "true" if tta else "false",
+        }
+        if scene.bounds is None and parse_worldview_name(scene.name)[0]:
+            del query["name"]  # the server would believe it
+        if scene.bounds:
+            query["bounds"] = ",".join(map(str, scene.bounds))
+        if scene.day:
+            query["day"] = scene.day.isoformat()
+        headers = {**self._headers, "Accept": MEDIA_TYPE, "Content-Type": "application/octet-stream"}
+        request = Request(f"{self.address}/api/v1/segment?{urlencode(query)}", content, headers)
+        try:
+            return unpack(_persist(request, self.address))
+        except NoAnswer as error:
+            raise ServerError(f"{self.address}: {error}") from error
 
 
-def _png(scene: Scene) -> bytes:
+def _content(scene: Scene) -> bytes:
+    """The picture's file; for an array, its pixels as PNG."""
+    if isinstance(scene.source, bytes):
+        return scene.source
+    if scene.source is None:
+        return _png(scene.read())
+    try:
+        return scene.source.read_bytes()
+    except OSError as error:
+        raise SceneError(f"{scene.source}: {error.strerror or error}") from error
+
+
+def _png(raster: Raster) -> bytes:
     """The pixels as they are, transparent where they do not tell themselves that there is no data."""
-    pixels = scene.pixels[:, :, ::-1]
-    hidden = ~(scene.valid | find_gaps(scene.pixels))
+    pixels = raster.pixels[:, :, ::-1]
+    hidden = ~(raster.valid_mask | find_gaps(raster.pixels))
     if hidden.any():
         pixels = np.dstack([pixels, np.where(hidden, 0, 255).astype(np.uint8)])
     return bytes(cv2.imencode(".png", pixels)[1])

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.dataset import Dataset, rasterise
+from nephoscope.catalogue import Record
+from nephoscope.dataset import Bits, Dataset
 from nephoscope.labels import SCORE_GRID, Problem, Progress
 from nephoscope.patterns import NAMES
 from nephoscope.rle import Grid
@@ -31,7 +32,11 @@ def mean_mask(dataset: Dataset, progress: Progress | None = None) -> NDArray[np.
         Boolean, shape (patterns, 350, 525); all empty where no scene can be read.
     """
     problems: list[Problem] = []
-    found = [bits for _, bits in rasterise(dataset, _GRID, problems, progress)]
+
+    def work(record: Record) -> Bits:
+        return dataset.bits(record.image, _GRID)
+
+    found = [bits for _, bits in dataset.map(work, problems, progress=progress)]
     masks = np.zeros((len(NAMES), *SCORE_GRID), np.bool_)
     if not found:
         return masks

@@ -4,26 +4,28 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.catalogue import Record, read_catalogue
 from nephoscope.labels import LABEL_GRID, SCORE_GRID, LabelError, Labels, Problem, Progress, read_labels
+from nephoscope.parallel import available_cpus, map_in_order
 from nephoscope.patterns import NAMES
 from nephoscope.rle import Grid, RunLengthError, last_pixel
+from nephoscope.scene import Scene, SceneError, open_scene
 
 PICTURES = "train_images"
 LABEL_FILES = ("train.csv", "train.csv.gz", "train.csv.xz")
 CATALOGUE = "scenes.csv"
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
 
-_AHEAD = 64  # scenes whose masks are read before they are asked for
+R = TypeVar("R")
 
 Bits = NDArray[np.uint8]
 """Masks of all patterns in one byte a pixel: bit 0 for the first of `NAMES`, and so on."""
@@ -65,6 +67,51 @@ class Dataset:
                 packed |= self.labels.mask(image, name, onto).view(np.uint8) << np.uint8(index)
         return packed
 
+    def scene(self, image: str) -> Scene:
+        """One of the pictures, opened.
+
+        Raises:
+            SceneError: it cannot be used.
+        """
+        return open_scene(self.picture(image))
+
+    def map(
+        self,
+        work: Callable[[Record], R],
+        problems: list[Problem],
+        *,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[int, R]]:
+        """Apply work to every scene, several at a time, in order; what cannot be read is named and left out.
+
+        Args:
+            work: called with each record; reads its picture, its masks or both.
+            problems: scenes whose picture or run lengths cannot be read are added here.
+            workers: scenes worked on at the same time; one a processor if left out.
+            progress: told the scenes done so far and in all.
+
+        Yields:
+            The index of a scene among `records`, and what `work` gave.
+        """
+
+        def one(record: Record) -> R | Problem:
+            try:
+                return work(record)
+            except SceneError as error:
+                return Problem("a picture that cannot be read", str(error))
+            except LabelError as error:
+                return Problem("wrong run lengths", str(error).removeprefix(f"{self.labels.path}: "))
+
+        results = map_in_order(one, self.records, workers or available_cpus())
+        for index, result in enumerate(results):
+            if isinstance(result, Problem):
+                problems.append(result)
+            else:
+                yield index, result
+            if progress:
+                progress(index + 1, len(self.records))
+
     def select(self, indices: Sequence[int]) -> "Dataset":
         """The same folder with some of its scenes."""
         return Dataset(
@@ -75,7 +122,7 @@ class Dataset:
 def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress | None = None) -> Dataset:
     """Read a folder in the contest's layout and check that pictures and rows belong together.
 
-    Run lengths themselves are checked when masks are read (`Dataset.bits`, `rasterise`).
+    Run lengths themselves are checked when masks are read (`Dataset.bits`).
 
     Args:
         folder: with `train_images/`, a label file, and perhaps a catalogue.
@@ -130,36 +177,6 @@ def label_file(folder: Path) -> Path:
         found = f"several label files: {', '.join(path.name for path in there)}" if there else "no label file"
         raise DatasetError(f"{folder}: {found}; one of {', '.join(LABEL_FILES)} is expected")
     return there[0]
-
-
-def rasterise(
-    dataset: Dataset, grid: Grid, problems: list[Problem], progress: Progress | None = None
-) -> Iterator[tuple[int, Bits]]:
-    """All scenes' masks, in order, worked on by two threads: the scene's index and its bits.
-
-    Args:
-        dataset: the scenes.
-        grid: height and width to read masks onto.
-        problems: scenes with wrong run lengths are left out and named here.
-        progress: told the scenes done so far and in all.
-    """
-
-    def one(record: Record) -> Bits | str:
-        try:
-            return dataset.bits(record.image, grid)
-        except LabelError as error:
-            return str(error).removeprefix(f"{dataset.labels.path}: ")
-
-    count = len(dataset.records)
-    with ThreadPoolExecutor(2) as pool:
-        for start in range(0, count, _AHEAD):  # a slow reader must not let masks pile up
-            for index, found in enumerate(pool.map(one, dataset.records[start : start + _AHEAD]), start):
-                if isinstance(found, str):
-                    problems.append(Problem("wrong run lengths", found))
-                else:
-                    yield index, found
-                if progress:
-                    progress(index + 1, count)
 
 
 def count_problems(problems: Sequence[Problem]) -> Counter[str]:

@@ -5,7 +5,6 @@ Masks are compared on the contest's answer grid of 350x525 pixels, exactly those
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -17,13 +16,12 @@ from numpy.typing import NDArray
 from nephoscope.catalogue import Record
 from nephoscope.dataset import Bits, Dataset
 from nephoscope.explore import KNOWN, SEASONS, UNKNOWN
-from nephoscope.labels import SCORE_GRID, LabelError, Problem, Progress
+from nephoscope.labels import SCORE_GRID, Problem, Progress
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import resample
 from nephoscope.rle import Mask
-from nephoscope.scene import SceneError, read_scene
-from nephoscope.segmentation import Segmentation, segment_scene, worth_decoding
+from nephoscope.segmentation import Segmentation, segment
 from nephoscope.statistics import Interval, Reliability, auc, bootstrap, reliability
 
 Counts = NDArray[np.int64]
@@ -204,7 +202,7 @@ def evaluate_model(
         dataset: the scenes to judge on.
         mean_mask: what the baseline of that name answers, shape (patterns, 350, 525); there is none if left
             out.
-        tta: see `segment_scene`.
+        tta: see `segment`.
         workers: scenes worked on at the same time.
         progress: told the scenes done so far and in all.
 
@@ -214,27 +212,15 @@ def evaluate_model(
     """
     reference = np.zeros(SCORE_GRID, np.uint8) if mean_mask is None else _bits(mean_mask)
 
-    def one(record: Record) -> _Counted | str:
-        try:
-            label = dataset.bits(record.image, SCORE_GRID)
-            return _count(segment_file(model, dataset, record.image, tta), label, reference)
-        except (SceneError, LabelError) as error:
-            return str(error)
+    def work(record: Record) -> _Counted:
+        label = dataset.bits(record.image, SCORE_GRID)
+        return _count(segment(dataset.scene(record.image), model, tta=tta), label, reference)
 
-    kept, counted, problems = [], [], []
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            results = zip(dataset.records, pool.map(one, dataset.records), strict=True)
-            for done, (record, found) in enumerate(results, 1):
-                if isinstance(found, str):
-                    problems.append(Problem("a scene that cannot be read", found))
-                else:
-                    kept.append(record)
-                    counted.append(found)
-                if progress:
-                    progress(done, len(dataset.records))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)  # an interrupt does not wait for the other scenes
+    problems: list[Problem] = []
+    kept, counted = [], []
+    for index, counts in dataset.map(work, problems, workers=workers, progress=progress):
+        kept.append(dataset.records[index])
+        counted.append(counts)
     if not counted:
         raise EvaluationError(f"{dataset.folder}: none of the {len(problems)} scenes can be read")
     return ModelEvaluation(
@@ -248,16 +234,6 @@ def evaluate_model(
     )
 
 
-def segment_file(model: Model, dataset: Dataset, image: str, tta: bool = False) -> Segmentation:
-    """Find the patterns in one of a data set's pictures, as `nephoscope segment` does.
-
-    Raises:
-        SceneError: the picture cannot be used.
-    """
-    scene = read_scene(dataset.picture(image), least=worth_decoding(model.card))
-    return segment_scene(scene, model, tta=tta)
-
-
 def answer(segmentation: Segmentation) -> Masks:
     """Masks on the contest's answer grid, shape (patterns, 350, 525)."""
     return np.stack([segmentation.mask(name, SCORE_GRID) for name in NAMES])
@@ -265,7 +241,7 @@ def answer(segmentation: Segmentation) -> Masks:
 
 def with_data(segmentation: Segmentation) -> Mask:
     """Where a scene has data, on the contest's answer grid."""
-    valid = segmentation.valid.view(np.uint8)
+    valid = segmentation.valid_mask.view(np.uint8)
     return cv2.resize(valid, SCORE_GRID[::-1], interpolation=cv2.INTER_NEAREST).view(np.bool_)
 
 

@@ -9,28 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.card import Card, CardError
+from nephoscope.prediction import Prediction, Probabilities
 from nephoscope.rle import Mask
 
 MEDIA_TYPE = "application/x-npz"
 
-Probabilities = NDArray[np.float32]
 
-
-class Answered(NamedTuple):
-    """What a network said of a scene, before any rule is applied.
-
-    Attributes:
-        card: of the model.
-        probabilities: from 0 to 1, shape (patterns, height, width); 0 where there is no data.
-        valid: where there is data, shape (height, width).
-        heads: what its presence head says, from 0 to 1, shape (patterns,); None where it has none.
-        tta: whether probabilities are means over mirror images.
-    """
+class Payload(NamedTuple):
+    """What a server's answer tells of a `Prediction`; attributes as there."""
 
     card: Card
     probabilities: Probabilities
-    valid: Mask
-    heads: NDArray[np.float32] | None
+    valid_mask: Mask
+    presence_probabilities: NDArray[np.float32] | None
     tta: bool
 
 
@@ -38,7 +29,7 @@ class NoAnswer(ValueError):
     """Bytes are not what `pack` makes; the message says why."""
 
 
-def in_steps(probabilities: Probabilities, steps: int) -> NDArray[np.uint8]:
+def quantize_probabilities(probabilities: Probabilities, steps: int) -> NDArray[np.uint8]:
     """Probabilities as whole steps, rounded up.
 
     For a threshold that is a whole number of steps, `probability > threshold` is then just as true of the
@@ -57,7 +48,10 @@ def in_steps(probabilities: Probabilities, steps: int) -> NDArray[np.uint8]:
 
 
 def pack(
-    answered: Answered, about: dict[str, Any], steps: int | None = None, picture: bytes | None = None
+    prediction: Prediction | Payload,
+    about: dict[str, Any],
+    steps: int | None = None,
+    picture: bytes | None = None,
 ) -> bytes:
     """Make an archive of what was said of a scene.
 
@@ -65,20 +59,20 @@ def pack(
     the texts and the picture as bytes.
 
     Args:
-        answered: what the network said.
+        prediction: what the network answered.
         about: plain values for who only looks: kept as JSON.
-        steps: probabilities in so many steps, see `in_steps`, compressed; exact and as they are if left out.
+        steps: probabilities in so many steps, see `quantize_probabilities`, compressed; exact if left out.
         picture: a JPEG file's content, for who cannot read the scene's own format.
     """
-    exact = answered.probabilities
+    exact = prediction.probabilities
     members: dict[str, NDArray[Any]] = {
-        "probabilities": exact if steps is None else in_steps(exact, steps),
-        "valid": answered.valid,
-        "about": _bytes(json.dumps(about | {"tta": answered.tta}, ensure_ascii=False).encode()),
-        "card": _bytes(answered.card.to_json().encode()),
+        "probabilities": exact if steps is None else quantize_probabilities(exact, steps),
+        "valid": prediction.valid_mask,
+        "about": _bytes(json.dumps(about | {"tta": prediction.tta}, ensure_ascii=False).encode()),
+        "card": _bytes(prediction.card.to_json().encode()),
     }
-    if answered.heads is not None:
-        members["heads"] = answered.heads
+    if prediction.presence_probabilities is not None:
+        members["heads"] = prediction.presence_probabilities
     if picture is not None:
         members["picture"] = _bytes(picture)
     # float32 does not shrink, and would take longer to compress than many a network to run.
@@ -91,7 +85,7 @@ def pack(
     return archive.getvalue()
 
 
-def unpack(content: bytes) -> Answered:
+def unpack(content: bytes) -> Payload:
     """What `pack` packed, with exact probabilities.
 
     Raises:
@@ -121,7 +115,7 @@ def unpack(content: bytes) -> Answered:
         values.min() >= 0 and values.max() <= 1 for values in (probabilities, heads) if values is not None
     ):
         raise NoAnswer("numbers that are no probabilities")
-    return Answered(card, probabilities, valid, heads, tta)
+    return Payload(card, probabilities, valid, heads, tta)
 
 
 def _bytes(content: bytes) -> NDArray[np.uint8]:

@@ -5,21 +5,19 @@ pixels up, that their files decode to.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.catalogue import Record
-from nephoscope.dataset import Bits, Dataset, DatasetError, rasterise
+from nephoscope.dataset import Bits, Dataset, DatasetError
 from nephoscope.labels import SCORE_GRID, Problem, Progress
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import group
 from nephoscope.rle import Grid
-from nephoscope.scene import SceneError, read_scene
+from nephoscope.scene import Scene, SceneError
 
 Numbers = NDArray[np.float64]
 
@@ -42,7 +40,6 @@ _SETS = 2 ** len(NAMES)
 _HAS = np.array([[bits >> index & 1 for index in range(len(NAMES))] for bits in range(_SETS)], np.float64)
 """Whether a set of patterns, as the bits of a pixel, holds a pattern; shape (sets, patterns)."""
 
-_CHUNK = 64  # scenes; their masks fill 12 MB
 _LEAST_PICTURE: Grid = (140, 210)  # px; means need no more, and a small decode is several times faster
 
 
@@ -144,7 +141,7 @@ class Exploration:
 
 
 def explore(dataset: Dataset, progress: Progress | None = None) -> Exploration:
-    """Measure all scenes of labelled data, their masks and their pictures, with two threads.
+    """Measure all scenes of labelled data, their masks and their pictures.
 
     Scenes with wrong run lengths are left out. A scene whose picture cannot be read counts by its masks. Both
     are named among the problems, after the data set's own.
@@ -161,22 +158,23 @@ def explore(dataset: Dataset, progress: Progress | None = None) -> Exploration:
     masks: list[_Masks] = []
     pictures: list[_Picture] = []
     position = np.zeros((len(NAMES), *SCORE_GRID), np.float32)
-    with ThreadPoolExecutor(2) as pool:
-        for start in range(0, len(dataset.records), _CHUNK):
-            chunk = dataset.select(range(start, min(start + _CHUNK, len(dataset.records))))
-            found = list(rasterise(chunk, SCORE_GRID, problems))
-            kept += [start + index for index, _ in found]
-            for _, bits in found:
-                position += [bits >> index & 1 for index in range(len(NAMES))]
-            masks += pool.map(_measure_masks, [bits for _, bits in found])
-            paths = [(chunk.records[index].image, bits) for index, bits in found]
-            for measured in pool.map(partial(_measure_picture, chunk), paths):
-                if isinstance(measured, str):
-                    problems.append(Problem("a picture that cannot be read", measured))
-                    measured = _UNREAD
-                pictures.append(measured)
-            if progress:
-                progress(start + len(chunk.records), len(dataset.records))
+
+    def work(record: Record) -> tuple[Bits, _Masks, _Picture | Problem]:
+        bits = dataset.bits(record.image, SCORE_GRID)
+        try:
+            picture: _Picture | Problem = _measure_picture(dataset.scene(record.image), bits)
+        except SceneError as error:
+            picture = Problem("a picture that cannot be read", str(error))
+        return bits, _measure_masks(bits), picture
+
+    for index, (bits, measured, picture) in dataset.map(work, problems, progress=progress):
+        kept.append(index)
+        position += [bits >> place & 1 for place in range(len(NAMES))]
+        masks.append(measured)
+        if isinstance(picture, Problem):
+            problems.append(picture)
+            picture = _UNREAD
+        pictures.append(picture)
     if not kept:
         raise DatasetError(f"{dataset.folder}: no scene has sound masks; the last: {problems[-1].where}")
     return Exploration(
@@ -229,15 +227,10 @@ def _measure_masks(bits: Bits) -> _Masks:
     return _Masks(pixels, areas)
 
 
-def _measure_picture(dataset: Dataset, named: tuple[str, Bits]) -> _Picture | str:
-    image, bits = named
-    try:
-        scene = read_scene(dataset.picture(image), least=lambda _size, _bounds: _LEAST_PICTURE)
-    except SceneError as error:
-        return str(error)
-    valid = scene.valid
+def _measure_picture(scene: Scene, bits: Bits) -> _Picture:
+    pixels, valid = scene.read(_LEAST_PICTURE)
     onto = cv2.resize(bits, valid.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    light = scene.pixels[valid].mean(axis=1)
+    light = pixels[valid].mean(axis=1)
     counts = np.bincount(onto[valid], minlength=_SETS).astype(np.float64)
     sums = np.bincount(onto[valid], light, minlength=_SETS)
     inside = _ratio(sums @ _HAS, counts @ _HAS)

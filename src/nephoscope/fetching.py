@@ -1,13 +1,13 @@
 """Many scenes from NASA Worldview into a folder: named as Worldview names them, each with a sidecar."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Literal, NamedTuple
 
+from nephoscope.parallel import map_in_order
 from nephoscope.place import Bounds, Overpass, worldview_name
 from nephoscope.provenance import read_sidecar, sha256, sidecar, write_with_sidecar
 from nephoscope.scene import SceneError
@@ -58,19 +58,15 @@ def fetch_scenes(
         overwrite: fetch all anew, and replace what is there.
     """
     stopping = Event()
-    with ThreadPoolExecutor(archive.connections) as pool:
-        waiting: deque[Future[Fetched]] = deque()
+
+    def fetch(overpass: Overpass) -> Fetched:
+        return _one(overpass, folder, archive, overwrite, stopping)
+
+    with closing(map_in_order(fetch, wanted, archive.connections)) as results:
         try:
-            for overpass in wanted:
-                waiting.append(pool.submit(_one, overpass, folder, archive, overwrite, stopping))
-                if len(waiting) >= 2 * archive.connections:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            yield from results
         finally:
-            # When the caller stops early, nothing new is asked for, and what is being written is finished.
-            stopping.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+            stopping.set()  # nobody waits between two tries for a caller that has stopped
 
 
 def _one(overpass: Overpass, folder: Path, archive: Archive, overwrite: bool, stopping: Event) -> Fetched:

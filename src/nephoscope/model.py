@@ -12,13 +12,21 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from nephoscope.card import Card, CardError
-from nephoscope.scene import Pixels
+from nephoscope.parallel import available_cpus
+from nephoscope.postprocess import resample
+from nephoscope.prediction import Prediction, resize_valid, view
+from nephoscope.rle import Grid
+from nephoscope.scene import Pixels, Scene
+from nephoscope.scope import measure
+from nephoscope.tiles import Field, run_tiled
 
 CARD_KEY = "nephoscope"
 """Name of the card among an ONNX file's metadata."""
 
 INPUT, OUTPUT, PRESENCE = "pictures", "probabilities", "presence"
 """Names of what goes into a model and comes out; the last only where the network has a presence head."""
+
+_MIRRORS = ((1,), (0,), (0, 1))  # axes to flip: left-right, top-bottom, both
 
 _SHIPPED = Path(str(files("nephoscope"))) / "models"
 
@@ -32,8 +40,8 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in _SHIPPED.glob("*.onnx"))
 
 
-class Answer(NamedTuple):
-    """What a network says of some pictures.
+class NetworkOutput(NamedTuple):
+    """What a network gives for some pictures of its input size.
 
     Attributes:
         probabilities: from 0 to 1, shape (count, patterns, height, width).
@@ -95,7 +103,7 @@ class Model:
         """Whether the network itself says which patterns are in a picture."""
         return len(self._session.get_outputs()) > 1
 
-    def __call__(self, pictures: Pixels) -> Answer:
+    def __call__(self, pictures: Pixels) -> NetworkOutput:
         """Run the network.
 
         Args:
@@ -107,12 +115,67 @@ class Model:
         answers = [np.asarray(answer, np.float32) for answer in self._session.run(None, {INPUT: pictures})]
         if not all(answer.min() >= 0 and answer.max() <= 1 for answer in answers):
             raise ModelError(f"the model {self.card.name} gives numbers that are no probabilities")
-        return Answer(answers[0], answers[1] if len(answers) > 1 else None)
+        return NetworkOutput(answers[0], answers[1] if len(answers) > 1 else None)
+
+    def predict(self, scene: Scene, *, tta: bool = False) -> Prediction:
+        """Run the network on a scene of any size.
+
+        Args:
+            scene: the picture.
+            tta: mean over the picture and its mirror images: a little better, four times the work.
+
+        Raises:
+            SceneError: the picture cannot be decoded.
+            ModelError: the network gave something that is no probability.
+        """
+        card = self.card
+        raster, canvas = view(scene, card.input_size)
+        fields, presence = self._mean_over_mirrors(canvas) if tta else self._run(canvas, ())
+        grid = _rules_grid(canvas.shape, card)
+        valid_mask = resize_valid(raster.valid_mask, grid)
+        probabilities = np.empty((len(card.patterns), *grid), np.float32)
+        for index, probability in enumerate(fields):
+            np.multiply(resample(probability, grid), valid_mask, out=probabilities[index])
+        measures = measure(canvas, resize_valid(raster.valid_mask, (canvas.shape[0], canvas.shape[1])))
+        return Prediction(scene, raster, card, probabilities, valid_mask, presence, tta, measures)
+
+    def _mean_over_mirrors(self, canvas: Pixels) -> tuple[Field, Field | None]:
+        """The mean over a canvas and its mirror images; one of them is held at a time."""
+        fields, presence = self._run(canvas, ())
+        fields, heads = fields.copy(), [presence]
+        for axes in _MIRRORS:
+            more, presence = self._run(canvas, axes)
+            fields += more
+            heads.append(presence)
+        fields /= len(heads)
+        known = [head for head in heads if head is not None]
+        return fields, np.asarray(np.mean(known, axis=0), np.float32) if known else None
+
+    def _run(self, canvas: Pixels, axes: tuple[int, ...]) -> tuple[Field, Field | None]:
+        """Probabilities of one view, turned back, and of its presence head.
+
+        A tile that has a pattern speaks for the scene.
+        """
+        heads: list[Field] = []
+
+        def network(pictures: Pixels) -> Field:
+            output = self(pictures)
+            if output.presence is not None:
+                heads.append(output.presence)
+            return output.probabilities
+
+        flipped = np.ascontiguousarray(np.flip(canvas, axes)) if axes else canvas
+        fields = run_tiled(flipped, self.card.input_size, network)
+        presence = np.concatenate(heads).max(axis=0) if heads else None
+        return np.flip(fields, tuple(axis + 1 for axis in axes)), presence
 
 
-def available_cpus() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _rules_grid(canvas: tuple[int, ...], card: Card) -> Grid:
+    height, width = (
+        max(1, round(side * fine / whole))
+        for side, fine, whole in zip(canvas[:2], card.grid, card.input_size, strict=True)
+    )
+    return height, width
 
 
 def model_file(model: str) -> Path:

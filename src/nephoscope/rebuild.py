@@ -18,7 +18,7 @@ from nephoscope.labels import LABEL_GRID, read_labels, write_labels
 from nephoscope.patterns import NAMES
 from nephoscope.place import Overpass, worldview_name
 from nephoscope.rle import encode
-from nephoscope.scene import SceneError, read_scene
+from nephoscope.scene import SceneError, open_scene
 from nephoscope.worldview import Archive
 
 Rectangles = Mapping[Overpass, Sequence[Rectangle]]
@@ -61,7 +61,7 @@ def _rebuild(drawn: Rectangles, wanted: list[Overpass], folder: Path, archive: A
         if result.state != "failed":
             name = result.path.name
             try:
-                valid = read_scene(result.path).valid
+                valid = open_scene(result.path).read().valid_mask
             except SceneError as error:  # whole, and yet no picture that can be decoded
                 yield result._replace(state="failed", reason=str(error))
                 continue

@@ -1,14 +1,17 @@
-"""A satellite picture as the rest of nephoscope sees it: pixels, where there is data, place and time."""
+"""Satellite pictures: opened by their header, decoded when a size is asked for.
+
+`open_scene` reads name, size, place and day. `Scene.read` decodes, as coarsely as the caller allows.
+"""
 
 import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -42,58 +45,71 @@ class TooManyPixels(SceneError):
     """A picture is larger than its caller allows."""
 
 
+class Raster(NamedTuple):
+    """A decoded picture.
+
+    Attributes:
+        pixels: red, green, blue, shape (height, width, 3); black or nearly so where there is no data.
+        valid_mask: boolean, shape (height, width); false where there is no data.
+    """
+
+    pixels: Pixels
+    valid_mask: Mask
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One satellite picture.
+    """One satellite picture, not yet decoded.
 
     Attributes:
         name: what it is called in tables and files: its file name where it has one.
-        pixels: red, green, blue, shape (height, width, 3); black or nearly so where there is no data. Maybe
-            decoded coarser than the picture's own size.
-        valid: boolean, shape (height, width); false where there is no data.
-        size: height and width of the picture itself, in pixels.
+        size: height and width in pixels.
         bounds: where it is, if known.
         day: when it was taken, if known.
         satellite: what took it, if known.
-        unplaced: why the place is not known although the file tells something of one; else empty.
+        location_problem: why the place is not known although the file has a georeference; else empty.
+        source: the picture's file or its content; None for an array.
     """
 
     name: str
-    pixels: Pixels
-    valid: Mask
     size: Grid
-    bounds: Bounds | None = None
-    day: date | None = None
-    satellite: str | None = None
-    unplaced: str = ""
-    _read_whole: "Callable[[], Scene] | None" = None
+    bounds: Bounds | None
+    day: date | None
+    satellite: str | None
+    location_problem: str
+    source: Path | bytes | None = field(repr=False)
+    _decode: Callable[[Grid], Raster] = field(repr=False)
+    _full: list[Raster] = field(default_factory=list, repr=False)  # one, once it is decoded at full size
 
-    @cached_property
-    def whole(self) -> "Scene":
-        """The same scene at the picture's own size; read again where it was decoded coarser.
+    def read(self, min_shape: Grid | None = None) -> Raster:
+        """Decode the picture. The full-size raster is kept, so that a second call costs nothing.
+
+        Args:
+            min_shape: least height and width wanted; a JPEG is decoded at a half, a quarter or an eighth of
+                its size where that is enough. Full size if left out.
 
         Raises:
-            SceneError: the picture is no longer there.
+            SceneError: the picture is damaged, or its file is no longer there.
         """
-        return self._read_whole() if self._read_whole else self
+        if self._full and min_shape is None:
+            return self._full[0]
+        raster = self._decode(min_shape or self.size)
+        if raster.valid_mask.shape == self.size:
+            self._full[:] = [raster]
+        return raster
 
-    def placed(self, bounds: Bounds | None = None, day: date | None = None) -> "Scene":
-        """The same scene with place and day as somebody states them; what is None stays as it is."""
+    def with_location(self, bounds: Bounds | None = None, day: date | None = None) -> "Scene":
+        """The same scene with the place and day that somebody states; what is None stays as it is."""
         return replace(self, bounds=bounds or self.bounds, day=day or self.day)
 
 
-Least = Callable[[Grid, Bounds | None], Grid]
-"""From a picture's size and place, the least height and width worth decoding."""
-
-
-def read_scene(
+def open_scene(
     source: str | Path | bytes | BinaryIO | NDArray[Any],
     *,
     name: str | None = None,
-    least: Least | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Scene:
-    """Read a picture: JPEG, PNG, TIFF or WebP, colour or grey, 8 or 16 bits, with or without alpha.
+    """Open a picture: JPEG, PNG, TIFF or WebP, colour or grey, 8 or 16 bits, with or without alpha.
 
     Swath gaps (large black areas) and transparent pixels become "no data". Of 16-bit values the high byte is
     kept. EXIF rotation is applied. Satellite, date and place are taken from names such as
@@ -105,49 +121,51 @@ def read_scene(
         source: a path, the bytes of a file, an open binary file, or an array of shape (height, width),
             (height, width, 3) or (height, width, 4), uint8 or uint16.
         name: what to call the scene; the file's name if left out.
-        least: lets a JPEG be decoded at a half, a quarter or an eighth of its size where that is enough.
-        max_pixels: a picture with more is refused before it is decoded.
+        max_pixels: a picture with more is refused.
 
     Raises:
         SceneError: no picture, damaged, too large or too small.
     """
     if isinstance(source, np.ndarray):
-        name = name or "array"
-        try:
-            return _from_array(source, name)
-        except SceneError as error:
-            raise SceneError(f"{name}: {error}") from error
+        return _open_array(source, name or "array")
     if isinstance(source, str | Path):
         name = name or Path(source).name
+        source = _readable_again(Path(source), name)
     name = name or "picture"
-    if isinstance(source, str | Path):
-        source = _settled(Path(source), name)
-    elif not isinstance(source, bytes):
+    if not isinstance(source, bytes | Path):
         source = read_bounded(source, name)
-    file = _open(source, name)
     bounds, day, satellite = parse_worldview_name(name)
-    place = Georeference(bounds)
-    with file, _header(file, name, max_pixels) as image:
+    georeference = Georeference(bounds)
+    with _open_image(source, name, max_pixels) as image:
+        size, _ = _upright_size(image)
+        if bounds is None:
+            georeference = read_georeference(image, source if isinstance(source, Path) else None)
+    decode = partial(_decode_file, source, name, max_pixels)
+    return Scene(name, size, georeference.bounds, day, satellite, georeference.reason, source, decode)
+
+
+def _decode_file(source: Path | bytes, name: str, max_pixels: int, min_shape: Grid) -> Raster:
+    with _open_image(source, name, max_pixels) as image:
+        size, turned = _upright_size(image)
+        if min_shape != size:
+            image.draft(None, min_shape if turned else min_shape[::-1])
+        array = _decode(image)
+    return _to_raster(array)
+
+
+@contextmanager
+def _open_image(source: Path | bytes, name: str, max_pixels: int) -> Iterator[Image.Image]:
+    """An opened picture; whatever goes wrong while it is used becomes a SceneError that names it."""
+    with _open(source, name) as file, _header(file, name, max_pixels) as image:
         try:
-            size, turned = _upright_size(image)
-            if bounds is None:
-                place = read_georeference(image, source if isinstance(source, Path) else None)
-            if least is not None:
-                height, width = least(size, place.bounds)
-                image.draft(None, (height, width) if turned else (width, height))
-            array = _decode(image)
+            yield image
         except SceneError as error:
             raise SceneError(f"{name}: {error}") from error
         except Exception as error:  # a damaged file can make a decoder raise anything
             raise SceneError(f"{name}: damaged or cut short: {error}") from error
-    pixels, valid = _pixels_and_valid(array)
-    whole = None
-    if valid.shape != size:
-        whole = partial(read_scene, source, name=name, max_pixels=max_pixels)
-    return Scene(name, pixels, valid, size, place.bounds, day, satellite, place.reason, whole)
 
 
-def _settled(path: Path, name: str) -> Path | bytes:
+def _readable_again(path: Path, name: str) -> Path | bytes:
     """A file that can be read again and again: itself, or what came out of a pipe."""
     try:
         if path.is_file():
@@ -241,30 +259,39 @@ def _high_byte(values: NDArray[Any]) -> Pixels:
     return (values >> 8).astype(np.uint8)
 
 
-def _from_array(array: NDArray[Any], name: str) -> Scene:
+def _open_array(array: NDArray[Any], name: str) -> Scene:
     colours = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or colours not in (1, 3, 4) or array.dtype not in (np.uint8, np.uint16):
         raise SceneError(
-            f"expected uint8 or uint16 of shape (height, width), (height, width, 3) or "
+            f"{name}: expected uint8 or uint16 of shape (height, width), (height, width, 3) or "
             f"(height, width, 4), not {array.dtype} of shape {array.shape}"
         )
     size: Grid = (array.shape[0], array.shape[1])
-    _check_size(size)
-    pixels, valid = _pixels_and_valid(_high_byte(array) if array.dtype == np.uint16 else array)
-    return Scene(name, pixels, valid, size, *parse_worldview_name(name))
+    try:
+        _check_size(size)
+    except SceneError as error:
+        raise SceneError(f"{name}: {error}") from error
+    bounds, day, satellite = parse_worldview_name(name)
+    raster = _to_raster(_high_byte(array) if array.dtype == np.uint16 else array)
+    return Scene(name, size, bounds, day, satellite, "", None, partial(_keep, raster), [raster])
 
 
-def _pixels_and_valid(array: NDArray[Any]) -> tuple[Pixels, Mask]:
+def _keep(raster: Raster, _min_shape: Grid) -> Raster:
+    """An array is decoded already."""
+    return raster
+
+
+def _to_raster(array: NDArray[Any]) -> Raster:
     """Colour pixels and where there is data, from a grey, colour or colour-with-alpha array."""
     if array.ndim == 2:
         array = array[:, :, None]
     pixels = np.ascontiguousarray(np.broadcast_to(array[:, :, :3], (*array.shape[:2], 3)))
-    gaps = find_gaps(pixels)
+    nodata = find_gaps(pixels)
     if array.shape[2] == 4:
         transparent = array[:, :, 3] == 0
         pixels[transparent] = 0
-        gaps |= transparent
-    return pixels, ~gaps
+        nodata |= transparent
+    return Raster(pixels, ~nodata)
 
 
 def find_gaps(pixels: Pixels) -> Mask:

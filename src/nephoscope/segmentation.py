@@ -1,7 +1,7 @@
 """A scene and a model in, its patterns out."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -12,47 +12,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.card import Card
-from nephoscope.exchange import Answered
 from nephoscope.model import Model, ModelError
-from nephoscope.patterns import NAMES
 from nephoscope.place import Bounds
-from nephoscope.postprocess import find_groups, resample
+from nephoscope.postprocess import Rule, find_groups
+from nephoscope.prediction import Prediction, Predictor, Probabilities
 from nephoscope.regions import Region, find_regions
 from nephoscope.rle import Grid, Mask
-from nephoscope.scene import Least, Pixels, Scene, read_scene
-from nephoscope.scope import measure, oddities
-from nephoscope.tiles import Field, canvas_size, resize, run_tiled
-
-_MIRRORS = ((1,), (0,), (0, 1))  # axes to flip: left-right, top-bottom, both
+from nephoscope.scene import Scene, open_scene
+from nephoscope.scope import oddities
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """What a model found in a scene. Arrays are on the grid of the model's rules, patterns in `NAMES`' order.
+    """The patterns of a scene. Arrays are on the grid of the model's rules, patterns in the card's order.
 
     Attributes:
-        scene: the picture.
-        card: of the model.
-        probabilities: from 0 to 1, shape (patterns, height, width); 0 where there is no data.
-        valid: where there is data, shape (height, width).
-        groups: connected groups numbered from 1, largest first, 0 elsewhere; shape (patterns, height, width).
+        prediction: the model's answer that the rules were applied to.
+        components: connected components numbered from 1, largest first, 0 elsewhere; shape (patterns, height,
+            width).
         scores: presence score from 0 to 1 by pattern; the card's rules say from which one on it is present.
-        heads: what the network's presence head says, from 0 to 1, shape (patterns,); None where it has none.
-        join: how far apart groups were counted as one, in pixels of the grid; None for the rules' own.
-        tta: whether probabilities are means over mirror images.
-        measures: of the picture as the network sees it (`scope.measure`).
+        join: how far apart components were counted as one, in pixels of the grid; None for the rules' own.
     """
 
-    scene: Scene
-    card: Card
-    probabilities: NDArray[np.float32]
-    valid: Mask
-    groups: NDArray[np.int32]
+    prediction: Prediction
+    components: NDArray[np.int32]
     scores: dict[str, float]
-    heads: NDArray[np.float32] | None = None
     join: int | None = None
-    tta: bool = False
-    measures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def scene(self) -> Scene:
+        """The picture."""
+        return self.prediction.scene
+
+    @property
+    def card(self) -> Card:
+        """Of the model."""
+        return self.prediction.card
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """From 0 to 1, shape (patterns, height, width); 0 where there is no data."""
+        return self.prediction.probabilities
+
+    @property
+    def valid_mask(self) -> Mask:
+        """Where there is data, shape (height, width)."""
+        return self.prediction.valid_mask
 
     def __repr__(self) -> str:
         covers = ", ".join(f"{name} {self.covers[name]:.0%}" for name in self.present)
@@ -61,20 +66,20 @@ class Segmentation:
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
         """One mask a pattern, which may overlap; shape (patterns, height, width)."""
-        return np.asarray(self.groups > 0, np.bool_)
+        return np.asarray(self.components > 0, np.bool_)
 
     @cached_property
     def present(self) -> list[str]:
         """Names of the patterns that were found."""
-        return [name for name, mask in zip(NAMES, self.masks, strict=True) if mask.any()]
+        return [name for name, mask in zip(self.card.patterns, self.masks, strict=True) if mask.any()]
 
     @cached_property
     def covers(self) -> dict[str, float]:
-        """Each pattern's share of the scene's pixels with data, 0 to 1 (0 in a scene without data)."""
-        with_data = max(1, int(np.count_nonzero(self.valid)))
+        """Share of the pixels with data that each pattern covers, 0 to 1 (0 in a scene without data)."""
+        with_data = max(1, int(np.count_nonzero(self.valid_mask)))
         return {
             name: float(np.count_nonzero(mask) / with_data)
-            for name, mask in zip(NAMES, self.masks, strict=True)
+            for name, mask in zip(self.card.patterns, self.masks, strict=True)
         }
 
     @cached_property
@@ -82,16 +87,18 @@ class Segmentation:
         """Every connected region of every pattern, in the picture's own pixels."""
         return [
             region
-            for name, groups, probability in zip(NAMES, self.groups, self.probabilities, strict=True)
-            for region in find_regions(name, groups, probability, self.valid, self.scene.size)
+            for name, components, probability in zip(
+                self.card.patterns, self.components, self.probabilities, strict=True
+            )
+            for region in find_regions(name, components, probability, self.valid_mask, self.scene.size)
         ]
 
     @cached_property
     def warnings(self) -> list[str]:
         """Why what was found may mean nothing: no data, or a picture unlike those the model learned from."""
-        if not self.valid.any():
+        if not self.valid_mask.any():
             return ["no data: the whole picture is black, so its masks are empty"]
-        odd = oddities(self.measures, self.card.scope)
+        odd = oddities(self.prediction.measures, self.card.scope)
         kind = f"unlike the pictures that the model {self.card.name} was trained on"
         return [f"{kind} ({', '.join(odd)}): what is found may mean nothing"] if odd else []
 
@@ -103,21 +110,22 @@ class Segmentation:
         Raises:
             ValueError: no such pattern.
         """
-        if pattern not in NAMES:
-            raise ValueError(f"no pattern {pattern!r}; there are {', '.join(NAMES)}")
-        mask: Mask = self.masks[NAMES.index(pattern)]
+        if pattern not in self.card.patterns:
+            raise ValueError(f"unknown pattern {pattern!r}; available: {', '.join(self.card.patterns)}")
+        mask: Mask = self.masks[self.card.patterns.index(pattern)]
         if size is None or size == mask.shape:
             return mask
         height, width = size
-        scene = self.scene.whole if size == self.scene.size else self.scene
-        soft = cv2.resize(mask.view(np.uint8) * 255, (width, height), interpolation=_method(mask.shape, size))
-        valid = cv2.resize(scene.valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        raster = self.scene.read() if size == self.scene.size else self.prediction.raster
+        method = cv2.INTER_AREA if height * width < mask.size else cv2.INTER_LINEAR
+        soft = cv2.resize(mask.view(np.uint8) * 255, (width, height), interpolation=method)
+        valid = cv2.resize(raster.valid_mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         return np.asarray(np.logical_and(soft >= 128, valid > 0), np.bool_)
 
 
 def segment(
     picture: str | Path | bytes | NDArray[Any] | Scene,
-    model: Model | str | Path = "default",
+    model: Predictor | str | Path = "default",
     *,
     join: int | None = None,
     tta: bool = False,
@@ -130,8 +138,8 @@ def segment(
     Args:
         picture: a path, a file's bytes, an array of shape (height, width, 3), or a scene.
         model: a loaded model, or the name or path of one.
-        join: groups of a pattern with at most this many pixels of 350x525 between them count as one region;
-            what the model's card says if left out.
+        join: components of a pattern with at most this many pixels of 350x525 between them count as one
+            region. Default: from the model card.
         tta: mean over the picture and its mirror images: a little better, four times the work.
         bounds: where the picture is, whatever it says itself; `place.parse_bounds` makes them from words.
         day: when it was taken, whatever it says itself.
@@ -144,142 +152,45 @@ def segment(
         ServerError: the server cannot be reached, or refuses; the message says why.
     """
     if server is not None:
-        return _segment_there(picture, model, server, join, tta, bounds, day)
-    if not isinstance(model, Model):
+        model = _remote(server, model)
+    elif isinstance(model, str | Path):
         model = Model.load(model)
-    if not isinstance(picture, Scene):
-        picture = read_scene(picture, least=worth_decoding(model.card, bounds))
-    return segment_scene(picture.placed(bounds, day), model, join=join, tta=tta)
+    scene = picture if isinstance(picture, Scene) else open_scene(picture)
+    scene = scene.with_location(bounds, day)
+    return apply_rules(model.predict(scene, tta=tta), join=join)
 
 
-def _segment_there(
-    picture: str | Path | bytes | NDArray[Any] | Scene,
-    model: Model | str | Path,
-    server: str,
-    join: int | None,
-    tta: bool,
-    bounds: Bounds | None,
-    day: date | None,
+def _remote(server: str, model: Predictor | str | Path) -> Predictor:
+    from nephoscope.client import RemoteModel  # its imports take longer than reading a picture
+
+    if isinstance(model, str | Path):
+        return RemoteModel(server, str(model))
+    raise ModelError(f"{model.card.name}: a loaded model runs here; name one that the server has")
+
+
+def apply_rules(
+    prediction: Prediction, rules: Mapping[str, Rule] | None = None, *, join: int | None = None
 ) -> Segmentation:
-    """As `segment`, by a server's network; the rules are applied here."""
-    from nephoscope.client import ask  # its imports take longer than reading a picture
-
-    if isinstance(model, Model):
-        raise ModelError(f"{model.card.name}: a loaded model stays here: name one that the server has")
-    scene = picture if isinstance(picture, Scene) else read_scene(picture)
-    scene = scene.placed(bounds, day)
-    if isinstance(picture, str | Path):
-        picture = Path(picture).read_bytes() if Path(picture).is_file() else scene  # a pipe gives once
-    content = picture if isinstance(picture, bytes) else None
-    answered = ask(server, scene, content, str(model), tta)
-    return _judged(scene, _canvas(scene, answered.card), answered, join)
-
-
-def segment_scene(scene: Scene, model: Model, *, join: int | None = None, tta: bool = False) -> Segmentation:
-    """Find the patterns in a scene.
+    """Turn a model's probabilities into masks and components.
 
     Args:
-        scene: the picture.
-        model: the network and its rules.
-        join: groups of a pattern with at most this many pixels of the rules' grid between them count as one.
-        tta: mean over the picture and its mirror images: a little better, four times the work.
+        prediction: the model's answer.
+        rules: by pattern. Default: from the model card.
+        join: components with at most this many pixels of the rules' grid between them count as one. Default:
+            from the rules.
+
+    Raises:
+        ValueError: a rule asks for a presence head and the network has none.
     """
-    card = model.card
-    canvas = _canvas(scene, card)
-    fields, heads = _run(canvas, (), model)
-    if tta:
-        fields, heads = _mean_with_mirrors(fields, heads, canvas, model)
-    grid = _rules_grid(canvas.shape[:2], card)
-    valid = _valid_on(scene.valid, grid)
-    probabilities = np.empty((len(NAMES), *grid), np.float32)
-    for index, chances in enumerate(fields):
-        np.multiply(resample(chances, grid), valid, out=probabilities[index])
-    return _judged(scene, canvas, Answered(card, probabilities, valid, heads, tta), join)
-
-
-def _canvas(scene: Scene, card: Card) -> Pixels:
-    """A scene as the network sees it."""
-    return resize(scene.pixels, canvas_size(scene.size, scene.bounds, card.input_size))
-
-
-def _judged(scene: Scene, canvas: Pixels, answered: Answered, join: int | None) -> Segmentation:
-    """What the card's rules make of a network's answer."""
-    card, probabilities, valid, heads, tta = answered
-    groups = np.empty(probabilities.shape, np.int32)
+    card, presence = prediction.card, prediction.presence_probabilities
+    if rules is not None:
+        card = replace(card, rules=dict(rules))
+        prediction = replace(prediction, card=card)
+    components = np.empty(prediction.probabilities.shape, np.int32)
     scores: dict[str, float] = {}
-    for index, name in enumerate(NAMES):
-        head = None if heads is None else float(heads[index])
-        groups[index], scores[name] = find_groups(probabilities[index], card.rules[name], join, head)
-    measures = measure(canvas, _valid_on(scene.valid, canvas.shape[:2]))
-    return Segmentation(scene, card, probabilities, valid, groups, scores, heads, join, tta, measures)
-
-
-def _mean_with_mirrors(
-    fields: Field, heads: Field | None, canvas: Pixels, model: Model
-) -> tuple[Field, Field | None]:
-    """The mean of what a canvas and its mirror images say; one of them is held at a time."""
-    fields, said = fields.copy(), [heads]
-    for axes in _MIRRORS:
-        more, head = _run(canvas, axes, model)
-        fields += more
-        said.append(head)
-    fields /= len(said)
-    known = [head for head in said if head is not None]
-    return fields, np.asarray(np.mean(known, axis=0), np.float32) if known else None
-
-
-def _run(canvas: Pixels, axes: tuple[int, ...], model: Model) -> tuple[Field, Field | None]:
-    """Fields of one view, turned back, and what its presence head says.
-
-    A tile that has a pattern speaks for the scene.
-    """
-    heads: list[Field] = []
-
-    def network(pictures: Pixels) -> Field:
-        answer = model(pictures)
-        if answer.presence is not None:
-            heads.append(answer.presence)
-        return answer.probabilities
-
-    flipped = np.ascontiguousarray(np.flip(canvas, axes)) if axes else canvas
-    fields = run_tiled(flipped, model.card.input_size, network)
-    head = np.concatenate(heads).max(axis=0) if heads else None
-    return np.flip(fields, tuple(axis + 1 for axis in axes)), head
-
-
-def worth_decoding(card: Card, stated: Bounds | None = None) -> Least:
-    """For `read_scene`: how finely a picture must be decoded to be segmented by this model.
-
-    Twice as fine as the network sees it: a JPEG decoded just fine enough comes out blurred, and blur is what
-    tells Sugar from nothing.
-
-    Args:
-        card: the model's.
-        stated: where the picture is, whatever it says itself.
-    """
-
-    def least(size: Grid, bounds: Bounds | None) -> Grid:
-        height, width = canvas_size(size, stated or bounds, card.input_size)
-        return 2 * height, 2 * width
-
-    return least
-
-
-def _rules_grid(canvas: Sequence[int], card: Card) -> Grid:
-    height, width = (
-        max(1, round(side * fine / whole))
-        for side, fine, whole in zip(canvas, card.grid, card.input_size, strict=True)
-    )
-    return height, width
-
-
-def _valid_on(valid: Mask, grid: Grid) -> Mask:
-    """A grid pixel has data where at least half of its area has."""
-    share = cv2.resize(
-        valid.view(np.uint8) * 255, (grid[1], grid[0]), interpolation=_method(valid.shape, grid)
-    )
-    return np.asarray(share >= 128, np.bool_)
-
-
-def _method(before: Sequence[int], after: Grid) -> int:
-    return cv2.INTER_AREA if after[0] * after[1] < before[0] * before[1] else cv2.INTER_LINEAR
+    for index, name in enumerate(card.patterns):
+        head = None if presence is None else float(presence[index])
+        components[index], scores[name] = find_groups(
+            prediction.probabilities[index], card.rules[name], join, head
+        )
+    return Segmentation(prediction, components, scores, join)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from nephoscope.files import printable, unused_name
 from nephoscope.patterns import NAMES
 from nephoscope.place import parse_overpass, worldview_name
-from nephoscope.scene import MAX_PIXELS, Least, Scene, SceneError, TooManyPixels, read_bounded, read_scene
+from nephoscope.scene import MAX_PIXELS, Scene, SceneError, TooManyPixels, open_scene, read_bounded
 from nephoscope.synthetic import SAMPLE_NAME, sample
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
@@ -28,12 +28,12 @@ class Source:
 
     Attributes:
         name: its file name, or another where two would be the same.
-        read: gives the scene, or raises SceneError; takes what `read_scene` takes as `least`.
+        open: gives the scene, or raises SceneError.
         path: of the file, where it is one.
     """
 
     name: str
-    read: Callable[[Least | None], Scene]
+    open: Callable[[], Scene]
     path: Path | None = None
 
 
@@ -59,7 +59,7 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
                 seen.add(path)
             name = unused_name(printable(name), lambda other: _stem(other) in taken)
             taken.add(_stem(name))
-            sources.append(Source(name, _reader(name, where, max_pixels), path))
+            sources.append(Source(name, _opener(name, where, max_pixels), path))
     return sources
 
 
@@ -122,17 +122,17 @@ def _folder(folder: Path) -> Iterator[tuple[str, _Place]]:
         yield str(folder), SceneError(f"{folder}: no picture in this folder ({', '.join(ENDINGS)})")
 
 
-def _reader(name: str, where: _Place, max_pixels: int) -> Callable[[Least | None], Scene]:
-    def read(least: Least | None) -> Scene:
+def _opener(name: str, where: _Place, max_pixels: int) -> Callable[[], Scene]:
+    def open_source() -> Scene:
         if isinstance(where, SceneError):
             raise where
         source = where if isinstance(where, Path) else where()
         try:
-            return read_scene(source, name=name, least=least, max_pixels=max_pixels)
+            return open_scene(source, name=name, max_pixels=max_pixels)
         except TooManyPixels as error:
             raise SceneError(f"{error} (--max-pixels raises it)") from error
 
-    return read
+    return open_source
 
 
 def _address_name(url: str) -> str:

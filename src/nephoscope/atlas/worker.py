@@ -22,8 +22,8 @@ from nephoscope.atlas.plan import PlannedScene
 from nephoscope.atlas.store import Flags, StoreError, open_store, to_flags, unwritable
 from nephoscope.model import Model
 from nephoscope.place import worldview_name
-from nephoscope.scene import SceneError, read_scene
-from nephoscope.segmentation import Segmentation, segment_scene, worth_decoding
+from nephoscope.scene import SceneError, open_scene
+from nephoscope.segmentation import Segmentation, segment
 from nephoscope.worldview import Archive, Picture, WorldviewError
 
 THREADS = 2
@@ -166,7 +166,7 @@ class Segmenter(WorkerPlugin):
         began = time.perf_counter()
         try:
             found = self._segment(answer)
-            flags = to_flags(found.masks, found.valid)
+            flags = to_flags(found.masks, found.valid_mask)
         except SceneError as error:
             try:
                 self.job.archive.forget(scene.overpass)  # or it would never be asked for again
@@ -179,7 +179,7 @@ class Segmenter(WorkerPlugin):
             return record | _failed("unexpected", f"{type(error).__name__}: {error}"), None
         done = {
             "status": "done",
-            "valid": round(float(found.valid.mean()), _DIGITS),
+            "valid": round(float(found.valid_mask.mean()), _DIGITS),
             "cover": {name: round(cover, _DIGITS) for name, cover in found.covers.items()},
             "score": {name: round(score, _DIGITS) for name, score in found.scores.items()},
             "bytes": len(answer.content),
@@ -193,8 +193,7 @@ class Segmenter(WorkerPlugin):
 
     def _segment(self, picture: Picture) -> Segmentation:
         name = worldview_name(picture.overpass, self.job.archive.ending(picture.overpass))
-        scene = read_scene(picture.content, name=name, least=worth_decoding(self.model.card))
-        return segment_scene(scene, self.model)
+        return segment(open_scene(picture.content, name=name), self.model)
 
 
 def _failed(cause: str, reason: object) -> Record:

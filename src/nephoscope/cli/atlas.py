@@ -100,7 +100,7 @@ def run(
         from nephoscope.atlas.status import read_status
         from nephoscope.atlas.store import StoreError
     from nephoscope.atlas.plan import Plan
-    from nephoscope.model import available_cpus
+    from nephoscope.parallel import available_cpus
     from nephoscope.worldview import Archive
 
     if scheduler and workers:

@@ -64,8 +64,9 @@ def segment(
 ) -> None:
     """Mark Fish, Flower, Gravel and Sugar in pictures."""
     from nephoscope.batch import Job, OutputExists, run
-    from nephoscope.model import Model, ModelError, available_cpus
+    from nephoscope.model import Model, ModelError
     from nephoscope.outputs import MissingExtra, UnknownFormat, parse_formats
+    from nephoscope.parallel import available_cpus
     from nephoscope.place import PlaceError, parse_bounds, parse_day
     from nephoscope.scene import MAX_PIXELS
     from nephoscope.sources import find_sources

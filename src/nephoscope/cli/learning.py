@@ -205,7 +205,8 @@ def evaluate(
         with needs("train"):
             from nephoscope.reports.evaluation import write_report
         from nephoscope.dataset import read_dataset
-        from nephoscope.model import Model, available_cpus
+        from nephoscope.model import Model
+        from nephoscope.parallel import available_cpus
 
         loaded = Model.load(model, threads=1, device=device)
         dataset = read_dataset(data, progress=console.watch("reading labels"))

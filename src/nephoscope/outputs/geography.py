@@ -28,7 +28,7 @@ def require_place(scene: Scene) -> Bounds:
         SceneError: nothing tells; it says what can be done.
     """
     if scene.bounds is None:
-        why = f": {scene.unplaced}" if scene.unplaced else ""
+        why = f": {scene.location_problem}" if scene.location_problem else ""
         raise SceneError(
             f"{scene.name}: its place is not known{why}; --bounds west,south,east,north states it"
         )
@@ -85,7 +85,7 @@ def region_masks(segmentation: Segmentation) -> Iterator[tuple[Region, Mask]]:
     seen: Counter[str] = Counter()
     for region in segmentation.regions:
         seen[region.pattern] += 1
-        groups = segmentation.groups[NAMES.index(region.pattern)]
+        groups = segmentation.components[NAMES.index(region.pattern)]
         yield region, np.asarray(groups == seen[region.pattern], np.bool_)
 
 

@@ -31,7 +31,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
     bounds = require_place(segmentation.scene)
     height, width = segmentation.scene.size
     east = bounds.west + bounds.width
-    gaps = ~segmentation.scene.whole.valid
+    gaps = ~segmentation.scene.read().valid_mask
     with MemoryFile() as file:
         with file.open(
             driver="GTiff",

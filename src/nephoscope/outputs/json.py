@@ -20,7 +20,7 @@ def summary(segmentation: Segmentation) -> dict[str, Any]:
         "satellite": scene.satellite,
         "date": scene.day.isoformat() if scene.day else None,
         "bounds": scene.bounds._asdict() if scene.bounds else None,
-        "valid": round(float(segmentation.valid.mean()), 4),
+        "valid": round(float(segmentation.valid_mask.mean()), 4),
         "warnings": segmentation.warnings,
         "patterns": {
             name: {
@@ -40,7 +40,7 @@ def everything(segmentation: Segmentation) -> dict[str, Any]:
         "model": {"name": segmentation.card.name, "made_with": segmentation.card.made_with},
         "rules": segmentation.card.rules_in_words,
         "join": segmentation.join,
-        "tta": segmentation.tta,
+        "tta": segmentation.prediction.tta,
         "nephoscope": __version__,
     }
 

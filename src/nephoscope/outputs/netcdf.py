@@ -46,7 +46,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
 def _dataset(segmentation: Segmentation) -> Any:
     import xarray as xr
 
-    scene, valid = segmentation.scene, segmentation.valid
+    scene, valid = segmentation.scene, segmentation.valid_mask
     longitudes, latitudes = edges(require_place(scene), (valid.shape[0], valid.shape[1]))
     day = require_day(scene)
     bits = np.array([1 << index for index in range(len(NAMES))], np.int8)

@@ -40,12 +40,12 @@ def render(segmentation: Segmentation) -> list[bytes]:
     Raises:
         ImportError: cloudmetrics is not installed (the extra `organisation`).
     """
-    scene, whole = segmentation.scene, segmentation.scene.whole
+    scene, raster = segmentation.scene, segmentation.scene.read()
     height, width = (
-        min(_FINER * side, own) for side, own in zip(segmentation.valid.shape, scene.size, strict=True)
+        min(_FINER * side, own) for side, own in zip(segmentation.valid_mask.shape, scene.size, strict=True)
     )
-    valid = cv2.resize(whole.valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    cloud = cloud_mask(resize(whole.pixels, (height, width)), valid)
+    valid = cv2.resize(raster.valid_mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    cloud = cloud_mask(resize(raster.pixels, (height, width)), valid)
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()

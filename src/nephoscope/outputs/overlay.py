@@ -29,11 +29,11 @@ def render(segmentation: Segmentation) -> list[bytes]:
 
 def draw(segmentation: Segmentation) -> Pixels:
     """The same as pixels: red, green, blue, shape (height, width, 3)."""
-    scene = segmentation.scene.whole
-    size = _drawn_size(scene.size)
-    pixels = resize(scene.pixels, size).copy()
+    raster = segmentation.scene.read()
+    size = _drawn_size(segmentation.scene.size)
+    pixels = resize(raster.pixels, size).copy()
     unit = max(1.0, size[1] / 700)  # px; one line's width
-    valid = cv2.resize(scene.valid.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+    valid = cv2.resize(raster.valid_mask.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
     hatch(pixels, valid == 0, spacing=round(12 * unit))
     masks = [(pattern, segmentation.mask(pattern.name, size)) for pattern in PATTERNS]
     for pattern, mask in masks:
@@ -114,7 +114,7 @@ def _legend(pen: ImageDraw.ImageDraw, segmentation: Segmentation, size: Grid, un
     right, longest = width - 12 * unit, 2 * step - 24 * unit
     name = shortened(brief_name(segmentation.scene.name), longest, font(12 * unit))
     pen.text((right, first), name, INK, font(12 * unit), anchor="rm")
-    data = segmentation.valid.mean()
+    data = segmentation.valid_mask.mean()
     note = f"model {segmentation.card.name}" if data else "no data in this picture"
     note += f", no data in {1 - data:.0%}" if 0 < data < 0.995 else ""
     pen.text((right, second), shortened(note, longest, font(12 * unit)), FAINT, font(12 * unit), anchor="rm")

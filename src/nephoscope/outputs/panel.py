@@ -32,7 +32,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
     page = np.full((2 * _GAP + 2 * _HEADING + large[0], page_width, 3), 255, np.uint8)
     image, pen = drawing(page)
     name = shortened(segmentation.scene.name, large[1] - 40, font(20))
-    _place(image, pen, resize(segmentation.scene.pixels, large), (_GAP, _GAP), f"a  {name}")
+    _place(image, pen, resize(segmentation.prediction.raster.pixels, large), (_GAP, _GAP), f"a  {name}")
     for index, pattern in enumerate(PATTERNS):
         x = 2 * _GAP + large[1] + index * (cell[1] + _GAP)
         rule = segmentation.card.rules[pattern.name]
@@ -55,14 +55,14 @@ def render(segmentation: Segmentation) -> list[bytes]:
 def _map(segmentation: Segmentation, index: int, cell: Grid) -> Pixels:
     levels = (segmentation.probabilities[index] * 255).round().astype(np.uint8)
     colours = cv2.cvtColor(cv2.applyColorMap(levels, _COLOURS), cv2.COLOR_BGR2RGB)
-    colours[~segmentation.valid] = _GREY
+    colours[~segmentation.valid_mask] = _GREY
     return resize(np.asarray(colours, np.uint8), cell)
 
 
 def _mask(segmentation: Segmentation, name: str, colour: tuple[int, int, int], cell: Grid) -> Pixels:
     mask = segmentation.mask(name)
     picture = np.full((*mask.shape, 3), 245, np.uint8)
-    picture[~segmentation.valid] = _GREY
+    picture[~segmentation.valid_mask] = _GREY
     picture[mask] = colour
     return resize(picture, cell)
 

@@ -1,7 +1,6 @@
 """The report on a model: `evaluation.html`, its figures as PNG and its numbers as `evaluation.json`."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -10,13 +9,13 @@ import numpy as np
 
 from nephoscope import __version__
 from nephoscope.annotators import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
-from nephoscope.catalogue import split
+from nephoscope.catalogue import Record, split
 from nephoscope.climatology import mean_mask
 from nephoscope.dataset import Dataset
-from nephoscope.evaluation import ModelEvaluation, answer, evaluate_model, segment_file, with_data
+from nephoscope.evaluation import ModelEvaluation, answer, evaluate_model, with_data
 from nephoscope.explore import UNKNOWN
 from nephoscope.files import write_whole
-from nephoscope.labels import SCORE_GRID, LabelError, Progress
+from nephoscope.labels import SCORE_GRID, Progress
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.people import MAJORITY, Comparison, SceneAgreement, agreement, compare, worth_comparing
@@ -25,7 +24,7 @@ from nephoscope.reports import page, scenes
 from nephoscope.reports.evaluation_numbers import numbers, people_numbers
 from nephoscope.reports.report import Report, Section
 from nephoscope.rle import Mask
-from nephoscope.scene import SceneError
+from nephoscope.segmentation import segment
 
 Part = Literal["val", "train", "all"]
 
@@ -139,23 +138,21 @@ def _agreements(
     model: Model, dataset: Dataset, practice: list[PracticeScene], tta: bool, workers: int
 ) -> list[SceneAgreement]:
     """People, model, label and an empty answer on each practice scene whose picture and label can be read."""
+    scenes_of = {scene.image: scene for scene in practice}
 
-    def one(scene: PracticeScene) -> SceneAgreement | None:
-        try:
-            segmentation = segment_file(model, dataset, scene.image, tta)
-            label = _masks(dataset, scene.image)
-        except (SceneError, LabelError):
-            return None
-        empty = np.zeros((len(NAMES), *SCORE_GRID), np.bool_)
+    def work(record: Record) -> SceneAgreement:
+        segmentation = segment(dataset.scene(record.image), model, tta=tta)
+        label = _masks(dataset, record.image)
         candidates = {
             "model": answer(segmentation),
             "label": np.stack([label[name] for name in NAMES]),
-            "all empty": empty,
+            "all empty": np.zeros((len(NAMES), *SCORE_GRID), np.bool_),
         }
-        return agreement(scene, candidates, with_data(segmentation))
+        return agreement(scenes_of[record.image], candidates, with_data(segmentation))
 
-    with ThreadPoolExecutor(workers) as pool:
-        return [found for found in pool.map(one, practice) if found]
+    places = {record.image: index for index, record in enumerate(dataset.records)}
+    labelled = dataset.select([places[scene.image] for scene in practice if scene.image in places])
+    return [agreed for _, agreed in labelled.map(work, [], workers=workers)]
 
 
 def _people_numbers(
@@ -180,11 +177,11 @@ def _examples(report: Report[ModelEvaluation], model: Model, dataset: Dataset, t
     ]
     for kind in ("best", "worst"):
         for number, told in enumerate(report.numbers[kind], 1):
-            segmentation = segment_file(model, dataset, told["image"], tta)
+            segmentation = segment(dataset.scene(told["image"]), model, tta=tta)
             found = {name: segmentation.mask(name) for name in NAMES}
             drawn = scenes.side_by_side(
                 [
-                    scenes.draw_scene(segmentation.scene, masks, _SCENE_WIDTH, title)
+                    scenes.draw_scene(segmentation.prediction.raster, masks, _SCENE_WIDTH, title)
                     for title, masks in (
                         ("label", _masks(dataset, told["image"])),
                         (f"model, Dice {told['dice']:.2f}", found),

@@ -17,7 +17,7 @@ from nephoscope.reports import page, plots, scenes
 from nephoscope.reports.explore_numbers import numbers
 from nephoscope.reports.explore_sections import number, percent
 from nephoscope.reports.report import Report, Section
-from nephoscope.scene import Pixels, read_scene
+from nephoscope.scene import Pixels
 
 _SCENE_WIDTH = 525  # px; two of them fill the page
 _GROUPS = 12  # regions or years in one figure; more could not be read
@@ -150,7 +150,7 @@ def _examples(report: Report[Exploration], dataset: Dataset) -> Section:
 
 
 def _drawn(dataset: Dataset, record: Record) -> Pixels:
-    scene = read_scene(dataset.picture(record.image), least=lambda _size, _bounds: SCORE_GRID)
+    scene = dataset.scene(record.image).read(SCORE_GRID)
     bits = dataset.bits(record.image, SCORE_GRID)
     masks = {name: (bits >> index & 1).view(np.bool_) for index, name in enumerate(NAMES)}
     return scenes.draw_scene(scene, masks, _SCENE_WIDTH, _told(record))

@@ -9,18 +9,18 @@ from PIL import ImageDraw
 from nephoscope.outputs.drawing import INK, PAPER, drawing, font, hatch, shortened, tint
 from nephoscope.patterns import PATTERNS
 from nephoscope.rle import Mask
-from nephoscope.scene import Pixels, Scene
+from nephoscope.scene import Pixels, Raster
 from nephoscope.tiles import resize
 
 _STRENGTH = 0.22  # of a pattern's colour over the clouds
 _SPACE = 10  # px between scenes side by side
 
 
-def draw_scene(scene: Scene, masks: Mapping[str, Mask], width: int, title: str = "") -> Pixels:
+def draw_scene(scene: Raster, masks: Mapping[str, Mask], width: int, title: str = "") -> Pixels:
     """A scene with its masks in the patterns' colours, each named in its widest place; gaps are hatched.
 
     Args:
-        scene: the picture.
+        scene: the decoded picture.
         masks: by pattern, boolean, of any shape over the same area; empty ones are left out.
         width: of the drawing, in pixels; its height follows from the picture's shape.
         title: a line in a dark bar above the picture; none if empty.
@@ -28,9 +28,9 @@ def draw_scene(scene: Scene, masks: Mapping[str, Mask], width: int, title: str =
     Returns:
         Red, green, blue, shape (height, width, 3).
     """
-    size = (round(width * scene.size[0] / scene.size[1]), width)
+    size = (round(width * scene.pixels.shape[0] / scene.pixels.shape[1]), width)
     pixels = resize(scene.pixels, size).copy()
-    hatch(pixels, ~_onto(scene.valid, size), spacing=12)
+    hatch(pixels, ~_onto(scene.valid_mask, size), spacing=12)
     drawn = [(pattern, _onto(masks[pattern.name], size)) for pattern in PATTERNS if pattern.name in masks]
     for pattern, mask in drawn:
         tint(pixels, mask, pattern.colour, _STRENGTH)

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,17 +18,16 @@ from nephoscope.catalogue import CatalogueError, Record, read_catalogue, split
 from nephoscope.dataset import (
     CATALOGUE,
     PICTURES,
+    Bits,
     Dataset,
     DatasetError,
     label_file,
-    rasterise,
     read_dataset,
     refuse_problems,
 )
 from nephoscope.labels import Problem, Progress
-from nephoscope.model import available_cpus
 from nephoscope.rle import Grid
-from nephoscope.scene import Pixels, SceneError, read_scene
+from nephoscope.scene import Pixels
 from nephoscope.tiles import resize
 
 _VERSION = 2  # of what lies in the cache; a change makes older ones stale
@@ -205,12 +203,13 @@ def _fill(dataset: Dataset, size: Grid, into: Path, watch: Watch) -> dict[str, A
     pictures = _new(into / _PIXELS, (count, *size, 3))
     masks = _new(into / _MASKS, (count, *size))
     sound = np.zeros(count, np.bool_)
-    for index, bits in rasterise(dataset, size, problems, watch("reading masks")):
-        masks[index] = bits
-        sound[index] = True
-    for index, error in _read_pictures(dataset, size, pictures, watch("decoding pictures")):
-        problems.append(Problem("a picture that cannot be read", error))
-        sound[index] = False
+
+    def work(record: Record) -> tuple[Bits, Pixels]:
+        raster = dataset.scene(record.image).read((2 * size[0], 2 * size[1]))  # as `segment` decodes it
+        return dataset.bits(record.image, size), resize(raster.pixels, size)
+
+    for index, (bits, pixels) in dataset.map(work, problems, progress=watch("decoding scenes")):
+        masks[index], pictures[index], sound[index] = bits, pixels, True
     kept = np.flatnonzero(sound)
     if not len(kept):
         raise DatasetError(f"{dataset.folder}: no scene is sound; the first problem: {problems[0]}")
@@ -232,27 +231,3 @@ def _fill(dataset: Dataset, size: Grid, into: Path, watch: Watch) -> dict[str, A
 
 def _new(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.uint8]]":
     return np.lib.format.open_memmap(path, "w+", np.uint8, shape)
-
-
-def _read_pictures(
-    dataset: Dataset, size: Grid, into: NDArray[np.uint8], progress: Progress
-) -> Iterator[tuple[int, str]]:
-    """Decode all pictures into an array; those that cannot be, by their index and why."""
-
-    def one(index: int) -> str | None:
-        try:
-            into[index] = _shown(dataset.picture(dataset.records[index].image), size)
-        except SceneError as error:
-            return str(error)
-        return None
-
-    with ThreadPoolExecutor(available_cpus()) as pool:
-        for index, error in enumerate(pool.map(one, range(len(dataset.records)))):
-            if error is not None:
-                yield index, error
-            progress(index + 1, len(dataset.records))
-
-
-def _shown(path: Path, size: Grid) -> Pixels:
-    """A picture as the network will see it: decoded as `segment` decodes it, then brought to size."""
-    return resize(read_scene(path, least=lambda *_: (2 * size[0], 2 * size[1])).pixels, size)

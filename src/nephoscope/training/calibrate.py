@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -15,14 +14,13 @@ from nephoscope.card import Card
 from nephoscope.catalogue import CatalogueError, Record, deal
 from nephoscope.dataset import Dataset
 from nephoscope.files import write_whole
-from nephoscope.labels import LabelError, Progress
+from nephoscope.labels import Problem, Progress
 from nephoscope.metrics import dice
-from nephoscope.model import Model, available_cpus, model_file
+from nephoscope.model import Model, model_file
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Probability, Rule, group, presence_score
 from nephoscope.rle import Mask
-from nephoscope.scene import SceneError, read_scene
-from nephoscope.segmentation import Segmentation, segment_scene, worth_decoding
+from nephoscope.segmentation import Segmentation, segment
 from nephoscope.training.export import with_card
 from nephoscope.training.search import Found, Table, search
 from nephoscope.training.validation import KINDS, TOP_K
@@ -160,22 +158,15 @@ def each_scene(
     """
     bits_of = np.arange(len(NAMES), dtype=np.uint8)[:, None, None]
 
-    def one(record: Record) -> tuple[Record, Result] | None:
-        try:
-            scene = read_scene(dataset.picture(record.image), least=worth_decoding(model.card))
-            found = segment_scene(scene, model)
-            bits = dataset.bits(record.image, (found.valid.shape[0], found.valid.shape[1]))
-        except (SceneError, LabelError):
-            return None  # `explore` names it
-        return record, work(found, (bits >> bits_of & 1).astype(np.bool_))
+    def one(record: Record) -> Result:
+        segmentation = segment(dataset.scene(record.image), model)
+        height, width = segmentation.valid_mask.shape
+        bits = dataset.bits(record.image, (height, width))
+        return work(segmentation, (bits >> bits_of & 1).astype(np.bool_))
 
-    results = []
-    with ThreadPoolExecutor(available_cpus()) as pool:
-        for done, result in enumerate(pool.map(one, dataset.records), 1):
-            if result is not None:
-                results.append(result)
-            if progress:
-                progress(done, len(dataset.records))
+    problems: list[Problem] = []  # `explore` names them
+    mapped = dataset.map(one, problems, progress=progress)
+    results = [(dataset.records[index], result) for index, result in mapped]
     if not results:
         raise CatalogueError(f"{dataset.folder}: none of {len(dataset.records)} scenes can be read")
     return results
@@ -201,7 +192,8 @@ def _measure(
     """Every rule's Dice on every scene, by pattern; and the Dice of the rules that the model has."""
 
     def work(found: Segmentation, truth: NDArray[np.bool_]) -> _Measured:
-        heads = [None] * len(NAMES) if found.heads is None else found.heads.tolist()
+        presence = found.prediction.presence_probabilities
+        heads = [None] * len(NAMES) if presence is None else presence.tolist()
         return _Measured(
             np.stack([_dice_of_masks(*pair) for pair in zip(found.probabilities, truth, strict=True)]),
             np.stack([_evidence(*pair) for pair in zip(found.probabilities, heads, strict=True)]),

@@ -12,8 +12,8 @@ from onnxruntime import quantization
 from nephoscope.dataset import Dataset
 from nephoscope.files import write_whole
 from nephoscope.model import INPUT, Model, model_file
-from nephoscope.scene import Pixels, read_scene
-from nephoscope.segmentation import worth_decoding
+from nephoscope.prediction import view
+from nephoscope.scene import Pixels
 from nephoscope.tiles import resize
 from nephoscope.training.calibrate import each_scene, own_dice
 from nephoscope.training.export import ExportError, with_card
@@ -85,8 +85,8 @@ class _Ranges(quantization.CalibrationDataReader):  # type: ignore[misc]
 
 
 def _shown(dataset: Dataset, index: int, model: Model) -> Pixels:
-    path = dataset.picture(dataset.records[index].image)
-    return resize(read_scene(path, least=worth_decoding(model.card)).pixels, model.card.input_size)
+    scene = dataset.scene(dataset.records[index].image)
+    return resize(view(scene, model.card.input_size).raster.pixels, model.card.input_size)
 
 
 def _mean_dice(model: Model, dataset: Dataset) -> float:

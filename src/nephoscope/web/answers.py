@@ -58,7 +58,7 @@ class Form:
         """
         scene = segmentation.scene
         if self.place and scene.bounds is None:
-            why = f" ({scene.unplaced})" if scene.unplaced else ""
+            why = f" ({scene.location_problem})" if scene.location_problem else ""
             raise Problem(
                 "place",
                 f"{scene.name}: its place is not known{why}; bounds=west,south,east,north states it",
@@ -105,13 +105,6 @@ def _fields(segmentation: Segmentation) -> bytes:
 
 def pack_fields(segmentation: Segmentation, steps: int | None, picture: bool) -> bytes:
     """A scene's probabilities and what is known of it; see `exchange.pack`."""
-    answered = exchange.Answered(
-        segmentation.card,
-        segmentation.probabilities,
-        segmentation.valid,
-        segmentation.heads,
-        segmentation.tta,
-    )
     about = summary(segmentation)
     for name, found in about["patterns"].items():
         found["score"] = segmentation.scores[name]  # exact, since presence is decided by it again
@@ -119,7 +112,12 @@ def pack_fields(segmentation: Segmentation, steps: int | None, picture: bool) ->
         "model": segmentation.card.name,
         "rules": {name: asdict(rule) for name, rule in segmentation.card.rules.items()},
     }
-    return exchange.pack(answered, about, steps, jpeg(segmentation.scene.pixels) if picture else None)
+    return exchange.pack(
+        segmentation.prediction,
+        about,
+        steps,
+        jpeg(segmentation.prediction.raster.pixels) if picture else None,
+    )
 
 
 FORMS = (

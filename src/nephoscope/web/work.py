@@ -8,8 +8,8 @@ from math import prod
 from nephoscope.model import Model
 from nephoscope.place import Bounds
 from nephoscope.rle import Grid
-from nephoscope.scene import Scene, SceneError, TooManyPixels, read_scene
-from nephoscope.segmentation import segment_scene, worth_decoding
+from nephoscope.scene import Scene, SceneError, TooManyPixels, open_scene
+from nephoscope.segmentation import segment
 from nephoscope.tiles import canvas_size
 from nephoscope.web.answers import Form
 from nephoscope.web.inspection import check_picture
@@ -50,13 +50,12 @@ def answer(upload: Upload, order: Order, limits: Limits, step: Callable[[], None
         Problem: the picture cannot be used, or the form needs what is not known of it.
     """
     check_picture(upload, limits.pixels)
-    least = worth_decoding(order.model.card, order.bounds)
     try:
-        scene = read_scene(upload.content, name=upload.name, least=least, max_pixels=limits.pixels)
-        scene = scene.placed(order.bounds, order.day)
+        scene = open_scene(upload.content, name=upload.name, max_pixels=limits.pixels)
+        scene = scene.with_location(order.bounds, order.day)
         _check_frames(scene, order.model.card.input_size, limits)
         step()
-        found = segment_scene(scene, order.model, tta=order.tta)
+        found = segment(scene, order.model, tta=order.tta)
         step()
         order.form.check(found)
         return order.form.render(found)
