@@ -13,7 +13,8 @@ import pytest
 
 from conftest import encoded
 from nephoscope import files
-from nephoscope.batch import Done, Failed, Job, Kept, OutputExists, run
+from nephoscope.batch import Done, Failed, Job, Kept, run
+from nephoscope.core.errors import OutputConflictError
 from nephoscope.labels import read_labels
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
@@ -102,7 +103,7 @@ def test_pictures_are_never_written_over(pictures, job, tmp_path):
 
 def test_one_csv_for_all_cannot_be_kept_for_some(pictures, job):
     list(run(find_sources([str(pictures / "0.jpg")]), job("csv")))
-    with pytest.raises(OutputExists, match=r"submission.csv: is there already; --overwrite"):
+    with pytest.raises(OutputConflictError, match=r"submission.csv: is there already; --overwrite"):
         job("csv")
     job("csv", overwrite=True)
 

@@ -23,13 +23,14 @@ from conftest import encoded
 from nephoscope import outputs
 from nephoscope.batch import Done, Failed, Job, run
 from nephoscope.cli import app
+from nephoscope.core.errors import MissingExtraError, SceneError
 from nephoscope.model import Model
-from nephoscope.outputs import FORMATS, MissingExtra, parse_formats
+from nephoscope.outputs import FORMATS, parse_formats
 from nephoscope.outputs.geography import EARTH_RADIUS
 from nephoscope.patterns import NAMES, PATTERNS
 from nephoscope.place import Bounds
 from nephoscope.postprocess import group
-from nephoscope.scene import SceneError, read_scene
+from nephoscope.scene import read_scene
 from nephoscope.segmentation import Segmentation
 from nephoscope.sources import find_sources
 
@@ -333,7 +334,7 @@ def test_the_command_takes_place_and_day(folder, tmp_path, tiny_model):
 def test_a_missing_extra_is_told_before_the_run(monkeypatch, folder, tmp_path, name, library, extra):
     real = outputs.find_spec
     monkeypatch.setattr(outputs, "find_spec", lambda word: None if word == library else real(word))
-    with pytest.raises(MissingExtra, match=rf"{library} missing: pip install 'nephoscope\[{extra}\]'"):
+    with pytest.raises(MissingExtraError, match=rf"{library} missing: pip install 'nephoscope\[{extra}\]'"):
         parse_formats(f"json,{name}")
     out = tmp_path / "out"
     refused = CliRunner().invoke(app, ["segment", str(folder), "-o", str(out), "--format", name])

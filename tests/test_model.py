@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from nephoscope.card import CARD_VERSION, Card, CardError
-from nephoscope.model import Model, ModelError, shipped
+from nephoscope.card import CARD_VERSION, Card
+from nephoscope.core.errors import CardError, ModelError
+from nephoscope.model import Model, shipped
 from nephoscope.patterns import NAMES
 from nephoscope.synthetic import make_scene
 

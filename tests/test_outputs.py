@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from nephoscope.core.errors import OutputError
 from nephoscope.labels import SCORE_GRID, read_labels
-from nephoscope.outputs import FORMATS, UnknownFormat, parse_formats
+from nephoscope.outputs import FORMATS, parse_formats
 from nephoscope.outputs import csv as contest
 from nephoscope.patterns import NAMES, PATTERNS
 from nephoscope.place import REGIONS
@@ -107,7 +108,7 @@ def test_panel_shows_picture_probabilities_and_masks(found):
 
 def test_formats_are_parsed_by_name():
     assert parse_formats("overlay, json,overlay") == ("overlay", "json")
-    with pytest.raises(UnknownFormat, match="did you mean overlay"):
+    with pytest.raises(OutputError, match="did you mean overlay"):
         parse_formats("overlya")
-    with pytest.raises(UnknownFormat, match="name at least one"):
+    with pytest.raises(OutputError, match="name at least one"):
         parse_formats(",")

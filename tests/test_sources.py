@@ -16,10 +16,10 @@ import pytest
 
 from conftest import encoded
 from nephoscope.batch import Done, Job, run
-from nephoscope.download import DownloadError, download
+from nephoscope.core.errors import DownloadError, SceneError
+from nephoscope.download import download
 from nephoscope.model import Model
 from nephoscope.outputs import FORMATS
-from nephoscope.scene import SceneError
 from nephoscope.sources import find_sources
 from nephoscope.synthetic_archive import SyntheticArchive
 

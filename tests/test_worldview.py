@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from nephoscope import __version__
+from nephoscope.core.errors import SceneError, WorldviewError
 from nephoscope.place import ATLANTIC, Bounds, Overpass, parse_bounds, worldview_name
 from nephoscope.provenance import read_with_sidecar, sha256, sidecar
-from nephoscope.scene import SceneError, read_scene
+from nephoscope.scene import read_scene
 from nephoscope.synthetic_archive import FAULTS, SyntheticArchive
-from nephoscope.worldview import ENVIRONMENT, GIBS, SATELLITES, SNAPSHOTS, Archive, WorldviewError
+from nephoscope.worldview import ENVIRONMENT, GIBS, SATELLITES, SNAPSHOTS, Archive
 
 SCENE = Overpass("Aqua", date(2020, 2, 1), ATLANTIC)
 QUICK = {"degrees": 0.25, "pause": 0.001, "tries": 3}
@@ -288,11 +289,11 @@ class TestCache:
         def killed(path, content):
             if path.suffix == ".json":
                 raise KeyboardInterrupt
-            files.write_whole(path, content)
+            files.atomic_write(path, content)
 
         asked = archive(server, cache=tmp_path)
         with monkeypatch.context() as patch:
-            patch.setattr("nephoscope.provenance.write_whole", killed)
+            patch.setattr("nephoscope.provenance.atomic_write", killed)
             with pytest.raises(KeyboardInterrupt):
                 asked.picture(SCENE)
         assert [path.suffix for path in tmp_path.rglob("*.*")] == [".jpeg"]

@@ -3,18 +3,19 @@
 import json
 import time
 from http.client import HTTPException
+from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-import cv2
-import numpy as np
-
 from nephoscope import __version__
-from nephoscope.exchange import MEDIA_TYPE, Answered, NoAnswer, unpack
-from nephoscope.files import printable
+from nephoscope.core.errors import PayloadError, SceneError, ServerError
+from nephoscope.core.io import sanitize_name
 from nephoscope.place import parse_worldview_name
-from nephoscope.scene import Scene, SceneError, find_gaps
+
+if TYPE_CHECKING:
+    from nephoscope.exchange import Answered
+    from nephoscope.scene import Scene
 
 PATIENCE = 120.0
 """Seconds; a server that is full is asked again for so long."""
@@ -25,11 +26,7 @@ _FULL = (429, 503)
 _REFUSES_PICTURE = (413, 415, 422)
 
 
-class ServerError(ValueError):
-    """A server cannot be reached, refuses, or answers something else; the message names it and says why."""
-
-
-def ask(server: str, scene: Scene, content: bytes | None, model: str, tta: bool) -> Answered:
+def ask(server: str, scene: "Scene", content: bytes | None, model: str, tta: bool) -> "Answered":
     """Have a server run its network on a scene.
 
     Args:
@@ -44,14 +41,16 @@ def ask(server: str, scene: Scene, content: bytes | None, model: str, tta: bool)
         SceneError: the server refuses the picture.
         ServerError: no such server, no leave to use it, or too busy for `PATIENCE` seconds.
     """
+    from nephoscope.exchange import MEDIA_TYPE, unpack  # only who sends a picture waits for OpenCV
+
     try:
         place = urlsplit(server)
-    except ValueError:
+    except ValueError:  # of urlsplit
         place = urlsplit("")
     if place.scheme not in ("http", "https") or not place.netloc:
         raise ServerError(f"{server}: no address of a server: give what `nephoscope serve` printed")
     token = place.fragment.removeprefix("token=")
-    query = {"model": model, "name": printable(scene.name)[-_NAME:], "tta": "true" if tta else "false"}
+    query = {"model": model, "name": sanitize_name(scene.name)[-_NAME:], "tta": "true" if tta else "false"}
     if scene.bounds is None and parse_worldview_name(scene.name)[0]:
         del query["name"]  # the server would believe it
     if scene.bounds:
@@ -67,12 +66,17 @@ def ask(server: str, scene: Scene, content: bytes | None, model: str, tta: bool)
     request = Request(f"{where}/api/v1/segment?{urlencode(query)}", content or _png(scene), headers)
     try:
         return unpack(_persist(request, where))
-    except NoAnswer as error:
+    except PayloadError as error:
         raise ServerError(f"{where}: {error}") from error
 
 
-def _png(scene: Scene) -> bytes:
+def _png(scene: "Scene") -> bytes:
     """The pixels as they are, transparent where they do not tell themselves that there is no data."""
+    import cv2
+    import numpy as np
+
+    from nephoscope.scene import find_gaps
+
     pixels = scene.pixels[:, :, ::-1]
     hidden = ~(scene.valid | find_gaps(scene.pixels))
     if hidden.any():

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.catalogue import Record, read_catalogue
-from nephoscope.labels import LABEL_GRID, SCORE_GRID, LabelError, Labels, Problem, Progress, read_labels
+from nephoscope.core.errors import DatasetError, LabelError
+from nephoscope.labels import LABEL_GRID, SCORE_GRID, Labels, Problem, Progress, read_labels
 from nephoscope.patterns import NAMES
-from nephoscope.rle import Grid, RunLengthError, last_pixel
+from nephoscope.rle import Grid, last_pixel
 
 PICTURES = "train_images"
 LABEL_FILES = ("train.csv", "train.csv.gz", "train.csv.xz")
@@ -27,10 +28,6 @@ _AHEAD = 64  # scenes whose masks are read before they are asked for
 
 Bits = NDArray[np.uint8]
 """Masks of all patterns in one byte a pixel: bit 0 for the first of `NAMES`, and so on."""
-
-
-class DatasetError(ValueError):
-    """A folder is not labelled data in the contest's layout, or not clean where it must be."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress
     Raises:
         DatasetError: the folder is not in the layout, no scene is whole, or `strict` and there are problems.
         LabelError: the label file is not in the contest's form.
-        CatalogueError: the catalogue is not in its form.
+        DatasetError: the catalogue is not in its form.
         OSError: a file cannot be read.
     """
     folder = Path(folder)
@@ -192,7 +189,7 @@ def _check_grid(labels: Labels) -> None:
     """Refuse labels that count on the grid of answers, where each would lie in the wrong place."""
     reach = 0
     for text in labels.texts.values():
-        with suppress(RunLengthError):  # told when the mask is read
+        with suppress(LabelError):  # told when the mask is read
             reach = max(reach, last_pixel(text))
         if reach > SCORE_GRID[0] * SCORE_GRID[1]:
             return

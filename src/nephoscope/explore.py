@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.catalogue import Record
-from nephoscope.dataset import Bits, Dataset, DatasetError, rasterise
+from nephoscope.core.errors import DatasetError, SceneError
+from nephoscope.dataset import Bits, Dataset, rasterise
 from nephoscope.labels import SCORE_GRID, Problem, Progress
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import group
 from nephoscope.rle import Grid
-from nephoscope.scene import SceneError, read_scene
+from nephoscope.scene import read_scene
 
 Numbers = NDArray[np.float64]
 

@@ -11,7 +11,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from nephoscope.card import Card, CardError
+from nephoscope.card import Card
+from nephoscope.core.errors import CardError, ModelError
+from nephoscope.core.io import available_cpus
 from nephoscope.scene import Pixels
 
 CARD_KEY = "nephoscope"
@@ -21,10 +23,6 @@ INPUT, OUTPUT, PRESENCE = "pictures", "probabilities", "presence"
 """Names of what goes into a model and comes out; the last only where the network has a presence head."""
 
 _SHIPPED = Path(str(files("nephoscope"))) / "models"
-
-
-class ModelError(ValueError):
-    """A model cannot be used; the message names it and says why."""
 
 
 def shipped() -> list[str]:
@@ -108,11 +106,6 @@ class Model:
         if not all(answer.min() >= 0 and answer.max() <= 1 for answer in answers):
             raise ModelError(f"the model {self.card.name} gives numbers that are no probabilities")
         return Answer(answers[0], answers[1] if len(answers) > 1 else None)
-
-
-def available_cpus() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def model_file(model: str) -> Path:

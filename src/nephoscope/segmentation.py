@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.card import Card
+from nephoscope.core.errors import InvalidRequestError, ModelError
 from nephoscope.exchange import Answered
-from nephoscope.model import Model, ModelError
+from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.place import Bounds
 from nephoscope.postprocess import find_groups, resample
@@ -104,7 +105,7 @@ class Segmentation:
             ValueError: no such pattern.
         """
         if pattern not in NAMES:
-            raise ValueError(f"no pattern {pattern!r}; there are {', '.join(NAMES)}")
+            raise InvalidRequestError(f"unknown pattern {pattern!r}; available: {', '.join(NAMES)}")
         mask: Mask = self.masks[NAMES.index(pattern)]
         if size is None or size == mask.shape:
             return mask

@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.catalogue import CatalogueError, Record, read_catalogue, split
+from nephoscope.catalogue import Record, read_catalogue, split
+from nephoscope.core.errors import DatasetError, SceneError
+from nephoscope.core.io import available_cpus
 from nephoscope.dataset import (
     CATALOGUE,
     PICTURES,
     Dataset,
-    DatasetError,
     label_file,
     rasterise,
     read_dataset,
     refuse_problems,
 )
 from nephoscope.labels import Problem, Progress
-from nephoscope.model import available_cpus
 from nephoscope.rle import Grid
-from nephoscope.scene import Pixels, SceneError, read_scene
+from nephoscope.scene import Pixels, read_scene
 from nephoscope.tiles import resize
 
 _VERSION = 2  # of what lies in the cache; a change makes older ones stale
@@ -64,7 +64,7 @@ class Scenes:
         """As `catalogue.split` of all listed scenes: indices of those to train on and to validate on.
 
         Raises:
-            CatalogueError: see there; or no scene of one side can be read.
+            DatasetError: see there; or no scene of one side can be read.
         """
         place = {record.image: index for index, record in enumerate(self.records)}
         sides = [
@@ -72,7 +72,7 @@ class Scenes:
             for side in split(self.listed, folds, fold)
         ]
         if not all(sides):
-            raise CatalogueError("no scene that can be read is left to train on, or to validate on")
+            raise DatasetError("no scene that can be read is left to train on, or to validate on")
         return sides[0], sides[1]
 
 

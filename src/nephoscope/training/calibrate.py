@@ -12,16 +12,17 @@ import onnx
 from numpy.typing import NDArray
 
 from nephoscope.card import Card
-from nephoscope.catalogue import CatalogueError, Record, deal
+from nephoscope.catalogue import Record, deal
+from nephoscope.core.errors import DatasetError, LabelError, SceneError
+from nephoscope.core.io import atomic_write, available_cpus
 from nephoscope.dataset import Dataset
-from nephoscope.files import write_whole
-from nephoscope.labels import LabelError, Progress
+from nephoscope.labels import Progress
 from nephoscope.metrics import dice
-from nephoscope.model import Model, available_cpus, model_file
+from nephoscope.model import Model, model_file
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Probability, Rule, group, presence_score
 from nephoscope.rle import Mask
-from nephoscope.scene import SceneError, read_scene
+from nephoscope.scene import read_scene
 from nephoscope.segmentation import Segmentation, segment_scene, worth_decoding
 from nephoscope.training.export import with_card
 from nephoscope.training.search import Found, Table, search
@@ -79,12 +80,12 @@ def calibrate(model: Model, dataset: Dataset, progress: Progress | None = None) 
         progress: told the scenes done so far and in all.
 
     Raises:
-        CatalogueError: fewer than two days of scenes can be read.
+        DatasetError: fewer than two days of scenes can be read.
     """
     records, tables, before = _measure(model, dataset, progress)
     groups = [record.group for record in records]
     if len(set(groups)) < 2:
-        raise CatalogueError(f"{dataset.folder}: rules need scenes of at least two days to be judged on")
+        raise DatasetError(f"{dataset.folder}: rules need scenes of at least two days to be judged on")
     folds = deal(groups, min(_FOLDS, len(set(groups))))
     rules, honest, seen = {}, {}, {}
     for name, table in zip(NAMES, tables, strict=True):
@@ -135,7 +136,7 @@ def write_card(model: str, card: Card, to: Path) -> None:
         card: the new one.
         to: the file to write; may be the same.
     """
-    write_whole(to, with_card(onnx.load(model_file(model)), card))
+    atomic_write(to, with_card(onnx.load(model_file(model)), card))
 
 
 def each_scene(
@@ -156,7 +157,7 @@ def each_scene(
         Each scene's record and what `work` gave, in the scenes' order, less those that cannot be read.
 
     Raises:
-        CatalogueError: none can be read.
+        DatasetError: none can be read.
     """
     bits_of = np.arange(len(NAMES), dtype=np.uint8)[:, None, None]
 
@@ -177,7 +178,7 @@ def each_scene(
             if progress:
                 progress(done, len(dataset.records))
     if not results:
-        raise CatalogueError(f"{dataset.folder}: none of {len(dataset.records)} scenes can be read")
+        raise DatasetError(f"{dataset.folder}: none of {len(dataset.records)} scenes can be read")
     return results
 
 

@@ -1,12 +1,20 @@
-"""Files that are whole or not there at all, and names that do no harm."""
+"""Atomic writes, safe file names, and what this machine has."""
 
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+MAX_BYTES = 256 * 1024 * 1024
+"""Most that is read from what does not tell its size: a pipe, standard input, an address."""
 
-def write_whole(path: Path, content: bytes) -> None:
+
+def available_cpus() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def atomic_write(path: Path, content: bytes) -> None:
     """Write a file so that nobody ever sees half of it, whatever stops the writing.
 
     The content goes to a hidden neighbour first, which then takes the name in one step.
@@ -27,13 +35,13 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
-def printable(name: str) -> str:
+def sanitize_name(name: str) -> str:
     """The name with letters that no encoding knows, or that steer terminals and tables, replaced."""
     known = name.encode(errors="surrogateescape").decode(errors="replace")
     return "".join(letter if letter.isprintable() else "_" for letter in known)
 
 
-def unused_name(name: str, is_taken: Callable[[str], bool]) -> str:
+def unique_name(name: str, is_taken: Callable[[str], bool]) -> str:
     """The name, with `-2`, `-3`, ... before its ending where it is taken."""
     candidate, number, path = name, 1, Path(name)
     while is_taken(candidate):
