@@ -401,7 +401,7 @@ def test_the_command_says_what_failed_and_exits_with_1(tmp_path, small_model):
         (["run", "PLAN", "."], "is there and no atlas"),
         (["run", "nothing.json", "store"], "nothing.json: No such file"),
         (["run", "PLAN", "store", "--model", "nothing.onnx"], "no such model file"),
-        (["run", "PLAN", "store", "--archive", "ftp://x"], "no address of a server"),
+        (["run", "PLAN", "store", "--archive", "ftp://x"], "not a server's address"),
         (["run", "PLAN", "store", "--scheduler", "x", "--workers", "2"], "a scheduler has its own"),
         (["run", "PLAN", "store", "--scheduler", "x"], "no address of a scheduler"),
         (["run", "PLAN", "nothing://x"], "Protocol not known"),

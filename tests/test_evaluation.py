@@ -17,7 +17,7 @@ from nephoscope.evaluate import evaluate_csv
 from nephoscope.evaluation import BINS, evaluate_model
 from nephoscope.labels import LABEL_GRID, SCORE_GRID, write_labels
 from nephoscope.model import Model
-from nephoscope.outputs.csv import rows, write
+from nephoscope.outputs.csv import FILE_NAME, rows
 from nephoscope.patterns import NAMES
 from nephoscope.people import LEAST_PEOPLE
 from nephoscope.postprocess import Rule
@@ -84,7 +84,8 @@ def test_the_score_is_that_of_the_csv(tmp_path, tiny_model):
     answers = [
         row for record in dataset.records for row in rows(segment(dataset.picture(record.image), model))
     ]
-    by_csv = evaluate_csv(write(tmp_path, answers), dataset.labels)
+    write_labels(tmp_path / FILE_NAME, answers)
+    by_csv = evaluate_csv(tmp_path / FILE_NAME, dataset.labels)
     found = evaluate_model(model, dataset)
     assert found.means(found.dice)[0].mean == pytest.approx(by_csv.mean, abs=1e-12)
     assert dict(zip(NAMES, found.dice.mean(axis=0), strict=True)) == pytest.approx(by_csv.by_pattern)

@@ -5,6 +5,7 @@ import json
 import socket
 from dataclasses import replace
 from datetime import date
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -20,7 +21,6 @@ from shapely.geometry import shape
 from typer.testing import CliRunner
 
 from conftest import encoded
-from nephoscope import outputs
 from nephoscope.batch import Done, Failed, Job, run
 from nephoscope.cli import app
 from nephoscope.core.errors import MissingExtraError, SceneError
@@ -332,8 +332,10 @@ def test_the_command_takes_place_and_day(folder, tmp_path, tiny_model):
     ],
 )
 def test_a_missing_extra_is_told_before_the_run(monkeypatch, folder, tmp_path, name, library, extra):
-    real = outputs.find_spec
-    monkeypatch.setattr(outputs, "find_spec", lambda word: None if word == library else real(word))
+    real = find_spec
+    monkeypatch.setattr(
+        "nephoscope.outputs.format.find_spec", lambda word: None if word == library else real(word)
+    )
     with pytest.raises(MissingExtraError, match=rf"{library} missing: pip install 'nephoscope\[{extra}\]'"):
         parse_formats(f"json,{name}")
     out = tmp_path / "out"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nephoscope import __version__
-from nephoscope.core.errors import SceneError, WorldviewError
+from nephoscope.core.errors import DownloadError, InvalidRequestError, SceneError, WorldviewError
 from nephoscope.place import ATLANTIC, Bounds, Overpass, parse_bounds, worldview_name
 from nephoscope.provenance import read_with_sidecar, sha256, sidecar
 from nephoscope.scene import read_scene
@@ -284,12 +284,12 @@ class TestCache:
         assert server.total == 2
 
     def test_killed_between_picture_and_sidecar(self, server, tmp_path, monkeypatch):
-        from nephoscope import files
+        from nephoscope.core import io
 
         def killed(path, content):
             if path.suffix == ".json":
                 raise KeyboardInterrupt
-            files.atomic_write(path, content)
+            io.atomic_write(path, content)
 
         asked = archive(server, cache=tmp_path)
         with monkeypatch.context() as patch:
@@ -360,7 +360,8 @@ class TestArchive:
         assert pickle.loads(pickle.dumps(asked)) == asked
         error = pickle.loads(pickle.dumps(WorldviewError("a.jpeg", "busy", "too many")))
         assert (str(error), error.cause) == ("a.jpeg: too many", "busy")
-        assert isinstance(error, SceneError)
+        assert isinstance(error, DownloadError)
+        assert not isinstance(error, SceneError)
 
     @pytest.mark.parametrize(
         "values",
@@ -375,7 +376,7 @@ class TestArchive:
         ],
     )
     def test_values_that_make_no_sense(self, values):
-        with pytest.raises(ValueError, match=r"address|format|at least 1"):
+        with pytest.raises(InvalidRequestError, match=r"address|format|at least 1|degrees|pause"):
             Archive(**values)
 
 

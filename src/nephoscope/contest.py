@@ -61,7 +61,7 @@ def _download() -> Path:
                 f"Kaggle gives these data to those who accepted their rules: {_PAGE}/rules, then try again"
             ) from error
         raise DatasetError(f"{_PAGE}: {error}") from error
-    except (OSError, DataCorruptionError, BadZipFile) as error:
+    except (OSError, DataCorruptionError, BadZipFile, ValueError) as error:  # ValueError: no archive
         if getattr(error, "filename", None):
             raise  # a file of this machine
         raise DatasetError(f"{_PAGE}: {error}") from error
