@@ -198,7 +198,7 @@ def test_what_cannot_be_planned_is_refused(changes, words):
         (json.dumps({**json.loads(make_plan().to_json()), "scenes": 3}), "do not follow"),
         (json.dumps({**json.loads(make_plan().to_json()), "boxes": [[0, 0, 21, 14]]}), "do not follow"),
         (json.dumps({**json.loads(make_plan().to_json()), "plan_version": 2}), "version 2"),
-        (json.dumps({**json.loads(make_plan().to_json()), "region": [0, 5, 1, 2]}), "no plan"),
+        (json.dumps({**json.loads(make_plan().to_json()), "region": [0, 5, 1, 2]}), "no box on Earth"),
     ],
 )
 def test_a_file_that_is_no_plan_is_refused_by_name(tmp_path: Path, text, words):

@@ -118,7 +118,7 @@ def test_the_public_face(jpeg):
     assert set(found.scores) == set(NAMES)
     assert set(nephoscope.__all__) <= set(dir(nephoscope))
     assert repr(found).startswith("<Segmentation of scene.jpg: ")
-    with pytest.raises(ValueError, match="no pattern 'fish'; there are Fish"):
+    with pytest.raises(ValueError, match="unknown pattern 'fish'; available: Fish"):
         found.mask("fish")
     with pytest.raises(AttributeError, match="no attribute 'sgment'"):
         _ = nephoscope.sgment

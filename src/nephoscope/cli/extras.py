@@ -40,7 +40,7 @@ _MODULES = {
 
 
 def modules_of(extra: str) -> frozenset[str]:
-    """Top-level modules that `pip install 'nephoscope[EXTRA]'` brings.
+    """Top-level modules that an extra installs.
 
     Installed metadata cannot say this of a library that is missing, so it is written down here.
     """
