@@ -19,10 +19,10 @@ from pycocotools import mask as coco
 
 from benchmarks import first_pipeline, same_network
 from nephoscope.batch import Job, run
+from nephoscope.core.io import available_cpus
 from nephoscope.labels import LABEL_GRID
 from nephoscope.model import Model
 from nephoscope.outputs.csv import rows
-from nephoscope.parallel import available_cpus
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import find_groups, resample
 from nephoscope.prediction import view

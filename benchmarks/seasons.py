@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from nephoscope.catalogue import Record
+from nephoscope.core.io import available_cpus
 from nephoscope.dataset import Dataset, read_dataset
 from nephoscope.evaluation import answer, with_data
 from nephoscope.explore import SEASONS
 from nephoscope.labels import SCORE_GRID
 from nephoscope.model import Model
-from nephoscope.parallel import available_cpus
 from nephoscope.patterns import NAMES, PATTERNS
 from nephoscope.reports.style import EDGE, FAINT, INK, LINE, new_figure, png, quieten
 from nephoscope.segmentation import segment

@@ -28,8 +28,8 @@ import psutil
 from playwright.sync_api import sync_playwright
 
 from benchmarks.bench import scenes, take_turns
+from nephoscope.core.io import available_cpus
 from nephoscope.model import Model
-from nephoscope.parallel import available_cpus
 from nephoscope.segmentation import segment
 from nephoscope.synthetic import make_scene
 from nephoscope.web.answers import pack_fields

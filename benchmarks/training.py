@@ -23,8 +23,8 @@ from torch.utils.data import Dataset as TorchDataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from nephoscope.core.io import available_cpus
 from nephoscope.dataset import Dataset, read_dataset
-from nephoscope.parallel import available_cpus
 from nephoscope.training.cache import open_scenes
 from nephoscope.training.data import Order, batches
 from nephoscope.training.networks import describe, start

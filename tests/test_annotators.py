@@ -13,13 +13,13 @@ from nephoscope.annotators import (
     PRACTICE_BOXES,
     PRACTICE_CLASSIFICATIONS,
     REGIONS,
-    AnnotatorError,
     Overpass,
     Rectangle,
     masks_of,
     read_practice,
     read_rectangles,
 )
+from nephoscope.core.errors import DatasetError
 from nephoscope.dataset import read_dataset
 from nephoscope.labels import LABEL_GRID, SCORE_GRID
 from nephoscope.metrics import dice
@@ -100,23 +100,23 @@ def test_of_two_answers_of_one_person_the_first_counts(tmp_path):
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path, row, said):
     write(tmp_path / BOXES, BOXES_HEADER, row)
-    with pytest.raises(AnnotatorError, match=said):
+    with pytest.raises(DatasetError, match=said):
         read_rectangles(tmp_path)
 
 
 def test_other_files_are_refused(tmp_path):
     write(tmp_path / BOXES, "x,y")
-    with pytest.raises(AnnotatorError, match="no column satellite, date"):
+    with pytest.raises(DatasetError, match="no column satellite, date"):
         read_rectangles(tmp_path)
     (tmp_path / BOXES).write_bytes(b"no xz")
-    with pytest.raises(AnnotatorError, match="damaged"):
+    with pytest.raises(DatasetError, match="damaged"):
         read_rectangles(tmp_path)
 
 
 def test_a_rectangle_of_no_answer_is_refused(tmp_path):
     write(tmp_path / PRACTICE_CLASSIFICATIONS, PRACTICE_HEADER, "7,u1,,Aqua,20150131,1")
     write(tmp_path / PRACTICE_BOXES, "classification,x,y,width,height,pattern", "8,0,0,9,9,Fish")
-    with pytest.raises(AnnotatorError, match=f"{PRACTICE_CLASSIFICATIONS} has no answer 8"):
+    with pytest.raises(DatasetError, match=f"{PRACTICE_CLASSIFICATIONS} has no answer 8"):
         read_practice(tmp_path)
 
 

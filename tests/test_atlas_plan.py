@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from nephoscope.atlas.estimate import Assumptions, estimate
-from nephoscope.atlas.plan import BOX, Plan, PlanError
+from nephoscope.atlas.plan import BOX, Plan
 from nephoscope.cli import app
+from nephoscope.core.errors import AtlasError
 from nephoscope.place import Bounds, Overpass, parse_bounds, wrapped
 from nephoscope.worldview import SATELLITES
 
@@ -43,7 +44,7 @@ def plans(draw):
     months = draw(st.lists(st.integers(1, 12), min_size=1, unique=True).map(sorted).map(tuple))
     try:
         return make_plan(draw(regions()), first, first + timedelta(days=more), tuple(names), months=months)
-    except PlanError:
+    except AtlasError:
         return make_plan(draw(regions()), first, first + timedelta(days=more))
 
 
@@ -116,7 +117,7 @@ def test_with_a_margin_boxes_overlap_and_what_is_kept_of_them_meets(region, cell
 
 def test_all_around_the_earth_there_is_room_for_17_boxes():
     assert make_plan(parse_bounds("-180,-30,177,30")).shape == (5, 17)
-    with pytest.raises(PlanError, match="-180 to 177"):
+    with pytest.raises(AtlasError, match="-180 to 177"):
         make_plan(parse_bounds("-180,-30,180,30"))
 
 
@@ -183,7 +184,7 @@ def test_a_million_scenes_are_numbered_without_being_listed():
     ],
 )
 def test_what_cannot_be_planned_is_refused(changes, words):
-    with pytest.raises(PlanError, match=words):
+    with pytest.raises(AtlasError, match=words):
         make_plan(**changes)
 
 
@@ -197,13 +198,13 @@ def test_what_cannot_be_planned_is_refused(changes, words):
         (json.dumps({**json.loads(make_plan().to_json()), "scenes": 3}), "do not follow"),
         (json.dumps({**json.loads(make_plan().to_json()), "boxes": [[0, 0, 21, 14]]}), "do not follow"),
         (json.dumps({**json.loads(make_plan().to_json()), "plan_version": 2}), "version 2"),
-        (json.dumps({**json.loads(make_plan().to_json()), "region": [0, 5, 1, 2]}), "no plan"),
+        (json.dumps({**json.loads(make_plan().to_json()), "region": [0, 5, 1, 2]}), "no box on Earth"),
     ],
 )
 def test_a_file_that_is_no_plan_is_refused_by_name(tmp_path: Path, text, words):
     path = tmp_path / "some.json"
     path.write_text(text)
-    with pytest.raises(PlanError, match=words) as caught:
+    with pytest.raises(AtlasError, match=words) as caught:
         Plan.read(path)
     assert "some.json" in str(caught.value)
 

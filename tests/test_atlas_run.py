@@ -21,7 +21,8 @@ from nephoscope.atlas import cluster
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.run import prepare, run
 from nephoscope.atlas.status import read_failures, read_status
-from nephoscope.atlas.store import NO_DATA, NOT_YET, StoreError, open_atlas, open_store, to_flags
+from nephoscope.atlas.store import NO_DATA, NOT_YET, open_atlas, open_store, to_flags
+from nephoscope.core.errors import AtlasError
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.place import Bounds, Overpass, parse_bounds, worldview_name
@@ -154,7 +155,7 @@ def test_of_a_box_with_a_margin_the_middle_is_kept(client, tmp_path, tiny_model,
 
 
 def test_a_margin_of_parts_of_cells_is_refused(tmp_path, small_model):
-    with pytest.raises(StoreError, match="no whole number"):
+    with pytest.raises(AtlasError, match="no whole number"):
         prepare(str(tmp_path / "atlas"), replace(make_plan(), margin=2.0), str(small_model))
 
 
@@ -188,11 +189,11 @@ def test_the_store_follows_cf_and_says_what_made_it(tmp_path, tiny_model):
 def test_a_store_is_for_one_plan_and_one_model(tmp_path, small_model, tiny_model):
     folder = str(tmp_path / "atlas")
     prepare(folder, make_plan(3), str(small_model))
-    with pytest.raises(StoreError, match="another plan"):
+    with pytest.raises(AtlasError, match="another plan"):
         prepare(folder, make_plan(4), str(small_model))
-    with pytest.raises(StoreError, match="another model, tiny"):
+    with pytest.raises(AtlasError, match="another model, tiny"):
         prepare(folder, make_plan(3), str(tiny_model()))
-    with pytest.raises(StoreError, match="no atlas"):
+    with pytest.raises(AtlasError, match="no atlas"):
         prepare(str(tmp_path), make_plan(3), str(small_model))  # somebody's folder with files in it
     assert prepare(folder, make_plan(3), str(small_model))[0].plan == make_plan(3)
 
@@ -209,7 +210,7 @@ def test_a_store_with_scenes_is_never_made_anew_and_a_folder_stays_itself(client
     lost = {**described, "attributes": {**described["attributes"]}}
     del lost["attributes"]["plan"]
     (folder / "zarr.json").write_text(json.dumps(lost))
-    with pytest.raises(StoreError, match="plan is lost"):
+    with pytest.raises(AtlasError, match="plan is lost"):
         prepare(str(folder), make_plan(2), str(small_model))
     (folder / "zarr.json").write_text(json.dumps(described))
     (folder / "lon" / "c" / "0").write_bytes(b"garbage")  # it follows from the plan
@@ -334,7 +335,7 @@ def test_a_lost_scheduler_is_told_and_the_run_goes_on_elsewhere(client, tmp_path
             running = run(store, content, read_status(store.manifest).unfinished, archive_at(server), remote)
             next(running)
             scheduler.kill()
-            with pytest.raises(cluster.ClusterError, match="scheduler is lost"):
+            with pytest.raises(cluster.AtlasError, match="scheduler is lost"):
                 list(running)
         let_go()
         _, status = do(client, tmp_path / "atlas", plan, small_model, archive_at(server))
@@ -343,7 +344,7 @@ def test_a_lost_scheduler_is_told_and_the_run_goes_on_elsewhere(client, tmp_path
 
 def test_where_no_scheduler_answers_nothing_is_begun(monkeypatch):
     monkeypatch.setattr(cluster, "_ANSWER", 1)
-    refused = pytest.raises(cluster.ClusterError, match="127.0.0.1:1: no scheduler answers there")
+    refused = pytest.raises(cluster.AtlasError, match="127.0.0.1:1: no scheduler answers there")
     with refused, cluster.remote_cluster("tcp://127.0.0.1:1"):
         pass
 
@@ -357,7 +358,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(client, tmp_path, tiny_mode
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode()}")
     try:
         with SyntheticArchive() as server:
-            with pytest.raises(StoreError, match="No space left on device"):
+            with pytest.raises(AtlasError, match="No space left on device"):
                 do(client, disk / "atlas", plan, tiny_model(), archive_at(server))
             there = read_status(open_store(str(disk / "atlas")).manifest)
             assert there.failed == 0
@@ -398,7 +399,7 @@ def test_the_command_says_what_failed_and_exits_with_1(tmp_path, small_model):
         (["run", "PLAN", "."], "is there and no atlas"),
         (["run", "nothing.json", "store"], "nothing.json: No such file"),
         (["run", "PLAN", "store", "--model", "nothing.onnx"], "no such model file"),
-        (["run", "PLAN", "store", "--archive", "ftp://x"], "no address of a server"),
+        (["run", "PLAN", "store", "--archive", "ftp://x"], "not a server's address"),
         (["run", "PLAN", "store", "--scheduler", "x", "--workers", "2"], "a scheduler has its own"),
         (["run", "PLAN", "store", "--scheduler", "x"], "no address of a scheduler"),
         (["run", "PLAN", "nothing://x"], "Protocol not known"),

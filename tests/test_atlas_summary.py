@@ -12,15 +12,16 @@ import xarray as xr
 from compliance_checker.suite import CheckSuite
 from typer.testing import CliRunner
 
-from nephoscope.atlas.cells import GridError, aligned, box
+from nephoscope.atlas.cells import aligned, box
 from nephoscope.atlas.climatology import LEAST, Resampling, calendar_months, months, seasons
 from nephoscope.atlas.frequency import CLASSES, measure
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.series import series
 from nephoscope.atlas.store import create
 from nephoscope.atlas.summary import summarise
-from nephoscope.atlas.summary_file import SummaryError, outputs, read_summary
+from nephoscope.atlas.summary_file import outputs, read_summary
 from nephoscope.cli import app
+from nephoscope.core.errors import AtlasError
 from nephoscope.place import Bounds
 
 FISH, FLOWER, GRAVEL, SUGAR, NONE, NO_DATA, NOT_YET = 1, 2, 4, 8, 0, 16, 255
@@ -190,7 +191,7 @@ def test_cells_lie_at_whole_multiples_and_only_where_the_atlas_is():
 
 @pytest.mark.parametrize("size", [0, -1, 90, float("nan")])
 def test_impossible_cells_are_refused(size):
-    with pytest.raises(GridError, match="degrees"):
+    with pytest.raises(AtlasError, match="degrees"):
         aligned(np.arange(10.0), np.arange(10.0), size)
 
 
@@ -330,19 +331,19 @@ def test_names_of_several_grids(tmp_path):
     path = tmp_path / "s.nc"
     assert outputs(path, "2.5") == [(2.5, path)]
     assert [each.name for _, each in outputs(path, "1, 2.5")] == ["s_1deg.nc", "s_2.5deg.nc"]
-    with pytest.raises(SummaryError, match="no cell sizes"):
+    with pytest.raises(AtlasError, match="no cell sizes"):
         outputs(path, "fine")
-    with pytest.raises(SummaryError, match="ends in"):
+    with pytest.raises(AtlasError, match="ends in"):
         outputs(tmp_path / "s.csv", "1")
     path.touch()
-    with pytest.raises(SummaryError, match="--overwrite"):
+    with pytest.raises(AtlasError, match="--overwrite"):
         outputs(path, "1")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a summary"])
 def test_what_is_no_summary_is_refused(tmp_path, content):
     (tmp_path / "s.nc").write_bytes(content)
-    with pytest.raises(SummaryError, match="s.nc"):
+    with pytest.raises(AtlasError, match="s.nc"):
         read_summary(tmp_path / "s.nc")
 
 
@@ -375,7 +376,7 @@ def test_a_series_may_cross_the_antimeridian(box):
 
 
 def test_a_series_outside_the_atlas_is_refused(by_hand):
-    with pytest.raises(GridError, match="does not reach"):
+    with pytest.raises(AtlasError, match="does not reach"):
         series(by_hand, Bounds(50, 0, 60, 1))
 
 
@@ -453,8 +454,8 @@ def test_only_a_summary_is_replaced(tmp_path):
     other = tmp_path / "store.zarr"
     other.mkdir()
     (other / "zarr.json").write_text('{"attributes": {"plan": "..."}}')
-    with pytest.raises(SummaryError, match="no summary"):
+    with pytest.raises(AtlasError, match="no summary"):
         outputs(other, "1", overwrite=True)
-    with pytest.raises(SummaryError, match="no summary"):
+    with pytest.raises(AtlasError, match="no summary"):
         summarise(xr.Dataset(), other)
     assert (other / "zarr.json").is_file()

@@ -11,8 +11,9 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from nephoscope.atlas import store
-from nephoscope.atlas.track import Track, TrackError, read_track, sample
+from nephoscope.atlas.track import Track, read_track, sample
 from nephoscope.cli import app
+from nephoscope.core.errors import AtlasError
 
 FISH, GRAVEL, NO_DATA, NOT_YET = 1, 4, 16, 255
 ANSWERS = ("Fish", "Flower", "Gravel", "Sugar", "Unclassified")
@@ -152,12 +153,12 @@ def test_only_scenes_with_points_are_read(along):
 
 
 def test_an_unknown_satellite_is_refused(along, atlas):
-    with pytest.raises(TrackError, match="when Envisat passes"):
+    with pytest.raises(AtlasError, match="when Envisat passes"):
         along("2020-02-01T14:00,-60.9,13.7", atlas=atlas.assign_coords(satellite=["Terra", "Envisat"]))
 
 
 def test_wrong_rows_are_named_with_their_lines(along):
-    with pytest.raises(TrackError) as told:
+    with pytest.raises(AtlasError) as told:
         along(
             "2020-02-01T14:00,-60.9,13.7",
             "yesterday,-60,13",
@@ -167,7 +168,7 @@ def test_wrong_rows_are_named_with_their_lines(along):
         )
     for words in ("track.csv: line 3: 'yesterday' is no time", "line 4: 2 values for 3", "line 5", "line 6"):
         assert words in str(told.value)
-    with pytest.raises(TrackError, match="and 15 more"):
+    with pytest.raises(AtlasError, match="and 15 more"):
         along(*["never,0,0"] * 20)
 
 
@@ -181,7 +182,7 @@ def test_a_gap_in_a_track_is_kept_and_named(along, gap):
 
 @pytest.mark.parametrize("lon", ["inf", "361", "-181", "x"])
 def test_no_place_on_earth(along, lon):
-    with pytest.raises(TrackError, match="line 2"):
+    with pytest.raises(AtlasError, match="line 2"):
         along(f"2020-02-01,{lon},0")
 
 
@@ -194,13 +195,13 @@ def test_no_place_on_earth(along, lon):
     ],
 )
 def test_wrong_columns_are_refused(along, header, words):
-    with pytest.raises(TrackError, match=words):
+    with pytest.raises(AtlasError, match=words):
         along(header=header)
 
 
 def test_not_a_text_file(tmp_path):
     (tmp_path / "track.csv").write_bytes(b"\xff\xd8\xff\xe0\x00")
-    with pytest.raises(TrackError, match="not a CSV"):
+    with pytest.raises(AtlasError, match="not a CSV"):
         read_track(tmp_path / "track.csv")
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from conftest import encoded
-from nephoscope import files
-from nephoscope.batch import Done, Failed, Job, Kept, OutputExists, run
+from nephoscope.batch import Done, Failed, Job, Kept, run
+from nephoscope.core import io
+from nephoscope.core.errors import OutputConflictError
 from nephoscope.labels import read_labels
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
@@ -60,8 +61,8 @@ def test_failures_are_told_in_their_place_and_the_rest_is_done(pictures, job, wo
 def test_outputs_do_not_depend_on_what_else_is_asked_for_or_on_workers(pictures, job, tmp_path):
     many = list(run(find_sources([str(pictures)]), job("csv", "overlay", "mask", "json"), 3))
     one = list(run(find_sources([str(pictures)]), Job(job().model, tmp_path / "alone", ("csv",)), 1))
-    assert [result.rows for result in many if isinstance(result, Done)] == [
-        result.rows for result in one if isinstance(result, Done)
+    assert [result.parts for result in many if isinstance(result, Done)] == [
+        result.parts for result in one if isinstance(result, Done)
     ]
 
 
@@ -102,7 +103,7 @@ def test_pictures_are_never_written_over(pictures, job, tmp_path):
 
 def test_one_csv_for_all_cannot_be_kept_for_some(pictures, job):
     list(run(find_sources([str(pictures / "0.jpg")]), job("csv")))
-    with pytest.raises(OutputExists, match=r"submission.csv: is there already; --overwrite"):
+    with pytest.raises(OutputConflictError, match=r"submission.csv: is there already; --overwrite"):
         job("csv")
     job("csv", overwrite=True)
 
@@ -111,9 +112,9 @@ def test_a_full_disk_costs_only_what_did_not_fit(pictures, job, monkeypatch):
     def full(path, target):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
-    whole = files.Path.replace
+    whole = io.Path.replace
     monkeypatch.setattr(
-        files.Path, "replace", lambda path, target: (full if "1.json" in str(target) else whole)(path, target)
+        io.Path, "replace", lambda path, target: (full if "1.json" in str(target) else whole)(path, target)
     )
     results = list(run(find_sources([str(pictures)]), job("json"), 2))
     assert "1.json: No space left on device" in results[1].reason
@@ -152,7 +153,7 @@ def test_an_unforeseen_error_is_one_failure(pictures, job, monkeypatch):
 
     monkeypatch.setattr(batch, "segment", broken)
     results = list(run(find_sources([str(pictures)]), job("json"), 2))
-    assert results[2].reason == "2.jpg: unexpected ZeroDivisionError: by zero"
+    assert results[2].reason == "2.jpg: internal error: ZeroDivisionError: by zero"
     assert isinstance(results[7], Done)
 
 

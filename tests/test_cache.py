@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nephoscope.catalogue import split
-from nephoscope.dataset import DatasetError, read_dataset
+from nephoscope.core.errors import DatasetError
+from nephoscope.dataset import read_dataset
 from nephoscope.labels import SCORE_GRID
 from nephoscope.scene import open_scene
 from nephoscope.synthetic import write_dataset

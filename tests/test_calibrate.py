@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from conftest import encoded
 from nephoscope.cli import app
+from nephoscope.core.errors import TrainingError
 from nephoscope.dataset import read_dataset
 from nephoscope.labels import LABEL_GRID, write_labels
 from nephoscope.model import Model
@@ -17,7 +18,6 @@ from nephoscope.patterns import NAMES
 from nephoscope.rle import encode
 from nephoscope.segmentation import segment
 from nephoscope.training.calibrate import calibrate, calibrated, write_card
-from nephoscope.training.export import ExportError
 from nephoscope.training.quantise import quantise
 
 SIZE = (64, 96)
@@ -125,7 +125,7 @@ def test_eight_bits_are_taken_only_if_dice_stays(data, tiny_model, tmp_path):
     assert Model.load(tmp_path / "int8.onnx").card.weights.startswith("int8")
     assert 0 <= after <= 1
     assert 0 <= before <= 1
-    with pytest.raises(ExportError, match=r"mean Dice falls from .* by more than -2 "):
+    with pytest.raises(TrainingError, match=r"mean Dice falls from .* by more than -2 "):
         quantise(str(path), dataset, dataset, tmp_path / "worse.onnx", tolerance=-2.0)
     assert not (tmp_path / "worse.onnx").exists()
 

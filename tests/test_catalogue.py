@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nephoscope.catalogue import CatalogueError, Record, deal, read_catalogue, split
+from nephoscope.catalogue import Record, deal, read_catalogue, split
+from nephoscope.core.errors import DatasetError
 from nephoscope.place import Bounds
 
 BARBADOS, PACIFIC = Bounds(-61, 10, -40, 24), Bounds(159, 8, 180, 22)
@@ -56,7 +57,7 @@ def test_what_is_known_is_read(tmp_path):
 def test_a_catalogue_in_another_form_is_refused(tmp_path, content, reason):
     path = tmp_path / "scenes.csv"
     path.write_text(content)
-    with pytest.raises(CatalogueError, match=reason):
+    with pytest.raises(DatasetError, match=reason):
         read_catalogue(path)
 
 
@@ -99,18 +100,18 @@ def test_no_group_is_dealt_into_two_folds(groups, folds, seed):
 
 
 def test_a_split_of_one_side_is_not_replaced_by_another():
-    with pytest.raises(CatalogueError, match="every scene with a split is in 'val'; --folds"):
+    with pytest.raises(DatasetError, match="every scene with a split is in 'val'; --folds"):
         split([Record("a", "val"), Record("b", ""), Record("c", "val")])
     assert split([Record("a", "val"), Record("b", "val")], 2, 0)  # but may be, if that is asked for
 
 
 def test_there_are_no_more_folds_than_days():
-    with pytest.raises(CatalogueError, match="no more folds than days"):
+    with pytest.raises(DatasetError, match="no more folds than days"):
         split(scenes(3), 3_000_000_000, 0)
 
 
 @pytest.mark.parametrize(("folds", "fold"), [(5, 5), (5, -1), (1, 0), (5, 2)])
 def test_splits_that_cannot_be_are_refused(folds, fold):
     records = scenes(1)[:2] if fold == 2 else scenes(10)
-    with pytest.raises(CatalogueError):
+    with pytest.raises(DatasetError):
         split(records, folds, fold)

@@ -15,12 +15,11 @@ import nephoscope
 from asking import elsewhere
 from conftest import encoded, serving
 from nephoscope import client
-from nephoscope.client import ServerError
-from nephoscope.exchange import NoAnswer, Payload, pack, quantize_probabilities, unpack
-from nephoscope.model import ModelError
+from nephoscope.core.errors import ModelError, PayloadError, SceneError, ServerError
+from nephoscope.exchange import Payload, pack, quantize_probabilities, unpack
 from nephoscope.outputs import FORMATS
 from nephoscope.place import parse_bounds
-from nephoscope.scene import SceneError, open_scene
+from nephoscope.scene import open_scene
 from nephoscope.web.settings import Limits, Settings
 
 
@@ -185,5 +184,5 @@ def test_damaged_answers_are_none(model):
         pack(answered, {}, steps=200),
         encoded(np.zeros((9, 9)), ".png"),
     ):
-        with pytest.raises(NoAnswer):
+        with pytest.raises(PayloadError):
             unpack(damaged)

@@ -5,12 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from nephoscope.dataset import (
-    DatasetError,
-    count_problems,
-    read_dataset,
-)
-from nephoscope.labels import SCORE_GRID, LabelError, read_labels, write_labels
+from nephoscope.core.errors import DatasetError, LabelError
+from nephoscope.dataset import count_problems, read_dataset
+from nephoscope.labels import SCORE_GRID, read_labels, write_labels
 from nephoscope.patterns import NAMES
 from nephoscope.synthetic import write_dataset
 

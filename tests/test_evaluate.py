@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from nephoscope.core.errors import LabelError
 from nephoscope.evaluate import evaluate_csv
-from nephoscope.labels import LABEL_GRID, SCORE_GRID, LabelError, write_labels
+from nephoscope.labels import LABEL_GRID, SCORE_GRID, write_labels
 from nephoscope.patterns import NAMES
 from nephoscope.rle import encode
 

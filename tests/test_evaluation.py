@@ -10,13 +10,14 @@ import pytest
 
 from nephoscope.annotators import FOLDER, PRACTICE_BOXES, PRACTICE_CLASSIFICATIONS
 from nephoscope.climatology import mean_mask
+from nephoscope.core.errors import DatasetError
+from nephoscope.core.io import atomic_write
 from nephoscope.dataset import read_dataset
 from nephoscope.evaluate import evaluate_csv
-from nephoscope.evaluation import BINS, EvaluationError, evaluate_model
-from nephoscope.files import write_whole
+from nephoscope.evaluation import BINS, evaluate_model
 from nephoscope.labels import LABEL_GRID, SCORE_GRID, write_labels
 from nephoscope.model import Model
-from nephoscope.outputs.csv import rows, write
+from nephoscope.outputs.csv import FILE_NAME, rows
 from nephoscope.patterns import NAMES
 from nephoscope.people import LEAST_PEOPLE
 from nephoscope.postprocess import Rule
@@ -45,7 +46,7 @@ def coloured(tmp_path):
     labels = []
     for number in range(4):
         image = f"{number}.png"
-        write_whole(tmp_path / "data" / "train_images" / image, content)
+        atomic_write(tmp_path / "data" / "train_images" / image, content)
         truth = {"Flower": block(0, 0.5)}
         labels += [(image, name, truth.get(name, "")) for name in NAMES]
     write_labels(tmp_path / "data" / "train.csv", labels)
@@ -83,7 +84,8 @@ def test_the_score_is_that_of_the_csv(tmp_path, tiny_model):
     answers = [
         row for record in dataset.records for row in rows(segment(dataset.picture(record.image), model))
     ]
-    by_csv = evaluate_csv(write(tmp_path, answers), dataset.labels)
+    write_labels(tmp_path / FILE_NAME, answers)
+    by_csv = evaluate_csv(tmp_path / FILE_NAME, dataset.labels)
     found = evaluate_model(model, dataset)
     assert found.means(found.dice)[0].mean == pytest.approx(by_csv.mean, abs=1e-12)
     assert dict(zip(NAMES, found.dice.mean(axis=0), strict=True)) == pytest.approx(by_csv.by_pattern)
@@ -97,7 +99,7 @@ def test_pictures_that_cannot_be_read_are_named(coloured, tiny_model):
     found = evaluate_model(model, dataset)
     assert len(found.records) == 3
     assert "0.png" in found.problems[0].where
-    with pytest.raises(EvaluationError, match="none of the 1 scenes"):
+    with pytest.raises(DatasetError, match="none of the 1 scenes"):
         evaluate_model(model, dataset.select([0]))
 
 
@@ -169,7 +171,7 @@ def test_the_report_with_people(coloured, tiny_model, tmp_path):
         classifications.append(f"{number},u{number},3.png,Aqua,20160401,1")
         boxes.append(f"{number},0,0,1050,1400,Flower")
     for name, lines in ((PRACTICE_CLASSIFICATIONS, classifications), (PRACTICE_BOXES, boxes)):
-        write_whole(coloured / FOLDER / name, lzma.compress("\n".join(lines).encode()))
+        atomic_write(coloured / FOLDER / name, lzma.compress("\n".join(lines).encode()))
     model = Model.load(tiny_model(rules=RULES), threads=1)
     page, numbers = write_report(model, read_dataset(coloured), tmp_path / "out", part="all")
     people = numbers["people"]

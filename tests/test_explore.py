@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from conftest import encoded
-from nephoscope.dataset import DatasetError, read_dataset
+from nephoscope.core.errors import DatasetError
+from nephoscope.dataset import read_dataset
 from nephoscope.explore import SPECK, explore
 from nephoscope.labels import LABEL_GRID, SCORE_GRID, write_labels
 from nephoscope.patterns import NAMES

@@ -16,13 +16,14 @@ from typer.testing import CliRunner
 from conftest import encoded
 from nephoscope.card import Card
 from nephoscope.cli import app
+from nephoscope.core.errors import TrainingError
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Rule
 from nephoscope.segmentation import segment
 from nephoscope.synthetic import make_scene
 from nephoscope.training.checkpoint import save_weights
-from nephoscope.training.export import ExportError, check_parity, export
+from nephoscope.training.export import check_parity, export
 from nephoscope.training.networks import Deployed, build
 
 FPN = {"architecture": "fpn", "encoder": "mobilenet_v2", "presence_head": True, "mean": 0.5, "deviation": 0.5}
@@ -97,7 +98,7 @@ def test_a_model_that_answers_otherwise_is_refused(exported):
     check_parity(other, model)
     with torch.no_grad():
         other.network.segmentation_head[0].bias += 0.2
-    with pytest.raises(ExportError, match=r"the masks differ in \d+ pixels"):
+    with pytest.raises(TrainingError, match=r"the masks differ in \d+ pixels"):
         check_parity(other, model)
 
 
@@ -106,7 +107,7 @@ def test_a_pattern_present_in_one_alone_is_refused(exported):
     other = copy.deepcopy(deployed)
     with torch.no_grad():
         other.network.segmentation_head[0].bias[1] -= 50
-    with pytest.raises(ExportError, match="Flower is present in one and not in the other"):
+    with pytest.raises(TrainingError, match="Flower is present in one and not in the other"):
         check_parity(other, Model.load(file))
 
 
@@ -114,18 +115,18 @@ def test_weights_of_another_network_are_refused(tmp_path, small_card):
     _, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
     entries = json.loads(card_file.read_text())
     card_file.write_text(json.dumps({**entries, "network": FPN}))
-    with pytest.raises(ExportError, match="not weights of"):
+    with pytest.raises(TrainingError, match="not weights of"):
         export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     checkpoint.write_bytes(encoded(np.zeros((40, 40, 3), np.uint8), ".png"))
-    with pytest.raises(ExportError, match="not a file of weights"):
+    with pytest.raises(TrainingError, match="not a file of weights"):
         export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     _, checkpoint, _ = network_and_files(tmp_path, small_card, UNET)
     for wrong in (None, {}, {**UNET, "encoder": "none"}, {**UNET, "mean": "dark"}):
         card_file.write_text(json.dumps({**entries, "network": wrong}))
-        with pytest.raises(ExportError, match="network cannot be built"):
+        with pytest.raises(TrainingError, match="network cannot be built"):
             export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     card_file.write_text("{}")
-    with pytest.raises(ExportError, match="does not say its version"):
+    with pytest.raises(TrainingError, match="does not say its version"):
         export([checkpoint], tmp_path / "model.onnx", card_file=card_file)
     assert not (tmp_path / "model.onnx").exists()
 
@@ -183,11 +184,11 @@ def test_networks_of_different_sizes_do_not_go_together(tmp_path, small_card):
         made = dataclasses.replace(Card.from_json(card_file.read_text()), input_size=size)
         save_weights(tmp_path / f"{number}.safetensors", deployed.network.state_dict(), made)
         files.append(tmp_path / f"{number}.safetensors")
-    with pytest.raises(ExportError, match="different sizes"):
+    with pytest.raises(TrainingError, match="different sizes"):
         export(files, tmp_path / "model.onnx")
 
 
 def test_weights_without_a_card_ask_for_one(tmp_path, small_card):
     _, checkpoint, _ = network_and_files(tmp_path, small_card, UNET)
-    with pytest.raises(ExportError, match="no card inside; --card FILE names one"):
+    with pytest.raises(TrainingError, match="no card inside; --card FILE names one"):
         export([checkpoint], tmp_path / "model.onnx")

@@ -139,8 +139,8 @@ class TestScenes:
             (["--from", "1999-01-01"], "Terra has pictures from 2000-02-24 on"),
             (["--to", "2999-12-31"], "is still to come"),
             (["--from", "monday"], "'monday' is no day"),
-            (["--degrees", "0"], "degrees within 0 to 1"),
-            (["--archive", "nowhere"], "nowhere: no address of a server"),
+            (["--degrees", "0"], "degrees must be above 0 and at most 1"),
+            (["--archive", "nowhere"], "nowhere: not a server's address"),
         ],
     )
     def test_wrong_usage(self, server, tmp_path, words, said):

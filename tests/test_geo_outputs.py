@@ -5,6 +5,7 @@ import json
 import socket
 from dataclasses import replace
 from datetime import date
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -20,17 +21,17 @@ from shapely.geometry import shape
 from typer.testing import CliRunner
 
 from conftest import encoded
-from nephoscope import outputs
 from nephoscope.batch import Done, Failed, Job, run
 from nephoscope.cli import app
+from nephoscope.core.errors import MissingExtraError, SceneError
 from nephoscope.model import Model
-from nephoscope.outputs import FORMATS, MissingExtra, parse_formats
+from nephoscope.outputs import FORMATS, parse_formats
 from nephoscope.outputs.geography import EARTH_RADIUS
 from nephoscope.patterns import NAMES, PATTERNS
 from nephoscope.place import Bounds
 from nephoscope.postprocess import group
 from nephoscope.prediction import Prediction
-from nephoscope.scene import SceneError, open_scene
+from nephoscope.scene import open_scene
 from nephoscope.segmentation import Segmentation
 from nephoscope.sources import find_sources
 
@@ -339,9 +340,11 @@ def test_the_command_takes_place_and_day(folder, tmp_path, tiny_model):
     ],
 )
 def test_a_missing_extra_is_told_before_the_run(monkeypatch, folder, tmp_path, name, library, extra):
-    real = outputs.find_spec
-    monkeypatch.setattr(outputs, "find_spec", lambda word: None if word == library else real(word))
-    with pytest.raises(MissingExtra, match=rf"{library} missing: pip install 'nephoscope\[{extra}\]'"):
+    real = find_spec
+    monkeypatch.setattr(
+        "nephoscope.outputs.format.find_spec", lambda word: None if word == library else real(word)
+    )
+    with pytest.raises(MissingExtraError, match=rf"{library} missing: pip install 'nephoscope\[{extra}\]'"):
         parse_formats(f"json,{name}")
     out = tmp_path / "out"
     refused = CliRunner().invoke(app, ["segment", str(folder), "-o", str(out), "--format", name])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nephoscope.labels import LABEL_GRID, SCORE_GRID, LabelError, read_labels, write_labels
+from nephoscope.core.errors import LabelError
+from nephoscope.labels import LABEL_GRID, SCORE_GRID, read_labels, write_labels
 from nephoscope.patterns import NAMES
 from nephoscope.rle import centres, encode
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from nephoscope.metrics import GridMismatch, dice, iou
+from nephoscope.core.errors import ShapeMismatchError
+from nephoscope.metrics import dice, iou
 
 FULL, EMPTY = np.ones((4, 5), bool), np.zeros((4, 5), bool)
 LEFT = FULL & (np.arange(5) < 2)
@@ -33,5 +34,5 @@ def test_symmetric_bounded_and_tied_to_each_other(one, other):
 
 @pytest.mark.parametrize("score", [dice, iou])
 def test_other_grids_are_refused(score):
-    with pytest.raises(GridMismatch, match=r"\(4, 5\)"):
+    with pytest.raises(ShapeMismatchError, match=r"\(4, 5\)"):
         score(FULL, np.ones((5, 4), bool))

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from nephoscope.card import CARD_VERSION, Card, CardError
-from nephoscope.model import Model, ModelError, shipped
+from nephoscope.card import CARD_VERSION, Card
+from nephoscope.core.errors import CardError, ModelError
+from nephoscope.model import Model, shipped
 from nephoscope.patterns import NAMES
 from nephoscope.synthetic import make_scene
 
@@ -70,10 +71,19 @@ def test_models_without_a_usable_card_are_refused(tiny_model, raw_card, reason):
         ({"rules": {"Fish": {}}}, "cannot be read"),
         ({"grid": [0, 5]}, "a grid of 0x5"),
         ({"patterns": 5}, "its patterns are 5"),
-        ({"rules": dict.fromkeys(NAMES, RULE | {"threshold": -1})}, "a rule that cannot be"),
-        ({"rules": dict.fromkeys(NAMES, RULE | {"presence": float("nan")})}, "a rule that cannot be"),
-        ({"rules": dict.fromkeys(NAMES, RULE | {"top_k": 0})}, "a rule that cannot be"),
-        ({"rules": dict.fromkeys(NAMES, RULE | {"minimum_area": -1})}, "a rule that cannot be"),
+        (
+            {"rules": dict.fromkeys(NAMES, RULE | {"threshold": -1})},
+            "threshold must be .*, got -1",
+        ),
+        (
+            {"rules": dict.fromkeys(NAMES, RULE | {"presence": float("nan")})},
+            "presence must be .*, got nan",
+        ),
+        ({"rules": dict.fromkeys(NAMES, RULE | {"top_k": 0})}, "top_k must be .*, got 0"),
+        (
+            {"rules": dict.fromkeys(NAMES, RULE | {"minimum_area": -1})},
+            "minimum_area must be .*, got -1",
+        ),
     ],
 )
 def test_cards_that_do_not_fit_are_refused(card, change, reason):

@@ -11,13 +11,13 @@ from safetensors.torch import save_file
 from torchvision.models import vgg19, vgg19_bn
 
 from nephoscope.card import Card
+from nephoscope.core.errors import TrainingError
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Rule
 from nephoscope.segmentation import segment
 from nephoscope.synthetic import make_scene
 from nephoscope.training.checkpoint import save_weights
-from nephoscope.training.encoders import WeightsError
 from nephoscope.training.export import export
 from nephoscope.training.networks import build, describe, encoder_of, split_answer, start
 from nephoscope.training.recipe import Recipe
@@ -145,7 +145,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     text.write_text("no weights")
     for recipe in (Recipe(arch="vgg19-segnet"), Recipe(arch="unet", encoder="resnet18"), Recipe()):
         for path in (other, text, tmp_path / "none.pth"):
-            with pytest.raises(WeightsError, match=path.name):
+            with pytest.raises(TrainingError, match=path.name):
                 start(dataclasses.replace(recipe, encoder_weights=str(path)))
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nephoscope.core.errors import LocationError
 from nephoscope.place import (
     REGIONS,
     Bounds,
     Overpass,
-    PlaceError,
     parse_bounds,
     parse_day,
     parse_worldview_name,
@@ -59,19 +59,19 @@ def test_a_box_all_around_is_360_degrees_wide():
     ],
 )
 def test_what_is_no_box_is_refused_in_words(words: str):
-    with pytest.raises(PlaceError, match=r"no place|no box"):
+    with pytest.raises(LocationError, match=r"no place|no box"):
         parse_bounds(words)
 
 
 @pytest.mark.parametrize("words", ["nan,0,20,10", "0,0,inf,10", "0,nan,20,10"])
 def test_what_is_no_number_is_no_box(words: str):
-    with pytest.raises(PlaceError):
+    with pytest.raises(LocationError):
         parse_bounds(words)
 
 
 def test_a_day_in_words():
     assert parse_day("2020-02-01") == date(2020, 2, 1)
-    with pytest.raises(PlaceError, match="2020-02-01"):
+    with pytest.raises(LocationError, match="2020-02-01"):
         parse_day("01.02.2020")
 
 

@@ -77,7 +77,7 @@ def test_groups_join_over_exactly_the_gap_said(gap):
 
 @pytest.mark.parametrize("join", [-1, LARGEST_JOIN + 1])
 def test_joining_has_bounds(join):
-    with pytest.raises(ValueError, match="join must be from 0 to 100"):
+    with pytest.raises(ValueError, match="join must be between 0 and 100"):
         group(field() > 0, join)
 
 

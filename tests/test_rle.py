@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
-from nephoscope.rle import RunLengthError, centres, decode, encode, last_pixel
+from nephoscope.core.errors import LabelError
+from nephoscope.rle import centres, decode, encode, last_pixel
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
 
@@ -69,7 +70,7 @@ def test_a_finer_grid_is_refused():
     ],
 )
 def test_wrong_texts_are_refused_with_the_reason(text, reason):
-    with pytest.raises(RunLengthError, match=reason):
+    with pytest.raises(LabelError, match=reason):
         decode(text, (4, 4))
 
 
@@ -81,7 +82,7 @@ def test_runs_may_come_in_any_order_and_touch():
 def test_any_text_is_a_mask_or_a_run_length_error(text):
     try:
         mask = decode(text, (5, 7))
-    except RunLengthError:
+    except LabelError:
         return
     assert np.array_equal(decode(encode(mask), (5, 7)), mask)
 

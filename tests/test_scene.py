@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import encoded
+from nephoscope.core.errors import SceneError
 from nephoscope.place import Bounds
-from nephoscope.scene import SceneError, find_gaps, open_scene
+from nephoscope.scene import find_gaps, open_scene
 
 
 @pytest.fixture

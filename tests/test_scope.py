@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 import nephoscope
 from conftest import encoded
-from nephoscope.card import Card, CardError
+from nephoscope.card import Card
 from nephoscope.cli import app
+from nephoscope.core.errors import CardError
 from nephoscope.scene import open_scene
 from nephoscope.scope import measure, oddities, usual_ranges
 from nephoscope.synthetic import make_scene, sample

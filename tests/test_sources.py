@@ -16,10 +16,11 @@ import pytest
 
 from conftest import encoded
 from nephoscope.batch import Done, Job, run
-from nephoscope.download import DownloadError, download
+from nephoscope.core.errors import DownloadError, NephoscopeError, SceneError
+from nephoscope.download import download
 from nephoscope.model import Model
 from nephoscope.outputs import FORMATS
-from nephoscope.scene import SceneError
+from nephoscope.patterns import NAMES
 from nephoscope.sources import find_sources
 from nephoscope.synthetic_archive import SyntheticArchive
 
@@ -30,7 +31,7 @@ def names(*words):
 
 def failure(*words):
     (source,) = find_sources([str(word) for word in words])
-    with pytest.raises(SceneError) as caught:
+    with pytest.raises(NephoscopeError) as caught:
         source.open().read()
     return str(caught.value)
 
@@ -55,7 +56,7 @@ class TestPlaces:
 
     def test_what_segmenting_wrote_is_not_segmented_again(self, folder, picture):
         for chosen in FORMATS.values():
-            for ending in chosen.endings:
+            for ending in chosen.file_endings(NAMES):
                 (folder / f"b{ending}").write_bytes(encoded(picture, ".png"))
         assert names(folder) == ["a.PNG", "b.jpg", "c.tif", "d.webp"]
         assert names(folder / "b*.*g") == ["b.jpg"]
@@ -275,15 +276,15 @@ class TestAddresses:
         assert "refused" in failure("http://127.0.0.1:9/x.png")
 
     def test_an_answer_that_never_ends_is_left(self, server):
-        with pytest.raises(SceneError, match="more than 200,000 bytes"):
+        with pytest.raises(DownloadError, match="more than 200,000 bytes"):
             download(server + "/endless", largest=200_000)
         for path in ("/endless", "/drip"):
-            with pytest.raises(SceneError, match=r"not done after 0.3 s"):
+            with pytest.raises(DownloadError, match=r"not done after 0.3 s"):
                 download(server + path, longest=0.3)
 
     def test_an_answer_that_never_comes_is_left(self, server):
         began = time.monotonic()
-        with pytest.raises(SceneError, match="timed out|not done"):
+        with pytest.raises(DownloadError, match="timed out|not done"):
             download(server + "/silent", longest=0.3)
         assert time.monotonic() - began < 5
 
@@ -334,4 +335,4 @@ class TestWorldview:
 
     def test_an_archive_that_is_no_address(self, monkeypatch):
         monkeypatch.setenv("NEPHOSCOPE_WORLDVIEW", "nowhere")
-        assert "nowhere: no address of a server" in failure(self.WORD)
+        assert "nowhere: not a server's address" in failure(self.WORD)

@@ -11,7 +11,8 @@ import pytest
 
 from conftest import encoded
 from nephoscope.catalogue import COLUMNS
-from nephoscope.download import DownloadError, download
+from nephoscope.core.errors import DownloadError
+from nephoscope.download import download
 from nephoscope.place import ATLANTIC, Overpass
 from nephoscope.synthetic_archive import SyntheticArchive
 from nephoscope.worldview import Archive

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from nephoscope.core.errors import TrainingError
 from nephoscope.synthetic import write_dataset
 from nephoscope.training import tracking
 from nephoscope.training.recipe import make_recipe
 from nephoscope.training.run import begin, resume
 from nephoscope.training.settings import Settings
-from nephoscope.training.tracking import TrackingError, parse_trackers
+from nephoscope.training.tracking import parse_trackers
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +131,8 @@ def test_mlflow_holds_the_same(run):
 
 def test_unknown_and_missing_trackers_are_refused(monkeypatch):
     assert parse_trackers("csv, wandb,wandb") == ("wandb",)
-    with pytest.raises(TrackingError, match="did you mean tensorboard"):
+    with pytest.raises(TrainingError, match="did you mean tensorboard"):
         parse_trackers("tensorbord")
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
-    with pytest.raises(TrackingError, match="pip install mlflow-skinny"):
+    with pytest.raises(TrainingError, match="pip install mlflow-skinny"):
         parse_trackers("mlflow")

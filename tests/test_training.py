@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from nephoscope.catalogue import Record
 from nephoscope.cli import app
-from nephoscope.dataset import DatasetError, read_dataset
+from nephoscope.core.errors import DatasetError, TrainingError
+from nephoscope.dataset import read_dataset
 from nephoscope.metrics import dice
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
@@ -24,9 +25,9 @@ from nephoscope.synthetic import make_scene, write_dataset
 from nephoscope.training.checkpoint import load_weights
 from nephoscope.training.finish import finish
 from nephoscope.training.networks import Deployed, build
-from nephoscope.training.recipe import PRESETS, Recipe, RecipeError, make_recipe
+from nephoscope.training.recipe import PRESETS, Recipe, make_recipe
 from nephoscope.training.run import begin, resume
-from nephoscope.training.settings import Settings, TrainingError
+from nephoscope.training.settings import Settings
 from nephoscope.training.task import Task
 
 # Small pictures, a small network that knows ImageNet: a minute on two cores.
@@ -322,7 +323,7 @@ def test_a_fold_is_held_out(tmp_path, data, cache):
     ],
 )
 def test_recipes_that_cannot_be_are_refused(changes, message):
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(TrainingError, match=message):
         make_recipe(**changes)
 
 

@@ -16,6 +16,7 @@ from nephoscope.card import Card
 from nephoscope.exchange import quantize_probabilities, unpack
 from nephoscope.outputs import FORMATS
 from nephoscope.outputs.csv import rows
+from nephoscope.patterns import NAMES
 from nephoscope.place import parse_bounds, parse_day
 from nephoscope.synthetic_archive import SyntheticArchive
 from nephoscope.web.settings import Settings
@@ -59,7 +60,7 @@ def test_each_form_is_the_librarys(server, content, found):
     assert overlay.shape == drawn.shape
     assert np.abs(overlay.astype(int) - drawn).mean() < 3  # one of them went through JPEG
     with zipfile.ZipFile(io.BytesIO(get("application/zip"))) as archive:
-        assert archive.namelist() == [f"scene{ending}" for ending in FORMATS["mask"].endings]
+        assert archive.namelist() == [f"scene{ending}" for ending in FORMATS["mask"].file_endings(NAMES)]
         assert [archive.read(name) for name in archive.namelist()] == FORMATS["mask"].render(found)
     assert json.loads(get("application/geo+json")) == json.loads(FORMATS["geojson"].render(found)[0])
     import xarray as xr

@@ -20,7 +20,7 @@ from asking import ask, post
 from conftest import encoded, offline, serving
 from nephoscope.model import Model
 from nephoscope.synthetic import make_scene
-from nephoscope.web.answers import FORMS
+from nephoscope.web.answers import forms
 from nephoscope.web.problems import Problem
 from nephoscope.web.settings import Limits, Settings
 from nephoscope.web.uploads import Upload
@@ -99,7 +99,7 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_pictures_are_answered_or_refused(tiny_model):
-    order = Order(Model.load(tiny_model(), threads=1), FORMS[0])
+    order = Order(Model.load(tiny_model(), threads=1), forms()[0])
     rng = np.random.default_rng(0)
     outcomes = {"answered": 0, "refused": 0}
     blamed = set()

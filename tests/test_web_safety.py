@@ -555,7 +555,7 @@ from pathlib import Path
 from nephoscope.model import Model
 from nephoscope.web import answers, problems, settings, uploads, work
 warnings.simplefilter("ignore")
-order = work.Order(Model.load(sys.argv[1], threads=1), answers.FORMS[0])
+order = work.Order(Model.load(sys.argv[1], threads=1), answers.forms()[0])
 def segment(content):
     try:
         return work.answer(uploads.Upload("bomb", content), order, settings.Limits(), lambda: None)

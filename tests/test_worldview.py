@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from nephoscope import __version__
+from nephoscope.core.errors import DownloadError, InvalidRequestError, SceneError, WorldviewError
 from nephoscope.place import ATLANTIC, Bounds, Overpass, parse_bounds, worldview_name
 from nephoscope.provenance import read_with_sidecar, sha256, sidecar
-from nephoscope.scene import SceneError, open_scene
+from nephoscope.scene import open_scene
 from nephoscope.synthetic_archive import FAULTS, SyntheticArchive
-from nephoscope.worldview import ENVIRONMENT, GIBS, SATELLITES, SNAPSHOTS, Archive, WorldviewError
+from nephoscope.worldview import ENVIRONMENT, GIBS, SATELLITES, SNAPSHOTS, Archive
 
 SCENE = Overpass("Aqua", date(2020, 2, 1), ATLANTIC)
 QUICK = {"degrees": 0.25, "pause": 0.001, "tries": 3}
@@ -283,16 +284,16 @@ class TestCache:
         assert server.total == 2
 
     def test_killed_between_picture_and_sidecar(self, server, tmp_path, monkeypatch):
-        from nephoscope import files
+        from nephoscope.core import io
 
         def killed(path, content):
             if path.suffix == ".json":
                 raise KeyboardInterrupt
-            files.write_whole(path, content)
+            io.atomic_write(path, content)
 
         asked = archive(server, cache=tmp_path)
         with monkeypatch.context() as patch:
-            patch.setattr("nephoscope.provenance.write_whole", killed)
+            patch.setattr("nephoscope.provenance.atomic_write", killed)
             with pytest.raises(KeyboardInterrupt):
                 asked.picture(SCENE)
         assert [path.suffix for path in tmp_path.rglob("*.*")] == [".jpeg"]
@@ -359,7 +360,8 @@ class TestArchive:
         assert pickle.loads(pickle.dumps(asked)) == asked
         error = pickle.loads(pickle.dumps(WorldviewError("a.jpeg", "busy", "too many")))
         assert (str(error), error.cause) == ("a.jpeg: too many", "busy")
-        assert isinstance(error, SceneError)
+        assert isinstance(error, DownloadError)
+        assert not isinstance(error, SceneError)
 
     @pytest.mark.parametrize(
         "values",
@@ -374,7 +376,7 @@ class TestArchive:
         ],
     )
     def test_values_that_make_no_sense(self, values):
-        with pytest.raises(ValueError, match=r"address|format|at least 1"):
+        with pytest.raises(InvalidRequestError, match=r"address|format|at least 1|degrees|pause"):
             Archive(**values)
 
 

@@ -22,9 +22,10 @@ from typing import NamedTuple, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.core.errors import DatasetError, LocationError
 from nephoscope.labels import LABEL_GRID
 from nephoscope.patterns import NAMES
-from nephoscope.place import ATLANTIC, EAST_PACIFIC, WEST_PACIFIC, Overpass, PlaceError, parse_bounds
+from nephoscope.place import ATLANTIC, EAST_PACIFIC, WEST_PACIFIC, Overpass, parse_bounds
 from nephoscope.rle import Grid, Mask, centres
 
 FOLDER = "annotators"
@@ -37,10 +38,6 @@ REGIONS = {"1": ATLANTIC, "2": WEST_PACIFIC, "3": EAST_PACIFIC}
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 _EXTENT = ("x", "y", "width", "height")
-
-
-class AnnotatorError(ValueError):
-    """A file of rectangles is not in its form; the message names the file and the line."""
 
 
 class Rectangle(NamedTuple):
@@ -78,7 +75,7 @@ def read_rectangles(source: Path) -> dict[Overpass, list[Rectangle]]:
             has a row without corners.
 
     Raises:
-        AnnotatorError: the file is not in its form.
+        DatasetError: the file is not in its form.
         OSError: it cannot be read.
     """
     path = source / BOXES if source.is_dir() else source
@@ -100,7 +97,7 @@ def read_practice(folder: Path) -> list[PracticeScene]:
             answers without a rectangle.
 
     Raises:
-        AnnotatorError: a file is not in its form, or a rectangle belongs to no answer.
+        DatasetError: a file is not in its form, or a rectangle belongs to no answer.
         OSError: a file cannot be read.
     """
     path = folder / PRACTICE_CLASSIFICATIONS
@@ -115,7 +112,7 @@ def read_practice(folder: Path) -> list[PracticeScene]:
     path = folder / PRACTICE_BOXES
     for number, row in _rows(path, ("classification", *_EXTENT, "pattern")):
         if row["classification"] not in drawn:
-            raise AnnotatorError(
+            raise DatasetError(
                 f"{path}: line {number}: {PRACTICE_CLASSIFICATIONS} has no answer {row['classification']}"
             )
         if row["pattern"]:
@@ -165,13 +162,13 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
         with _open(path) as file:
             rows = csv.DictReader(file)
             if missing := [name for name in columns if name not in (rows.fieldnames or ())]:
-                raise AnnotatorError(f"{path}: no column {', '.join(missing)}")
+                raise DatasetError(f"{path}: no column {', '.join(missing)}")
             for row in rows:
                 if None in row.values():
-                    raise AnnotatorError(f"{path}: line {rows.line_num}: cut short")
+                    raise DatasetError(f"{path}: line {rows.line_num}: cut short")
                 yield rows.line_num, row
     except (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise AnnotatorError(f"{path}: damaged, or not a CSV: {error}") from error
+        raise DatasetError(f"{path}: damaged, or not a CSV: {error}") from error
 
 
 def _open(path: Path) -> TextIO:
@@ -188,26 +185,26 @@ def _open(path: Path) -> TextIO:
 def _overpass(row: dict[str, str], path: Path, number: int) -> Overpass:
     try:
         bounds = REGIONS.get(row["region"]) or parse_bounds(row["region"])
-    except PlaceError as error:
-        raise AnnotatorError(
+    except LocationError as error:
+        raise DatasetError(
             f"{path}: line {number}: no region {row['region']!r}; there are {', '.join(REGIONS)}, regions by "
             "name, and boxes as west,south,east,north"
         ) from error
     try:
         day = date.fromisoformat(row["date"])
     except ValueError as error:
-        raise AnnotatorError(f"{path}: line {number}: {error}") from error
+        raise DatasetError(f"{path}: line {number}: {error}") from error
     return Overpass(row["satellite"], day, bounds)
 
 
 def _rectangle(row: dict[str, str], numbers: tuple[str, ...], path: Path, line: int) -> Rectangle:
     if row["pattern"] not in NAMES:
         known = ", ".join(NAMES)
-        raise AnnotatorError(f"{path}: line {line}: no pattern {row['pattern']!r}; there are {known}")
+        raise DatasetError(f"{path}: line {line}: no pattern {row['pattern']!r}; there are {known}")
     try:
         first, second, third, fourth = (float(row[name]) for name in numbers)
     except ValueError as error:
-        raise AnnotatorError(f"{path}: line {line}: {error}") from error
+        raise DatasetError(f"{path}: line {line}: {error}") from error
     if not all(map(math.isfinite, (first, second, third, fourth))):
-        raise AnnotatorError(f"{path}: line {line}: a corner is no number")
+        raise DatasetError(f"{path}: line {line}: a corner is no number")
     return Rectangle(first, second, third, fourth, row["pattern"])

@@ -1,5 +1,6 @@
 """Many pictures through one model into files: in order, on all processors, whatever becomes of one."""
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -8,20 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nephoscope.files import write_whole
+from nephoscope.core.errors import DownloadError, NephoscopeError, OutputConflictError, SceneError
+from nephoscope.core.io import atomic_write, map_in_order
 from nephoscope.model import Model
-from nephoscope.outputs import CSV, FORMATS
-from nephoscope.outputs.csv import FILE_NAME, Row, rows, write
+from nephoscope.outputs import Format, formats
 from nephoscope.outputs.json import summary
-from nephoscope.parallel import map_in_order
 from nephoscope.place import Bounds
-from nephoscope.scene import SceneError
 from nephoscope.segmentation import segment
 from nephoscope.sources import Source
 
-
-class OutputExists(ValueError):
-    """An output is there already and may not be replaced."""
+log = logging.getLogger("nephoscope")
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Done:
         files: what was written.
         kept: outputs that were there already and were left as they are.
         seconds: from opening the picture to its last file.
-        rows: of the contest's CSV, where that is asked for.
+        parts: by format, of those that make one file a run.
     """
 
     name: str
@@ -42,7 +39,7 @@ class Done:
     files: list[Path]
     kept: list[Path]
     seconds: float
-    rows: list[Row] = field(repr=False)
+    parts: dict[str, bytes] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -77,8 +74,8 @@ class Job:
         day: when all pictures were taken, whatever they say themselves.
 
     Raises:
-        OutputExists: the folder is a file; or the contest's CSV is asked for and there already, which is one
-            file for all pictures and cannot be kept for some.
+        OutputConflictError: the folder is a file; or there is already the one file of a format that makes one
+            for all pictures, which cannot be kept for some.
     """
 
     model: Model
@@ -94,73 +91,97 @@ class Job:
     def __post_init__(self) -> None:
         try:
             if self.folder.exists() and not self.folder.is_dir():
-                raise OutputExists(f"{self.folder}: is no folder; -o DIR names one for the outputs")
+                raise OutputConflictError(f"{self.folder}: is no folder; -o DIR names one for the outputs")
         except OSError as error:
-            raise OutputExists(f"{self.folder}: {error.strerror or error}") from error
-        if CSV in self.formats and self.csv.exists() and not self.overwrite:
-            raise OutputExists(
-                f"{self.csv}: is there already; --overwrite replaces it, -o DIR writes elsewhere"
-            )
+            raise OutputConflictError(f"{self.folder}: {error.strerror or error}") from error
+        for path in (self.folder / chosen.file_name for chosen in self.per_run):
+            if path.exists() and not self.overwrite:
+                raise OutputConflictError(
+                    f"{path}: is there already; --overwrite replaces it, -o DIR writes elsewhere"
+                )
 
     @property
-    def csv(self) -> Path:
-        """Where the contest's CSV goes."""
-        return self.folder / FILE_NAME
+    def per_run(self) -> list[Format]:
+        """Formats that make one file for all pictures."""
+        return [formats()[name] for name in self.formats if formats()[name].per_run]
 
 
 def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done | Kept | Failed]:
     """Segment pictures and write their outputs; results come in the sources' order.
 
-    The contest's CSV is written after the last picture; if it cannot be, the last result says so.
+    Formats of one file a run are written after the last picture; a file that cannot be written is one more
+    result.
 
     Args:
         sources: the pictures.
         job: what to do with each.
         workers: pictures worked on at the same time.
     """
-    all_rows: list[Row] = []
+    parts: dict[str, list[bytes]] = {chosen.name: [] for chosen in job.per_run}
     for result in map_in_order(partial(_one, job), sources, workers):
         if isinstance(result, Done):
-            all_rows += result.rows
+            for name, part in result.parts.items():
+                parts[name].append(part)
         yield result
-    if all_rows:
-        try:
-            write(job.folder, all_rows)
-        except OSError as error:
-            yield Failed(FILE_NAME, f"{job.csv}: not written: {error.strerror or error}")
+    for chosen in job.per_run:
+        if parts[chosen.name] and (failed := _merge(chosen, parts[chosen.name], job.folder)):
+            yield failed
+
+
+def _merge(chosen: Format, parts: list[bytes], folder: Path) -> Failed | None:
+    """Write the one file of a format; what went wrong, if anything did."""
+    path = folder / chosen.file_name
+    assert chosen.merge is not None
+    try:
+        atomic_write(path, chosen.merge(parts))
+    except OSError as error:
+        return Failed(path.name, f"{path}: not written: {error.strerror or error}")
+    except NephoscopeError as error:
+        return Failed(path.name, f"{path}: {error}")
+    except Exception as error:
+        return _internal_error(path.name, error)
+    return None
 
 
 def _one(job: Job, source: Source) -> Done | Kept | Failed:
     try:
         return _segment_to_files(source, job)
-    except SceneError as error:
+    except (SceneError, DownloadError) as error:  # both name the picture
         return Failed(source.name, str(error))
+    except NephoscopeError as error:
+        return Failed(source.name, f"{source.name}: {error}")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return Failed(source.name, f"{source.name}: not written: {where}{error.strerror or error}")
     except MemoryError:
         return Failed(source.name, f"{source.name}: not enough memory")
     except Exception as error:  # one picture must never cost the others
-        return Failed(source.name, f"{source.name}: unexpected {type(error).__name__}: {error}")
+        return _internal_error(source.name, error)
+
+
+def _internal_error(name: str, error: Exception) -> Failed:
+    """A bug, which costs one picture; the log has its traceback."""
+    log.error("%s: internal error", name, exc_info=error)
+    return Failed(name, f"{name}: internal error: {type(error).__name__}: {error}")
 
 
 def _segment_to_files(source: Source, job: Job) -> Done | Kept:
     started = time.perf_counter()
     wanted, kept = _wanted(source, job)
-    if not wanted and CSV not in job.formats:
+    if not wanted and not job.per_run:
         return Kept(source.name, kept)
     scene = source.open().with_location(job.bounds, job.day)
-    for name in wanted:
-        FORMATS[name].check(scene)  # before anything of this picture is written
+    for name in (*wanted, *(chosen.name for chosen in job.per_run)):
+        formats()[name].check(scene)  # before anything of this picture is written
     segmentation = segment(scene, job.model, join=job.join, tta=job.tta)
     files = []
     for name, paths in wanted.items():
-        for path, content in zip(paths, FORMATS[name].render(segmentation), strict=True):
+        for path, content in zip(paths, formats()[name].render(segmentation), strict=True):
             if path not in kept:
-                write_whole(path, content)
+                atomic_write(path, content)
                 files.append(path)
-    found = rows(segmentation) if CSV in job.formats else []
-    return Done(source.name, summary(segmentation), files, kept, time.perf_counter() - started, found)
+    parts = {chosen.name: chosen.render(segmentation)[0] for chosen in job.per_run}
+    return Done(source.name, summary(segmentation), files, kept, time.perf_counter() - started, parts)
 
 
 def _wanted(source: Source, job: Job) -> tuple[dict[str, list[Path]], list[Path]]:
@@ -168,9 +189,8 @@ def _wanted(source: Source, job: Job) -> tuple[dict[str, list[Path]], list[Path]
     wanted: dict[str, list[Path]] = {}
     kept: list[Path] = []
     for name in job.formats:
-        if name == CSV:
-            continue
-        paths = [job.folder / f"{Path(source.name).stem}{ending}" for ending in FORMATS[name].endings]
+        endings = formats()[name].file_endings(job.model.card.patterns)
+        paths = [job.folder / f"{Path(source.name).stem}{ending}" for ending in endings]
         if own := [path for path in paths if path.absolute() in job.protected]:
             raise SceneError(
                 f"{source.name}: its output {own[0]} is one of the pictures; -o DIR writes elsewhere"

@@ -5,16 +5,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from nephoscope.core.errors import CardError, InvalidRequestError
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import Rule
 from nephoscope.rle import Grid
 from nephoscope.scope import WORDS
 
 CARD_VERSION = 1
-
-
-class CardError(ValueError):
-    """A card is missing something, or was written for another version of nephoscope."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class Card:
                 raise CardError(f"no pattern {name!r}; there are {', '.join(rules)}")
             try:
                 rules[name] = replace(rules[name], **change)
-            except (TypeError, ValueError) as error:
+            except (TypeError, InvalidRequestError) as error:
                 raise CardError(f"{name}: {error}") from error
         if rules == self.rules:
             return self
@@ -121,6 +118,8 @@ class Card:
             entries["input_size"] = _grid(entries["input_size"])
             entries["grid"] = _grid(entries["grid"])
             entries["scope"] = {name: _range(name, ends) for name, ends in entries.get("scope", {}).items()}
+        except InvalidRequestError as error:
+            raise CardError(f"its card cannot be read: {error}") from error
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise CardError(f"its card cannot be read: {error!r}") from error
         return cls(**entries)

@@ -12,13 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nephoscope.core.errors import DatasetError
 from nephoscope.place import Bounds
 
 COLUMNS = ("image", "split", "satellite", "date", "west", "south", "east", "north")
-
-
-class CatalogueError(ValueError):
-    """A catalogue is not in its form, or scenes cannot be split as asked."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def read_catalogue(path: Path) -> dict[str, Record]:
     """Read a catalogue: records by the picture's file name.
 
     Raises:
-        CatalogueError: a missing column, a date or number that is none; the message names file and line.
+        DatasetError: a missing column, a date or number that is none; the message names file and line.
         OSError: the file cannot be read.
     """
     records: dict[str, Record] = {}
@@ -80,16 +77,14 @@ def read_catalogue(path: Path) -> dict[str, Record]:
         try:
             rows = csv.DictReader(file)
             if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-                raise CatalogueError(f"{path}: no column {', '.join(missing)}")
+                raise DatasetError(f"{path}: no column {', '.join(missing)}")
             for row in rows:
-                record = _record(row, records)
+                record = _record(row, records, f"{path}: line {rows.line_num}")
                 records[record.image] = record
         except UnicodeDecodeError as error:
-            raise CatalogueError(f"{path}: not a text file: {error}") from error
-        except (TypeError, ValueError, csv.Error) as error:
-            if isinstance(error, CatalogueError):
-                raise
-            raise CatalogueError(f"{path}: line {rows.line_num}: {error}") from error
+            raise DatasetError(f"{path}: not a text file: {error}") from error
+        except csv.Error as error:
+            raise DatasetError(f"{path}: line {rows.line_num}: {error}") from error
     return records
 
 
@@ -112,28 +107,28 @@ def split(
         Indices of the scenes to train on, and of those to validate on.
 
     Raises:
-        CatalogueError: nothing would be left on one side, or there is no such fold.
+        DatasetError: nothing would be left on one side, or there is no such fold.
     """
     named = {record.split for record in records} - {""}
     if folds is None and named:
         if named != {"train", "val"}:
-            raise CatalogueError(
+            raise DatasetError(
                 f"every scene with a split is in {named.pop()!r}; --folds deals them by day instead"
             )
         parts = [[i for i, record in enumerate(records) if record.split == name] for name in ("train", "val")]
         return parts[0], parts[1]
     folds = 10 if folds is None else folds
     if not 0 <= fold < folds or folds < 2:
-        raise CatalogueError(f"fold {fold} of {folds}: there must be at least 2, counted from 0")
+        raise DatasetError(f"fold {fold} of {folds}: there must be at least 2, counted from 0")
     allowed = _may_validate(records)
     groups = {record.group for record, may in zip(records, allowed, strict=True) if may}
     if folds > len(groups):
-        raise CatalogueError(f"{folds} folds of {len(groups)} days: there can be no more folds than days")
+        raise DatasetError(f"{folds} folds of {len(groups)} days: there can be no more folds than days")
     of = deal([record.group for record in records], folds, seed, allowed)
     held_out = [i for i, part in enumerate(of) if part == fold]
     trained = [i for i, part in enumerate(of) if part != fold]
     if not held_out or not trained:
-        raise CatalogueError(f"{len(records)} scenes of {len(set(of))} groups are too few for {folds} folds")
+        raise DatasetError(f"{len(records)} scenes of {len(set(of))} groups are too few for {folds} folds")
     return trained, held_out
 
 
@@ -164,18 +159,21 @@ def _may_validate(records: Sequence[Record]) -> list[bool]:
     return [record.day is not None or not any_dated for record in records]
 
 
-def _record(row: dict[str, str], known: Container[str]) -> Record:
+def _record(row: dict[str, str], known: Container[str], where: str) -> Record:
     if row["image"] in known:
-        raise ValueError(f"a second row for {row['image']}")
+        raise DatasetError(f"{where}: a second row for {row['image']}")
     if None in row.values():
-        raise ValueError("too few entries")
+        raise DatasetError(f"{where}: too few entries")
     edges = [row[name] for name in ("west", "south", "east", "north")]
-    bounds = Bounds(*map(float, edges)) if all(edges) else None
+    try:
+        bounds = Bounds(*map(float, edges)) if all(edges) else None
+        day = date.fromisoformat(row["date"]) if row["date"] else None
+    except ValueError as error:
+        raise DatasetError(f"{where}: {error}") from error
     if bounds and not (-90 <= bounds.south < bounds.north <= 90 and max(map(abs, bounds)) <= 180):
-        raise ValueError(f"no place on Earth: {', '.join(edges)}")
+        raise DatasetError(f"{where}: no place on Earth: {', '.join(edges)}")
     if row["split"] not in ("", "train", "val"):
-        raise ValueError(f"split {row['split']!r}: there are train, val or nothing")
-    day = date.fromisoformat(row["date"]) if row["date"] else None
+        raise DatasetError(f"{where}: split {row['split']!r}: there are train, val or nothing")
     return Record(row["image"], row["split"], row["satellite"], day, bounds)
 
 

@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 
 from nephoscope import __version__
-from nephoscope.card import Card, CardError
-from nephoscope.exchange import MEDIA_TYPE, NoAnswer, Payload, unpack
-from nephoscope.files import printable
+from nephoscope.card import Card
+from nephoscope.core.errors import CardError, PayloadError, SceneError, ServerError
+from nephoscope.core.io import sanitize_name
+from nephoscope.exchange import MEDIA_TYPE, Payload, unpack
 from nephoscope.place import parse_worldview_name
 from nephoscope.prediction import Prediction, resize_valid, view
-from nephoscope.scene import Raster, Scene, SceneError, find_gaps
+from nephoscope.scene import Raster, Scene, find_gaps
 from nephoscope.scope import measure
 
 PATIENCE = 120.0
@@ -27,10 +28,6 @@ _NAME = 200  # letters of a scene's name that are sent
 _LARGEST = 1024 * 1024 * 1024  # bytes of an answer
 _FULL = (429, 503)
 _REFUSES_PICTURE = (413, 415, 422)
-
-
-class ServerError(ValueError):
-    """A server cannot be reached, refuses, or answers something else; the message names it and says why."""
 
 
 class RemoteModel:
@@ -94,7 +91,7 @@ class RemoteModel:
     def _ask(self, scene: Scene, content: bytes, tta: bool) -> Payload:
         query = {
             "model": self.name,
-            "name": printable(scene.name)[-_NAME:],
+            "name": sanitize_name(scene.name)[-_NAME:],
             "tta": "true" if tta else "false",
         }
         if scene.bounds is None and parse_worldview_name(scene.name)[0]:
@@ -107,7 +104,7 @@ class RemoteModel:
         request = Request(f"{self.address}/api/v1/segment?{urlencode(query)}", content, headers)
         try:
             return unpack(_persist(request, self.address))
-        except NoAnswer as error:
+        except PayloadError as error:
             raise ServerError(f"{self.address}: {error}") from error
 
 

@@ -8,17 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import BadZipFile
 
+from nephoscope.core.errors import DatasetError
+from nephoscope.core.io import atomic_write
 from nephoscope.dataset import LABEL_FILES, PICTURES
-from nephoscope.files import write_whole
 from nephoscope.labels import Progress
 
 CONTEST = "understanding_cloud_organization"
 _PAGE = f"https://www.kaggle.com/c/{CONTEST}"
 _ACCOUNT = "https://www.kaggle.com/settings gives a token for KAGGLE_API_TOKEN"
-
-
-class ContestError(ValueError):
-    """The contest's data cannot be had; the message says what to do."""
 
 
 def fetch_contest(folder: Path, progress: Progress | None = None) -> int:
@@ -34,7 +31,7 @@ def fetch_contest(folder: Path, progress: Progress | None = None) -> int:
         How many pictures there are.
 
     Raises:
-        ContestError: no account, rules not accepted, no answer, or another file is in the way.
+        DatasetError: no account, rules not accepted, no answer, or another file is in the way.
         ImportError: kagglehub is missing.
         OSError: a file cannot be written.
     """
@@ -54,20 +51,20 @@ def _download() -> Path:
     try:
         return Path(kagglehub.competition_download(CONTEST))
     except UnauthenticatedError as error:
-        raise ContestError(f"Kaggle wants to know who asks: {_ACCOUNT}") from error
+        raise DatasetError(f"Kaggle wants to know who asks: {_ACCOUNT}") from error
     except KaggleApiHTTPError as error:
         status = error.response.status_code if error.response is not None else None
         if status == 401:
-            raise ContestError(f"Kaggle does not know this account: {_ACCOUNT}") from error
+            raise DatasetError(f"Kaggle does not know this account: {_ACCOUNT}") from error
         if status == 403:
-            raise ContestError(
+            raise DatasetError(
                 f"Kaggle gives these data to those who accepted their rules: {_PAGE}/rules, then try again"
             ) from error
-        raise ContestError(f"{_PAGE}: {error}") from error
-    except (OSError, DataCorruptionError, BadZipFile) as error:
+        raise DatasetError(f"{_PAGE}: {error}") from error
+    except (OSError, DataCorruptionError, BadZipFile, ValueError) as error:  # ValueError: no archive
         if getattr(error, "filename", None):
             raise  # a file of this machine
-        raise ContestError(f"{_PAGE}: {error}") from error
+        raise DatasetError(f"{_PAGE}: {error}") from error
 
 
 def _files(source: Path) -> Iterator[Path]:
@@ -75,7 +72,7 @@ def _files(source: Path) -> Iterator[Path]:
     pictures = source / PICTURES
     labels = source / LABEL_FILES[0]
     if not pictures.is_dir() or not labels.is_file():
-        raise ContestError(f"{source}: no {PICTURES}/ or no {labels.name} in what Kaggle sent")
+        raise DatasetError(f"{source}: no {PICTURES}/ or no {labels.name} in what Kaggle sent")
     yield from sorted(pictures.iterdir())
     yield labels
 
@@ -84,10 +81,10 @@ def _lay(path: Path, target: Path) -> None:
     """Link a file to where it is wanted, or copy it whole; one that is there must be the same."""
     if target.exists():
         if not target.samefile(path) and target.stat().st_size != path.stat().st_size:
-            raise ContestError(f"{target}: is there and is another file; -o DIR writes elsewhere")
+            raise DatasetError(f"{target}: is there and is another file; -o DIR writes elsewhere")
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(path, target)
     except OSError:  # another disk, or one without links
-        write_whole(target, path.read_bytes())
+        atomic_write(target, path.read_bytes())

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.catalogue import Record, read_catalogue
-from nephoscope.labels import LABEL_GRID, SCORE_GRID, LabelError, Labels, Problem, Progress, read_labels
-from nephoscope.parallel import available_cpus, map_in_order
+from nephoscope.core.errors import DatasetError, LabelError, SceneError
+from nephoscope.core.io import available_cpus, map_in_order
+from nephoscope.labels import LABEL_GRID, SCORE_GRID, Labels, Problem, Progress, read_labels
 from nephoscope.patterns import NAMES
-from nephoscope.rle import Grid, RunLengthError, last_pixel
-from nephoscope.scene import Scene, SceneError, open_scene
+from nephoscope.rle import Grid, last_pixel
+from nephoscope.scene import Scene, open_scene
 
 PICTURES = "train_images"
 LABEL_FILES = ("train.csv", "train.csv.gz", "train.csv.xz")
@@ -29,10 +30,6 @@ R = TypeVar("R")
 
 Bits = NDArray[np.uint8]
 """Masks of all patterns in one byte a pixel: bit 0 for the first of `NAMES`, and so on."""
-
-
-class DatasetError(ValueError):
-    """A folder is not labelled data in the contest's layout, or not clean where it must be."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress
     Raises:
         DatasetError: the folder is not in the layout, no scene is whole, or `strict` and there are problems.
         LabelError: the label file is not in the contest's form.
-        CatalogueError: the catalogue is not in its form.
+        DatasetError: the catalogue is not in its form.
         OSError: a file cannot be read.
     """
     folder = Path(folder)
@@ -209,7 +206,7 @@ def _check_grid(labels: Labels) -> None:
     """Refuse labels that count on the grid of answers, where each would lie in the wrong place."""
     reach = 0
     for text in labels.texts.values():
-        with suppress(RunLengthError):  # told when the mask is read
+        with suppress(LabelError):  # told when the mask is read
             reach = max(reach, last_pixel(text))
         if reach > SCORE_GRID[0] * SCORE_GRID[1]:
             return

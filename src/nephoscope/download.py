@@ -22,38 +22,12 @@ from urllib.request import (
 )
 
 from nephoscope import __version__
-from nephoscope.scene import MAX_BYTES, SceneError
+from nephoscope.core.errors import DownloadError
+from nephoscope.core.io import MAX_BYTES
 
 LONGEST = 60.0  # s, for the whole
 _SILENCE = 20.0  # s without a byte
 _PIECE = 64 * 1024  # bytes
-
-
-class DownloadError(SceneError):
-    """What lies at an address did not come.
-
-    Attributes:
-        reason: why, without the address.
-        cause: which kind of failure it is: `unreachable` (no connection, or it broke), `refused` (a status
-            of 4xx), `busy` (429 or 503), `server error` (another 5xx), `cut short`, `too slow`
-            or `too large`.
-        status: the status of the server's answer, if one came.
-        retry_after: seconds after which the server wants to be asked again, if it said so.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        reason: object,
-        cause: str = "unreachable",
-        status: int | None = None,
-        retry_after: float | None = None,
-    ):
-        super().__init__(f"{url}: {reason}")
-        self.reason = str(reason)
-        self.cause = cause
-        self.status = status
-        self.retry_after = retry_after
 
 
 def download(

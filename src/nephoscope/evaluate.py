@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.labels import SCORE_GRID, LabelError, Labels, read_labels
+from nephoscope.core.errors import LabelError
+from nephoscope.labels import SCORE_GRID, Labels, read_labels
 from nephoscope.metrics import dice
 from nephoscope.patterns import NAMES
 from nephoscope.rle import Grid

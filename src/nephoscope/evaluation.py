@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.catalogue import Record
+from nephoscope.core.errors import DatasetError
 from nephoscope.dataset import Bits, Dataset
 from nephoscope.explore import KNOWN, SEASONS, UNKNOWN
 from nephoscope.labels import SCORE_GRID, Problem, Progress
@@ -34,10 +35,6 @@ BINS = 20
 _SETS = 2 ** len(NAMES)
 _HAS = np.array([[bits >> index & 1 for index in range(len(NAMES))] for bits in range(_SETS)])
 """Whether a set of patterns, as the bits of a pixel, holds a pattern; shape (sets, patterns)."""
-
-
-class EvaluationError(ValueError):
-    """There is nothing to evaluate on."""
 
 
 class Presence(NamedTuple):
@@ -207,7 +204,7 @@ def evaluate_model(
         progress: told the scenes done so far and in all.
 
     Raises:
-        EvaluationError: no scene can be read.
+        DatasetError: no scene can be read.
         ModelError: the model gives no probabilities.
     """
     reference = np.zeros(SCORE_GRID, np.uint8) if mean_mask is None else _bits(mean_mask)
@@ -222,7 +219,7 @@ def evaluate_model(
         kept.append(dataset.records[index])
         counted.append(counts)
     if not counted:
-        raise EvaluationError(f"{dataset.folder}: none of the {len(problems)} scenes can be read")
+        raise DatasetError(f"{dataset.folder}: none of the {len(problems)} scenes can be read")
     return ModelEvaluation(
         records=tuple(kept),
         joint=np.stack([each.joint for each in counted]),

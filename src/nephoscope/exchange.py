@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.card import Card, CardError
+from nephoscope.card import Card
+from nephoscope.core.errors import CardError, PayloadError
 from nephoscope.prediction import Prediction, Probabilities
 from nephoscope.rle import Mask
 
@@ -23,10 +24,6 @@ class Payload(NamedTuple):
     valid_mask: Mask
     presence_probabilities: NDArray[np.float32] | None
     tta: bool
-
-
-class NoAnswer(ValueError):
-    """Bytes are not what `pack` makes; the message says why."""
 
 
 def quantize_probabilities(probabilities: Probabilities, steps: int) -> NDArray[np.uint8]:
@@ -89,7 +86,7 @@ def unpack(content: bytes) -> Payload:
     """What `pack` packed, with exact probabilities.
 
     Raises:
-        NoAnswer: it is something else, or was packed in steps.
+        PayloadError: it is something else, or was packed in steps.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
@@ -99,22 +96,24 @@ def unpack(content: bytes) -> Payload:
         probabilities, valid, heads = members["probabilities"], members["valid"], members.get("heads")
         tta = bool(about["tta"])
     except CardError as error:
-        raise NoAnswer(str(error)) from error
+        raise PayloadError(str(error)) from error
     except Exception as error:  # bytes from elsewhere can make NumPy and zipfile raise anything
-        raise NoAnswer(f"not an answer of nephoscope: {error!r}") from error
+        raise PayloadError(f"not an answer of nephoscope: {error!r}") from error
     shape = (len(card.patterns), *valid.shape)
     if probabilities.dtype != np.float32 or probabilities.shape != shape or valid.dtype != np.bool_:
-        raise NoAnswer(f"probabilities are {probabilities.dtype} of shape {probabilities.shape}, not {shape}")
+        raise PayloadError(
+            f"probabilities are {probabilities.dtype} of shape {probabilities.shape}, not {shape}"
+        )
     if heads is not None and (heads.dtype != np.float32 or heads.shape != shape[:1]):
-        raise NoAnswer(f"presence is {heads.dtype} of shape {heads.shape}, not {shape[:1]}")
+        raise PayloadError(f"presence is {heads.dtype} of shape {heads.shape}, not {shape[:1]}")
     if heads is None and any(rule.evidence != "top_k" for rule in card.rules.values()):
-        raise NoAnswer("its rules ask for a presence head, and there is none")
+        raise PayloadError("its rules ask for a presence head, and there is none")
     if valid.ndim != 2 or not valid.size:
-        raise NoAnswer(f"a field of shape {valid.shape}")
+        raise PayloadError(f"a field of shape {valid.shape}")
     if not all(
         values.min() >= 0 and values.max() <= 1 for values in (probabilities, heads) if values is not None
     ):
-        raise NoAnswer("numbers that are no probabilities")
+        raise PayloadError("numbers that are no probabilities")
     return Payload(card, probabilities, valid, heads, tta)
 
 

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.catalogue import Record
-from nephoscope.dataset import Bits, Dataset, DatasetError
+from nephoscope.core.errors import DatasetError, SceneError
+from nephoscope.dataset import Bits, Dataset
 from nephoscope.labels import SCORE_GRID, Problem, Progress
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import group
 from nephoscope.rle import Grid
-from nephoscope.scene import Scene, SceneError
+from nephoscope.scene import Scene
 
 Numbers = NDArray[np.float64]
 

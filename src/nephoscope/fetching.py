@@ -1,5 +1,6 @@
 """Many scenes from NASA Worldview into a folder: named as Worldview names them, each with a sidecar."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import date, timedelta
@@ -7,11 +8,13 @@ from pathlib import Path
 from threading import Event
 from typing import Literal, NamedTuple
 
-from nephoscope.parallel import map_in_order
+from nephoscope.core.errors import DownloadError, NephoscopeError, OutputConflictError
+from nephoscope.core.io import map_in_order
 from nephoscope.place import Bounds, Overpass, worldview_name
 from nephoscope.provenance import read_sidecar, sha256, sidecar, write_with_sidecar
-from nephoscope.scene import SceneError
 from nephoscope.worldview import Archive
+
+log = logging.getLogger("nephoscope")
 
 
 class Fetched(NamedTuple):
@@ -30,10 +33,6 @@ class Fetched(NamedTuple):
     state: Literal["fetched", "kept", "failed"]
     no_coverage: bool = False
     reason: str = ""
-
-
-class InTheWay(SceneError):
-    """A file is there under a scene's name that is not known to be that scene."""
 
 
 def overpasses(satellites: Iterable[str], first: date, last: date, boxes: Iterable[Bounds]) -> list[Overpass]:
@@ -74,7 +73,7 @@ def _one(overpass: Overpass, folder: Path, archive: Archive, overwrite: bool, st
 
     def sleep(seconds: float) -> None:
         if stopping.wait(seconds):
-            raise SceneError(f"{path.name}: stopped between two tries")
+            raise DownloadError(path.name, "stopped between two tries", "too slow")
 
     try:
         archive.check(overpass)
@@ -84,12 +83,13 @@ def _one(overpass: Overpass, folder: Path, archive: Archive, overwrite: bool, st
         if not overwrite:
             _check_place(path, picture.content)
         write_with_sidecar(path, picture.content, archive.about(picture))
-    except SceneError as error:
+    except NephoscopeError as error:
         return Fetched(overpass, path, "failed", reason=str(error))
     except OSError as error:
         return Fetched(overpass, path, "failed", reason=f"{path}: not written: {error.strerror or error}")
     except Exception as error:  # one scene must never cost the others
-        reason = f"{path.name}: unexpected {type(error).__name__}: {error}"
+        log.exception("%s: internal error", path.name)
+        reason = f"{path.name}: internal error: {type(error).__name__}: {error}"
         return Fetched(overpass, path, "failed", reason=reason)
     return Fetched(overpass, path, "fetched", picture.no_coverage)
 
@@ -101,13 +101,13 @@ def _there(path: Path, request: dict[str, object]) -> bool | None:
     """Whether the picture that is there, whole and as requested, has no coverage; None if it is not there.
 
     Raises:
-        InTheWay: the sidecar is of another request.
+        OutputConflictError: the sidecar is of another request.
     """
     about = read_sidecar(path)
     if about is None:
         return None
     if not request.items() <= about.items():
-        raise InTheWay(f"{path}: is there and was another request{_MEND}")
+        raise OutputConflictError(f"{path}: is there and was another request{_MEND}")
     if not path.is_file() or sha256(path.read_bytes()) != about["sha256"]:
         return None
     return bool(about["no_coverage"])
@@ -117,7 +117,9 @@ def _check_place(path: Path, content: bytes) -> None:
     """Let a picture be written where nothing is lost but what was damaged.
 
     Raises:
-        InTheWay: something else is there.
+        OutputConflictError: something else is there.
     """
     if path.exists() and not sidecar(path).exists() and path.read_bytes() != content:
-        raise InTheWay(f"{path}: is there without {sidecar(path).name} and is another picture{_MEND}")
+        raise OutputConflictError(
+            f"{path}: is there without {sidecar(path).name} and is another picture{_MEND}"
+        )

@@ -12,18 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from nephoscope.files import write_whole
+from nephoscope.core.errors import LabelError
+from nephoscope.core.io import atomic_write
 from nephoscope.patterns import NAMES
-from nephoscope.rle import Grid, Mask, RunLengthError, decode, last_pixel
+from nephoscope.rle import Grid, Mask, decode, last_pixel
 
 LABEL_GRID: Grid = (1400, 2100)
 SCORE_GRID: Grid = (350, 525)
 
 HEADER = "Image_Label,EncodedPixels"
-
-
-class LabelError(ValueError):
-    """A label file is not in the contest's form; the message names the file and the row."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ class Labels:
             return decode(self.texts[image, pattern], self.grid, onto)
         except KeyError:
             raise LabelError(f"{self.path}: no row {image}_{pattern}") from None
-        except RunLengthError as error:
+        except LabelError as error:
             raise LabelError(f"{self.path}: row {image}_{pattern}: {error}") from error
 
 
@@ -133,7 +130,7 @@ def write_labels(path: Path, rows: Iterable[tuple[str, str, str]]) -> None:
         content = gzip.compress(content)
     elif path.suffix == ".xz":
         content = lzma.compress(content)
-    write_whole(path, content)
+    atomic_write(path, content)
 
 
 def _lines(path: Path, progress: Progress | None) -> Iterator[tuple[int, str]]:
@@ -169,6 +166,6 @@ def _grid_of(path: Path, texts: Mapping[tuple[str, str], str]) -> Grid:
         try:
             if last_pixel(text) > answer_pixels:
                 return LABEL_GRID
-        except RunLengthError as error:
+        except LabelError as error:
             raise LabelError(f"{path}: row {image}_{pattern}: {error}") from error
     return SCORE_GRID

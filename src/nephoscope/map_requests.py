@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
+from nephoscope.core.errors import InvalidRequestError
 from nephoscope.place import Bounds
 from nephoscope.rle import Grid
 
@@ -35,10 +36,6 @@ class MapRequest(NamedTuple):
     format: str
 
 
-class BadRequest(ValueError):
-    """A request is none; the message says what is wrong with it."""
-
-
 def snapshot_query(asked: MapRequest) -> str:
     """As Worldview Snapshots are asked."""
     return _query(_SNAPSHOT | _values(asked))
@@ -53,7 +50,7 @@ def parse_snapshot_query(query: str) -> MapRequest:
     """What a request of `snapshot_query`'s form asks for.
 
     Raises:
-        BadRequest: a parameter is missing or wrong.
+        InvalidRequestError: a parameter is missing or wrong.
     """
     return _parse(query, _SNAPSHOT)
 
@@ -62,7 +59,7 @@ def parse_map_query(query: str) -> MapRequest:
     """What a request of `map_query`'s form asks for.
 
     Raises:
-        BadRequest: a parameter is missing or wrong.
+        InvalidRequestError: a parameter is missing or wrong.
     """
     return _parse(query, _MAP)
 
@@ -88,16 +85,16 @@ def _parse(query: str, expected: dict[str, str]) -> MapRequest:
     given = {name.upper(): value for name, value in parse_qsl(query, keep_blank_values=True)}
     for name, value in expected.items():
         if given.get(name) != value:
-            raise BadRequest(f"{name} must be {value!r}")
+            raise InvalidRequestError(f"{name} must be {value!r}")
     try:
         layer, day = given["LAYERS"], date.fromisoformat(given["TIME"])
         format = given["FORMAT"].removeprefix("image/")
         size = (int(given["HEIGHT"]), int(given["WIDTH"]))
         south, west, north, east = map(float, given["BBOX"].split(","))
     except (KeyError, ValueError) as error:
-        raise BadRequest(f"missing, or no day or number: {error}") from error
+        raise InvalidRequestError(f"missing, or no day or number: {error}") from error
     if format not in FORMATS or not 1 <= min(size) <= max(size) <= LONGEST_SIDE:
-        raise BadRequest("FORMAT, WIDTH or HEIGHT is not offered")
+        raise InvalidRequestError("FORMAT, WIDTH or HEIGHT is not offered")
     if not (-90 <= south < north <= 90 and -180 <= west < east <= 180):
-        raise BadRequest("BBOX must be south,west,north,east")
+        raise InvalidRequestError("BBOX must be south,west,north,east")
     return MapRequest(layer, day, Bounds(west, south, east, north), size, format)

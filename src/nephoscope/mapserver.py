@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from nephoscope.download import DownloadError, download
+from nephoscope.core.errors import DownloadError
+from nephoscope.download import download
 from nephoscope.rle import Grid
 from nephoscope.scene import GAP_BRIGHTNESS, Pixels
 

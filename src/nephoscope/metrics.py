@@ -2,11 +2,8 @@
 
 import numpy as np
 
+from nephoscope.core.errors import ShapeMismatchError
 from nephoscope.rle import Mask
-
-
-class GridMismatch(ValueError):
-    """Two masks are not on the same grid."""
 
 
 def dice(predicted: Mask, truth: Mask) -> float:
@@ -17,7 +14,7 @@ def dice(predicted: Mask, truth: Mask) -> float:
         truth: the same grid.
 
     Raises:
-        GridMismatch: the shapes differ.
+        ShapeMismatchError: the shapes differ.
 
     Source: the contest's metric, "Understanding Clouds from Satellite Images", 2019.
     """
@@ -33,7 +30,7 @@ def iou(predicted: Mask, truth: Mask) -> float:
         truth: the same grid.
 
     Raises:
-        GridMismatch: the shapes differ.
+        ShapeMismatchError: the shapes differ.
     """
     shared, total = _overlap(predicted, truth)
     return shared / (total - shared) if total else 1.0
@@ -41,7 +38,9 @@ def iou(predicted: Mask, truth: Mask) -> float:
 
 def _overlap(predicted: Mask, truth: Mask) -> tuple[int, int]:
     if predicted.shape != truth.shape:
-        raise GridMismatch(f"a mask of shape {predicted.shape} cannot be held against one of {truth.shape}")
+        raise ShapeMismatchError(
+            f"a mask of shape {predicted.shape} cannot be held against one of {truth.shape}"
+        )
     return int(np.count_nonzero(predicted & truth)), int(
         np.count_nonzero(predicted) + np.count_nonzero(truth)
     )

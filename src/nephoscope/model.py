@@ -11,8 +11,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from nephoscope.card import Card, CardError
-from nephoscope.parallel import available_cpus
+from nephoscope.card import Card
+from nephoscope.core.errors import CardError, ModelError
+from nephoscope.core.io import available_cpus
 from nephoscope.postprocess import resample
 from nephoscope.prediction import Prediction, resize_valid, view
 from nephoscope.rle import Grid
@@ -29,10 +30,6 @@ INPUT, OUTPUT, PRESENCE = "pictures", "probabilities", "presence"
 _MIRRORS = ((1,), (0,), (0, 1))  # axes to flip: left-right, top-bottom, both
 
 _SHIPPED = Path(str(files("nephoscope"))) / "models"
-
-
-class ModelError(ValueError):
-    """A model cannot be used; the message names it and says why."""
 
 
 def shipped() -> list[str]:

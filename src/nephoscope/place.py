@@ -4,9 +4,7 @@ import re
 from datetime import date
 from typing import NamedTuple
 
-
-class PlaceError(ValueError):
-    """Words that should name a place or a day do not; the message says what was expected."""
+from nephoscope.core.errors import LocationError
 
 
 class Bounds(NamedTuple):
@@ -68,23 +66,23 @@ def parse_bounds(text: str) -> Bounds:
     Longitudes go from -180 to 360 and come back between -180 and 180; a box may cross the antimeridian.
 
     Raises:
-        PlaceError: no such region, not four numbers, or no box on Earth.
+        LocationError: no such region, not four numbers, or no box on Earth.
     """
     if text.strip().lower() in REGIONS:
         return REGIONS[text.strip().lower()]
     try:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:
-        raise PlaceError(
+        raise LocationError(
             f"{text!r} is no place: give west,south,east,north in degrees, or one of {', '.join(REGIONS)}"
         ) from None
     if not (-90 <= south < north <= 90 and -180 <= west <= 360 and -180 <= east <= 360):
-        raise PlaceError(
+        raise LocationError(
             f"{text}: no box on Earth: south must lie below north, both within -90 to 90, and west and east "
             "within -180 to 360"
         )
     if west == east:
-        raise PlaceError(f"{text}: no box on Earth: west and east are the same; all around is -180 to 180")
+        raise LocationError(f"{text}: no box on Earth: west and east are the same; all around is -180 to 180")
     return Bounds(wrapped(west), south, 180.0 if wrapped(east) == -180 else wrapped(east), north)
 
 
@@ -97,24 +95,24 @@ def parse_day(text: str) -> date:
     """A day from `2020-02-01`.
 
     Raises:
-        PlaceError: not such a day.
+        LocationError: not such a day.
     """
     try:
         return date.fromisoformat(text.strip())
     except ValueError:
-        raise PlaceError(f"{text!r} is no day: give it as 2020-02-01") from None
+        raise LocationError(f"{text!r} is no day: give it as 2020-02-01") from None
 
 
 def parse_overpass(text: str) -> Overpass:
     """A satellite over a box on a day from `Aqua/2020-02-01/barbados` or `Aqua/2020-02-01/-61,10,-40,24`.
 
     Raises:
-        PlaceError: not these three; whether there is such a satellite is not looked at.
+        LocationError: not these three; whether there is such a satellite is not looked at.
     """
     try:
         satellite, day, place = text.split("/")
     except ValueError:
-        raise PlaceError(
+        raise LocationError(
             f"{text!r} is no overpass: give SATELLITE/DAY/PLACE, such as Aqua/2020-02-01/barbados"
         ) from None
     return Overpass(satellite.strip(), parse_day(day), parse_bounds(place))

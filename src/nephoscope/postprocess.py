@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.core.errors import InvalidRequestError, ModelError
 from nephoscope.rle import Grid, Mask
 
 Probability = NDArray[np.float32]
@@ -40,8 +41,8 @@ class Rule:
         evidence: what the presence score is made of.
 
     Raises:
-        ValueError: a threshold or presence outside 0 to 1, no pixel to take the mean of, a negative area, a
-            join outside 0 to `LARGEST_JOIN`, or unknown evidence.
+        InvalidRequestError: a threshold or presence outside 0 to 1, no pixel to take the mean of, a negative
+            area, a join outside 0 to `LARGEST_JOIN`, or unknown evidence.
     """
 
     threshold: float
@@ -53,10 +54,21 @@ class Rule:
     evidence: Evidence = "top_k"
 
     def __post_init__(self) -> None:
-        sound = 0 <= self.threshold <= 1 and 0 <= self.presence <= 1 and self.top_k >= 1
-        areas = self.least_cover >= 0 and self.minimum_area >= 0 and 0 <= self.join <= LARGEST_JOIN
-        if not (sound and areas and self.evidence in get_args(Evidence)):
-            raise ValueError(f"a rule that cannot be: {self}")
+        for name in ("threshold", "presence"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidRequestError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
+        for name, least in (("top_k", 1), ("least_cover", 0), ("minimum_area", 0)):
+            if not getattr(self, name) >= least:
+                raise InvalidRequestError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        _check_join(self.join)
+        if self.evidence not in get_args(Evidence):
+            known = ", ".join(get_args(Evidence))
+            raise InvalidRequestError(f"evidence must be one of {known}, got {self.evidence!r}")
+
+
+def _check_join(join: int) -> None:
+    if not 0 <= join <= LARGEST_JOIN:
+        raise InvalidRequestError(f"join must be between 0 and {LARGEST_JOIN} pixels, got {join}")
 
 
 def resample(values: Probability, grid: Grid) -> Probability:
@@ -97,12 +109,12 @@ def evidence_score(probability: Probability, rule: Rule, head: float | None = No
         head: the network's presence head, from 0 to 1, where it has one.
 
     Raises:
-        ValueError: the rule asks for a presence head and there is none.
+        ModelError: the rule asks for a presence head and there is none.
     """
     if rule.evidence == "top_k":
         return presence_score(probability, rule.top_k)
     if head is None:
-        raise ValueError("the rule asks for a presence head, and the network has none")
+        raise ModelError("the rule asks for a presence head, and the network has none")
     return head if rule.evidence == "head" else head * presence_score(probability, rule.top_k)
 
 
@@ -119,10 +131,9 @@ def group(mask: Mask, join: int = 0) -> Groups:
         join: groups with at most this many pixels between them count as one; at most `LARGEST_JOIN`.
 
     Raises:
-        ValueError: `join` is negative or too large.
+        InvalidRequestError: `join` is negative or too large.
     """
-    if not 0 <= join <= LARGEST_JOIN:
-        raise ValueError(f"join must be from 0 to {LARGEST_JOIN} pixels, not {join}")
+    _check_join(join)
     spread = mask.view(np.uint8)
     if join:
         # Two pixels with `join` others between them touch once each has grown by a disc this wide.
@@ -161,7 +172,7 @@ def find_groups(
         Groups numbered from 1, largest first, 0 elsewhere (the mask is `groups > 0`); the presence score.
 
     Raises:
-        ValueError: the rule asks for a presence head and there is none.
+        ModelError: the rule asks for a presence head and there is none.
     """
     mask = above(probability, rule.threshold)
     score = evidence_score(probability, rule, head)

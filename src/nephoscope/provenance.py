@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nephoscope.files import write_whole
+from nephoscope.core.io import atomic_write
 
 
 def sidecar(picture: Path) -> Path:
@@ -28,8 +28,8 @@ def write_with_sidecar(picture: Path, content: bytes, about: dict[str, Any]) -> 
     Raises:
         OSError: a file cannot be written.
     """
-    write_whole(picture, content)
-    write_whole(sidecar(picture), (json.dumps(about, indent=2, ensure_ascii=False) + "\n").encode())
+    atomic_write(picture, content)
+    atomic_write(sidecar(picture), (json.dumps(about, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def read_sidecar(picture: Path) -> dict[str, Any] | None:

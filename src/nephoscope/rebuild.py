@@ -9,16 +9,17 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nephoscope.annotators import AnnotatorError, Rectangle, masks_of
+from nephoscope.annotators import Rectangle, masks_of
 from nephoscope.catalogue import COLUMNS
-from nephoscope.dataset import CATALOGUE, LABEL_FILES, PICTURES, DatasetError
+from nephoscope.core.errors import DatasetError, SceneError
+from nephoscope.core.io import atomic_write
+from nephoscope.dataset import CATALOGUE, LABEL_FILES, PICTURES
 from nephoscope.fetching import Fetched, fetch_scenes
-from nephoscope.files import write_whole
 from nephoscope.labels import LABEL_GRID, read_labels, write_labels
 from nephoscope.patterns import NAMES
 from nephoscope.place import Overpass, worldview_name
 from nephoscope.rle import encode
-from nephoscope.scene import SceneError, open_scene
+from nephoscope.scene import open_scene
 from nephoscope.worldview import Archive
 
 Rectangles = Mapping[Overpass, Sequence[Rectangle]]
@@ -36,7 +37,7 @@ def rebuild(drawn: Rectangles, folder: Path, archive: Archive) -> Iterator[Fetch
         archive: where from.
 
     Raises:
-        AnnotatorError: a box is not of the size that rectangles count on.
+        DatasetError: a box is not of the size that rectangles count on.
         DatasetError: the folder has labels of other scenes.
         LabelError: it has labels that are not in the contest's form.
         WorldviewError: no satellite of a name, or a day on which it had not begun.
@@ -46,7 +47,7 @@ def rebuild(drawn: Rectangles, folder: Path, archive: Archive) -> Iterator[Fetch
     for overpass in wanted:
         archive.check(overpass)
         if archive.size(overpass) != LABEL_GRID:
-            raise AnnotatorError(
+            raise DatasetError(
                 f"{worldview_name(overpass)}: {archive.size(overpass)[1]} x {archive.size(overpass)[0]} px; "
                 f"rectangles count on {LABEL_GRID[1]} x {LABEL_GRID[0]}, which is 21° x 14°"
             )
@@ -70,7 +71,7 @@ def _rebuild(drawn: Rectangles, wanted: list[Overpass], folder: Path, archive: A
             seen.append((name, result.overpass))
         yield result
     if seen:
-        write_whole(folder / CATALOGUE, _catalogue(seen))
+        atomic_write(folder / CATALOGUE, _catalogue(seen))
         write_labels(folder / LABEL_FILES[0], rows)
 
 

@@ -8,13 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.core.errors import LabelError
+
 Mask = NDArray[np.bool_]
 Grid = tuple[int, int]
 """Height and width, in pixels."""
-
-
-class RunLengthError(ValueError):
-    """A text is not a run-length mask of the grid it is said to be on."""
 
 
 def encode(mask: Mask) -> str:
@@ -51,7 +49,7 @@ def decode(text: str, grid: Grid, onto: Grid | None = None) -> Mask:
         Boolean, shape `onto` or else `grid`.
 
     Raises:
-        RunLengthError: an odd count of numbers, something that is no whole number, a start or length
+        LabelError: an odd count of numbers, something that is no whole number, a start or length
             below 1, a run past the grid's end, or two runs that share a pixel.
         ValueError: `onto` is finer than `grid`.
     """
@@ -78,11 +76,11 @@ def last_pixel(text: str) -> int:
 def _numbers(text: str) -> NDArray[np.int64]:
     words = text.split()
     if len(words) % 2:
-        raise RunLengthError(f"an odd count of numbers ({len(words)}): run lengths come in pairs")
+        raise LabelError(f"an odd count of numbers ({len(words)}): run lengths come in pairs")
     try:
         return np.array(words, np.int64)
     except (ValueError, OverflowError) as error:
-        raise RunLengthError(f"something that is no whole number: {error}") from error
+        raise LabelError(f"something that is no whole number: {error}") from error
 
 
 def _edges(text: str, grid: Grid) -> NDArray[np.int64]:
@@ -92,17 +90,17 @@ def _edges(text: str, grid: Grid) -> NDArray[np.int64]:
     if not len(starts):
         return numbers
     if starts.min() < 0:
-        raise RunLengthError(f"a run starts at {starts.min() + 1}; pixels are counted from 1")
+        raise LabelError(f"a run starts at {starts.min() + 1}; pixels are counted from 1")
     if lengths.min() < 1:
-        raise RunLengthError(f"a run of length {lengths.min()}")
+        raise LabelError(f"a run of length {lengths.min()}")
     size = grid[0] * grid[1]
     if starts.max() >= size or lengths.max() > size or (starts + lengths).max() > size:
-        raise RunLengthError(f"a run goes past the end of the {grid[0]}x{grid[1]} grid ({size} pixels)")
+        raise LabelError(f"a run goes past the end of the {grid[0]}x{grid[1]} grid ({size} pixels)")
     order = np.argsort(starts, kind="stable")
     edges = np.column_stack((starts[order], starts[order] + lengths[order])).reshape(-1)
     if (edges[2::2] < edges[1:-1:2]).any():
         first = int(np.argmax(edges[2::2] < edges[1:-1:2]))
-        raise RunLengthError(f"two runs overlap at pixel {edges[2 + 2 * first] + 1}")
+        raise LabelError(f"two runs overlap at pixel {edges[2 + 2 * first] + 1}")
     return edges
 
 

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from nephoscope.core.errors import SceneError, TooManyPixelsError
+from nephoscope.core.io import MAX_BYTES
 from nephoscope.georeference import Georeference, read_georeference
 from nephoscope.place import Bounds, parse_worldview_name
 from nephoscope.rle import Grid, Mask
@@ -28,21 +30,10 @@ FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded unless the caller allows more: 300 MB once decoded."""
 
-MAX_BYTES = 256 * 1024 * 1024
-"""Most that is read from what does not tell its size: a pipe, standard input, an address."""
-
 _LEAST_SIDE = 32  # px; less cannot show how clouds organise
 _LONGEST = 20  # times the shorter side; enlarged for the network, a thread would fill the memory
 GAP_BRIGHTNESS = 10  # of 255: a swath gap is black, and JPEG's ringing at its edge stays below this
 _GAP_SHARE = 0.0005  # of the picture: a smaller black patch is a shadow, not a gap
-
-
-class SceneError(ValueError):
-    """A picture cannot be used; the message names it and says why."""
-
-
-class TooManyPixels(SceneError):
-    """A picture is larger than its caller allows."""
 
 
 class Raster(NamedTuple):
@@ -220,7 +211,7 @@ def _header(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Image.Image]
             Image.MAX_IMAGE_PIXELS = theirs
     with image:
         if image.width * image.height > max_pixels:
-            raise TooManyPixels(
+            raise TooManyPixelsError(
                 f"{name}: {image.width} x {image.height} px is over the limit of {max_pixels:,} pixels"
             )
         yield image

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.card import Card
-from nephoscope.model import Model, ModelError
+from nephoscope.core.errors import InvalidRequestError, ModelError
+from nephoscope.model import Model
 from nephoscope.place import Bounds
 from nephoscope.postprocess import Rule, find_groups
 from nephoscope.prediction import Prediction, Predictor, Probabilities
@@ -111,7 +112,9 @@ class Segmentation:
             ValueError: no such pattern.
         """
         if pattern not in self.card.patterns:
-            raise ValueError(f"unknown pattern {pattern!r}; available: {', '.join(self.card.patterns)}")
+            raise InvalidRequestError(
+                f"unknown pattern {pattern!r}; available: {', '.join(self.card.patterns)}"
+            )
         mask: Mask = self.masks[self.card.patterns.index(pattern)]
         if size is None or size == mask.shape:
             return mask

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from nephoscope.files import printable, unused_name
+from nephoscope.core.errors import NephoscopeError, SceneError, TooManyPixelsError
+from nephoscope.core.io import sanitize_name, unique_name
 from nephoscope.patterns import NAMES
 from nephoscope.place import parse_overpass, worldview_name
-from nephoscope.scene import MAX_PIXELS, Scene, SceneError, TooManyPixels, open_scene, read_bounded
+from nephoscope.scene import MAX_PIXELS, Scene, open_scene, read_bounded
 from nephoscope.synthetic import SAMPLE_NAME, sample
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
@@ -57,7 +58,7 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
                 if path in seen:
                     continue
                 seen.add(path)
-            name = unused_name(printable(name), lambda other: _stem(other) in taken)
+            name = unique_name(sanitize_name(name), lambda other: _stem(other) in taken)
             taken.add(_stem(name))
             sources.append(Source(name, _opener(name, where, max_pixels), path))
     return sources
@@ -129,7 +130,7 @@ def _opener(name: str, where: _Place, max_pixels: int) -> Callable[[], Scene]:
         source = where if isinstance(where, Path) else where()
         try:
             return open_scene(source, name=name, max_pixels=max_pixels)
-        except TooManyPixels as error:
+        except TooManyPixelsError as error:
             raise SceneError(f"{error} (--max-pixels raises it)") from error
 
     return open_source
@@ -148,7 +149,7 @@ def _overpass(word: str) -> tuple[str, _Place]:
     try:
         overpass = parse_overpass(word.removeprefix(_WORLDVIEW))
         archive = Archive.from_environment()
-    except ValueError as error:
+    except NephoscopeError as error:
         return word, SceneError(f"{word}: {error}")
     name = worldview_name(overpass, archive.ending(overpass))
     return name, lambda: archive.picture(overpass).content

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from nephoscope.files import write_whole
+from nephoscope.core.io import atomic_write
 from nephoscope.labels import LABEL_GRID, write_labels
 from nephoscope.patterns import NAMES
 from nephoscope.rle import Grid, Mask, encode
@@ -88,7 +88,7 @@ def write_dataset(folder: Path, scenes: int, seed: int = 0, size: Grid = LABEL_G
     for number in range(seed, seed + scenes):
         scene = make_scene(number, size)
         image = f"synthetic_{number:05d}.jpg"
-        write_whole(folder / "train_images" / image, _jpeg(scene.pixels))
+        atomic_write(folder / "train_images" / image, _jpeg(scene.pixels))
         for name, mask in scene.masks.items():
             full = cv2.resize(mask.view(np.uint8), LABEL_GRID[::-1], interpolation=cv2.INTER_NEAREST)
             rows.append((image, name, encode(full.view(np.bool_))))

@@ -26,8 +26,9 @@ import cv2
 import numpy as np
 
 from nephoscope.catalogue import read_catalogue
+from nephoscope.core.errors import InvalidRequestError
 from nephoscope.dataset import CATALOGUE, PICTURES
-from nephoscope.map_requests import BadRequest, MapRequest, parse_map_query, parse_snapshot_query
+from nephoscope.map_requests import MapRequest, parse_map_query, parse_snapshot_query
 from nephoscope.place import Overpass
 from nephoscope.rle import Grid
 from nephoscope.scene import Pixels
@@ -94,7 +95,7 @@ class SyntheticArchive:
             retry_after: what a 429 and a 503 say.
 
         Raises:
-            CatalogueError: the catalogue is not in its form.
+            DatasetError: the catalogue is not in its form.
             OSError: it cannot be read, or the port is taken.
         """
         self.total = 0
@@ -171,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, archive._picture(asked), f"image/{asked.format}")
             else:
                 self._misbehave(fault, asked)
-        except BadRequest as error:
+        except InvalidRequestError as error:
             self._send(400, _exception(str(error)), "application/xml")
         except OSError:
             self.close_connection = True  # whoever asked has gone
@@ -238,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _overpass(asked: MapRequest) -> Overpass:
     if asked.layer not in _LAYERS:
-        raise BadRequest(f"no layer {asked.layer}")
+        raise InvalidRequestError(f"no layer {asked.layer}")
     return Overpass(_LAYERS[asked.layer], asked.day, asked.bounds)
 
 

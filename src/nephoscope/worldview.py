@@ -24,13 +24,13 @@ import cv2
 import numpy as np
 
 from nephoscope import __version__
-from nephoscope.download import LONGEST, DownloadError
+from nephoscope.core.errors import DownloadError, InvalidRequestError, SceneError, WorldviewError
+from nephoscope.download import LONGEST
 from nephoscope.map_requests import FORMATS, MapRequest, map_query, snapshot_query
 from nephoscope.mapserver import ask, is_black
 from nephoscope.place import Bounds, Overpass, worldview_name
 from nephoscope.provenance import read_with_sidecar, sha256, write_with_sidecar
 from nephoscope.rle import Grid
-from nephoscope.scene import SceneError
 
 SNAPSHOTS = "https://wvs.earthdata.nasa.gov/api/v1/snapshot"
 GIBS = "https://gibs.earthdata.nasa.gov/wms/epsg4326/best/wms.cgi"
@@ -56,22 +56,6 @@ SATELLITES = {
     "NOAA20": Satellite("VIIRS_NOAA20_CorrectedReflectance_TrueColor", date(2018, 1, 5)),
     "NOAA21": Satellite("VIIRS_NOAA21_CorrectedReflectance_TrueColor", date(2023, 2, 10)),
 }
-
-
-class WorldviewError(SceneError):
-    """A scene could not be had; the message names it and says why.
-
-    Attributes:
-        cause: which kind of failure it was, to be counted by: the first server's, of those that
-            `mapserver.ask` lists; `no such scene` where nothing was asked; `cache` where that cannot be used.
-    """
-
-    def __init__(self, name: str, cause: str, reason: object):
-        super().__init__(f"{name}: {reason}")
-        self.name, self.cause, self.reason = name, cause, str(reason)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return WorldviewError, (self.name, self.cause, self.reason)  # it may come from another process
 
 
 class Picture(NamedTuple):
@@ -110,7 +94,7 @@ class Archive:
         patience: seconds to wait for one answer.
 
     Raises:
-        ValueError: a value makes no sense.
+        InvalidRequestError: a value makes no sense.
     """
 
     address: str = SNAPSHOTS
@@ -126,13 +110,18 @@ class Archive:
     def __post_init__(self) -> None:
         for address in (self.address, self.fallback or self.address):
             if not address.startswith(("http://", "https://")):
-                raise ValueError(f"{address}: no address of a server: it begins with https:// or http://")
+                raise InvalidRequestError(
+                    f"{address}: not a server's address: it must begin with https:// or http://"
+                )
         if self.format not in FORMATS:
-            raise ValueError(f"no format {self.format!r}; there are {', '.join(FORMATS)}")
-        if min(self.tries, self.connections) < 1 or self.pause < 0 or not 0 < self.degrees <= 1:
-            raise ValueError(
-                "tries and connections must be at least 1, pause not negative, degrees within 0 to 1"
-            )
+            raise InvalidRequestError(f"unknown format {self.format!r}; available: {', '.join(FORMATS)}")
+        for name in ("tries", "connections"):
+            if getattr(self, name) < 1:
+                raise InvalidRequestError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.pause >= 0:
+            raise InvalidRequestError(f"pause must not be negative, got {self.pause}")
+        if not 0 < self.degrees <= 1:
+            raise InvalidRequestError(f"degrees must be above 0 and at most 1, got {self.degrees}")
 
     @classmethod
     def from_environment(cls, address: str | None = None, **changes: Any) -> "Archive":
@@ -261,7 +250,7 @@ class Archive:
         ]
         try:
             content = _side_by_side([half for half, _ in halves])
-        except ValueError as error:
+        except SceneError as error:
             name = worldview_name(overpass, self.ending(overpass))
             raise WorldviewError(name, "cut short", "a half is whole, and yet no picture") from error
         return content, " ".join(url for _, url in halves)
@@ -305,7 +294,7 @@ def _side_by_side(pictures: list[bytes]) -> bytes:
     """Pictures from west to east as one PNG, which adds no loss to theirs."""
     decoded = [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR) for each in pictures]
     if any(each is None for each in decoded):
-        raise ValueError("not to be decoded")
+        raise SceneError("cannot be decoded")
     return bytes(cv2.imencode(".png", np.hstack([np.asarray(each) for each in decoded]))[1])
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.core.errors import AtlasError
 from nephoscope.place import Bounds
 
 Degrees = NDArray[np.float64]
@@ -16,10 +17,6 @@ Shares = NDArray[np.float64]
 
 _FINEST, _COARSEST = 0.1, 45.0  # degrees; finer says nothing of patterns that are hundreds of km wide
 _ROUND = 6  # decimals of a degree, 0.1 m: edges that should meet do
-
-
-class GridError(ValueError):
-    """No grid can be made of what was asked; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +73,10 @@ def aligned(longitudes: Degrees, latitudes: Degrees, size: float) -> Cells:
         size: of a cell in degrees.
 
     Raises:
-        GridError: a size too fine or too coarse.
+        AtlasError: a size too fine or too coarse.
     """
     if not _FINEST <= size <= _COARSEST:
-        raise GridError(f"a grid of {size:g}°: cells may have {_FINEST:g} to {_COARSEST:g} degrees")
+        raise AtlasError(f"a grid of {size:g}°: cells may have {_FINEST:g} to {_COARSEST:g} degrees")
     west, east = pixel_edges(longitudes)[[0, -1]]
     south, north = np.sort(pixel_edges(latitudes)[[0, -1]])
     columns = _multiples(west, east, size)
@@ -99,10 +96,10 @@ def pixel_edges(centres: Degrees) -> Degrees:
     """Edges of evenly spaced pixels, in their order, shape (pixels + 1,).
 
     Raises:
-        GridError: fewer than two pixels.
+        AtlasError: fewer than two pixels.
     """
     if len(centres) < 2:
-        raise GridError("an atlas of fewer than 2 x 2 pixels has no grid")
+        raise AtlasError("an atlas of fewer than 2 x 2 pixels has no grid")
     step = (centres[-1] - centres[0]) / (len(centres) - 1)
     return np.asarray(np.round(centres[0] + step * (np.arange(len(centres) + 1) - 0.5), _ROUND))
 

@@ -12,6 +12,7 @@ import dask
 from distributed import Client, LocalCluster
 
 from nephoscope.atlas.worker import THREADS
+from nephoscope.core.errors import AtlasError
 
 _PATIENCE = 60  # s until the first worker must be there
 _ANSWER = 15  # s until a scheduler must answer, or be there again
@@ -27,16 +28,12 @@ _LOCAL = {
 _CHATTY = ("distributed", "tornado", "asyncio")
 
 
-class ClusterError(ValueError):
-    """The cluster cannot be used, or was lost; the message says what to do."""
-
-
 @contextmanager
 def local_cluster(workers: int) -> Iterator[Client]:
     """Processes on this machine, one core each, that are started again when they die.
 
     Raises:
-        ClusterError: they do not start.
+        AtlasError: they do not start.
     """
     with _silence(), dask.config.set(_LOCAL):
         try:
@@ -48,7 +45,7 @@ def local_cluster(workers: int) -> Iterator[Client]:
                     silence_logs=logging.CRITICAL + 1,
                 )
         except (RuntimeError, OSError) as error:
-            raise ClusterError(f"no cluster on this machine: {error}") from error
+            raise AtlasError(f"no cluster on this machine: {error}") from error
         with cluster, Client(cluster, set_as_default=False) as client:
             yield client
 
@@ -57,10 +54,10 @@ def parse_scheduler(text: str) -> str:
     """A scheduler's address such as `tcp://10.0.0.1:8786`.
 
     Raises:
-        ClusterError: it is none.
+        AtlasError: it is none.
     """
     if not re.fullmatch(r"(\w+://)?[^/]+:\d+", text):
-        raise ClusterError(f"{text}: no address of a scheduler, such as tcp://10.0.0.1:8786")
+        raise AtlasError(f"{text}: no address of a scheduler, such as tcp://10.0.0.1:8786")
     return text
 
 
@@ -69,18 +66,18 @@ def remote_cluster(address: str) -> Iterator[Client]:
     """A cluster by its scheduler's address.
 
     Raises:
-        ClusterError: nobody answers there, or no worker comes.
+        AtlasError: nobody answers there, or no worker comes.
     """
     with _silence():
         try:
             client = Client(address, timeout=_ANSWER, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise ClusterError(f"{address}: no scheduler answers there: {error}") from error
+            raise AtlasError(f"{address}: no scheduler answers there: {error}") from error
         with client:
             try:
                 client.wait_for_workers(1, timeout=_PATIENCE)
             except TimeoutError as error:
-                raise ClusterError(f"{address}: no worker came within {_PATIENCE} s") from error
+                raise AtlasError(f"{address}: no worker came within {_PATIENCE} s") from error
             yield client
 
 

@@ -27,7 +27,7 @@ from nephoscope.atlas.maps import (
     small_bar,
 )
 from nephoscope.atlas.region import Columns, add_up, summary_cells
-from nephoscope.files import write_whole
+from nephoscope.core.io import atomic_write
 from nephoscope.reports.style import EDGE, FAINT, INK, LINE, new_figure, png, quieten
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def draw(summary: "xr.Dataset", folder: Path) -> list[Path]:
     files = []
     for name, make in figures.items():
         files.append(folder / f"{name}.png")
-        write_whole(files[-1], make())
+        atomic_write(files[-1], make())
     return files
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.atlas.cells import Cells, GridError, Shares
+from nephoscope.atlas.cells import Cells, Shares
 from nephoscope.atlas.store import FLAGS, NO_DATA, NOT_YET
+from nephoscope.core.errors import AtlasError
 from nephoscope.labels import Progress
 from nephoscope.patterns import NAMES
 
@@ -77,7 +78,7 @@ def measure(
         progress: told the days done so far and in all.
 
     Raises:
-        GridError: the atlas reaches into none of the cells.
+        AtlasError: the atlas reaches into none of the cells.
     """
     flags = atlas[FLAGS].transpose("time", "satellite", "lat", "lon")
     if flags.chunks is None:
@@ -86,7 +87,7 @@ def measure(
     columns = cells.along_longitude(flags["lon"].values.astype(np.float64))
     inside = np.outer(rows.sum(axis=1), columns.sum(axis=1))
     if not inside.any():
-        raise GridError("the atlas does not reach into this region")
+        raise AtlasError("the atlas does not reach into this region")
     shape = (flags.sizes["time"], flags.sizes["satellite"], _PLANES, *cells.shape)
     shares: NDArray[np.float32]
     shares = np.zeros(shape, np.float32) if file is None else np.memmap(file, np.float32, "w+", shape=shape)

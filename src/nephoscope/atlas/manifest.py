@@ -11,7 +11,7 @@ from typing import Any
 
 import fsspec
 
-from nephoscope.files import write_whole
+from nephoscope.core.io import atomic_write
 
 FOLDER = "pattern_flags/manifest"
 """Inside the array: readers of Zarr look for members of groups, and would stop at each of these objects."""
@@ -61,7 +61,7 @@ class Manifest:
         content = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
         path = self._path(batch)
         if self._is_local:
-            write_whole(Path(path), content)
+            atomic_write(Path(path), content)
         else:
             self._files.pipe_file(path, content)  # an object appears whole or not at all
 

@@ -16,7 +16,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nephoscope.files import write_whole
+from nephoscope.core.errors import AtlasError, LocationError
+from nephoscope.core.io import atomic_write
 from nephoscope.place import Bounds, Overpass, parse_bounds, parse_day, wrapped
 from nephoscope.worldview import SATELLITES
 
@@ -26,10 +27,6 @@ BOX = (14.0, 21.0)
 _WIDEST_MARGIN = 5.0  # degrees; leaves 4 of a box's 14
 _VERSION = 1
 _ROUNDED = 9  # digits; an edge is the sum of a corner and some boxes, and need not show how it was added
-
-
-class PlanError(ValueError):
-    """A plan cannot be made or read; the message says why."""
 
 
 class PlannedScene(NamedTuple):
@@ -65,7 +62,7 @@ class Plan:
         margin: degrees that are looked at around what is kept of each box.
 
     Raises:
-        PlanError: no scene would be in it, or a value makes no sense.
+        AtlasError: no scene would be in it, or a value makes no sense.
     """
 
     first: date
@@ -77,29 +74,29 @@ class Plan:
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.satellites if name not in SATELLITES]:
-            raise PlanError(f"no satellite {unknown[0]!r}; there are {', '.join(SATELLITES)}")
+            raise AtlasError(f"no satellite {unknown[0]!r}; there are {', '.join(SATELLITES)}")
         if len(set(self.satellites)) != len(self.satellites) or not self.satellites:
-            raise PlanError("name each satellite once, and one at least")
+            raise AtlasError("name each satellite once, and one at least")
         if self.last < self.first:
-            raise PlanError(f"the last day, {self.last}, is before the first, {self.first}")
+            raise AtlasError(f"the last day, {self.last}, is before the first, {self.first}")
         if self.last > datetime.now(UTC).date():
-            raise PlanError(f"{self.last} is still to come")
+            raise AtlasError(f"{self.last} is still to come")
         if list(self.months) != sorted(set(self.months) & set(range(1, 13))) or not self.months:
-            raise PlanError(f"months are numbers from 1 to 12, in order and each once, not {self.months}")
+            raise AtlasError(f"months are numbers from 1 to 12, in order and each once, not {self.months}")
         if not 0 <= self.margin <= _WIDEST_MARGIN:
-            raise PlanError(f"a margin has 0 to {_WIDEST_MARGIN:g} degrees, not {self.margin:g}")
+            raise AtlasError(f"a margin has 0 to {_WIDEST_MARGIN:g} degrees, not {self.margin:g}")
         (height, width), (rows, columns) = self.step, self.shape
         south, north = self.corner[0] - self.margin, self.corner[0] + rows * height + self.margin
         if south < -90 - 1e-6 or north > 90 + 1e-6:
-            raise PlanError(f"{rows} boxes, {height:g}° apart, reach beyond a pole: give a lower region")
+            raise AtlasError(f"{rows} boxes, {height:g}° apart, reach beyond a pole: give a lower region")
         if columns * width > 360:
             most = int(360 // width)
-            raise PlanError(
+            raise AtlasError(
                 f"{most} boxes, {width:g}° apart, that meet at 180° are the most that fit around the Earth, "
                 f"from -180 to {most * width - 180:g}: the region needs one more; give a narrower one"
             )
         if not len(self):
-            raise PlanError(
+            raise AtlasError(
                 f"no scene from {self.first} to {self.last}: the satellites came later, or no such month"
             )
 
@@ -189,14 +186,14 @@ class Plan:
         """A scene's number.
 
         Raises:
-            ValueError: it is not in the plan.
+            AtlasError: it is not in the plan.
         """
         try:
             time = self.days.index(overpass.day)
             which = self._flying[time].index(self.satellites.index(overpass.satellite))
             return self._begins[time] + which * len(self.boxes) + self.boxes.index(overpass.bounds)
         except ValueError:
-            raise ValueError(f"not in the plan: {overpass}") from None
+            raise AtlasError(f"not in the plan: {overpass}") from None
 
     def to_json(self) -> str:
         """The plan as JSON text, with the boxes and the number of scenes that follow from it."""
@@ -222,7 +219,7 @@ class Plan:
             name: what to call it in messages.
 
         Raises:
-            PlanError: no plan, or its boxes or scenes are not those that follow from the rest.
+            AtlasError: no plan, or its boxes or scenes are not those that follow from the rest.
         """
         try:
             content: dict[str, Any] = json.loads(text)
@@ -236,14 +233,14 @@ class Plan:
                 float(content["margin"]),
             )
             stated = ([tuple(box) for box in content["boxes"]], content["scenes"])
-        except PlanError as error:
-            raise PlanError(f"{name}: {error}") from error
+        except (AtlasError, LocationError) as error:
+            raise AtlasError(f"{name}: {error}") from error
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
-            raise PlanError(f"{name}: no plan (`nephoscope atlas plan` makes them): {error!r}") from error
+            raise AtlasError(f"{name}: no plan (`nephoscope atlas plan` makes them): {error!r}") from error
         if version != _VERSION:
-            raise PlanError(f"{name}: plan version {version}, this nephoscope reads {_VERSION}")
+            raise AtlasError(f"{name}: plan version {version}, this nephoscope reads {_VERSION}")
         if stated != (list(plan.boxes), len(plan)):
-            raise PlanError(
+            raise AtlasError(
                 f"{name}: its boxes or number of scenes do not follow from its region and period: it was "
                 "changed by hand or made by another nephoscope; plan again"
             )
@@ -254,14 +251,14 @@ class Plan:
         """Read a plan from its file.
 
         Raises:
-            PlanError: not there, cannot be read, or no plan.
+            AtlasError: not there, cannot be read, or no plan.
         """
         try:
             return cls.from_json(path.read_text(encoding="utf-8"), str(path))
         except OSError as error:
-            raise PlanError(f"{path}: {error.strerror or error}") from error
+            raise AtlasError(f"{path}: {error.strerror or error}") from error
         except UnicodeDecodeError as error:
-            raise PlanError(f"{path}: no plan: not even text") from error
+            raise AtlasError(f"{path}: no plan: not even text") from error
 
     def write(self, path: Path) -> None:
         """Write the plan to a file.
@@ -269,7 +266,7 @@ class Plan:
         Raises:
             OSError: the file cannot be written.
         """
-        write_whole(path, self.to_json().encode())
+        atomic_write(path, self.to_json().encode())
 
 
 def write_scenes(plan: Plan, path: Path) -> None:
@@ -281,19 +278,19 @@ def write_scenes(plan: Plan, path: Path) -> None:
     lines = ["index,satellite,date,west,south,east,north"]
     for number, *_, (satellite, day, box) in plan:
         lines.append(f"{number},{satellite},{day},{','.join(f'{edge:.10g}' for edge in box)}")
-    write_whole(path, ("\n".join(lines) + "\n").encode())
+    atomic_write(path, ("\n".join(lines) + "\n").encode())
 
 
 def parse_months(text: str) -> tuple[int, ...]:
     """Months from their numbers with commas between, in any order.
 
     Raises:
-        PlanError: something else.
+        AtlasError: something else.
     """
     try:
         return tuple(sorted({int(number) for number in text.split(",")}))
     except ValueError:
-        raise PlanError(f"{text!r} are no months: give numbers, as 12,1,2") from None
+        raise AtlasError(f"{text!r} are no months: give numbers, as 12,1,2") from None
 
 
 def _boxes(length: float, side: float) -> int:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from distributed import Client, Future, KilledWorker, as_completed
 
-from nephoscope.atlas.cluster import ClusterError
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.store import Store, create
 from nephoscope.atlas.worker import Finished, Job, Segmenter, do_batch
+from nephoscope.core.errors import AtlasError
 from nephoscope.model import Model, model_file
 from nephoscope.worldview import Archive
 
@@ -36,7 +36,7 @@ def prepare(address: str, plan: Plan, model: str) -> tuple[Store, bytes]:
 
     Raises:
         ModelError: the model cannot be used.
-        StoreError: the store cannot be used, or belongs to another plan or model.
+        AtlasError: the store cannot be used, or belongs to another plan or model.
     """
     card = Model.load(model, threads=1, device="cpu").card
     content = model_file(model).read_bytes()
@@ -59,17 +59,17 @@ def run(
         client: of the cluster.
 
     Raises:
-        StoreError: the store, or the pictures' cache, takes nothing more.
-        ClusterError: the scheduler is lost, or the workers lack something.
+        AtlasError: the store, or the pictures' cache, takes nothing more.
+        AtlasError: the scheduler is lost, or the workers lack something.
     """
     name = f"nephoscope-{secrets.token_hex(4)}"
     try:
         client.register_plugin(Segmenter(Job(name, store.address, archive, model)))
         yield from _flow(client, name, batches, archive.connections)
     except ImportError as error:
-        raise ClusterError(f"the workers lack {error.name}: install nephoscope[atlas] there") from error
-    except OSError as error:  # what workers cannot write comes as a StoreError
-        raise ClusterError(_LOST) from error
+        raise AtlasError(f"the workers lack {error.name}: install nephoscope[atlas] there") from error
+    except OSError as error:  # what workers cannot write comes as a AtlasError
+        raise AtlasError(_LOST) from error
     finally:
         with suppress(OSError, RuntimeError):  # the cluster may be gone, and the plugin with it
             client.unregister_worker_plugin(name)
@@ -102,7 +102,7 @@ def _flow(client: Client, job: str, batches: list[int], free: int) -> Iterator[F
 def _result(future: Future[Finished]) -> Finished | Abandoned:
     try:
         if future.cancelled():
-            raise ClusterError(_LOST)
+            raise AtlasError(_LOST)
         return future.result()
     except KilledWorker:
         return Abandoned(int(str(future.key).rsplit("-", 1)[1]))

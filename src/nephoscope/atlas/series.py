@@ -28,7 +28,7 @@ def series(atlas: "xr.Dataset", bounds: Bounds, progress: Progress | None = None
         progress: told the days done so far and in all.
 
     Raises:
-        GridError: the atlas does not reach into the box.
+        AtlasError: the atlas does not reach into the box.
     """
     found = measure(atlas, box(bounds), progress=progress)
     data, classes = found.data[..., 0, 0].astype(np.float64), found.classes[..., 0, 0].astype(np.float64)

@@ -25,6 +25,7 @@ from nephoscope import __version__
 from nephoscope.atlas.manifest import BATCH, Manifest
 from nephoscope.atlas.plan import BOX, Plan, PlannedScene
 from nephoscope.card import Card
+from nephoscope.core.errors import AtlasError, NephoscopeError
 from nephoscope.patterns import NAMES
 from nephoscope.rle import Grid, Mask
 
@@ -39,10 +40,6 @@ NOT_YET = 255
 """What a cell holds that has not been looked at."""
 
 _EPOCH = date(1970, 1, 1)
-
-
-class StoreError(ValueError):
-    """A store cannot be made, opened or written; the message names it and says why."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class Store:
             flags: on the box's cells, north first; those of its margin are left out.
 
         Raises:
-            StoreError: it cannot be written.
+            AtlasError: it cannot be written.
         """
         top, left = self._margin
         kept = flags[top : flags.shape[0] - top, left : flags.shape[1] - left]
@@ -83,10 +80,10 @@ class Store:
             raise unwritable(self.address, error) from error
 
 
-def unwritable(address: str, error: Exception) -> StoreError:
+def unwritable(address: str, error: Exception) -> AtlasError:
     """What to say when a store takes nothing more."""
     words = (getattr(error, "strerror", None) or str(error)).strip() or type(error).__name__
-    return StoreError(f"{address}: cannot be written: {words}")
+    return AtlasError(f"{address}: cannot be written: {words}")
 
 
 def to_flags(masks: Mask, valid: Mask) -> Flags:
@@ -107,7 +104,7 @@ def create(address: str, plan: Plan, card: Card, sha256: str) -> Store:
         sha256: of the model's file.
 
     Raises:
-        StoreError: there is something else, or it cannot be written.
+        AtlasError: there is something else, or it cannot be written.
     """
     margin_cells(plan, card.grid)  # refused before anything is made
     try:
@@ -119,16 +116,16 @@ def create(address: str, plan: Plan, card: Card, sha256: str) -> Store:
             _check_free(address, group is not None)
             group = _make(address, plan, card, sha256)
         store = _opened(address, group)
-    except ValueError:
+    except NephoscopeError:
         raise
     except ImportError as error:  # fsspec's words say what to install
-        raise StoreError(f"{address}: {error}") from error
+        raise AtlasError(f"{address}: {error}") from error
     except Exception as error:  # what lies below a store can raise anything
         raise unwritable(address, error) from error
     if store.plan != plan:
-        raise StoreError(f"{address}: was begun with another plan; give it that one, or another store")
+        raise AtlasError(f"{address}: was begun with another plan; give it that one, or another store")
     if store.sha256 != sha256:
-        raise StoreError(
+        raise AtlasError(
             f"{address}: was begun with another model, {store.model} (SHA-256 {store.sha256[:12]}...), not "
             f"{card.name} ({sha256[:12]}...); give it that one, or another store"
         )
@@ -139,22 +136,22 @@ def open_store(address: str) -> Store:
     """Open a store that is there.
 
     Raises:
-        StoreError: none is there, or it cannot be read.
+        AtlasError: none is there, or it cannot be read.
     """
     if "://" not in address and Path(address).is_file():
-        raise StoreError(
+        raise AtlasError(
             f"{address}: a file and no atlas; `nephoscope atlas run PLAN STORE` makes one of a plan"
         )
     try:
         return _opened(address, zarr.open_group(address, mode="r+"))
     except (GroupNotFoundError, FileNotFoundError):
-        raise StoreError(f"{address}: no atlas; `nephoscope atlas run PLAN STORE` begins one") from None
-    except ValueError:
+        raise AtlasError(f"{address}: no atlas; `nephoscope atlas run PLAN STORE` begins one") from None
+    except NephoscopeError:
         raise
     except ImportError as error:
-        raise StoreError(f"{address}: {error}") from error
+        raise AtlasError(f"{address}: {error}") from error
     except Exception as error:  # as above
-        raise StoreError(f"{address}: cannot be read: {error}") from error
+        raise AtlasError(f"{address}: cannot be read: {error}") from error
 
 
 def open_atlas(address: str | Path) -> "xarray.Dataset":
@@ -164,7 +161,7 @@ def open_atlas(address: str | Path) -> "xarray.Dataset":
     plan, so that a damaged one is not believed.
 
     Raises:
-        StoreError: none is there, or it cannot be read.
+        AtlasError: none is there, or it cannot be read.
     """
     import xarray
 
@@ -183,9 +180,9 @@ def open_atlas(address: str | Path) -> "xarray.Dataset":
 def _opened(address: str, group: zarr.Group) -> Store:
     attributes = dict(group.attrs)
     if "plan" not in attributes or FLAGS not in group:
-        raise StoreError(f"{address}: a Zarr group, but no atlas")
+        raise AtlasError(f"{address}: a Zarr group, but no atlas")
     if attributes["batch"] != BATCH:
-        raise StoreError(f"{address}: made by another nephoscope, {attributes['nephoscope']}")
+        raise AtlasError(f"{address}: made by another nephoscope, {attributes['nephoscope']}")
     plan = Plan.from_json(str(attributes["plan"]), address)
     model, sha256 = str(attributes["model"]), str(attributes["model_sha256"])
     array = group[FLAGS]
@@ -197,12 +194,12 @@ def margin_cells(plan: Plan, grid: Grid) -> Grid:
     """How many rows and columns of a box's grid its margin takes on each side.
 
     Raises:
-        StoreError: they are not whole.
+        AtlasError: they are not whole.
     """
     exact = [plan.margin * cells / degrees for cells, degrees in zip(grid, BOX, strict=True)]
     rows, columns = (round(cells) for cells in exact)
     if not np.allclose(exact, (rows, columns), atol=1e-6):
-        raise StoreError(
+        raise AtlasError(
             f"a margin of {plan.margin:g}° is no whole number of the model's cells of {BOX[0] / grid[0]:g}°"
         )
     return rows, columns
@@ -216,9 +213,9 @@ def _check_free(address: str, half_made: bool) -> None:
     """Never write among somebody's files."""
     files, root = fsspec.core.url_to_fs(address)
     if half_made and any(files.exists(f"{root}/{FLAGS}/{name}") for name in ("c", "manifest")):
-        raise StoreError(f"{address}: an atlas whose plan is lost, with scenes in it; name a new folder")
+        raise AtlasError(f"{address}: an atlas whose plan is lost, with scenes in it; name a new folder")
     if not half_made and files.exists(root) and (not files.isdir(root) or files.ls(root, detail=False)):
-        raise StoreError(f"{address}: is there and no atlas; name a new folder")
+        raise AtlasError(f"{address}: is there and no atlas; name a new folder")
 
 
 def _make(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:

@@ -71,8 +71,8 @@ def summarise(
         The share of the atlas's area that is not segmented yet.
 
     Raises:
-        GridError: no such grid.
-        SummaryError: a folder is there that is no summary.
+        AtlasError: no such grid.
+        AtlasError: a folder is there that is no summary.
         OSError: nothing can be written there.
     """
     check_replaceable(path)

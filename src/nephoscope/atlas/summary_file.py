@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nephoscope.core.errors import AtlasError
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -11,10 +13,6 @@ ENDINGS = (".nc", ".zarr")
 
 _COMPRESSED = {"zlib": True, "complevel": 4, "shuffle": True}
 _EPOCH = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
-
-
-class SummaryError(ValueError):
-    """A summary cannot be made, written or read; the message says why."""
 
 
 def outputs(path: Path, grids: str, overwrite: bool = False) -> list[tuple[float, Path]]:
@@ -26,19 +24,19 @@ def outputs(path: Path, grids: str, overwrite: bool = False) -> list[tuple[float
         overwrite: whether what is there may be replaced.
 
     Raises:
-        SummaryError: no sizes, another ending, or there is something already.
+        AtlasError: no sizes, another ending, or there is something already.
     """
     try:
         sizes = list(dict.fromkeys(float(size) for size in grids.split(",")))
     except ValueError:
-        raise SummaryError(f"{grids!r} are no cell sizes: give degrees, as 1 or 1,2.5") from None
+        raise AtlasError(f"{grids!r} are no cell sizes: give degrees, as 1 or 1,2.5") from None
     if path.suffix not in ENDINGS:
-        raise SummaryError(f"{path}: a summary's name ends in {' or '.join(ENDINGS)}")
+        raise AtlasError(f"{path}: a summary's name ends in {' or '.join(ENDINGS)}")
     named = [path.with_stem(f"{path.stem}_{size:g}deg") for size in sizes] if len(sizes) > 1 else [path]
     for each in named:
         check_replaceable(each)
         if each.exists() and not overwrite:
-            raise SummaryError(f"{each}: is there already; --overwrite replaces it")
+            raise AtlasError(f"{each}: is there already; --overwrite replaces it")
     return list(zip(sizes, named, strict=True))
 
 
@@ -46,10 +44,10 @@ def check_replaceable(path: Path) -> None:
     """See that a folder that is there is a summary: no other is ever replaced.
 
     Raises:
-        SummaryError: it is not.
+        AtlasError: it is not.
     """
     if path.is_dir() and not _is_summary(path):
-        raise SummaryError(f"{path}: a folder and no summary; name another")
+        raise AtlasError(f"{path}: a folder and no summary; name another")
 
 
 def _is_summary(folder: Path) -> bool:
@@ -63,23 +61,23 @@ def read_summary(path: str | Path) -> "xr.Dataset":
     """Open a summary.
 
     Raises:
-        SummaryError: it is none.
+        AtlasError: it is none.
         OSError: it cannot be read.
     """
     import xarray as xr
 
     path = Path(path)
     if not path.exists():
-        raise SummaryError(f"{path}: no such file")
+        raise AtlasError(f"{path}: no such file")
     try:
         if path.is_dir():
             found: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
         else:
             found = xr.open_dataset(path, engine="h5netcdf")
     except (ValueError, OSError) as error:
-        raise SummaryError(f"{path}: neither NetCDF nor Zarr: {error}") from error
+        raise AtlasError(f"{path}: neither NetCDF nor Zarr: {error}") from error
     if lacking := [name for name in ("satellite_freq", "seasonal_freq", "inside") if name not in found]:
-        raise SummaryError(
+        raise AtlasError(
             f"{path}: no summary of an atlas, for it has no {', '.join(lacking)}; "
             "'nephoscope atlas summarise' makes one"
         )

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from nephoscope.atlas.cells import pixel_edges
 from nephoscope.atlas.frequency import UNCLASSIFIED
 from nephoscope.atlas.store import FLAGS, NO_DATA, NOT_YET
+from nephoscope.core.errors import AtlasError
 from nephoscope.patterns import NAMES
 
 if TYPE_CHECKING:
@@ -36,10 +37,6 @@ ADDED = ("satellite", "hours", *NAMES, UNCLASSIFIED, "reason")
 _MISSING = ("", "nan", "nat")  # as instruments and pandas leave gaps
 _EPOCH = datetime(1970, 1, 1)  # stands where no time is known
 _TOLD = 5  # wrong rows that a message names
-
-
-class TrackError(ValueError):
-    """A track is not in its form, or cannot be sampled; the message names file and lines."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def read_track(path: Path) -> Track:
     """Read a track: a CSV with columns `time` (ISO 8601, in UTC unless it says otherwise), `lon` and `lat`.
 
     Raises:
-        TrackError: a column is missing or has a name that sampling adds, or rows are wrong; the message names
+        AtlasError: a column is missing or has a name that sampling adds, or rows are wrong; the message names
             the first of them with their lines.
         OSError: the file cannot be read.
     """
@@ -84,13 +81,13 @@ def read_track(path: Path) -> Track:
                 try:
                     points.append(_point(row, where, len(columns)))
                     rows.append(tuple(row))
-                except ValueError as error:
+                except AtlasError as error:
                     wrong.append(f"line {lines.line_num}: {error}")
     except (UnicodeDecodeError, csv.Error) as error:
-        raise TrackError(f"{path}: not a CSV file: {error}") from error
+        raise AtlasError(f"{path}: not a CSV file: {error}") from error
     if wrong:
         more = f"; and {len(wrong) - _TOLD:,} more" if len(wrong) > _TOLD else ""
-        raise TrackError(f"{path}: {'; '.join(wrong[:_TOLD])}{more}")
+        raise AtlasError(f"{path}: {'; '.join(wrong[:_TOLD])}{more}")
     times = np.array([time for time, _, _ in points], "datetime64[s]")
     places = np.array([place for _, *place in points]).reshape(-1, 2)
     return Track(columns, tuple(rows), times, places[:, 0], places[:, 1])
@@ -109,7 +106,7 @@ def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each
         overpass: one row a point, of the satellite that passes nearest in time; or one for each satellite.
 
     Raises:
-        TrackError: it is not known when one of the atlas's satellites passes.
+        AtlasError: it is not known when one of the atlas's satellites passes.
     """
     satellites = [str(name) for name in atlas["satellite"].values]
     hours = np.stack([_hours_after(name, track) for name in satellites], axis=1)
@@ -131,37 +128,37 @@ def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
     if missing := [name for name in NEEDED if name not in columns]:
-        raise TrackError(f"{path}: no column {', '.join(missing)}; the first line names the columns")
+        raise AtlasError(f"{path}: no column {', '.join(missing)}; the first line names the columns")
     if taken := [name for name in ADDED if name in columns]:
-        raise TrackError(f"{path}: has a column {', '.join(taken)}, which sampling adds; rename it")
+        raise AtlasError(f"{path}: has a column {', '.join(taken)}, which sampling adds; rename it")
 
 
 def _point(row: Sequence[str], where: Sequence[int], columns: int) -> tuple[datetime, float, float]:
     """Time without zone, in UTC, and place; NaN for a place where any of the three is missing.
 
     Raises:
-        ValueError: too few or too many values, not a time, or no place on Earth.
+        AtlasError: too few or too many values, not a time, or no place on Earth.
     """
     if len(row) != columns:
-        raise ValueError(f"{len(row)} values for {columns} columns")
+        raise AtlasError(f"{len(row)} values for {columns} columns")
     time, longitude, latitude = (row[index].strip() for index in where)
     if any(word.lower() in _MISSING for word in (time, longitude, latitude)):
         return _EPOCH, math.nan, math.nan
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
-        raise ValueError(f"{time!r} is no time: give it as 2020-02-01T14:30:00") from None
+        raise AtlasError(f"{time!r} is no time: give it as 2020-02-01T14:30:00") from None
     try:
         place = float(longitude), float(latitude)
     except ValueError:
-        raise ValueError(f"{longitude!r}, {latitude!r}: not a longitude and a latitude in degrees") from None
+        raise AtlasError(f"{longitude!r}, {latitude!r}: not a longitude and a latitude in degrees") from None
     if not (-180 <= place[0] <= 360 and -90 <= place[1] <= 90):
-        raise ValueError(f"{longitude}, {latitude}: no place on Earth: lon -180 to 360, lat -90 to 90")
+        raise AtlasError(f"{longitude}, {latitude}: no place on Earth: lon -180 to 360, lat -90 to 90")
     try:
         if moment.tzinfo is not None:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
-        raise ValueError(f"{time!r} is no time that there is in UTC") from None
+        raise AtlasError(f"{time!r} is no time that there is in UTC") from None
     return (moment, *place)
 
 
@@ -174,7 +171,7 @@ def _local_time(track: Track) -> NDArray[np.datetime64]:
 def _hours_after(satellite: str, track: Track) -> NDArray[np.float64]:
     """Hours from a satellite's overpass on the point's day to the point."""
     if satellite not in CROSSINGS:
-        raise TrackError(f"it is not known when {satellite} passes; known are {', '.join(CROSSINGS)}")
+        raise AtlasError(f"it is not known when {satellite} passes; known are {', '.join(CROSSINGS)}")
     local = _local_time(track)
     since_midnight = (local - local.astype("datetime64[D]")).astype(np.float64) / 3600
     return np.asarray(since_midnight - CROSSINGS[satellite])

@@ -19,12 +19,13 @@ from distributed import Reschedule, WorkerPlugin, get_worker
 
 from nephoscope.atlas.manifest import Record, failures
 from nephoscope.atlas.plan import PlannedScene
-from nephoscope.atlas.store import Flags, StoreError, open_store, to_flags, unwritable
+from nephoscope.atlas.store import Flags, open_store, to_flags, unwritable
+from nephoscope.core.errors import AtlasError, SceneError, WorldviewError
 from nephoscope.model import Model
 from nephoscope.place import worldview_name
-from nephoscope.scene import SceneError, open_scene
+from nephoscope.scene import open_scene
 from nephoscope.segmentation import Segmentation, segment
-from nephoscope.worldview import Archive, Picture, WorldviewError
+from nephoscope.worldview import Archive, Picture
 
 THREADS = 2
 """That a worker process should have: one batch is segmented while the next is fetched."""
@@ -79,7 +80,7 @@ class Segmenter(WorkerPlugin):
 
         Raises:
             ModelError: the model cannot be used.
-            StoreError: the store cannot be reached from here.
+            AtlasError: the store cannot be reached from here.
         """
         cv2.setNumThreads(1)
         zarr.config.set({"threading.max_workers": 1})
@@ -102,7 +103,7 @@ class Segmenter(WorkerPlugin):
             connections: requests under way at once.
 
         Raises:
-            StoreError: the store, or the pictures' cache, takes nothing more; the batch is not recorded.
+            AtlasError: the store, or the pictures' cache, takes nothing more; the batch is not recorded.
             Stopped: the worker is to end; the batch is not recorded.
         """
         manifest, plan = self.store.manifest, self.store.plan
@@ -161,7 +162,7 @@ class Segmenter(WorkerPlugin):
         }
         if isinstance(answer, WorldviewError):
             if answer.cause == "cache":  # it will not take the next picture either
-                raise StoreError(str(answer))
+                raise AtlasError(str(answer))
             return record | _failed(answer.cause, answer), None
         began = time.perf_counter()
         try:
@@ -171,7 +172,7 @@ class Segmenter(WorkerPlugin):
             try:
                 self.job.archive.forget(scene.overpass)  # or it would never be asked for again
             except WorldviewError as lost:
-                raise StoreError(str(lost)) from lost
+                raise AtlasError(str(lost)) from lost
             return record | _failed("damaged", error), None
         except MemoryError:
             return record | _failed("memory", "not enough memory"), None

@@ -94,13 +94,13 @@ def run(
 ) -> None:
     """Segment a plan's scenes into a store; again, to do what is missing or failed."""
     with needs("atlas"):
-        from nephoscope.atlas.cluster import ClusterError, local_cluster, parse_scheduler, remote_cluster
+        from nephoscope.atlas.cluster import local_cluster, parse_scheduler, remote_cluster
         from nephoscope.atlas.run import Abandoned, prepare
         from nephoscope.atlas.run import run as running
         from nephoscope.atlas.status import read_status
-        from nephoscope.atlas.store import StoreError
+        from nephoscope.core.errors import AtlasError
     from nephoscope.atlas.plan import Plan
-    from nephoscope.parallel import available_cpus
+    from nephoscope.core.io import available_cpus
     from nephoscope.worldview import Archive
 
     if scheduler and workers:
@@ -123,7 +123,7 @@ def run(
                         console.complain(f"batch {result.batch} was given up: workers died of it repeatedly")
                     else:
                         step(result.scenes)
-        except (StoreError, ClusterError) as error:
+        except AtlasError as error:
             console.complain(f"{error}; running the same again goes on from here")
             raise typer.Exit(1) from error
     after = read_status(opened.manifest)

@@ -2,15 +2,29 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from nephoscope import console
-from nephoscope.cli.app import Folder, app, refuse
+from nephoscope.cli.app import Folder, app, plain_errors, refuse
 
 
-@app.command()
+class FormatsInHelp(TyperCommand):
+    """Lists all output formats in its help. The registry is slow to import: nothing else waits for it."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with the formats that there are."""
+        from nephoscope.outputs import formats
+
+        for option in self.params:
+            if isinstance(option, TyperOption) and option.name == "formats":
+                option.help = f"Of {', '.join(formats())}; several with commas."
+        super().format_help(ctx, formatter)
+
+
+@app.command(cls=FormatsInHelp)
 def segment(
     sources: Annotated[
         list[str],
@@ -25,8 +39,7 @@ def segment(
         str,
         typer.Option(
             "--format",
-            help="Of overlay, panel, mask, json, csv, geojson, geotiff, netcdf, organisation; several with "
-            "commas.",
+            help="Names of formats; several with commas.",  # FormatsInHelp lists them
         ),
     ] = "overlay,json",
     bounds: Annotated[
@@ -63,26 +76,24 @@ def segment(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """Mark Fish, Flower, Gravel and Sugar in pictures."""
-    from nephoscope.batch import Job, OutputExists, run
-    from nephoscope.model import Model, ModelError
-    from nephoscope.outputs import MissingExtra, UnknownFormat, parse_formats
-    from nephoscope.parallel import available_cpus
-    from nephoscope.place import PlaceError, parse_bounds, parse_day
+    from nephoscope.batch import Job, run
+    from nephoscope.core.io import available_cpus
+    from nephoscope.model import Model
+    from nephoscope.outputs import parse_formats
+    from nephoscope.place import parse_bounds, parse_day
     from nephoscope.scene import MAX_PIXELS
     from nephoscope.sources import find_sources
 
     started = time.perf_counter()
     found = find_sources(sources, max_pixels or MAX_PIXELS)
     workers = min(available_cpus(), len(found))
-    try:
+    with plain_errors():
         wanted = parse_formats(formats)
         loaded = Model.load(model, threads=available_cpus() // workers, device=device)
         pictures = frozenset(source.path for source in found if source.path)
         place = parse_bounds(bounds) if bounds is not None else None
         when = parse_day(day) if day is not None else None
         job = Job(loaded, folder, wanted, overwrite, join, tta, pictures, place, when)
-    except (UnknownFormat, MissingExtra, PlaceError, ModelError, OutputExists) as error:
-        refuse(error)
     counts = console.report(run(found, job, workers), len(found), as_json)
     console.closing(counts, folder, time.perf_counter() - started)
     if counts["failed"]:
@@ -98,10 +109,10 @@ def sample(
 ) -> None:
     """Write the built-in synthetic scene, to try nephoscope offline; it is no observation."""
     from nephoscope import synthetic
-    from nephoscope.files import write_whole
+    from nephoscope.core.io import atomic_write
 
     try:
-        write_whole(folder / synthetic.SAMPLE_NAME, synthetic.sample())
+        atomic_write(folder / synthetic.SAMPLE_NAME, synthetic.sample())
         print(folder / synthetic.SAMPLE_NAME)
         if scenes:
             synthetic.write_dataset(folder, scenes)
@@ -117,14 +128,12 @@ def models(
     ] = None,
 ) -> None:
     """List the models that come with nephoscope, or print a model's card."""
-    from nephoscope.model import Model, ModelError, model_file, shipped
+    from nephoscope.model import Model, model_file, shipped
 
-    try:
+    with plain_errors():
         if model is not None:
             print(Model.load(model).card.to_json(), end="")
             return
         for name in shipped():
             console.model_line(name, Model.load(name).card, model_file(name).stat().st_size)
         console.hint("'nephoscope models NAME' prints a model's card")
-    except ModelError as error:
-        refuse(error)

@@ -204,9 +204,9 @@ def evaluate(
         assert data is not None
         with needs("train"):
             from nephoscope.reports.evaluation import write_report
+        from nephoscope.core.io import available_cpus
         from nephoscope.dataset import read_dataset
         from nephoscope.model import Model
-        from nephoscope.parallel import available_cpus
 
         loaded = Model.load(model, threads=1, device=device)
         dataset = read_dataset(data, progress=console.watch("reading labels"))

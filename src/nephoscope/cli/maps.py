@@ -8,7 +8,7 @@ import typer
 
 from nephoscope import console
 from nephoscope.cli.app import Folder, atlas, needs, plain_errors, refuse
-from nephoscope.files import write_whole
+from nephoscope.core.io import atomic_write
 
 Store = Annotated[
     str, typer.Argument(metavar="STORE", help="An atlas: a folder or an address.", show_default=False)
@@ -119,5 +119,5 @@ def _write(path: Path, overwrite: bool, make: Callable[[], str]) -> None:
     """Write a file whole, unless there is one; what it takes to make it is not done in vain."""
     if path.exists() and not overwrite:
         refuse(f"{path}: is there already; --overwrite replaces it")
-    write_whole(path, make().encode())
+    atomic_write(path, make().encode())
     console.tell(str(path))

@@ -35,7 +35,7 @@ def serve(
     with needs("web"):
         from nephoscope.web.server import listen, make_server
         from nephoscope.web.settings import LOOPBACK, Settings
-    from nephoscope.parallel import available_cpus
+    from nephoscope.core.io import available_cpus
 
     within = host in LOOPBACK
     names = tuple(name.lower() for name in allowed)

@@ -1,8 +1,9 @@
 """`csv`: one `submission.csv` for all scenes of a run, in the contest's form and on its grid of 350x525."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
-from nephoscope.labels import SCORE_GRID, write_labels
+from nephoscope.labels import SCORE_GRID, label_file
+from nephoscope.outputs.format import Format, Web
 from nephoscope.patterns import NAMES
 from nephoscope.rle import encode
 from nephoscope.segmentation import Segmentation
@@ -18,8 +19,23 @@ def rows(segmentation: Segmentation) -> list[Row]:
     return [(name, pattern, encode(segmentation.mask(pattern, SCORE_GRID))) for pattern in NAMES]
 
 
-def write(folder: Path, all_rows: list[Row]) -> Path:
-    """Write the file, whole, with the scenes in the order given."""
-    path = folder / FILE_NAME
-    write_labels(path, all_rows)
-    return path
+def render(segmentation: Segmentation) -> list[bytes]:
+    """A table of one scene, with its header."""
+    return [label_file(rows(segmentation))]
+
+
+def merge(parts: Sequence[bytes]) -> bytes:
+    """One table of several, with one header."""
+    header = label_file([])
+    return header + b"".join(part.removeprefix(header) for part in parts)
+
+
+FORMAT = Format(
+    name="csv",
+    description="Run lengths on 350 × 525, as the contest of 2019 wants them",
+    media_type="text/csv",
+    render=render,
+    merge=merge,
+    file_name=FILE_NAME,
+    web=Web(label="Contest", kind="CSV"),
+)

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope import __version__
+from nephoscope.core.errors import SceneError
 from nephoscope.patterns import NAMES
 from nephoscope.place import Bounds
 from nephoscope.regions import Region
 from nephoscope.rle import Grid, Mask
-from nephoscope.scene import Scene, SceneError
+from nephoscope.scene import Scene
 from nephoscope.segmentation import Segmentation
 
 Degrees = NDArray[np.float64]

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from nephoscope.outputs.format import Format, Web
 from nephoscope.outputs.geography import area_km2, attributes, edges, region_masks, require_place
 from nephoscope.patterns import NAMES, PATTERNS
 from nephoscope.place import Bounds
 from nephoscope.regions import Ring, outline
 from nephoscope.rle import Mask
 from nephoscope.segmentation import Segmentation
-
-ENDINGS = (".geojson",)
 
 _DIGITS = 6  # after the point: a tenth of a metre
 
@@ -130,3 +129,14 @@ def _box(west: float, south: float, east: float, north: float) -> list[float]:
 
 def _rounded(degrees: float) -> float:
     return round(float(degrees), _DIGITS)
+
+
+FORMAT = Format(
+    name="geojson",
+    description="Every region in longitude and latitude",
+    media_type="application/geo+json",
+    render=render,
+    endings=(".geojson",),
+    needs=("place",),
+    web=Web(label="Outlines", kind="GeoJSON"),
+)

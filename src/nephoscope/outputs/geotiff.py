@@ -7,11 +7,10 @@ pixel, and gaps between swaths are known to the pixel.
 
 import numpy as np
 
+from nephoscope.outputs.format import Format
 from nephoscope.outputs.geography import attributes, require_place
 from nephoscope.patterns import NAMES
 from nephoscope.segmentation import Segmentation
-
-ENDINGS = ("_patterns.tif",)
 
 NO_DATA = 255
 """Value of pixels without data, in every band."""
@@ -52,3 +51,16 @@ def render(segmentation: Segmentation) -> list[bytes]:
                 dataset.write(np.where(gaps, np.uint8(NO_DATA), mask), band)
                 dataset.set_band_description(band, name)
         return [bytes(file.read())]
+
+
+FORMAT = Format(
+    name="geotiff",
+    description="A band of 0 and 1 for each pattern, at the picture's own size",
+    media_type="image/tiff",
+    render=render,
+    endings=("_patterns.tif",),
+    needs=("place",),
+    extra="geo",
+    libraries=("rasterio",),
+    web=None,
+)

@@ -1,13 +1,13 @@
 """`json`: everything found in a scene, for programs."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from nephoscope import __version__
+from nephoscope.outputs.format import Format, Web
 from nephoscope.regions import Region
 from nephoscope.segmentation import Segmentation
-
-ENDINGS = (".json",)
 
 
 def summary(segmentation: Segmentation) -> dict[str, Any]:
@@ -61,3 +61,23 @@ def _described(region: Region) -> dict[str, Any]:
         "mean_probability": round(region.mean_probability, 4),
         "outline": region.outline,
     }
+
+
+def _web_render(segmentation: Segmentation) -> bytes:
+    import orjson  # outlines are thousands of numbers a picture
+
+    return orjson.dumps(everything(segmentation))
+
+
+def _web_merge(contents: Sequence[bytes]) -> bytes:
+    return b'{"scenes": [' + b", ".join(content.strip() for content in contents) + b"]}\n"
+
+
+FORMAT = Format(
+    name="json",
+    description="Scores, covers and every region, in pixels",
+    media_type="application/json",
+    render=render,
+    endings=(".json",),
+    web=Web(label="Regions", kind="JSON", render=_web_render, merge=_web_merge, file_name="scenes.json"),
+)

@@ -3,10 +3,9 @@
 import cv2
 import numpy as np
 
+from nephoscope.outputs.format import Format, Web
 from nephoscope.patterns import NAMES
 from nephoscope.segmentation import Segmentation
-
-ENDINGS = tuple(f"_{name}.png" for name in NAMES)
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
@@ -14,3 +13,13 @@ def render(segmentation: Segmentation) -> list[bytes]:
     size = segmentation.scene.size
     masks = (segmentation.mask(name, size).view(np.uint8) for name in NAMES)
     return [bytes(cv2.imencode(".png", mask)[1]) for mask in masks]
+
+
+FORMAT = Format(
+    name="mask",
+    description="A mask of 0 and 1 for each pattern",
+    media_type="image/png",
+    render=render,
+    endings=("_{pattern}.png",),
+    web=Web(label="Masks", kind="ZIP", ending="_masks.zip"),
+)

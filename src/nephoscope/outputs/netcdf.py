@@ -10,28 +10,16 @@ from typing import Any
 import numpy as np
 
 from nephoscope import __version__
+from nephoscope.outputs.format import Format, Web
 from nephoscope.outputs.geography import attributes, edges, require_day, require_place
 from nephoscope.patterns import NAMES
-from nephoscope.scene import Scene
 from nephoscope.segmentation import Segmentation
-
-ENDINGS = (".nc",)
 
 _MISSING = np.int16(-32768)
 _STEP = np.float32(1e-4)  # of packed probabilities
 _PACKED = {"dtype": "int16", "scale_factor": _STEP, "add_offset": np.float32(0), "_FillValue": _MISSING}
 _COMPRESSED = {"zlib": True, "complevel": 4, "shuffle": True}
 _NEVER_MISSING = {"_FillValue": None}
-
-
-def check(scene: Scene) -> None:
-    """See that place and day are known.
-
-    Raises:
-        SceneError: they are not.
-    """
-    require_place(scene)
-    require_day(scene)
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
@@ -167,3 +155,16 @@ def _attributes(segmentation: Segmentation) -> dict[str, str]:
         "history": f"{now} nephoscope {__version__}: segmented by model {segmentation.card.name}",
         "model_card": segmentation.card.to_json(),
     }
+
+
+FORMAT = Format(
+    name="netcdf",
+    description="Probabilities and masks on longitude and latitude",
+    media_type="application/x-netcdf",
+    render=render,
+    endings=(".nc",),
+    needs=("place", "day"),
+    extra="geo",
+    libraries=("xarray", "h5netcdf", "h5py"),
+    web=Web(label="Grid", kind="NetCDF"),
+)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from nephoscope.organisation import METRICS, cloud_mask, measure
+from nephoscope.outputs.format import Format
 from nephoscope.outputs.geography import area_km2, pixel_areas, region_masks
 from nephoscope.place import wrapped
 from nephoscope.regions import Region
@@ -20,8 +21,6 @@ from nephoscope.rle import Grid, Mask
 from nephoscope.scene import Scene
 from nephoscope.segmentation import Segmentation
 from nephoscope.tiles import resize
-
-ENDINGS = ("_organisation.csv",)
 
 COLUMNS = (
     *("scene", "date", "satellite", "pattern", "area", "area_km2", "longitude", "latitude"),
@@ -105,3 +104,15 @@ def _text(value: object) -> object:
     if isinstance(value, float):
         return "" if isnan(value) else f"{round(value, 4):.12g}"
     return value
+
+
+FORMAT = Format(
+    name="organisation",
+    description="How clouds are arranged around each region, one row a region",
+    media_type="text/csv",
+    render=render,
+    endings=("_organisation.csv",),
+    extra="organisation",
+    libraries=("cloudmetrics",),
+    web=None,
+)

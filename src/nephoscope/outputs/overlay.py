@@ -4,15 +4,26 @@ import cv2
 import numpy as np
 from PIL import ImageDraw
 
-from nephoscope.outputs.drawing import FAINT, INK, PAPER, Colour, drawing, font, hatch, jpeg, shortened, tint
+from nephoscope.outputs.drawing import (
+    FAINT,
+    INK,
+    PAPER,
+    Colour,
+    drawing,
+    font,
+    hatch,
+    jpeg,
+    png,
+    shortened,
+    tint,
+)
+from nephoscope.outputs.format import Format, Web
 from nephoscope.patterns import PATTERNS, Pattern
 from nephoscope.place import brief_name
 from nephoscope.rle import Grid, Mask
 from nephoscope.scene import Pixels
 from nephoscope.segmentation import Segmentation
 from nephoscope.tiles import resize
-
-ENDINGS = ("_overlay.jpg",)
 
 _LONGEST_SIDE = 4096  # px; a larger picture is drawn smaller
 _LEAST_WIDTH = 700  # px; a smaller picture is drawn larger, so that its legend can be read
@@ -118,3 +129,19 @@ def _legend(pen: ImageDraw.ImageDraw, segmentation: Segmentation, size: Grid, un
     note = f"model {segmentation.card.name}" if data else "no data in this picture"
     note += f", no data in {1 - data:.0%}" if 0 < data < 0.995 else ""
     pen.text((right, second), shortened(note, longest, font(12 * unit)), FAINT, font(12 * unit), anchor="rm")
+
+
+FORMAT = Format(
+    name="overlay",
+    description="The picture with its patterns in colour",
+    media_type="image/jpeg",
+    render=render,
+    endings=("_overlay.jpg",),
+    web=Web(
+        label="Overlay",
+        kind="PNG",
+        media_type="image/png",
+        ending="_overlay.png",
+        render=lambda segmentation: png(draw(segmentation)),
+    ),
+)

@@ -5,13 +5,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from nephoscope.outputs.drawing import FAINT, drawing, font, png, shortened
+from nephoscope.outputs.format import Format
 from nephoscope.patterns import PATTERNS
 from nephoscope.rle import Grid
 from nephoscope.scene import Pixels
 from nephoscope.segmentation import Segmentation
 from nephoscope.tiles import resize
-
-ENDINGS = ("_panel.png",)
 
 _CELL_WIDTH = 420  # px
 _GAP = 14
@@ -87,3 +86,13 @@ def _colour_bar(image: Image.Image, pen: ImageDraw.ImageDraw, corner: tuple[int,
     pen.text((x + length + 112, y + 8), "1", _BLACK, font(15), anchor="lm")
     pen.rectangle((x + length + 150, y, x + length + 164, y + 14), fill=_GREY)
     pen.text((x + length + 172, y + 8), "no data", _BLACK, font(15), anchor="lm")
+
+
+FORMAT = Format(
+    name="panel",
+    description="The picture, four probability maps and four masks, as in a paper's figure",
+    media_type="image/png",
+    render=render,
+    endings=("_panel.png",),
+    web=None,
+)

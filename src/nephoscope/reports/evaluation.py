@@ -11,10 +11,10 @@ from nephoscope import __version__
 from nephoscope.annotators import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
 from nephoscope.catalogue import Record, split
 from nephoscope.climatology import mean_mask
+from nephoscope.core.io import atomic_write
 from nephoscope.dataset import Dataset
 from nephoscope.evaluation import ModelEvaluation, answer, evaluate_model, with_data
 from nephoscope.explore import UNKNOWN
-from nephoscope.files import write_whole
 from nephoscope.labels import SCORE_GRID, Progress
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
@@ -62,9 +62,9 @@ def write_report(
         The page's path, and the numbers that `evaluation.json` holds.
 
     Raises:
-        EvaluationError: no scene can be read.
-        CatalogueError: the scenes cannot be split.
-        AnnotatorError: people's rectangles are not in their form.
+        DatasetError: no scene can be read.
+        DatasetError: the scenes cannot be split.
+        DatasetError: people's rectangles are not in their form.
         ModelError: the model gives no probabilities.
         OSError: a file cannot be read or written.
     """
@@ -113,10 +113,10 @@ def write_report(
     )
     content = page.page("How well the model does", subtitle, parts)
     for name, picture in report.pictures.items():
-        write_whole(folder / name, picture)
+        atomic_write(folder / name, picture)
     text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / "evaluation.json", f"{text}\n".encode())
-    write_whole(path, content)
+    atomic_write(folder / "evaluation.json", f"{text}\n".encode())
+    atomic_write(path, content)
     return path, told
 
 

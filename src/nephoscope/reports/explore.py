@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from nephoscope.catalogue import Record
+from nephoscope.core.io import atomic_write
 from nephoscope.dataset import Dataset
 from nephoscope.explore import UNKNOWN, Exploration, explore
-from nephoscope.files import write_whole
 from nephoscope.labels import SCORE_GRID, Progress
 from nephoscope.patterns import NAMES
 from nephoscope.reports import explore_sections as sections
@@ -60,11 +60,11 @@ def write_report(
         f"masks measured on {SCORE_GRID[0]}x{SCORE_GRID[1]} pixels"
     )
     for name, content in report.pictures.items():
-        write_whole(folder / name, content)
+        atomic_write(folder / name, content)
     text = json.dumps(report.numbers, indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / "explore.json", f"{text}\n".encode())
+    atomic_write(folder / "explore.json", f"{text}\n".encode())
     path = folder / "explore.html"
-    write_whole(path, page.page("What the labels look like", subtitle, parts))
+    atomic_write(path, page.page("What the labels look like", subtitle, parts))
     return path, report.numbers
 
 

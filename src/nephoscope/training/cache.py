@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.catalogue import CatalogueError, Record, read_catalogue, split
+from nephoscope.catalogue import Record, read_catalogue, split
+from nephoscope.core.errors import DatasetError
 from nephoscope.dataset import (
     CATALOGUE,
     PICTURES,
     Bits,
     Dataset,
-    DatasetError,
     label_file,
     read_dataset,
     refuse_problems,
@@ -62,7 +62,7 @@ class Scenes:
         """As `catalogue.split` of all listed scenes: indices of those to train on and to validate on.
 
         Raises:
-            CatalogueError: see there; or no scene of one side can be read.
+            DatasetError: see there; or no scene of one side can be read.
         """
         place = {record.image: index for index, record in enumerate(self.records)}
         sides = [
@@ -70,7 +70,7 @@ class Scenes:
             for side in split(self.listed, folds, fold)
         ]
         if not all(sides):
-            raise CatalogueError("no scene that can be read is left to train on, or to validate on")
+            raise DatasetError("no scene that can be read is left to train on, or to validate on")
         return sides[0], sides[1]
 
 

@@ -11,9 +11,10 @@ import onnx
 from numpy.typing import NDArray
 
 from nephoscope.card import Card
-from nephoscope.catalogue import CatalogueError, Record, deal
+from nephoscope.catalogue import Record, deal
+from nephoscope.core.errors import DatasetError
+from nephoscope.core.io import atomic_write
 from nephoscope.dataset import Dataset
-from nephoscope.files import write_whole
 from nephoscope.labels import Problem, Progress
 from nephoscope.metrics import dice
 from nephoscope.model import Model, model_file
@@ -77,12 +78,12 @@ def calibrate(model: Model, dataset: Dataset, progress: Progress | None = None) 
         progress: told the scenes done so far and in all.
 
     Raises:
-        CatalogueError: fewer than two days of scenes can be read.
+        DatasetError: fewer than two days of scenes can be read.
     """
     records, tables, before = _measure(model, dataset, progress)
     groups = [record.group for record in records]
     if len(set(groups)) < 2:
-        raise CatalogueError(f"{dataset.folder}: rules need scenes of at least two days to be judged on")
+        raise DatasetError(f"{dataset.folder}: rules need scenes of at least two days to be judged on")
     folds = deal(groups, min(_FOLDS, len(set(groups))))
     rules, honest, seen = {}, {}, {}
     for name, table in zip(NAMES, tables, strict=True):
@@ -133,7 +134,7 @@ def write_card(model: str, card: Card, to: Path) -> None:
         card: the new one.
         to: the file to write; may be the same.
     """
-    write_whole(to, with_card(onnx.load(model_file(model)), card))
+    atomic_write(to, with_card(onnx.load(model_file(model)), card))
 
 
 def each_scene(
@@ -154,7 +155,7 @@ def each_scene(
         Each scene's record and what `work` gave, in the scenes' order, less those that cannot be read.
 
     Raises:
-        CatalogueError: none can be read.
+        DatasetError: none can be read.
     """
     bits_of = np.arange(len(NAMES), dtype=np.uint8)[:, None, None]
 
@@ -168,7 +169,7 @@ def each_scene(
     mapped = dataset.map(one, problems, progress=progress)
     results = [(dataset.records[index], result) for index, result in mapped]
     if not results:
-        raise CatalogueError(f"{dataset.folder}: none of {len(dataset.records)} scenes can be read")
+        raise DatasetError(f"{dataset.folder}: none of {len(dataset.records)} scenes can be read")
     return results
 
 

@@ -14,7 +14,8 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from nephoscope.catalogue import deal
-from nephoscope.files import write_whole
+from nephoscope.core.errors import TrainingError
+from nephoscope.core.io import atomic_write
 from nephoscope.labels import Progress
 from nephoscope.outputs.drawing import png
 from nephoscope.patterns import NAMES
@@ -22,7 +23,6 @@ from nephoscope.training import panels, tracking
 from nephoscope.training.cache import Scenes, Watch
 from nephoscope.training.data import Batch
 from nephoscope.training.runlog import RunLog
-from nephoscope.training.settings import TrainingError
 from nephoscope.training.task import Task
 from nephoscope.training.validation import Measured, Result, concatenate, judge
 
@@ -124,7 +124,7 @@ class Judge(Callback):
             result.rules,
             title,
         )
-        write_whole(self.folder / f"epoch_{epoch:03d}.png", png(picture))
+        atomic_write(self.folder / f"epoch_{epoch:03d}.png", png(picture))
         tracking.show(trainer.loggers, picture, trainer.global_step, title)
 
 

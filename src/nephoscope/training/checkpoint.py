@@ -11,8 +11,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nephoscope import __version__
-from nephoscope.card import Card, CardError
-from nephoscope.files import write_whole
+from nephoscope.card import Card
+from nephoscope.core.errors import CardError, TrainingError
+from nephoscope.core.io import atomic_write
 from nephoscope.labels import SCORE_GRID
 from nephoscope.model import CARD_KEY
 from nephoscope.patterns import NAMES
@@ -25,14 +26,10 @@ from nephoscope.training.validation import Result
 _SCOPED = 1000  # pictures; a network's scope is measured anew with every better epoch
 
 
-class CheckpointError(ValueError):
-    """A file does not hold weights with their card; the message names it."""
-
-
 def save_weights(path: Path, weights: dict[str, Tensor], card: Card) -> None:
     """Write weights and their card, whole or not at all."""
     contiguous = {name: value.contiguous() for name, value in weights.items()}
-    write_whole(path, save(contiguous, {CARD_KEY: card.to_json()}))
+    atomic_write(path, save(contiguous, {CARD_KEY: card.to_json()}))
 
 
 def load_weights(path: Path, card_file: Path | None = None) -> tuple[dict[str, Tensor], Card]:
@@ -46,7 +43,7 @@ def load_weights(path: Path, card_file: Path | None = None) -> tuple[dict[str, T
         Weights in single precision, and the card.
 
     Raises:
-        CheckpointError: not a file of weights, or no card with it.
+        TrainingError: not a file of weights, or no card with it.
         OSError: a file cannot be read.
     """
     try:
@@ -54,7 +51,7 @@ def load_weights(path: Path, card_file: Path | None = None) -> tuple[dict[str, T
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get(CARD_KEY)
     except SafetensorError as error:
-        raise CheckpointError(
+        raise TrainingError(
             f"{path}: not a file of weights ({error}); a run keeps them in best.safetensors"
         ) from error
     source = path
@@ -63,13 +60,13 @@ def load_weights(path: Path, card_file: Path | None = None) -> tuple[dict[str, T
         try:
             text = card_file.read_text()
         except UnicodeDecodeError as error:
-            raise CheckpointError(f"{card_file}: not a card: {error}") from error
+            raise TrainingError(f"{card_file}: not a card: {error}") from error
     if text is None:
-        raise CheckpointError(f"{path}: no card inside; --card FILE names one")
+        raise TrainingError(f"{path}: no card inside; --card FILE names one")
     try:
         card = Card.from_json(text)
     except CardError as error:
-        raise CheckpointError(f"{source}: {error}") from error
+        raise TrainingError(f"{source}: {error}") from error
     return {
         name: value.float() if value.is_floating_point() else value for name, value in weights.items()
     }, card

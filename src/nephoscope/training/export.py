@@ -19,22 +19,19 @@ from torch import nn
 
 from nephoscope import __version__
 from nephoscope.card import Card
-from nephoscope.files import write_whole
+from nephoscope.core.errors import TrainingError
+from nephoscope.core.io import atomic_write
 from nephoscope.model import CARD_KEY, INPUT, OUTPUT, PRESENCE, Model
 from nephoscope.patterns import NAMES
 from nephoscope.postprocess import above, evidence_score, resample
 from nephoscope.scene import Pixels
 from nephoscope.synthetic import make_scene
-from nephoscope.training.checkpoint import CheckpointError, load_weights
+from nephoscope.training.checkpoint import load_weights
 from nephoscope.training.networks import Deployed, Together, build
 
 _PARITY_SCENES = 6
 _ROUNDING = 0.002  # of probability: what another order of the same sums may move
 _LARGE = 256  # numbers; smaller tensors stay in single precision, they weigh nothing
-
-
-class ExportError(ValueError):
-    """Weights cannot become a model, or the model does not answer as the network does."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +67,7 @@ def export(
         tta: let the model itself take the mean over the picture and its mirror images.
 
     Raises:
-        ExportError: the weights do not fit their card's network or each other, or the masks differ.
+        TrainingError: the weights do not fit their card's network or each other, or the masks differ.
         OSError: a file cannot be read or written.
     """
     members = [_load(path, card_file) for path in checkpoints]
@@ -85,7 +82,7 @@ def export(
         candidate = Path(folder) / to.name
         candidate.write_bytes(content)
         parity = check_parity(network, Model.load(candidate))
-    write_whole(to, content)
+    atomic_write(to, content)
     pictures = torch.from_numpy(_parity_pictures(card))
     with torch.inference_mode():
         moved = max(
@@ -110,8 +107,8 @@ def check_parity(network: nn.Module, model: Model) -> Parity:
         model: made from it.
 
     Raises:
-        ExportError: a pattern is present in one and not in the other, or a pixel's mask differs by more than
-            rounding: its probability is further than 0.002 from the threshold.
+        TrainingError: a pattern is present in one and not in the other, or a pixel's mask differs by more
+            than rounding: its probability is further than 0.002 from the threshold.
     """
     pictures = _parity_pictures(model.card)
     with torch.inference_mode():
@@ -140,13 +137,13 @@ def _differing(name: str, ours: Side, theirs: Side, card: Card) -> int:
     our_score, their_score = evidence_score(our, rule, ours[1]), evidence_score(their, rule, theirs[1])
     apart = (our_score >= rule.presence) != (their_score >= rule.presence)
     if apart and abs(our_score - rule.presence) > _ROUNDING:
-        raise ExportError(
+        raise TrainingError(
             f"{name} is present in one and not in the other: scores {our_score:.4f} and {their_score:.4f}"
         )
     differs = above(our, rule.threshold) != above(their, rule.threshold)
     beyond = differs & (np.abs(our - rule.threshold) > _ROUNDING)
     if beyond.any():
-        raise ExportError(
+        raise TrainingError(
             f"{name}: the masks differ in {int(beyond.sum())} pixels, "
             f"probabilities by up to {np.abs(our - their).max():.4f}"
         )
@@ -161,16 +158,16 @@ def _load(path: Path, card_file: Path | None) -> tuple[Deployed, Card]:
     """A network with its weights, and its card."""
     try:
         weights, card = load_weights(path, card_file)
-    except CheckpointError as error:
-        raise ExportError(str(error)) from error
+    except TrainingError as error:
+        raise TrainingError(str(error)) from error
     try:
         network = Deployed(build(card.network), card.network["mean"], card.network["deviation"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"the card's network cannot be built: {error}") from error
+    except (TrainingError, KeyError, TypeError) as error:
+        raise TrainingError(f"the card's network cannot be built: {error}") from error
     try:
         network.network.load_state_dict(weights)
     except RuntimeError as error:
-        raise ExportError(f"{path}: not weights of {card.network}: {error}") from error
+        raise TrainingError(f"{path}: not weights of {card.network}: {error}") from error
     return network, card
 
 
@@ -191,7 +188,7 @@ def _card(cards: Sequence[Card], tta: bool, name: str) -> Card:
     """
     first = cards[0]
     if any(card.input_size != first.input_size or card.grid != first.grid for card in cards):
-        raise ExportError("the checkpoints take pictures of different sizes")
+        raise TrainingError("the checkpoints take pictures of different sizes")
     made: dict[str, Any] = {
         "made_with": f"nephoscope {__version__}",
         "weights": "float16, computed in float32",
@@ -231,7 +228,7 @@ def _to_onnx(network: Together, card: Card) -> onnx.ModelProto:
             verbose=False,
         )
     if program is None:
-        raise ExportError("PyTorch's exporter gave nothing back")
+        raise TrainingError("PyTorch's exporter gave nothing back")
     onnxscript.optimizer.fold_constants(program.model)
     onnxscript.optimizer.remove_unused_nodes(program.model)
     return _without_notes(program.model_proto)

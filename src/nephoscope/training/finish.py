@@ -27,7 +27,7 @@ def finish(
         watch: gives progress for each part of the work.
 
     Raises:
-        ExportError: the model does not answer as the network does.
+        TrainingError: the model does not answer as the network does.
         TrainingError: no run there.
     """
     settings = Settings.read(run)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VGG19_BN_Weights
 
+from nephoscope.core.errors import TrainingError
 from nephoscope.patterns import NAMES
 from nephoscope.training import encoders
-from nephoscope.training.encoders import IMAGENET, NONE, WeightsError
+from nephoscope.training.encoders import IMAGENET, NONE
 from nephoscope.training.recipe import Recipe
 from nephoscope.training.segnet import SegNet
 
@@ -45,20 +46,20 @@ def build(network: dict[str, Any]) -> nn.Module:
         (count, patterns).
 
     Raises:
-        ValueError: no such architecture or encoder; the message names near ones.
+        TrainingError: no such architecture or encoder; the message names near ones.
     """
     try:
         return _build(network)
     except (KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise ValueError(f"no such network: {_called(network)}{_nearest(network)}") from error
+        raise TrainingError(f"no such network: {_called(network)}{_nearest(network)}") from error
 
 
 def start(recipe: Recipe) -> nn.Module:
     """Build a recipe's network with the weights its encoder starts from.
 
     Raises:
-        ValueError: no such network.
-        WeightsError: the weights are not to be had, or fit another encoder.
+        TrainingError: no such network.
+        TrainingError: the weights are not to be had, or fit another encoder.
     """
     network = build(describe(recipe))
     if recipe.encoder_weights == NONE:
@@ -66,8 +67,8 @@ def start(recipe: Recipe) -> nn.Module:
     if isinstance(network, SegNet):
         try:
             network.load_vgg19(_vgg19(recipe.encoder_weights))
-        except ValueError as error:
-            raise WeightsError(f"{recipe.encoder_weights}: not weights of VGG19: {error}") from error
+        except TrainingError as error:
+            raise TrainingError(f"{recipe.encoder_weights}: not weights of VGG19: {error}") from error
         return network
     encoder = cast(nn.Module, network.encoder)
     module = cast(nn.Module, getattr(encoder, "model", encoder))
@@ -101,8 +102,8 @@ class Deployed(nn.Module):
         super().__init__()
         self.network = network
         for name, value in (("mean", mean), ("deviation", deviation)):
-            if np.size(value) not in (1, 3):
-                raise ValueError(f"{name} must be one number, or one a colour, not {value}")
+            if np.size(value) not in (1, 3) or not np.issubdtype(np.asarray(value).dtype, np.number):
+                raise TrainingError(f"{name} must be one number, or one a colour, not {value}")
             self.register_buffer(name, torch.tensor(value).reshape(-1, 1, 1), persistent=False)
 
     @property
@@ -210,15 +211,15 @@ def _fetched(recipe: Recipe) -> dict[str, Tensor]:
     try:
         whole = smp.create_model(architecture_name(recipe.arch), recipe.encoder, encoder_weights="imagenet")
     except KeyError as error:
-        raise WeightsError(f"{recipe.encoder}: there are no ImageNet weights for it: {error}") from error
+        raise TrainingError(f"{recipe.encoder}: there are no ImageNet weights for it: {error}") from error
     except Exception as error:  # hubs and their clients fail in ways of their own
         raise _out_of_reach(recipe.encoder, error) from error
     return dict(whole.encoder.state_dict())
 
 
-def _out_of_reach(encoder: str, error: Exception) -> WeightsError:
+def _out_of_reach(encoder: str, error: Exception) -> TrainingError:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return WeightsError(
+    return TrainingError(
         f"{encoder}: its ImageNet weights could not be fetched ({first}); where there is no network, "
         "--encoder-weights FILE takes them from a file, and none begins without"
     )

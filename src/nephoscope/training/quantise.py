@@ -9,14 +9,15 @@ import numpy as np
 import onnx
 from onnxruntime import quantization
 
+from nephoscope.core.errors import TrainingError
+from nephoscope.core.io import atomic_write
 from nephoscope.dataset import Dataset
-from nephoscope.files import write_whole
 from nephoscope.model import INPUT, Model, model_file
 from nephoscope.prediction import view
 from nephoscope.scene import Pixels
 from nephoscope.tiles import resize
 from nephoscope.training.calibrate import each_scene, own_dice
-from nephoscope.training.export import ExportError, with_card
+from nephoscope.training.export import with_card
 
 _SCENES = 64  # from which the range of numbers in every layer is read
 
@@ -40,7 +41,7 @@ def quantise(
         Mean Dice before and after.
 
     Raises:
-        ExportError: mean Dice falls by more.
+        TrainingError: mean Dice falls by more.
     """
     whole = Model.load(model, threads=1)
     chosen = np.random.default_rng(0).permutation(len(training.records))[:_SCENES]
@@ -65,11 +66,11 @@ def quantise(
         before = _mean_dice(whole, validation)
         after = _mean_dice(Model.load(smaller, threads=1), validation)
     if before - after > tolerance:
-        raise ExportError(
+        raise TrainingError(
             f"{to}: not written: with 8 bits mean Dice falls from {before:.4f} to {after:.4f}, "
             f"by more than {tolerance:g} (--tolerance)"
         )
-    write_whole(to, content)
+    atomic_write(to, content)
     return before, after
 
 

@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from nephoscope.core.errors import TrainingError
+
 Loss = Literal["bce+dice", "dice", "bce", "focal", "lovasz"]
 Schedule = Literal["one-cycle", "cosine"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -17,16 +19,12 @@ def _option(default: Any, about: str) -> Any:
     return dataclasses.field(default=default, metadata={"about": about})
 
 
-class RecipeError(ValueError):
-    """A recipe cannot be followed; the message says which entry and why."""
-
-
 @dataclass(frozen=True)
 class Recipe:
     """All that decides how a network is trained. Each entry's `about` says what it is.
 
     Raises:
-        RecipeError: an entry that cannot be.
+        TrainingError: an entry that cannot be.
     """
 
     arch: str = _option(
@@ -72,50 +70,52 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, allowed in (("loss", Loss), ("schedule", Schedule), ("precision", Precision)):
             if getattr(self, name) not in get_args(allowed):
-                raise RecipeError(f"{name} {getattr(self, name)!r}: there are {', '.join(get_args(allowed))}")
+                raise TrainingError(
+                    f"{name} {getattr(self, name)!r}: there are {', '.join(get_args(allowed))}"
+                )
         if self.unpooling not in ("indices", "nearest"):
-            raise RecipeError(f"unpooling {self.unpooling!r}: there are indices, nearest")
+            raise TrainingError(f"unpooling {self.unpooling!r}: there are indices, nearest")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):
-                raise RecipeError(f"{field.name} must be a finite number, not {value}")
+                raise TrainingError(f"{field.name} must be a finite number, not {value}")
         if self.seed >= 2**63:
-            raise RecipeError(f"seed must be below 2**63, not {self.seed}")
+            raise TrainingError(f"seed must be below 2**63, not {self.seed}")
         height, width = self.input_size
         if max(height, width) > 8192:
-            raise RecipeError(f"size {self.size}: at most 8192 a side")
+            raise TrainingError(f"size {self.size}: at most 8192 a side")
         if min(height, width) < 32 or height % 32 or width % 32:
-            raise RecipeError(f"size {self.size}: both sides must be multiples of 32")
+            raise TrainingError(f"size {self.size}: both sides must be multiples of 32")
         for name in ("epochs", "batch", "accumulate"):
             if getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.batch % self.accumulate:
-            raise RecipeError(f"batch {self.batch} cannot be done in {self.accumulate} equal parts")
+            raise TrainingError(f"batch {self.batch} cannot be done in {self.accumulate} equal parts")
         shares = ("dice_share", "dice_empty", "warm_up", "cutmix", "shift", "brightness")
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:
-                raise RecipeError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
+                raise TrainingError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
         if not 0 <= self.ema < 1:
-            raise RecipeError(f"ema must be from 0 to below 1, not {self.ema}")
+            raise TrainingError(f"ema must be from 0 to below 1, not {self.ema}")
         if self.zoom < 1:
-            raise RecipeError(f"zoom must be at least 1, not {self.zoom}")
+            raise TrainingError(f"zoom must be at least 1, not {self.zoom}")
         if min(self.learning_rate, self.encoder_factor) <= 0 or min(self.weight_decay, self.rotation) < 0:
-            raise RecipeError(
+            raise TrainingError(
                 "learning_rate and encoder_factor must be above 0, weight_decay and rotation not below"
             )
         if min(self.patience, self.seed, self.presence_share) < 0:
-            raise RecipeError("patience, seed and presence_share must not be below 0")
+            raise TrainingError("patience, seed and presence_share must not be below 0")
 
     @property
     def input_size(self) -> tuple[int, int]:
         """Height and width in pixels.
 
         Raises:
-            RecipeError: `size` is no HEIGHTxWIDTH.
+            TrainingError: `size` is no HEIGHTxWIDTH.
         """
         height, _, width = self.size.partition("x")
         if not (height.isdecimal() and width.isdecimal() and len(self.size) < 12):
-            raise RecipeError(f"size {self.size!r}: expected HEIGHTxWIDTH, such as 320x480")
+            raise TrainingError(f"size {self.size!r}: expected HEIGHTxWIDTH, such as 320x480")
         return int(height), int(width)
 
 
@@ -138,8 +138,8 @@ def make_recipe(preset: str = "default", **changes: Any) -> Recipe:
     """A preset, with some entries changed.
 
     Raises:
-        RecipeError: no such preset, or an entry that cannot be.
+        TrainingError: no such preset, or an entry that cannot be.
     """
     if preset not in PRESETS:
-        raise RecipeError(f"preset {preset!r}: there are {', '.join(PRESETS)}")
+        raise TrainingError(f"preset {preset!r}: there are {', '.join(PRESETS)}")
     return Recipe(**{**PRESETS[preset], **changes})

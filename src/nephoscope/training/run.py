@@ -21,6 +21,7 @@ from pytorch_lightning.loggers.logger import Logger
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from nephoscope.core.errors import TrainingError
 from nephoscope.training import tracking
 from nephoscope.training.cache import Scenes, Watch, open_scenes
 from nephoscope.training.callbacks import DICE, Judge, KeepLast, Pace
@@ -30,7 +31,7 @@ from nephoscope.training.memory import keep_freed_memory
 from nephoscope.training.networks import describe, start
 from nephoscope.training.recipe import Recipe
 from nephoscope.training.runlog import RunLog
-from nephoscope.training.settings import Settings, TrainingError
+from nephoscope.training.settings import Settings
 from nephoscope.training.task import Task
 from nephoscope.training.validation import Result
 
@@ -52,7 +53,7 @@ def begin(settings: Settings, run: Path, **how: Any) -> Path:
 
     Raises:
         TrainingError: there is a run already, or it cannot be trained here.
-        DatasetError, CatalogueError, WeightsError, ValueError: see `open_scenes`, `split` and `start`.
+        DatasetError, DatasetError, TrainingError, ValueError: see `open_scenes`, `split` and `start`.
     """
     if Settings.exist(run) and is_first_process():
         raise TrainingError(f"{run}: a run is there already; --resume {run} goes on with it")

@@ -13,7 +13,7 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers.logger import Logger
 
-from nephoscope.files import write_whole
+from nephoscope.core.io import atomic_write
 
 LINES, CSV = "log.jsonl", "log.csv"
 
@@ -64,7 +64,7 @@ class RunLog(Logger):
         table = csv.DictWriter(text, names, lineterminator="\n")
         table.writeheader()
         table.writerows(lines)
-        write_whole(self.folder / CSV, text.getvalue().encode())
+        atomic_write(self.folder / CSV, text.getvalue().encode())
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

@@ -7,6 +7,8 @@ Source: SegNet (Badrinarayanan et al. 2017, doi:10.1109/TPAMI.2016.2644615) on t
 import torch
 from torch import Tensor, nn
 
+from nephoscope.core.errors import TrainingError
+
 # Channels and convolutions of VGG19's five blocks, and how many the decoder spends on the way back.
 _WIDTHS = (64, 128, 256, 512, 512)
 _DOWN = (2, 2, 4, 4, 4)
@@ -70,11 +72,11 @@ class SegNet(nn.Module):
         kernels = (name.removesuffix(".weight") for name, value in weights.items() if value.ndim == 4)
         places = sorted(kernels, key=_place)  # files may list them in any order
         if len(places) != len(convolutions):
-            raise ValueError(f"{len(places)} convolutions in place of VGG19's {len(convolutions)}")
+            raise TrainingError(f"{len(places)} convolutions in place of VGG19's {len(convolutions)}")
         with torch.no_grad():
             for place, convolution, norm in zip(places, convolutions, norms, strict=True):
                 if weights[f"{place}.weight"].shape != convolution.weight.shape:
-                    raise ValueError(f"{place}: shape {tuple(weights[f'{place}.weight'].shape)}")
+                    raise TrainingError(f"{place}: shape {tuple(weights[f'{place}.weight'].shape)}")
                 convolution.weight.copy_(weights[f"{place}.weight"])
                 stem, _, number = place.rpartition(".")
                 following = f"{stem}.{int(number) + 1}"  # torchvision counts the layers of a block

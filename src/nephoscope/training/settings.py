@@ -8,7 +8,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from nephoscope.files import write_whole
+from nephoscope.core.errors import TrainingError
+from nephoscope.core.io import atomic_write
 from nephoscope.training.recipe import Recipe
 
 _FILE = "run.json"
@@ -22,10 +23,6 @@ _LIBRARIES = (
     "segmentation-models-pytorch",
     "pytorch-lightning",
 )
-
-
-class TrainingError(ValueError):
-    """Training cannot begin or go on; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class Settings:
 
     def write(self, run: Path) -> None:
         """Write them into the run's folder."""
-        write_whole(run / _FILE, (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode())
+        atomic_write(run / _FILE, (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode())
 
 
 def _versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from pytorch_lightning.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import Logger
 
+from nephoscope.core.errors import TrainingError
 from nephoscope.scene import Pixels
 
 _LOCAL = ("csv", "jsonl")  # always there: asking for them changes nothing
@@ -23,15 +24,11 @@ _NEEDS = {  # module and package
 PANEL = "validation_scenes"
 
 
-class TrackingError(ValueError):
-    """A tracker cannot be used; the message says what to install or write instead."""
-
-
 def parse_trackers(text: str) -> tuple[str, ...]:
     """Names of trackers from a text with commas between them.
 
     Raises:
-        TrackingError: an unknown name, or one whose library is not installed.
+        TrainingError: an unknown name, or one whose library is not installed.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     known = (*_NEEDS, *_LOCAL)
@@ -39,9 +36,9 @@ def parse_trackers(text: str) -> tuple[str, ...]:
         if name not in known:
             near = get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise TrackingError(f"--track {name}: no such tracker; {hint}")
+            raise TrainingError(f"--track {name}: no such tracker; {hint}")
         if name in _NEEDS and find_spec(_NEEDS[name][0]) is None:
-            raise TrackingError(f"--track {name}: pip install {_NEEDS[name][1]}")
+            raise TrainingError(f"--track {name}: pip install {_NEEDS[name][1]}")
     return tuple(name for name in names if name in _NEEDS)
 
 

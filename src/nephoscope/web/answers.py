@@ -1,29 +1,29 @@
 """The forms in which the server answers, and which of them a request asks for."""
 
-import io
 import json
+import logging
 import re
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 from fastapi import Response
 
 from nephoscope import exchange
-from nephoscope.labels import label_file
-from nephoscope.outputs import FORMATS
-from nephoscope.outputs.csv import FILE_NAME, rows
-from nephoscope.outputs.drawing import jpeg, png
-from nephoscope.outputs.json import everything, summary
-from nephoscope.outputs.overlay import draw
+from nephoscope.outputs import FORMATS, Format, formats
+from nephoscope.outputs.drawing import jpeg
+from nephoscope.outputs.format import Merge, render_zip
+from nephoscope.outputs.json import summary
+from nephoscope.patterns import NAMES
 from nephoscope.segmentation import Segmentation
 from nephoscope.web.problems import Problem
 
 Render = Callable[[Segmentation], bytes]
+
+log = logging.getLogger("nephoscope.web")
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,18 @@ class Form:
     Attributes:
         media_type: by which it is asked for.
         ending: of its file's name, behind the picture's.
-        render: what it says of one picture.
-        join: what it says of several; None where it speaks of one alone.
-        file_name: of what is joined.
-        format: of `outputs.FORMATS`, whose libraries it needs.
-        place: whether the scene's place must be known.
-        day: whether its day must be.
+        render: its content for one picture.
+        merge: its content for several; None where it holds one picture alone.
+        file_name: of what is merged; with no ending, also of one picture's.
+        format: the output format that it was made from; None for the probabilities, which is none.
     """
 
     media_type: str
     ending: str
     render: Render
-    join: Callable[[list[bytes]], bytes] | None = None
+    merge: Merge | None = None
     file_name: str = ""
-    format: str = ""
-    place: bool = False
-    day: bool = False
+    format: Format | None = None
 
     def check(self, segmentation: Segmentation) -> None:
         """See that a scene has what the form needs.
@@ -56,47 +52,41 @@ class Form:
         Raises:
             Problem: place or day are not known.
         """
-        scene = segmentation.scene
-        if self.place and scene.bounds is None:
+        scene, needs = segmentation.scene, self.format.needs if self.format else ()
+        if "place" in needs and scene.bounds is None:
             why = f" ({scene.location_problem})" if scene.location_problem else ""
             raise Problem(
                 "place",
                 f"{scene.name}: its place is not known{why}; bounds=west,south,east,north states it",
             )
-        if self.day and scene.day is None:
+        if "day" in needs and scene.day is None:
             raise Problem("place", f"{scene.name}: its day is not known; day=2020-02-01 states it")
 
     def response(self, names: list[str], contents: list[bytes]) -> Response:
         """The answer to a request, of its pictures in their order."""
-        several = self.file_name and (len(names) > 1 or self.media_type == "text/csv")
-        name = self.file_name if several else f"{Path(names[0]).stem}{self.ending}"
-        content = self.join(contents) if self.join else contents[0]
+        one = len(names) == 1 and self.ending
+        name = f"{Path(names[0]).stem}{self.ending}" if one else self.file_name
+        content = self.merge(contents) if self.merge else contents[0]
         plain = re.sub(r"[^ -!#-\[\]-~]", "_", name)  # printable ASCII without quotes and backslashes
         disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
         return Response(content, media_type=self.media_type, headers={"Content-Disposition": disposition})
 
 
-def _only_file(format: str) -> Render:
-    """What an output format of one file a scene says."""
-    return lambda found: FORMATS[format].render(found)[0]
+def _form(chosen: Format) -> Form | None:
+    """How the server answers in an output format; None where it does not."""
+    web = chosen.web
+    if web is None:
+        return None
+    archive = not chosen.per_run and len(chosen.file_endings(NAMES)) > 1 and web.render is None
+    media_type = web.media_type or ("application/zip" if archive else chosen.media_type)
+    render = web.render or (partial(render_zip, chosen) if archive else _only_file(chosen))
+    ending = web.ending or (f"_{chosen.name}.zip" if archive else "".join(chosen.endings))
+    merge, file_name = web.merge or chosen.merge, web.file_name or chosen.file_name
+    return Form(media_type, ending, render, merge, file_name, chosen)
 
 
-def _scenes(contents: list[bytes]) -> bytes:
-    return b'{"scenes": [' + b", ".join(content.strip() for content in contents) + b"]}\n"
-
-
-def _table(contents: list[bytes]) -> bytes:
-    header = label_file([])
-    return header + b"".join(content.removeprefix(header) for content in contents)
-
-
-def _masks(segmentation: Segmentation) -> bytes:
-    archive, stem = io.BytesIO(), Path(segmentation.scene.name).stem
-    with zipfile.ZipFile(archive, "w") as file:
-        mask = FORMATS["mask"]
-        for ending, content in zip(mask.endings, mask.render(segmentation), strict=True):
-            file.writestr(f"{stem}{ending}", content)
-    return archive.getvalue()
+def _only_file(chosen: Format) -> Render:
+    return lambda segmentation: chosen.render(segmentation)[0]
 
 
 def _fields(segmentation: Segmentation) -> bytes:
@@ -120,16 +110,38 @@ def pack_fields(segmentation: Segmentation, steps: int | None, picture: bool) ->
     )
 
 
-FORMS = (
-    Form("application/json", ".json", lambda found: orjson.dumps(everything(found)), _scenes, "scenes.json"),
-    Form("text/csv", ".csv", lambda found: label_file(rows(found)), _table, FILE_NAME),
-    Form("image/png", "_overlay.png", lambda found: png(draw(found))),
-    Form("application/zip", "_masks.zip", _masks),
-    Form("application/geo+json", ".geojson", _only_file("geojson"), format="geojson", place=True),
-    Form("application/x-netcdf", ".nc", _only_file("netcdf"), format="netcdf", place=True, day=True),
-    Form(exchange.MEDIA_TYPE, ".npz", _fields),
-)
-"""All of them, the usual one first."""
+@cache
+def forms() -> tuple[Form, ...]:
+    """All of them, the usual one first: those that hold several pictures before those that hold one.
+
+    Of two output formats with one media type, the first alone is served.
+    """
+    own, others = list(FORMATS.values()), list(formats().values())[len(FORMATS) :]
+    probabilities = Form(exchange.MEDIA_TYPE, ".npz", _fields)
+    by_type: dict[str, Form] = {}
+    for form in (*map(_form, own), probabilities, *map(_form, others)):
+        if form and by_type.setdefault(form.media_type, form) is not form and form.format:
+            log.warning("output format %r: not served: %s is taken", form.format.name, form.media_type)
+    return tuple(sorted(by_type.values(), key=lambda form: form.merge is None))  # stable
+
+
+def downloads() -> list[dict[str, Any]]:
+    """What the page offers, in the formats' order: those whose libraries are installed."""
+    served = {form.format.name: form for form in forms() if form.format}
+    return [
+        {
+            "name": name,
+            "label": (chosen.web and chosen.web.label) or name.capitalize(),
+            "kind": (chosen.web and chosen.web.kind) or Path(served[name].file_name).suffix[1:].upper(),
+            "description": chosen.description,
+            "media_type": served[name].media_type,
+            "ending": served[name].ending,
+            "file_name": served[name].file_name,
+            "needs": list(chosen.needs),
+        }
+        for name, chosen in formats().items()
+        if name in served and not chosen.missing
+    ]
 
 
 def choose(accept: str, count: int) -> Form:
@@ -143,11 +155,11 @@ def choose(accept: str, count: int) -> Form:
         Problem: there is no such form, none for several pictures, or a library is missing.
     """
     wanted = _preferences(accept or "*/*")
-    liked = [form for form in FORMS if _liking(form.media_type, wanted) > 0]
+    liked = [form for form in forms() if _liking(form.media_type, wanted) > 0]
     if not liked:
-        known = ", ".join(form.media_type for form in FORMS)
+        known = ", ".join(form.media_type for form in forms())
         raise Problem("format", f"Accept: {accept[:200]}: there are {known}")
-    able = [form for form in liked if count == 1 or form.join]
+    able = [form for form in liked if count == 1 or form.merge]
     if not able:
         raise Problem(
             "format",
@@ -155,10 +167,9 @@ def choose(accept: str, count: int) -> Form:
             "application/json and text/csv take several",
         )
     form = max(able, key=lambda form: _liking(form.media_type, wanted))
-    if form.format and (missing := FORMATS[form.format].missing):
-        raise Problem(
-            "format", f"{form.media_type}: this server lacks {', '.join(missing)} (the extra geo has them)"
-        )
+    if form.format and (missing := form.format.missing):
+        extra = f" (the extra {form.format.extra} has them)" if form.format.extra else ""
+        raise Problem("format", f"{form.media_type}: this server lacks {', '.join(missing)}{extra}")
     return form
 
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Query, Request, Response
 
 from nephoscope import __version__
-from nephoscope.card import Card, CardError
+from nephoscope.card import Card
+from nephoscope.core.errors import CardError, LocationError
 from nephoscope.model import Model
 from nephoscope.patterns import PATTERNS
-from nephoscope.place import PlaceError, parse_bounds, parse_day
+from nephoscope.place import parse_bounds, parse_day
 from nephoscope.web import answers, uploads
 from nephoscope.web.metrics import Metrics
 from nephoscope.web.pool import Pool
@@ -51,7 +52,7 @@ _BODY = {
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "What was found, in the form that Accept asks for.",
-        "content": {form.media_type: {} for form in answers.FORMS if form.media_type != "application/json"},
+        "content": {form.media_type: {} for form in answers.forms() if form.media_type != "application/json"},
     }
 }
 
@@ -73,6 +74,7 @@ async def server(request: Request) -> ServerState:
                 for pattern in PATTERNS
             ],
             "limits": asdict(settings.limits),
+            "formats": answers.downloads(),
         }
     )
 
@@ -142,7 +144,7 @@ async def segment(
         try:
             place = parse_bounds(bounds) if bounds else None
             when = parse_day(day) if day else None
-        except PlaceError as error:
+        except LocationError as error:
             raise Problem("value", str(error)) from error
         answers.choose(request.headers.get("accept", ""), 1)  # before a large body comes for nothing
         found = await uploads.pictures(request, name, settings.limits)
@@ -181,6 +183,11 @@ def _chosen(models: dict[str, Model], name: str | None, rules: str | None) -> Mo
 def _with_rules(card: Card, text: str) -> Card:
     try:
         changes = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Problem("value", f"rules: not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:  # a number of too many digits, too deep a nesting
+        raise Problem("value", f"rules: {error}") from error
+    try:
         if not (isinstance(changes, dict) and all(isinstance(change, dict) for change in changes.values())):
             raise Problem("value", 'rules: expected such as {"Fish": {"threshold": 0.4}}')
         for change in changes.values():
@@ -188,9 +195,7 @@ def _with_rules(card: Card, text: str) -> Card:
                 if type(change[name]) is not int or change[name] > _MOST:
                     raise Problem("value", f"rules: {name} is a whole number of pixels, up to {_MOST:,}")
         return card.with_rules(changes)
-    except json.JSONDecodeError as error:
-        raise Problem("value", f"rules: not JSON: {error}") from error
-    except (CardError, ValueError, RecursionError) as error:
+    except CardError as error:
         raise Problem("value", f"rules: {error}") from error
 
 

@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query, Request, Response
 
-from nephoscope.download import DownloadError, download
-from nephoscope.place import REGIONS, Bounds, Overpass, PlaceError, parse_bounds, parse_day, worldview_name
+from nephoscope.core.errors import DownloadError, LocationError, WorldviewError
+from nephoscope.download import download
+from nephoscope.place import REGIONS, Bounds, Overpass, parse_bounds, parse_day, worldview_name
 from nephoscope.web.problems import Problem
 from nephoscope.web.schemas import PROBLEMS, WorldviewState
 from nephoscope.web.settings import Limits
-from nephoscope.worldview import SATELLITES, Archive, WorldviewError
+from nephoscope.worldview import SATELLITES, Archive
 
 router = APIRouter(tags=["worldview"])
 
@@ -137,7 +138,7 @@ async def picture(
     overpasses: Overpasses = request.app.state.overpasses
     try:
         overpass = Overpass(satellite, parse_day(day), parse_bounds(place))
-    except PlaceError as error:
+    except LocationError as error:
         raise Problem("value", str(error)) from error
     content = await overpasses.picture(overpass)
     name = worldview_name(overpass, overpasses.archive.ending(overpass))

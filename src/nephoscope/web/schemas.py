@@ -92,6 +92,19 @@ class PatternMeaning(BaseModel):
     meaning: str
 
 
+class Download(BaseModel):
+    """A format in which `/segment` answers and the page offers files."""
+
+    name: str = Field(examples=["geojson"])
+    label: str
+    kind: str = Field(description="Of file, for people.", examples=["GeoJSON"])
+    description: str
+    media_type: str = Field(description="What Accept asks for.")
+    ending: str = Field(description="Of one picture's file, behind its name.")
+    file_name: str = Field(description="Of several pictures' file; empty where there is none.")
+    needs: list[str] = Field(description="What must be known of a picture: place, day.")
+
+
 class ServerState(BaseModel):
     """What a page must know before it can ask for more."""
 
@@ -99,6 +112,7 @@ class ServerState(BaseModel):
     token_needed: bool
     patterns: list[PatternMeaning]
     limits: dict[str, float]
+    formats: list[Download]
 
 
 class SatelliteKnown(BaseModel):

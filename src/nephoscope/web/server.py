@@ -17,6 +17,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from nephoscope.core.errors import ServerError
 from nephoscope.web.app import create_app
 from nephoscope.web.guard import HEADERS
 from nephoscope.web.problems import Problem
@@ -28,10 +29,6 @@ _SOON = 0.5  # s in which a stop needs no explanation
 _LINGER = 2  # s in which a sender may still read why it was refused
 
 
-class AddressTaken(ValueError):
-    """A server cannot listen where it should; the message says why."""
-
-
 def listen(host: str, port: int) -> socket.socket:
     """A socket that takes connections.
 
@@ -40,7 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
         port: its port; any that is free if 0.
 
     Raises:
-        AddressTaken: no such address, or another program has it.
+        ServerError: no such address, or another program has it.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -48,7 +45,7 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         bound = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise AddressTaken(f"{host}: {error.strerror or error}") from error
+        raise ServerError(f"{host}: {error.strerror or error}") from error
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
@@ -56,7 +53,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         other = "--host" if error.errno == errno.EADDRNOTAVAIL else "--port"
-        raise AddressTaken(f"{host}:{port}: {error.strerror or error}; {other} names another") from error
+        raise ServerError(f"{host}:{port}: {error.strerror or error}; {other} names another") from error
     return bound
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from nephoscope.parallel import available_cpus
+from nephoscope.core.io import available_cpus
 from nephoscope.worldview import Archive
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

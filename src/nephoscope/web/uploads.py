@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from nephoscope.files import printable, unused_name
+from nephoscope.core.io import sanitize_name, unique_name
 from nephoscope.web.problems import Problem
 from nephoscope.web.settings import Limits
 
@@ -110,7 +110,7 @@ async def _form(request: Request, limits: Limits) -> list[Upload]:
     for field, part in form.multi_items():
         if field != FIELD or not isinstance(part, UploadFile):
             raise Problem("request", f"a part of the form is called {field[:80]!r}: expected {FIELD!r}")
-        name = unused_name(harmless(part.filename or ""), {upload.name for upload in uploads}.__contains__)
+        name = unique_name(harmless(part.filename or ""), {upload.name for upload in uploads}.__contains__)
         uploads.append(Upload(name, part.file.read()))
     if not uploads:
         raise Problem("request", f"no part of the form is called {FIELD!r} and has a file name")
@@ -119,5 +119,5 @@ async def _form(request: Request, limits: Limits) -> list[Upload]:
 
 def harmless(name: str) -> str:
     """A picture's name without folders, and without letters that steer terminals or headers."""
-    last = re.split(r"[/\\]", printable(name))[-1].strip(" .")
+    last = re.split(r"[/\\]", sanitize_name(name))[-1].strip(" .")
     return last[-_LONGEST_NAME:] or FIELD

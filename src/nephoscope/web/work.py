@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from math import prod
 
+from nephoscope.core.errors import SceneError, TooManyPixelsError
 from nephoscope.model import Model
 from nephoscope.place import Bounds
 from nephoscope.rle import Grid
-from nephoscope.scene import Scene, SceneError, TooManyPixels, open_scene
+from nephoscope.scene import Scene, open_scene
 from nephoscope.segmentation import segment
 from nephoscope.tiles import canvas_size
 from nephoscope.web.answers import Form
@@ -59,7 +60,7 @@ def answer(upload: Upload, order: Order, limits: Limits, step: Callable[[], None
         step()
         order.form.check(found)
         return order.form.render(found)
-    except TooManyPixels as error:
+    except TooManyPixelsError as error:
         raise Problem("too-large", str(error)) from error
     except SceneError as error:
         raise Problem("picture", str(error)) from error

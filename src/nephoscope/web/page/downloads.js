@@ -3,33 +3,20 @@
 import { element } from './element.js';
 import { ask } from './requests.js';
 
-const FORMATS = [
-  {
-    label: 'Overlay', kind: 'PNG', type: 'image/png', ending: '_overlay.png',
-    holds: 'The picture with its patterns in colour',
+/**
+ * A format of files, as the server describes it.
+ * @typedef {{name: string, label: string, kind: string, description: string, media_type: string, ending: string,
+ *   file_name: string, needs: string[]}} Format
+ */
+
+/** Makes one file of the texts of several requests: its name and its parts. */
+const JOIN = {
+  csv: (texts) => ['submission.csv', texts.map((text, index) => (index ? text.slice(text.indexOf('\n') + 1) : text))],
+  json: (texts) => {
+    const scenes = texts.flatMap((text) => JSON.parse(text).scenes);
+    return ['nephoscope.json', [`${JSON.stringify({ scenes })}\n`]];
   },
-  {
-    label: 'Masks', kind: 'ZIP', type: 'application/zip', ending: '_masks.zip',
-    holds: 'A mask of 0 and 1 for each pattern',
-  },
-  {
-    label: 'Regions', kind: 'JSON', type: 'application/json', ending: '.json',
-    holds: 'Scores, covers and every region, in pixels',
-  },
-  {
-    label: 'Contest', kind: 'CSV', type: 'text/csv', ending: '.csv',
-    holds: 'Run lengths on 350 × 525, as the contest of 2019 wants them',
-  },
-  {
-    label: 'Outlines', kind: 'GeoJSON', type: 'application/geo+json', ending: '.geojson', needs: ['place'],
-    holds: 'Every region in longitude and latitude',
-  },
-  {
-    label: 'Grid', kind: 'NetCDF', type: 'application/x-netcdf', ending: '.nc', needs: ['place', 'day'],
-    holds: 'Probabilities and masks on longitude and latitude',
-  },
-];
-const OF_ALL = FORMATS.filter(({ kind }) => kind === 'JSON' || kind === 'CSV');
+};
 
 /** @typedef {import('./pictures.js').Picture} Picture */
 
@@ -43,9 +30,16 @@ export class Downloads {
   constructor(places, now) {
     this.places = places;
     this.now = now;
-    this.buttons = FORMATS.map((format) => this.#button(format, () => this.#one(format)));
-    places.one.append(...this.buttons.map((button) => element('li', {}, button)));
-    places.all.append(...OF_ALL.map((format) => (
+    this.formats = [];
+    this.buttons = [];
+  }
+
+  /** @param {Format[]} formats - that the server makes. */
+  offer(formats) {
+    this.formats = formats;
+    this.buttons = formats.map((format) => this.#button(format, () => this.#one(format)));
+    this.places.one.replaceChildren(...this.buttons.map((button) => element('li', {}, button)));
+    this.places.all.replaceChildren(...formats.filter((format) => format.file_name).map((format) => (
       element('li', {}, this.#button(format, () => this.#all(format)))
     )));
   }
@@ -57,20 +51,21 @@ export class Downloads {
   show(picture, someHidden) {
     const { bounds, date } = picture.answer?.about ?? {};
     const known = { place: Boolean(bounds), day: Boolean(date) };
-    FORMATS.forEach(({ needs = [] }, index) => {
+    this.formats.forEach(({ needs }, index) => {
       this.buttons[index].disabled = picture.state !== 'done' || !needs.every((need) => known[need]);
     });
     const missing = Object.keys(known).filter((need) => !known[need]);
-    const wanting = known.place ? 'NetCDF needs' : 'GeoJSON and NetCDF need';
+    const wanting = this.formats.filter(({ needs }) => needs.some((need) => !known[need])).map(({ kind }) => kind);
     this.places.note.textContent = [
-      picture.answer && missing.length && `${wanting} the picture's ${missing.join(' and ')}, which it does not tell.`,
+      picture.answer && wanting.length
+        && `${listed(wanting)} ${wanting.length > 1 ? 'need' : 'needs'} the picture's ${listed(missing)}, which it does not tell.`,
       someHidden && 'Files hold all patterns, also those out of sight.',
     ].filter(Boolean).join(' ');
   }
 
-  #button({ label, kind, holds }, work) {
+  #button({ label, kind, description }, work) {
     const button = element(
-      'button', { type: 'button', title: holds }, element('span', {}, label), element('small', {}, kind),
+      'button', { type: 'button', title: description }, element('span', {}, label), element('small', {}, kind),
     );
     button.addEventListener('click', async () => {
       this.places.state.textContent = `Making ${kind}…`;
@@ -85,24 +80,24 @@ export class Downloads {
     return button;
   }
 
-  async #one({ type, ending }) {
+  async #one(format) {
     const picture = this.now.picture();
-    const answer = await this.#send([picture], type);
-    return save(await answer.blob(), stem(picture.name) + ending);
+    const answer = await this.#send([picture], format.media_type);
+    return save(await answer.blob(), stem(picture.name) + (format.ending || format.file_name.replace(/^.*(?=\.)/, '')));
   }
 
   /** All pictures; as many at once as the server takes, joined to one file. */
-  async #all({ type, kind }) {
-    const parts = [];
-    for (const pictures of batches(this.now.pictures(), this.now.limits())) {
-      parts.push(await (await this.#send(pictures, type)).text());
+  async #all(format) {
+    const { media_type: type, name } = format;
+    const requests = [...batches(this.now.pictures(), this.now.limits())];
+    if (!JOIN[name]) {
+      if (requests.length > 1) throw new Error(`${format.kind}: more pictures than this server takes at once.`);
+      return save(await (await this.#send(requests[0], type)).blob(), format.file_name);
     }
-    if (kind === 'CSV') {
-      const rows = parts.map((part, index) => (index ? part.slice(part.indexOf('\n') + 1) : part));
-      return save(new Blob(rows, { type }), 'submission.csv');
-    }
-    const scenes = parts.flatMap((part) => JSON.parse(part).scenes);
-    return save(new Blob([`${JSON.stringify({ scenes })}\n`], { type }), 'nephoscope.json');
+    const texts = [];
+    for (const pictures of requests) texts.push(await (await this.#send(pictures, type)).text());
+    const [fileName, parts] = JOIN[name](texts);
+    return save(new Blob(parts, { type }), fileName);
   }
 
   #send(pictures, type) {
@@ -131,6 +126,11 @@ function* batches(pictures, { pictures: most = Infinity, request_bytes: mostByte
     bytes += picture.file.size;
   }
   if (batch.length) yield batch;
+}
+
+/** Words as in "GeoJSON and NetCDF". */
+function listed(words) {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
 function stem(name) {

@@ -54,8 +54,9 @@ const worldviewSays = watchArrivals({
 /** Ask the server what it is. */
 async function begin() {
   try {
-    const { nephoscope, patterns, limits } = await askJson('/api/v1/server');
+    const { nephoscope, patterns, limits, formats } = await askJson('/api/v1/server');
     pictures.limits = limits;
+    downloads.offer(formats);
     $('legend').replaceChildren(...patterns.map(legendEntry));
     $('version').textContent = `nephoscope ${nephoscope}`;
     const { models } = await askJson('/api/v1/models');

@@ -1,0 +1,1 @@
+"""What every other package needs; imports nothing of nephoscope."""

@@ -1,0 +1,84 @@
+"""All output formats by name: those of nephoscope, and those of other packages by entry points."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from nephoscope.core.errors import OutputError
+from nephoscope.outputs import csv, geojson, geotiff, json, mask, netcdf, organisation, overlay, panel
+from nephoscope.outputs.format import Format
+
+GROUP = "nephoscope.outputs"
+"""Group of entry points; each gives a `Format` under its name."""
+
+FORMATS: Mapping[str, Format] = {
+    module.FORMAT.name: module.FORMAT
+    for module in (overlay, panel, mask, json, csv, geojson, geotiff, netcdf, organisation)
+}
+"""The formats of nephoscope itself."""
+
+log = logging.getLogger("nephoscope")
+
+
+@cache
+def formats() -> Mapping[str, Format]:
+    """All formats by name; other packages' come after nephoscope's own, and are loaded on the first call."""
+    every = dict(FORMATS)
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        if (loaded := _load(entry, every)) is not None:
+            every[loaded.name] = loaded
+    return every
+
+
+def _load(entry: EntryPoint, taken: Mapping[str, Format]) -> Format | None:
+    """Another package's format; one that cannot be used costs a warning and no more."""
+    where = f"output format {entry.name!r} of {entry.dist.name if entry.dist else entry.value}"
+    if entry.name in taken:
+        log.warning("%s: ignored: the name is taken; its package must give it another", where)
+        return None
+    try:
+        loaded = entry.load()
+    except Exception as error:  # another package's code can raise anything
+        log.warning("%s: cannot be loaded: %s: %s", where, type(error).__name__, " ".join(str(error).split()))
+        return None
+    if not isinstance(loaded, Format) or loaded.name != entry.name:
+        log.warning("%s: ignored: %s is no Format of this name", where, entry.value)
+        return None
+    return loaded
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Names of formats from a text with commas between them, each once.
+
+    Raises:
+        OutputError: an unknown name, with the nearest one there is, or none at all.
+        MissingExtraError: one needs a library that is not installed.
+    """
+    known = formats()
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise OutputError(f"--format {name}: no such format; {hint}")
+        known[name].check_libraries()
+    if not names:
+        raise OutputError(f"--format: name at least one of {', '.join(known)}")
+    return names
+
+
+def markdown_table(chosen: Iterable[Format]) -> str:
+    """Formats as a table for documents, one row a format."""
+    lines = ["| format | files | media type | needs | what it holds |", "|---|---|---|---|---|"]
+    for each in chosen:
+        files = f"`{each.file_name}`, one a run" if each.per_run else ", ".join(map(_shown, each.endings))
+        extra = [f"`nephoscope[{each.extra}]`"] if each.extra else []
+        needs = ", ".join([*each.needs, *extra])
+        lines.append(f"| `{each.name}` | {files} | {each.media_type} | {needs} | {each.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(ending: str) -> str:
+    return f"`SCENE{ending.replace('{pattern}', 'PATTERN')}`"

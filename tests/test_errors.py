@@ -1,0 +1,171 @@
+"""One root of errors: what a person can mend is one line; a bug shows its traceback and is not dressed up."""
+
+import inspect
+import logging
+import pickle
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from asking import post_form
+from conftest import serving
+from nephoscope.cli.app import needs
+from nephoscope.cli.extras import modules_of
+from nephoscope.core import errors
+from nephoscope.core.errors import DownloadError, NephoscopeError, SceneError, WorldviewError
+from nephoscope.postprocess import Rule
+from nephoscope.web.settings import Settings
+
+PUBLIC = [
+    each for _, each in inspect.getmembers(errors, inspect.isclass) if each.__module__ == errors.__name__
+]
+
+_BROKEN_JSON = """
+from nephoscope.outputs import json
+real = json.everything
+def broken(segmentation):
+    if segmentation.scene.name == "bad.jpg":
+        raise TypeError("a planted bug")
+    return real(segmentation)
+json.everything = broken
+"""
+
+
+def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own."""
+    words = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+
+
+def command(planted: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process with a planted bug."""
+    return python(f"{planted}\nfrom nephoscope.cli import main\nmain()", *arguments)
+
+
+class TestTree:
+    def test_every_error_has_the_root(self):
+        assert len(PUBLIC) - 1 <= 18
+        assert all(issubclass(each, NephoscopeError) for each in PUBLIC)
+        assert issubclass(NephoscopeError, ValueError)
+
+    def test_the_tree_names_every_error_under_its_base(self):
+        assert errors.__doc__ is not None
+        above: list[str] = []
+        named = {}
+        for line in errors.__doc__.splitlines():
+            if match := re.match(r"    ([│ ├└─]*)(\w+Error) ", line):
+                depth = len(match[1]) // 4
+                above[depth:] = [match[2]]
+                named[match[2]] = above[depth - 1] if depth else "ValueError"
+        assert named == {each.__name__: each.__bases__[0].__name__ for each in PUBLIC}
+
+    def test_no_other_module_defines_one(self):
+        source = Path(inspect.getfile(errors)).parents[1]
+        definition = re.compile(r"^class [A-Z]\w*\((ValueError|\w+Error)\):", re.MULTILINE)
+        for path in source.rglob("*.py"):
+            if path != Path(inspect.getfile(errors)):
+                assert not definition.search(path.read_text()), path
+
+    def test_a_failed_download_is_no_bad_picture(self):
+        assert not issubclass(DownloadError, SceneError)
+        assert issubclass(WorldviewError, DownloadError)
+
+    def test_errors_go_to_other_processes(self):
+        error = pickle.loads(pickle.dumps(DownloadError("http://a/", "later", "busy", 503, 2.0)))
+        assert (str(error), error.reason, error.cause) == ("http://a/: later", "later", "busy")
+        assert (error.status, error.retry_after) == (503, 2.0)
+
+    def test_a_rule_says_which_value_is_wrong(self):
+        with pytest.raises(NephoscopeError, match=r"^presence must be between 0 and 1, got 1\.2$"):
+            Rule(0.5, 10, 1.2, 0, 0)
+
+
+class TestBugs:
+    def test_a_command_shows_the_traceback(self, tmp_path):
+        labels = tmp_path / "labels.csv"
+        labels.write_text("Image_Label,EncodedPixels\na.jpg_Fish,1 3\n")
+        planted = (
+            "import numpy as np, nephoscope.evaluate\n"
+            "def broken(*_): return np.matmul(np.ones((2, 3)), np.ones((2, 3)))\n"
+            "nephoscope.evaluate.evaluate_csv = broken"
+        )
+        done = command(planted, "evaluate", "--csv", labels, labels)
+        assert done.returncode == 70
+        assert "Traceback" in done.stderr
+        assert "matmul" in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("nephoscope: internal error")
+
+    def test_what_a_person_can_mend_is_one_line(self, tmp_path):
+        labels = tmp_path / "labels.csv"
+        labels.write_text("nothing of the kind\n")
+        done = command("", "evaluate", "--csv", labels, labels)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+
+    def test_a_picture_of_a_batch_costs_no_other(self, jpeg, tmp_path, tiny_model):
+        (tmp_path / "bad.jpg").write_bytes(jpeg.read_bytes())
+        out = tmp_path / "out"
+        words = ("-o", out, "--format", "json", "--model", tiny_model())
+        done = command(_BROKEN_JSON, "segment", tmp_path / "bad.jpg", jpeg, *words)
+        assert done.returncode == 1
+        assert [path.name for path in out.iterdir()] == ["scene.json"]
+        assert done.stderr.count("Traceback") == 1
+        assert "nephoscope: bad.jpg: internal error: TypeError: a planted bug" in done.stderr.splitlines()
+
+    def test_a_picture_on_the_server_costs_no_other(self, jpeg, tiny_model, monkeypatch, caplog):
+        from nephoscope.outputs import json
+
+        real = json.everything
+
+        def broken(segmentation):
+            if segmentation.scene.name == "bad.jpg":
+                raise TypeError("a planted bug")
+            return real(segmentation)
+
+        monkeypatch.setattr(json, "everything", broken)
+        content = jpeg.read_bytes()
+        with caplog.at_level(logging.ERROR, "nephoscope"), serving(Settings((str(tiny_model()),))) as address:
+            bad, good = post_form(address, ("bad.jpg", content), ("good.jpg", content)).json["scenes"]
+        assert bad["problem"]["type"].endswith("/failure")
+        assert good["patterns"]
+        (logged,) = [record for record in caplog.records if record.name.startswith("nephoscope")]
+        assert logged.exc_info
+        assert logged.exc_info[0] is TypeError
+
+
+class TestExtras:
+    def test_only_its_own_modules_are_blamed_on_an_extra(self, capsys):
+        with pytest.raises(typer.Exit), needs("train"):
+            raise ModuleNotFoundError("No module named 'torch'", name="torch.nn")
+        assert "pip install 'nephoscope[train]'" in capsys.readouterr().err
+        with pytest.raises(ModuleNotFoundError), needs("train"):
+            raise ModuleNotFoundError("No module named 'ours'", name="nephoscope.ours")
+        with pytest.raises(ImportError), needs("train"):
+            raise ImportError("cannot import name 'x' from 'torch'", name="torch")
+
+    @pytest.mark.parametrize("extra", ["train", "geo", "atlas", "web", "organisation", "kaggle"])
+    def test_the_table_follows_the_project(self, extra):
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+        names = {re.split(r"[<>=\[ ]", each)[0] for each in project["optional-dependencies"][extra]}
+        modules = {name.replace("-", "_") for name in names - {"nephoscope"}}
+        assert modules <= modules_of(extra)
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("nephoscope.core.errors", ("numpy", "cv2", "onnxruntime")),
+        ("nephoscope.download", ("cv2", "onnxruntime")),
+        ("nephoscope.client", ("cv2", "onnxruntime")),
+        ("nephoscope.web.settings", ("onnxruntime",)),
+    ],
+)
+def test_what_is_light_stays_light(module, heavy):
+    done = python(f"import sys, {module}; print(*({set(heavy)!r} & sys.modules.keys()))")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
