@@ -3,11 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -146,3 +146,20 @@ def server() -> Iterator[str]:
     """A server's address, with the default model; its archive is not there."""
     with serving(offline()) as address:
         yield address
+
+
+@pytest.fixture
+def start(tiny_model: Callable[..., Path]) -> Callable[..., AbstractContextManager[str]]:
+    """Serves a tiny model with limits and settings of a test's own."""
+    from nephoscope.web.settings import Limits, Settings
+
+    def starting(limits: Limits | None = None, **settings: Any) -> AbstractContextManager[str]:
+        return serving(Settings(models=(str(tiny_model()),), limits=limits or Limits(), **settings))
+
+    return starting
+
+
+@pytest.fixture
+def content(jpeg: Path) -> bytes:
+    """The bytes of a small JPEG file."""
+    return jpeg.read_bytes()

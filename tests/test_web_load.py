@@ -75,11 +75,6 @@ def start(tiny_model):
     return starting
 
 
-@pytest.fixture
-def content(jpeg):
-    return jpeg.read_bytes()
-
-
 def inside(address):
     now = counts(address)
     return {name: now[name] for name in EMPTY}
