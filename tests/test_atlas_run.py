@@ -16,12 +16,14 @@ from threading import Event
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from nephoscope.atlas import cluster
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.run import prepare, run
 from nephoscope.atlas.status import read_failures, read_status
 from nephoscope.atlas.store import NO_DATA, NOT_YET, StoreError, open_atlas, open_store, to_flags
+from nephoscope.cli import app
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
 from nephoscope.place import Bounds, Overpass, parse_bounds, worldview_name
@@ -387,8 +389,8 @@ def test_the_command_says_what_failed_and_exits_with_1(tmp_path, small_model):
         ["refused", "1"],
         ["missing", "0"],
     ]
-    listed = atlas("status", tmp_path / "atlas", "--failures")
-    assert listed.returncode == 0
+    listed = CliRunner().invoke(app, ["atlas", "status", str(tmp_path / "atlas"), "--failures"])
+    assert listed.exit_code == 0
     assert listed.stdout.startswith("Aqua/2010-03-01/159,-10,180,4  refused: ")
     assert listed.stdout.count("\n") == 1
     assert max(map(len, done.stdout.splitlines())) <= 60
@@ -407,13 +409,14 @@ def test_the_command_says_what_failed_and_exits_with_1(tmp_path, small_model):
         (["status", "store"], "no atlas"),
     ],
 )
-def test_wrong_usage_is_told_in_a_line(tmp_path, small_model, words, reason):
+def test_wrong_usage_is_told_in_a_line(tmp_path, small_model, monkeypatch, words, reason):
     make_plan(3).write(tmp_path / "atlas.json")
     words = [str(tmp_path / "atlas.json") if word == "PLAN" else word for word in words]
     if words[0] == "run" and "--model" not in words:
         words += ["--model", str(small_model)]
-    done = atlas(*words, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["atlas", *words])
+    assert done.exit_code == 2, done.stderr
     assert reason in done.stderr
     assert done.stderr.count("\n") == 1
 
@@ -429,8 +432,8 @@ def command(*words):
     return [sys.executable, "-m", "nephoscope", "atlas", *map(str, words)]
 
 
-def atlas(*words, **options):
-    return subprocess.run(command(*words), capture_output=True, text=True, timeout=120, **options)
+def atlas(*words):
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=120)
 
 
 def started(*words):

@@ -1,8 +1,5 @@
 """Rules are found where they are known, judged on days they were not chosen on, and written into the card."""
 
-import subprocess
-import sys
-
 import cv2
 import numpy as np
 import pytest
@@ -101,10 +98,8 @@ def test_small_patches_are_dropped_where_that_pays(data, tiny):
 def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, tmp_path, tiny_model):
     path = tiny_model(input_size=SIZE)
     before = path.read_bytes()
-    command = [sys.executable, "-m", "nephoscope", "calibrate"]
-    folds = ["--folds", "2"]
-    done = subprocess.run([*command, path, data, *folds], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, ["calibrate", str(path), str(data), "--folds", "2"])
+    assert done.exit_code == 0, done.stderr
     assert "on days that the rules were not chosen on" in done.stdout
     assert "12 scenes of 6 days" in done.stdout
     assert path.read_bytes() != before

@@ -368,9 +368,10 @@ def test_real_scenes_are_trained_on(tmp_path, clouds, cache):
     few += [i for i, record in enumerate(dataset.records) if record.split == "val"][::40]
     folder = tmp_path / "few"
     copy_scenes(dataset, few, folder)
-    process = command(folder, "-o", tmp_path / "run", *options(cache, 1))
-    assert process.wait() == 0, process.stderr.read()
-    assert "mean Dice" in process.stdout.read()
+    words = ["train", folder, "-o", tmp_path / "run", *options(cache, 1)]
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exit_code == 0, done.stderr
+    assert "mean Dice" in done.stdout
 
 
 def copy_scenes(dataset, indices, folder):
