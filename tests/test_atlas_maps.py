@@ -75,6 +75,7 @@ def labels(axes: Axes, which: str) -> list[str]:
     return [label.get_text() for label in getattr(axes, f"get_{which}ticklabels")() if label.get_text()]
 
 
+@pytest.mark.slow
 def test_all_figures_are_written_without_a_network(summary, tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError("the network was asked")
@@ -162,6 +163,7 @@ def test_the_diurnal_difference_says_by_how_much(summary, drawn):
     assert "Days seen by both" in told
 
 
+@pytest.mark.slow
 def test_the_command_draws_what_there_is(tmp_path):
     write_summary(tmp_path / "s.nc", REGIONS["small"], ("Aqua",), days=3).close()
     told = CliRunner().invoke(app, ["atlas", "plot", str(tmp_path / "s.nc"), "-o", str(tmp_path / "figures")])

@@ -125,6 +125,7 @@ def test_eight_bits_are_taken_only_if_dice_stays(data, tiny_model, tmp_path):
     assert not (tmp_path / "worse.onnx").exists()
 
 
+@pytest.mark.slow
 def test_a_real_model_is_calibrated_on_real_scenes(clouds, model):
     """On a few days the honest estimate lies below the optimistic one, and where scores of people lie."""
     dataset = read_dataset(clouds)

@@ -41,6 +41,7 @@ def scenes(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_one_picture_by_default_gives_an_overlay_and_json(scenes, tmp_path):
     done = nephoscope("segment", scenes / "0.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -52,6 +53,7 @@ def test_one_picture_by_default_gives_an_overlay_and_json(scenes, tmp_path):
     assert "1 done" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_plain_lines_and_no_bar(scenes, tmp_path):
     done = nephoscope("segment", scenes, "-o", tmp_path / "out")
     assert done.stdout.count("\n") == 3
@@ -59,6 +61,7 @@ def test_a_pipe_gets_plain_lines_and_no_bar(scenes, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 100])
 def test_a_terminal_gets_a_bar_and_lines_that_fit(scenes, tmp_path, columns):
     shown = in_terminal("segment", scenes, "-o", tmp_path / "out", "--format", "json", columns=columns)
@@ -102,6 +105,7 @@ def test_json_lines_are_one_a_picture(scenes, tmp_path):
     assert done.exit_code == 1
 
 
+@pytest.mark.slow
 def test_each_bad_picture_gets_one_line_and_the_rest_goes_on(scenes, tmp_path):
     (scenes / "empty.jpg").touch()
     (scenes / "text.jpg").write_text("no picture")
@@ -133,6 +137,7 @@ def test_a_black_picture_says_so_and_has_empty_masks(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_standard_input(scenes, tmp_path):
     command = [sys.executable, "-m", "nephoscope", "segment", "-", "-o", str(tmp_path), "--format", "json"]
     done = subprocess.run(command, input=(scenes / "0.png").read_bytes(), capture_output=True, timeout=60)
@@ -140,6 +145,7 @@ def test_standard_input(scenes, tmp_path):
     assert json.loads((tmp_path / "stdin.json").read_text())["scene"] == "stdin"
 
 
+@pytest.mark.slow
 def test_a_pipe_as_a_file(scenes, tmp_path):
     pipe = f"<(cat {scenes / '0.png'})"
     command = f"{sys.executable} -m nephoscope segment {pipe} -o {tmp_path} --format overlay,json"
@@ -148,6 +154,7 @@ def test_a_pipe_as_a_file(scenes, tmp_path):
     assert len(list(tmp_path.glob("*_overlay.jpg"))) == 1
 
 
+@pytest.mark.slow
 def test_no_standard_output_costs_no_output(scenes, tmp_path):
     command = f"{sys.executable} -m nephoscope segment {scenes} -o {tmp_path / 'out'} --format json >&-"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
@@ -192,12 +199,14 @@ def test_unknown_options_are_refused():
     assert "--overwrite" in done.stderr
 
 
+@pytest.mark.slow
 def test_models_are_listed_and_their_cards_printed():
     assert re.search(r"^default +\d+\.\d MB  ", invoke("models").stdout)
     assert json.loads(invoke("models", "default").stdout)["name"] == "default"
     assert invoke("models", "nothing").exit_code == 2
 
 
+@pytest.mark.slow
 def test_answers_are_scored_against_labels(tmp_path):
     assert invoke("sample", "-o", tmp_path, "--scenes", 2).exit_code == 0
     truth = tmp_path / "train.csv"
@@ -213,6 +222,7 @@ def test_answers_are_scored_against_labels(tmp_path):
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_reader_who_leaves_is_no_error(scenes, tmp_path):
     command = (
         f"{sys.executable} -m nephoscope segment {scenes} -o {tmp_path / 'out'} --format json | head -n 1"
@@ -222,6 +232,7 @@ def test_a_reader_who_leaves_is_no_error(scenes, tmp_path):
     assert done.stdout.startswith("0.png")
 
 
+@pytest.mark.slow
 def test_segmenting_never_imports_torch_nor_what_only_training_needs(scenes, tmp_path):
     code = (
         "import sys; from nephoscope.cli import app\n"
@@ -233,12 +244,19 @@ def test_segmenting_never_imports_torch_nor_what_only_training_needs(scenes, tmp
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
+@pytest.mark.slow
 def test_the_readmes_commands_run(tmp_path):
-    """Each `nephoscope` line of the README that ends, and needs no data but the sample's and an archive's."""
+    """Each `nephoscope` line of the README that ends, and needs no data but the sample's and an archive's.
+
+    Their month is cut to three days: a command does with ten times as many scenes what it does with these.
+    """
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("nephoscope ")]
     runnable = [line for line in lines if not re.search(r"DATA|RUN|BOXES|https?:|serve", line)]
     assert len(runnable) >= 4
+    commands = "\n".join(runnable)
+    assert commands.count("--to 2020-02-20") >= 2
+    commands = commands.replace("--to 2020-02-20", "--to 2020-01-22")
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "nephoscope"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -m nephoscope "$@"\n')
@@ -247,7 +265,7 @@ def test_the_readmes_commands_run(tmp_path):
     with SyntheticArchive() as server:
         environment["NEPHOSCOPE_WORLDVIEW"] = server.address
         done = subprocess.run(
-            ["bash", "-euc", "\n".join(runnable)],
+            ["bash", "-euc", commands],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

@@ -71,6 +71,7 @@ def exported(tmp_path_factory, small_card):
     return get
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [FPN, UNET], ids=lambda network: network["architecture"])
 def test_a_network_becomes_a_model_with_the_same_masks(exported, network):
     deployed, _, file, parity = exported(network)
@@ -85,6 +86,7 @@ def test_a_network_becomes_a_model_with_the_same_masks(exported, network):
     assert segment(make_scene(3, (128, 192)).pixels, model).present
 
 
+@pytest.mark.slow
 def test_a_model_file_tells_nothing_of_where_it_was_made(exported):
     _, checkpoint, file, _ = exported(UNET)
     proto = onnx.load(file)
@@ -94,6 +96,7 @@ def test_a_model_file_tells_nothing_of_where_it_was_made(exported):
     assert file.stat().st_size < checkpoint.stat().st_size * 0.6  # half precision
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_otherwise_is_refused(exported):
     deployed, _, file, _ = exported(UNET)
     model, other = Model.load(file), copy.deepcopy(deployed)
@@ -104,6 +107,7 @@ def test_a_model_that_answers_otherwise_is_refused(exported):
         check_parity(other, model)
 
 
+@pytest.mark.slow
 def test_a_pattern_present_in_one_alone_is_refused(exported):
     deployed, _, file, _ = exported(UNET)
     other = copy.deepcopy(deployed)
@@ -133,6 +137,7 @@ def test_weights_of_another_network_are_refused(tmp_path, small_card):
     assert not (tmp_path / "model.onnx").exists()
 
 
+@pytest.mark.slow
 def test_the_command_exports(tmp_path, small_card):
     _, checkpoint, card_file = network_and_files(tmp_path, small_card, FPN)
     words = [checkpoint, "--card", card_file, "-o", tmp_path / "model.onnx"]
@@ -151,6 +156,7 @@ def test_unknown_networks_are_refused():
             build({**FPN, **wrong})
 
 
+@pytest.mark.slow
 def test_several_networks_become_one_model(tmp_path, small_card):
     """Their mean, inside the graph; with mirror images, a mirrored picture gets the mirrored answer."""
     files = []

@@ -192,6 +192,7 @@ class TestFiles:
         assert post(server, deep.getvalue()).status == 200
         assert post(server, rows.getvalue()).status == 200
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux for a process's peak")
     def test_no_bomb_takes_much_memory(self, tmp_path, tiny_model):
         zeros = zlib.compress(bytes(300_000_000), 9)
