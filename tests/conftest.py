@@ -69,6 +69,11 @@ def card() -> Card:
 
 @pytest.fixture
 def tiny_model(tmp_path: Path, card: Card) -> Callable[..., Path]:
+    """Makes tiny models in a folder of the test's own."""
+    return tiny_models(tmp_path, card)
+
+
+def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
     """Makes model files whose network is a 1x1 convolution: a pattern's probability is a colour's brightness.
 
     Fish and Sugar follow red, Flower green, Gravel blue. Keywords change the card; `raw_card` replaces it;
@@ -105,7 +110,7 @@ def tiny_model(tmp_path: Path, card: Card) -> Callable[..., Path]:
         proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
         if raw_card is not None:
             helper.set_model_props(proto, {CARD_KEY: raw_card or made.to_json()})
-        path = tmp_path / name
+        path = folder / name
         onnx.save(proto, path)
         return path
 
@@ -145,6 +150,14 @@ def offline() -> "Settings":
 def server() -> Iterator[str]:
     """A server's address, with the default model; its archive is not there."""
     with serving(offline()) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def tiny_server(tmp_path_factory: pytest.TempPathFactory, card: Card) -> Iterator[str]:
+    """The same with a tiny model, for tests in which it does not matter what a picture shows."""
+    path = tiny_models(tmp_path_factory.mktemp("tiny"), card)()
+    with serving(replace(offline(), models=(str(path),))) as address:
         yield address
 
 

@@ -96,6 +96,7 @@ def test_all_figures_are_written_without_a_network(summary, tmp_path, monkeypatc
         assert picture.std() > 10
 
 
+@pytest.mark.slow
 def test_maps_name_patterns_places_days_and_units(summary, drawn):
     figures.frequency(summary)
     told = words(drawn[0])
@@ -114,6 +115,7 @@ def test_maps_name_patterns_places_days_and_units(summary, drawn):
     assert first.get_xlim() == (summary["longitude_bnds"].min(), summary["longitude_bnds"].max())
 
 
+@pytest.mark.slow
 def test_cells_with_little_data_are_hatched(summary, drawn):
     figures.frequency(summary)
     hatched = [each for each in drawn[0].axes[0].collections if each.get_hatch()]
@@ -122,6 +124,7 @@ def test_cells_with_little_data_are_hatched(summary, drawn):
     assert len(hatched[0].get_paths()) == (coverage < 0.1).sum() > 0
 
 
+@pytest.mark.slow
 def test_seasons_have_their_days(summary, drawn):
     figures.by_season(summary, "Sugar")
     told = words(drawn[0])
@@ -146,6 +149,7 @@ def test_the_cycle_shows_months_and_intervals(summary, drawn):
     np.testing.assert_allclose(fish, 0.5, atol=0.05)
 
 
+@pytest.mark.slow
 def test_longitude_and_time(summary, drawn):
     figures.hovmoller(summary, add_up(summary))
     axes = drawn[0].axes
@@ -155,6 +159,7 @@ def test_longitude_and_time(summary, drawn):
     assert "Means over" in words(drawn[0])
 
 
+@pytest.mark.slow
 def test_the_diurnal_difference_says_by_how_much(summary, drawn):
     figures.diurnal(summary, add_up(summary))
     told = words(drawn[0])

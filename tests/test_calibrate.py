@@ -55,6 +55,7 @@ def tiny(tiny_model):
     return Model.load(tiny_model(input_size=SIZE))
 
 
+@pytest.mark.slow
 def test_rules_that_are_known_are_found(data, tiny):
     told = []
     found = calibrate(tiny, read_dataset(data), lambda *step: told.append(step))
@@ -69,6 +70,7 @@ def test_rules_that_are_known_are_found(data, tiny):
     assert found.before["Fish"] < 0.9  # the default model's rules are for another network
 
 
+@pytest.mark.slow
 def test_rules_do_in_segment_what_they_promise(data, tiny, tmp_path):
     found = calibrate(tiny, read_dataset(data))
     path = tmp_path / "calibrated.onnx"
@@ -84,6 +86,7 @@ def test_rules_do_in_segment_what_they_promise(data, tiny, tmp_path):
     assert segment(bright, model).present == ["Flower"]
 
 
+@pytest.mark.slow
 def test_small_patches_are_dropped_where_that_pays(data, tiny):
     """With a bright speck in every scene, only a minimum area can tell what belongs to the pattern."""
     for path in (data / "train_images").iterdir():
@@ -95,6 +98,7 @@ def test_small_patches_are_dropped_where_that_pays(data, tiny):
     assert found.dice["Flower"] > 0.97
 
 
+@pytest.mark.slow
 def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, tmp_path, tiny_model):
     path = tiny_model(input_size=SIZE)
     before = path.read_bytes()

@@ -41,6 +41,11 @@ NAMES = {
 }
 
 
+@pytest.fixture(scope="module")
+def server(tiny_server):
+    return tiny_server
+
+
 class TestNames:
     @pytest.mark.parametrize(("name", "harmless"), NAMES.items())
     def test_names_come_back_harmless(self, server, name, harmless):

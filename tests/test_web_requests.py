@@ -25,6 +25,11 @@ from nephoscope.web import guard
 from nephoscope.web.settings import LOOPBACK, Limits
 
 
+@pytest.fixture(scope="module")
+def server(tiny_server):
+    return tiny_server
+
+
 class TestVisitors:
     @pytest.mark.parametrize(
         "host",

@@ -30,6 +30,11 @@ from conftest import encoded
 from nephoscope.web.settings import Limits
 
 
+@pytest.fixture(scope="module")
+def server(tiny_server):
+    return tiny_server
+
+
 def tiff(
     tile: tuple[int, int], content: bytes = b"", *tags: tuple[int, int, int, bytes], kind: int = 4
 ) -> bytes:
