@@ -1,4 +1,5 @@
 # make demo    install the base into .venv and segment the built-in sample
+# make check   for every save: style, spelling, types, imports, quick tests (under a minute once installed)
 # make test    install everything, check style, types and imports, run all tests
 # make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
 # make soak    an atlas of 100,000 tiny scenes while its workers are killed, and 20,000 requests to a server
@@ -25,7 +26,7 @@ BIN := $(TEST_VENV)/bin
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint bench soak model best clean
+.PHONY: demo check unit test lint bench soak model best clean
 
 demo: .venv/installed
 	.venv/bin/nephoscope segment sample --output $(OUTPUT) --format overlay,panel,json --overwrite
@@ -36,6 +37,12 @@ demo: .venv/installed
 	.venv/bin/pip install --quiet --upgrade .
 	touch $@
 
+check: $(TEST_VENV)/installed
+	$(MAKE) --no-print-directory -j 2 --output-sync=target lint unit
+
+unit: $(TEST_VENV)/installed
+	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not browser"
+
 test: lint
 	scripts/find-browser
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
@@ -44,6 +51,7 @@ test: lint
 lint: $(TEST_VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports
 

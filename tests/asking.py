@@ -13,10 +13,22 @@ from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from nephoscope.web.problems import KINDS
+
 PATIENCE = 30.0  # s; a test that waits for longer has failed
 BOUNDARY = "MADE-BY-TESTS"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
 SEGMENT = "/api/v1/segment"
+GUARDED = {
+    "content-security-policy",
+    "x-content-type-options",
+    "x-frame-options",
+    "referrer-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "permissions-policy",
+    "cache-control",
+}  # the headers of every answer
 
 
 class Answer(NamedTuple):
@@ -37,6 +49,13 @@ class Answer(NamedTuple):
         assert self.json["title"]
         assert self.json["detail"]
         return str(self.json["type"].removeprefix("/api/v1/problems/"))
+
+
+def refused(answer: Answer, kind: str) -> str:
+    """See that an answer is a problem of a kind, guarded as all answers are; gives what it says."""
+    assert (answer.status, answer.kind) == (KINDS[kind].status, kind)
+    assert {name.lower() for name in answer.headers} >= GUARDED
+    return str(answer.json["detail"])
 
 
 def ask(address: str, target: str, body: bytes | None = None, method: str = "", **headers: str) -> Answer:

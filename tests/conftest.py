@@ -3,11 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -69,6 +69,11 @@ def card() -> Card:
 
 @pytest.fixture
 def tiny_model(tmp_path: Path, card: Card) -> Callable[..., Path]:
+    """Makes tiny models in a folder of the test's own."""
+    return tiny_models(tmp_path, card)
+
+
+def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
     """Makes model files whose network is a 1x1 convolution: a pattern's probability is a colour's brightness.
 
     Fish and Sugar follow red, Flower green, Gravel blue. Keywords change the card; `raw_card` replaces it;
@@ -105,7 +110,7 @@ def tiny_model(tmp_path: Path, card: Card) -> Callable[..., Path]:
         proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
         if raw_card is not None:
             helper.set_model_props(proto, {CARD_KEY: raw_card or made.to_json()})
-        path = tmp_path / name
+        path = folder / name
         onnx.save(proto, path)
         return path
 
@@ -146,3 +151,28 @@ def server() -> Iterator[str]:
     """A server's address, with the default model; its archive is not there."""
     with serving(offline()) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def tiny_server(tmp_path_factory: pytest.TempPathFactory, card: Card) -> Iterator[str]:
+    """The same with a tiny model, for tests in which it does not matter what a picture shows."""
+    path = tiny_models(tmp_path_factory.mktemp("tiny"), card)()
+    with serving(replace(offline(), models=(str(path),))) as address:
+        yield address
+
+
+@pytest.fixture
+def start(tiny_model: Callable[..., Path]) -> Callable[..., AbstractContextManager[str]]:
+    """Serves a tiny model with limits and settings of a test's own."""
+    from nephoscope.web.settings import Limits, Settings
+
+    def starting(limits: Limits | None = None, **settings: Any) -> AbstractContextManager[str]:
+        return serving(Settings(models=(str(tiny_model()),), limits=limits or Limits(), **settings))
+
+    return starting
+
+
+@pytest.fixture
+def content(jpeg: Path) -> bytes:
+    """The bytes of a small JPEG file."""
+    return jpeg.read_bytes()

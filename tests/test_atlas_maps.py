@@ -75,6 +75,7 @@ def labels(axes: Axes, which: str) -> list[str]:
     return [label.get_text() for label in getattr(axes, f"get_{which}ticklabels")() if label.get_text()]
 
 
+@pytest.mark.slow
 def test_all_figures_are_written_without_a_network(summary, tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError("the network was asked")
@@ -95,6 +96,7 @@ def test_all_figures_are_written_without_a_network(summary, tmp_path, monkeypatc
         assert picture.std() > 10
 
 
+@pytest.mark.slow
 def test_maps_name_patterns_places_days_and_units(summary, drawn):
     figures.frequency(summary)
     told = words(drawn[0])
@@ -113,6 +115,7 @@ def test_maps_name_patterns_places_days_and_units(summary, drawn):
     assert first.get_xlim() == (summary["longitude_bnds"].min(), summary["longitude_bnds"].max())
 
 
+@pytest.mark.slow
 def test_cells_with_little_data_are_hatched(summary, drawn):
     figures.frequency(summary)
     hatched = [each for each in drawn[0].axes[0].collections if each.get_hatch()]
@@ -121,6 +124,7 @@ def test_cells_with_little_data_are_hatched(summary, drawn):
     assert len(hatched[0].get_paths()) == (coverage < 0.1).sum() > 0
 
 
+@pytest.mark.slow
 def test_seasons_have_their_days(summary, drawn):
     figures.by_season(summary, "Sugar")
     told = words(drawn[0])
@@ -145,6 +149,7 @@ def test_the_cycle_shows_months_and_intervals(summary, drawn):
     np.testing.assert_allclose(fish, 0.5, atol=0.05)
 
 
+@pytest.mark.slow
 def test_longitude_and_time(summary, drawn):
     figures.hovmoller(summary, add_up(summary))
     axes = drawn[0].axes
@@ -154,6 +159,7 @@ def test_longitude_and_time(summary, drawn):
     assert "Means over" in words(drawn[0])
 
 
+@pytest.mark.slow
 def test_the_diurnal_difference_says_by_how_much(summary, drawn):
     figures.diurnal(summary, add_up(summary))
     told = words(drawn[0])
@@ -162,6 +168,7 @@ def test_the_diurnal_difference_says_by_how_much(summary, drawn):
     assert "Days seen by both" in told
 
 
+@pytest.mark.slow
 def test_the_command_draws_what_there_is(tmp_path):
     write_summary(tmp_path / "s.nc", REGIONS["small"], ("Aqua",), days=3).close()
     told = CliRunner().invoke(app, ["atlas", "plot", str(tmp_path / "s.nc"), "-o", str(tmp_path / "figures")])

@@ -16,12 +16,14 @@ from threading import Event
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from nephoscope.atlas import cluster
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.run import prepare, run
 from nephoscope.atlas.status import read_failures, read_status
 from nephoscope.atlas.store import NO_DATA, NOT_YET, open_atlas, open_store, to_flags
+from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
 from nephoscope.model import Model
 from nephoscope.patterns import NAMES
@@ -79,6 +81,7 @@ def flags(folder):
     return open_atlas(folder)["pattern_flags"].values
 
 
+@pytest.mark.slow
 def test_an_atlas_holds_what_one_picture_after_the_other_gives(client, tmp_path, small_model):
     plan, gap = make_plan(20), Overpass("Aqua", date(2010, 3, 7), Bounds(159, -10, 180, 4))
     with SyntheticArchive(lambda asked, _: "no coverage" if asked == gap else None) as server:
@@ -123,6 +126,7 @@ def test_an_atlas_holds_what_one_picture_after_the_other_gives(client, tmp_path,
     assert (day.sel(lon=slice(159, 180)) == NO_DATA).all()
 
 
+@pytest.mark.slow
 def test_of_a_box_with_a_margin_the_middle_is_kept(client, tmp_path, tiny_model, small_rules):
     model_file = tiny_model(
         "half.onnx", input_size=(28, 42), grid=(28, 42), rules=small_rules
@@ -159,6 +163,7 @@ def test_a_margin_of_parts_of_cells_is_refused(tmp_path, small_model):
         prepare(str(tmp_path / "atlas"), replace(make_plan(), margin=2.0), str(small_model))
 
 
+@pytest.mark.slow
 def test_the_store_follows_cf_and_says_what_made_it(tmp_path, tiny_model):
     plan = make_plan(3, parse_bounds("-61,10,-30,24"))
     prepare(str(tmp_path / "atlas"), plan, str(tiny_model()))
@@ -198,6 +203,7 @@ def test_a_store_is_for_one_plan_and_one_model(tmp_path, small_model, tiny_model
     assert prepare(folder, make_plan(3), str(small_model))[0].plan == make_plan(3)
 
 
+@pytest.mark.slow
 def test_a_store_with_scenes_is_never_made_anew_and_a_folder_stays_itself(client, tmp_path, small_model):
     folder = tmp_path / "atlas"
     folder.mkdir()
@@ -218,6 +224,7 @@ def test_a_store_with_scenes_is_never_made_anew_and_a_folder_stays_itself(client
     assert float(open_atlas(folder).lon[0]) == pytest.approx(make_plan(2).corner[1] + 21 / 52 / 2)
 
 
+@pytest.mark.slow
 def test_what_fails_is_named_with_its_cause_and_done_again_once_it_is_mended(client, tmp_path, small_model):
     plan = make_plan(20)
     faults = {3: "404", 40: "html", 41: "cut short", 79: "500"}
@@ -248,6 +255,7 @@ def test_what_fails_is_named_with_its_cause_and_done_again_once_it_is_mended(cli
     assert (flags(tmp_path / "atlas") != NOT_YET).all()
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_decoded_costs_only_itself(client, tmp_path, small_model):
     plan = make_plan(3)
     with SyntheticArchive() as server:
@@ -261,6 +269,7 @@ def test_a_picture_that_cannot_be_decoded_costs_only_itself(client, tmp_path, sm
     assert (status.done, dict(status.causes)) == (11, {"damaged": 1})
 
 
+@pytest.mark.slow
 def test_connections_are_shared_by_the_cluster(client, tmp_path, small_model):
     with SyntheticArchive(delay=0.01) as server:
         do(client, tmp_path / "one", make_plan(25), small_model, archive_at(server, connections=1))
@@ -271,6 +280,7 @@ def test_connections_are_shared_by_the_cluster(client, tmp_path, small_model):
         assert 3 <= server.most_at_once <= 7
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_only_work(client, tmp_path, small_model):
     plan = make_plan(31)
     with SyntheticArchive() as server:
@@ -289,6 +299,7 @@ def test_a_killed_worker_costs_only_work(client, tmp_path, small_model):
     assert undisturbed.done == len(plan)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(client, tmp_path, small_model):
     plan = make_plan(31)
     plan.write(tmp_path / "atlas.json")
@@ -313,6 +324,7 @@ def test_a_killed_run_goes_on(client, tmp_path, small_model):
     assert_same(tmp_path / "atlas", tmp_path / "calm", plan)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_so_and_nothing_else(tmp_path, small_model):
     make_plan(31).write(tmp_path / "atlas.json")
     with holding_archive() as (server, _):
@@ -326,6 +338,7 @@ def test_an_interrupted_run_says_so_and_nothing_else(tmp_path, small_model):
     assert said == "nephoscope: interrupted; the files written so far are whole\n"
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_is_told_and_the_run_goes_on_elsewhere(client, tmp_path, small_model, monkeypatch):
     monkeypatch.setattr(cluster, "_ANSWER", 2)
     plan = make_plan(31)
@@ -349,6 +362,7 @@ def test_where_no_scheduler_answers_nothing_is_begun(monkeypatch):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
 def test_a_full_disk_stops_the_run_and_loses_nothing(client, tmp_path, tiny_model):
     plan, disk = make_plan(31), tmp_path / "disk"
@@ -373,6 +387,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(client, tmp_path, tiny_mode
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_failed_and_exits_with_1(tmp_path, small_model):
     plan = make_plan(3)
     plan.write(tmp_path / "atlas.json")
@@ -386,8 +401,8 @@ def test_the_command_says_what_failed_and_exits_with_1(tmp_path, small_model):
         ["refused", "1"],
         ["missing", "0"],
     ]
-    listed = atlas("status", tmp_path / "atlas", "--failures")
-    assert listed.returncode == 0
+    listed = CliRunner().invoke(app, ["atlas", "status", str(tmp_path / "atlas"), "--failures"])
+    assert listed.exit_code == 0
     assert listed.stdout.startswith("Aqua/2010-03-01/159,-10,180,4  refused: ")
     assert listed.stdout.count("\n") == 1
     assert max(map(len, done.stdout.splitlines())) <= 60
@@ -406,13 +421,14 @@ def test_the_command_says_what_failed_and_exits_with_1(tmp_path, small_model):
         (["status", "store"], "no atlas"),
     ],
 )
-def test_wrong_usage_is_told_in_a_line(tmp_path, small_model, words, reason):
+def test_wrong_usage_is_told_in_a_line(tmp_path, small_model, monkeypatch, words, reason):
     make_plan(3).write(tmp_path / "atlas.json")
     words = [str(tmp_path / "atlas.json") if word == "PLAN" else word for word in words]
     if words[0] == "run" and "--model" not in words:
         words += ["--model", str(small_model)]
-    done = atlas(*words, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["atlas", *words])
+    assert done.exit_code == 2, done.stderr
     assert reason in done.stderr
     assert done.stderr.count("\n") == 1
 
@@ -428,8 +444,8 @@ def command(*words):
     return [sys.executable, "-m", "nephoscope", "atlas", *map(str, words)]
 
 
-def atlas(*words, **options):
-    return subprocess.run(command(*words), capture_output=True, text=True, timeout=120, **options)
+def atlas(*words):
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=120)
 
 
 def started(*words):

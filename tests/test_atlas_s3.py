@@ -12,6 +12,8 @@ from nephoscope.atlas.plan import Plan
 from nephoscope.place import parse_bounds
 from nephoscope.synthetic_archive import SyntheticArchive
 
+pytestmark = pytest.mark.slow
+
 READ = """
 from collections import Counter
 from nephoscope.atlas.store import NOT_YET, open_atlas, open_store

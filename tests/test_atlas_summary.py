@@ -300,6 +300,7 @@ def test_a_dask_cluster_measures_the_same():
     np.testing.assert_array_equal(here.shares, there.shares)
 
 
+@pytest.mark.slow
 def test_the_file_keeps_the_conventions_and_where_it_came_from(by_hand, tmp_path):
     path = tmp_path / "summary.nc"
     summarise(by_hand, path, 1.0)

@@ -123,6 +123,7 @@ def test_a_full_disk_costs_only_what_did_not_fit(pictures, job, monkeypatch):
     assert not [name for name in listed(job().folder) if "part" in name or name == "1.json"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_while_writing_leaves_nothing_half_written(pictures, tmp_path):
     """The real thing: the operating system refuses to let files grow past 200,000 bytes."""
 
@@ -176,6 +177,7 @@ def test_no_more_pictures_are_held_than_two_a_worker(job):
     results.close()
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_whole_files_only(tmp_path):
     folder, out = tmp_path / "pictures", tmp_path / "out"
     folder.mkdir()

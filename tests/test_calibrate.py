@@ -1,8 +1,5 @@
 """Rules are found where they are known, judged on days they were not chosen on, and written into the card."""
 
-import subprocess
-import sys
-
 import cv2
 import numpy as np
 import pytest
@@ -58,6 +55,7 @@ def tiny(tiny_model):
     return Model.load(tiny_model(input_size=SIZE))
 
 
+@pytest.mark.slow
 def test_rules_that_are_known_are_found(data, tiny):
     told = []
     found = calibrate(tiny, read_dataset(data), lambda *step: told.append(step))
@@ -72,6 +70,7 @@ def test_rules_that_are_known_are_found(data, tiny):
     assert found.before["Fish"] < 0.9  # the default model's rules are for another network
 
 
+@pytest.mark.slow
 def test_rules_do_in_segment_what_they_promise(data, tiny, tmp_path):
     found = calibrate(tiny, read_dataset(data))
     path = tmp_path / "calibrated.onnx"
@@ -87,6 +86,7 @@ def test_rules_do_in_segment_what_they_promise(data, tiny, tmp_path):
     assert segment(bright, model).present == ["Flower"]
 
 
+@pytest.mark.slow
 def test_small_patches_are_dropped_where_that_pays(data, tiny):
     """With a bright speck in every scene, only a minimum area can tell what belongs to the pattern."""
     for path in (data / "train_images").iterdir():
@@ -98,13 +98,12 @@ def test_small_patches_are_dropped_where_that_pays(data, tiny):
     assert found.dice["Flower"] > 0.97
 
 
+@pytest.mark.slow
 def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, tmp_path, tiny_model):
     path = tiny_model(input_size=SIZE)
     before = path.read_bytes()
-    command = [sys.executable, "-m", "nephoscope", "calibrate"]
-    folds = ["--folds", "2"]
-    done = subprocess.run([*command, path, data, *folds], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, ["calibrate", str(path), str(data), "--folds", "2"])
+    assert done.exit_code == 0, done.stderr
     assert "on days that the rules were not chosen on" in done.stdout
     assert "12 scenes of 6 days" in done.stdout
     assert path.read_bytes() != before
@@ -130,6 +129,7 @@ def test_eight_bits_are_taken_only_if_dice_stays(data, tiny_model, tmp_path):
     assert not (tmp_path / "worse.onnx").exists()
 
 
+@pytest.mark.slow
 def test_a_real_model_is_calibrated_on_real_scenes(clouds, model):
     """On a few days the honest estimate lies below the optimistic one, and where scores of people lie."""
     dataset = read_dataset(clouds)

@@ -31,6 +31,7 @@ def assert_same(there, here):
     assert (there.scene.bounds, there.scene.day) == (here.scene.bounds, here.scene.day)
 
 
+@pytest.mark.slow
 def test_every_kind_of_picture_is_segmented_alike(server, jpeg, picture):
     for given_picture in (jpeg, str(jpeg), jpeg.read_bytes(), picture):
         there, here = nephoscope.segment(given_picture, server=server), nephoscope.segment(given_picture)
@@ -66,6 +67,7 @@ def test_a_name_that_is_no_text_can_be_sent(server, jpeg):
     assert_same(nephoscope.segment(path, server=server), nephoscope.segment(path))
 
 
+@pytest.mark.slow
 def test_place_day_join_and_mirrors_hold_there_too(server, jpeg):
     stated = {"bounds": parse_bounds("170,-10,-179,0"), "day": nephoscope.place.parse_day("2020-02-01")}
     for options in (stated, {"join": 20}, {"tta": True}):

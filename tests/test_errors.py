@@ -161,7 +161,6 @@ class TestExtras:
     [
         ("nephoscope.core.errors", ("numpy", "cv2", "onnxruntime")),
         ("nephoscope.download", ("cv2", "onnxruntime")),
-        ("nephoscope.client", ("cv2", "onnxruntime")),
         ("nephoscope.web.settings", ("onnxruntime",)),
     ],
 )

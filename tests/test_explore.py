@@ -182,6 +182,7 @@ def test_examples_show_each_kind_and_are_always_the_same(clean):
     assert found.examples() == examples
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else(spoilt, tmp_path):
     (spoilt / "scenes.csv").write_text(CATALOGUE)
     path, told = write_report(read_dataset(spoilt), tmp_path / "out")
@@ -199,6 +200,7 @@ def test_the_page_needs_nothing_else(spoilt, tmp_path):
     assert html.count("<img ") == len(figures)
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_files(clean, tmp_path):
     for name in ("one", "two"):
         write_report(read_dataset(clean), tmp_path / name)
@@ -206,6 +208,7 @@ def test_the_same_data_give_the_same_files(clean, tmp_path):
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_not_known_has_no_section(clean, tmp_path):
     (clean / "scenes.csv").write_text(CATALOGUE.splitlines()[0] + "\na.png,train,,,,,,\n")
     path, told = write_report(read_dataset(clean), tmp_path / "out")
@@ -216,6 +219,7 @@ def test_what_is_not_known_has_no_section(clean, tmp_path):
     assert not list((tmp_path / "out").glob("explore_region*"))
 
 
+@pytest.mark.slow
 def test_pictures_none_of_which_can_be_read(clean, tmp_path):
     for image in SCENES:
         (clean / "train_images" / image).write_bytes(b"no picture")
@@ -225,6 +229,7 @@ def test_pictures_none_of_which_can_be_read(clean, tmp_path):
     assert "No picture could be read" in path.read_text()
 
 
+@pytest.mark.slow
 def test_many_problems_of_a_kind_are_counted_in_the_page_and_all_in_json(clean, tmp_path):
     with (clean / "train.csv").open("a") as file:
         file.writelines(f"x{number}.png_Fish,\n" for number in range(30))
@@ -233,6 +238,7 @@ def test_many_problems_of_a_kind_are_counted_in_the_page_and_all_in_json(clean, 
     assert "and 10 more" in path.read_text()
 
 
+@pytest.mark.slow
 def test_made_up_scenes(tmp_path):
     write_dataset(tmp_path / "data", 6, size=(160, 240))
     path, told = write_report(read_dataset(tmp_path / "data"), tmp_path / "out")
@@ -254,6 +260,7 @@ def test_plots_take_what_is_missing(tmp_path):
         assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) is not None
 
 
+@pytest.mark.slow
 def test_real_scenes_have_the_known_presence(clouds):
     """All rows tell presence; every eighth scene is measured."""
     dataset = read_dataset(clouds)

@@ -3,8 +3,6 @@
 import copy
 import dataclasses
 import json
-import subprocess
-import sys
 
 import numpy as np
 import onnx
@@ -26,9 +24,14 @@ from nephoscope.training.checkpoint import save_weights
 from nephoscope.training.export import check_parity, export
 from nephoscope.training.networks import Deployed, build
 
-FPN = {"architecture": "fpn", "encoder": "mobilenet_v2", "presence_head": True, "mean": 0.5, "deviation": 0.5}
-UNET = {**FPN, "architecture": "unet", "presence_head": False}
-SMALL = {**FPN, "encoder": "tu-test_efficientnet"}
+FPN = {
+    "architecture": "fpn",
+    "encoder": "tu-test_efficientnet",
+    "presence_head": True,
+    "mean": 0.5,
+    "deviation": 0.5,
+}
+UNET = {**FPN, "architecture": "unet", "encoder": "mobilenet_v2", "presence_head": False}
 
 
 def network_and_files(folder, card, network):
@@ -69,6 +72,7 @@ def exported(tmp_path_factory, small_card):
     return get
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [FPN, UNET], ids=lambda network: network["architecture"])
 def test_a_network_becomes_a_model_with_the_same_masks(exported, network):
     deployed, _, file, parity = exported(network)
@@ -83,6 +87,7 @@ def test_a_network_becomes_a_model_with_the_same_masks(exported, network):
     assert segment(make_scene(3, (128, 192)).pixels, model).present
 
 
+@pytest.mark.slow
 def test_a_model_file_tells_nothing_of_where_it_was_made(exported):
     _, checkpoint, file, _ = exported(UNET)
     proto = onnx.load(file)
@@ -92,6 +97,7 @@ def test_a_model_file_tells_nothing_of_where_it_was_made(exported):
     assert file.stat().st_size < checkpoint.stat().st_size * 0.6  # half precision
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_otherwise_is_refused(exported):
     deployed, _, file, _ = exported(UNET)
     model, other = Model.load(file), copy.deepcopy(deployed)
@@ -102,6 +108,7 @@ def test_a_model_that_answers_otherwise_is_refused(exported):
         check_parity(other, model)
 
 
+@pytest.mark.slow
 def test_a_pattern_present_in_one_alone_is_refused(exported):
     deployed, _, file, _ = exported(UNET)
     other = copy.deepcopy(deployed)
@@ -131,12 +138,12 @@ def test_weights_of_another_network_are_refused(tmp_path, small_card):
     assert not (tmp_path / "model.onnx").exists()
 
 
+@pytest.mark.slow
 def test_the_command_exports(tmp_path, small_card):
-    _, checkpoint, card_file = network_and_files(tmp_path, small_card, SMALL)
-    command = [sys.executable, "-m", "nephoscope", "export"]
+    _, checkpoint, card_file = network_and_files(tmp_path, small_card, FPN)
     words = [checkpoint, "--card", card_file, "-o", tmp_path / "model.onnx"]
-    done = subprocess.run([*command, *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, ["export", *map(str, words)])
+    assert done.exit_code == 0, done.stderr
     assert "parity with PyTorch" in done.stdout
     Model.load(tmp_path / "model.onnx")
     done = CliRunner().invoke(app, ["export", *map(str, [tmp_path / "none", *words[1:]])])
@@ -150,10 +157,11 @@ def test_unknown_networks_are_refused():
             build({**FPN, **wrong})
 
 
+@pytest.mark.slow
 def test_several_networks_become_one_model(tmp_path, small_card):
     """Their mean, inside the graph; with mirror images, a mirrored picture gets the mirrored answer."""
     files = []
-    for number, network in enumerate((SMALL, {**SMALL, "architecture": "unet", "presence_head": False})):
+    for number, network in enumerate((FPN, {**FPN, "architecture": "unet", "presence_head": False})):
         folder = tmp_path / str(number)
         folder.mkdir()
         deployed, _, card_file = network_and_files(folder, small_card, network)

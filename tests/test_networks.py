@@ -46,6 +46,7 @@ def test_the_docs_name_networks():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", NETWORKS, ids=lambda r: f"{r.arch}-{r.encoder}-{r.unpooling}")
 def test_every_network_answers_learns_and_becomes_a_model(tmp_path, card, recipe):
     torch.manual_seed(0)
@@ -97,6 +98,7 @@ def test_segnet_goes_down_as_often_as_up_with_fewer_convolutions():
     assert sum(up) < sum(down)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 1, 2])
 def test_efficientnet_lite_starts_from_imagenet_without_a_network(size):
     """A picture's classes are told by the published classifier on our encoder as by the published network."""
@@ -108,6 +110,7 @@ def test_efficientnet_lite_starts_from_imagenet_without_a_network(size):
     assert all(not torch.equal(norm.running_mean, torch.zeros_like(norm.running_mean)) for norm in norms)
 
 
+@pytest.mark.slow
 def test_vgg19_weights_from_a_file_give_vgg19s_features(tmp_path):
     torch.manual_seed(0)
     source = vgg19_bn(weights=None)
@@ -130,6 +133,7 @@ def test_vgg19_weights_from_a_file_give_vgg19s_features(tmp_path):
     assert torch.allclose(features, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_vgg19_without_batch_normalisation_gives_its_kernels(tmp_path):
     source = vgg19(weights=None)
     save_file(source.state_dict(), tmp_path / "vgg19.safetensors")
@@ -138,6 +142,7 @@ def test_vgg19_without_batch_normalisation_gives_its_kernels(tmp_path):
     assert torch.equal(net.encoder[4][9].weight, source.features[34].weight)
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_are_refused(tmp_path):
     other = tmp_path / "other.pth"
     torch.save({"layer.weight": torch.zeros(3, 3)}, other)

@@ -113,6 +113,7 @@ def test_a_room_between_clouds_is_as_large_as_it_is():
     assert of(cloud)["open_sky"] == 30 * 60 / cloud.size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_open_sky_agrees_with_cloudmetrics_where_clouds_close_the_window(seed):
     from cloudmetrics.mask import open_sky

@@ -13,6 +13,8 @@ from nephoscope.patterns import NAMES
 from nephoscope.scene import open_scene
 from nephoscope.segmentation import segment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def val(clouds):

@@ -88,6 +88,7 @@ class TestLabels:
         trained, held_out = split(list(records.values()), folds=2)
         assert sorted(trained + held_out) == [0, 1, 2, 3]
 
+    @pytest.mark.slow
     def test_a_scene_that_fails_is_left_out_and_comes_the_next_time(self, boxes, tmp_path):
         bad = Overpass("Aqua", date(2010, 1, 4), ATLANTIC)
         with SyntheticArchive(lambda overpass, _: "404" if overpass == bad else None) as server:

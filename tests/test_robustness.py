@@ -4,6 +4,8 @@ import pytest
 
 from benchmarks.robustness import agreements
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(clouds, model):

@@ -76,12 +76,14 @@ def test_nothing_is_found_where_there_are_no_shallow_clouds(picture, model):
     assert nephoscope.segment(picture(), model).present == []
 
 
+@pytest.mark.slow
 def test_made_up_scenes_are_of_the_kind(model):
     found = [nephoscope.segment(make_scene(seed, SIZE).pixels, model).warnings for seed in (0, 1, 4)]
     assert found == [[], [], []]
     assert nephoscope.segment(sample(), model).warnings == []
 
 
+@pytest.mark.slow
 def test_real_scenes_are_of_the_kind(clouds, model):
     paths = [*sorted((clouds / "train_images").iterdir())[::500], *sorted((clouds / "full_size").iterdir())]
     odd = {path.name: scene_oddities(open_scene(path), model.card) for path in paths}

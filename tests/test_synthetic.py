@@ -62,6 +62,7 @@ def test_patterns_have_their_own_grain():
     assert grains["Gravel"] < grains["Flower"]
 
 
+@pytest.mark.slow
 def test_the_sample_holds_all_patterns_and_says_what_it_is():
     assert "synthetic" in SAMPLE_NAME
     scene = open_scene(sample(), name=SAMPLE_NAME)

@@ -15,6 +15,8 @@ from nephoscope.training.run import begin, resume
 from nephoscope.training.settings import Settings
 from nephoscope.training.tracking import parse_trackers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:

@@ -75,6 +75,7 @@ def lines(run):
     return [{key: value for key, value in row.items() if key not in timed} for row in rows]
 
 
+@pytest.mark.slow
 def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
     """The loss falls, unseen scenes score above 0.8, and the model file says what PyTorch says."""
     write_dataset(tmp_path / "data", 240, size=(64, 96))
@@ -106,6 +107,7 @@ def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
         assert differs.mean() < 1e-3  # half precision decides only pixels that are at the threshold
 
 
+@pytest.mark.slow
 def test_a_run_leaves_what_it_promises(tmp_path, data, cache):
     told = []
     best = begin(settings(data), tmp_path / "run", cache=cache, say=told.append)
@@ -154,6 +156,7 @@ def epochs_done(run):
     return sum("val/dice" in row for row in lines(run)) if (run / "log.jsonl").exists() else 0
 
 
+@pytest.mark.slow
 def test_killed_twice_and_resumed_equals_uninterrupted(tmp_path, data, cache):
     """Bit for bit, on the CPU: the log, the weights, and all that a next epoch would begin with."""
     whole, broken = tmp_path / "whole", tmp_path / "twice"  # names of one length, for cards
@@ -190,6 +193,7 @@ def same(one, other):
     return one == other
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path, data, cache):
     """With torchrun on gloo: one log, one count of validation scenes, steps of eight over both."""
     done = subprocess.run(
@@ -210,6 +214,7 @@ def test_two_processes_train_one_network(tmp_path, data, cache):
     assert state["global_step"] == 2 * (36 // 8)  # eight scenes a step over both, not each
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_the_batch_and_says_so(tmp_path, data, cache, monkeypatch):
     forward, told = Task.forward, []
 
@@ -231,11 +236,13 @@ def test_out_of_memory_halves_the_batch_and_says_so(tmp_path, data, cache, monke
         begin(settings(data), tmp_path / "other", cache=cache)
 
 
+@pytest.mark.slow
 def test_parts_of_a_step_add_up(tmp_path, data, cache):
     begin(settings(data, accumulate=4, epochs=1), tmp_path / "run", cache=cache)
     assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)["global_step"] == 4
 
 
+@pytest.mark.slow
 def test_training_stops_when_it_no_longer_helps(tmp_path, data, cache):
     begin(settings(data, epochs=30, patience=2, learning_rate=1e-9), tmp_path / "run", cache=cache)
     dice = [row["val/dice"] for row in lines(tmp_path / "run") if "val/dice" in row]
@@ -243,6 +250,7 @@ def test_training_stops_when_it_no_longer_helps(tmp_path, data, cache):
     assert len(dice) - 1 - int(np.argmax(dice)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -259,6 +267,7 @@ def test_recipes_are_followed(tmp_path, data, cache, changes):
     assert epochs_done(tmp_path / "run") == 1
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_only_from_what_is_sound(tmp_path, data, cache):
     run, moved = tmp_path / "run", tmp_path / "moved"
     write_dataset(moved / "old", 20, size=(64, 96))
@@ -281,11 +290,13 @@ def test_a_run_goes_on_only_from_what_is_sound(tmp_path, data, cache):
     assert lines(run) == before
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_told(tmp_path, data, cache):
     with pytest.raises(TrainingError, match="a lower --learning-rate"):
         begin(settings(data, learning_rate=1e30, epochs=1), tmp_path / "run", cache=cache)
 
 
+@pytest.mark.slow
 def test_scenes_that_cannot_be_read_are_not_calibrated_on(tmp_path, cache):
     write_dataset(tmp_path / "data", 20, size=(64, 96))
     (tmp_path / "data" / "train_images" / "synthetic_00003.jpg").write_bytes(b"broken")
@@ -298,6 +309,7 @@ def test_scenes_that_cannot_be_read_are_not_calibrated_on(tmp_path, cache):
     assert card.rules == Model.load(tmp_path / "1" / "model.onnx").card.rules
 
 
+@pytest.mark.slow
 def test_a_fold_is_held_out(tmp_path, data, cache):
     wanted = Settings(str(data), make_recipe(**{**TINY, "epochs": 1}), folds=4, fold=1)
     begin(wanted, tmp_path / "run", cache=cache)
@@ -362,6 +374,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path, data, cache, wo
     assert not (tmp_path / "run" / "run.json").exists()  # so that it can be tried again at once
 
 
+@pytest.mark.slow
 def test_real_scenes_are_trained_on(tmp_path, clouds, cache):
     """A few steps on real scenes, through the public command: nothing about them is made up."""
     dataset = read_dataset(clouds)
@@ -369,9 +382,10 @@ def test_real_scenes_are_trained_on(tmp_path, clouds, cache):
     few += [i for i, record in enumerate(dataset.records) if record.split == "val"][::40]
     folder = tmp_path / "few"
     copy_scenes(dataset, few, folder)
-    process = command(folder, "-o", tmp_path / "run", *options(cache, 1))
-    assert process.wait() == 0, process.stderr.read()
-    assert "mean Dice" in process.stdout.read()
+    words = ["train", folder, "-o", tmp_path / "run", *options(cache, 1)]
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exit_code == 0, done.stderr
+    assert "mean Dice" in done.stdout
 
 
 def copy_scenes(dataset, indices, folder):

@@ -44,6 +44,7 @@ def test_json_is_the_librarys(server, content, found):
     assert 'filename="scene.json"' in answer.headers["Content-Disposition"]
 
 
+@pytest.mark.slow
 def test_each_form_is_the_librarys(server, content, found):
     def get(media_type, query=PLACED):
         answer = post(server, content, query, Accept=media_type)

@@ -26,6 +26,8 @@ from nephoscope.web.settings import Limits, Settings
 from nephoscope.web.uploads import Upload
 from nephoscope.web.work import Order, answer
 
+pytestmark = pytest.mark.slow
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

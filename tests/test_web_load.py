@@ -75,11 +75,6 @@ def start(tiny_model):
     return starting
 
 
-@pytest.fixture
-def content(jpeg):
-    return jpeg.read_bytes()
-
-
 def inside(address):
     now = counts(address)
     return {name: now[name] for name in EMPTY}
@@ -352,6 +347,7 @@ def _up(address):
         return False
 
 
+@pytest.mark.slow
 class TestCommand:
     def test_a_stop_lets_what_is_under_way_be_answered(self, tiny_model, content):
         with command("--port", "0", "--model", str(tiny_model()), "--workers", "1") as process:

@@ -1,0 +1,133 @@
+"""The files that the page gives away say what it shows, rules and places that somebody changed too."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import nephoscope
+from browsing import PLACED, browser, choose, download, expect, pixels, ruled, scenes, settled, slide, visit
+from nephoscope.labels import label_file
+from nephoscope.outputs import FORMATS
+from nephoscope.outputs.csv import rows
+from nephoscope.outputs.overlay import draw
+from nephoscope.patterns import NAMES
+from nephoscope.segmentation import Segmentation
+
+pytestmark = pytest.mark.browser
+
+
+def test_every_file_says_what_is_seen(visit, scenes, model):
+    xarray = pytest.importorskip("xarray", reason="the extra geo is not installed")
+    pytest.importorskip("h5netcdf", reason="the extra geo is not installed")
+    page = visit()
+    choose(page, scenes[0])
+    page.get_by_label("Also count patterns the model holds for absent").check()
+    slide(page, "Fish", "Pixel threshold", 80)
+    slide(page, "Sugar", "Minimum area", 1000)
+    changes: dict[str, dict[str, Any]] = {name: {"presence": 0, "least_cover": 0} for name in NAMES}
+    changes["Fish"]["threshold"] = 0.4
+    changes["Sugar"]["minimum_area"] = 1000
+    found: Segmentation = nephoscope.segment(scenes[0], ruled(model, changes))
+
+    def get(kind: str) -> bytes:
+        return download(page, page.locator("#downloads button", has=page.get_by_text(kind, exact=True)))
+
+    shown = {name: pixels(page, name) for name in NAMES}
+    assert shown == {name: int(np.count_nonzero(found.masks[index])) for index, name in enumerate(NAMES)}
+    expected = json.loads(FORMATS["json"].render(found)[0])
+    assert json.loads(get("JSON"))["scenes"] == [expected]
+    assert get("CSV") == label_file(rows(found))
+    overlay = cv2.imdecode(np.frombuffer(get("PNG"), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert np.array_equal(overlay, draw(found))
+    with zipfile.ZipFile(io.BytesIO(get("ZIP"))) as archive:
+        for name in NAMES:
+            content = archive.read(f"{Path(PLACED).stem}_{name}.png")
+            mask = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+            assert np.array_equal(mask, found.mask(name, found.scene.size))
+    assert json.loads(get("GeoJSON")) == json.loads(FORMATS["geojson"].render(found)[0])
+    dataset = xarray.load_dataset(io.BytesIO(get("NetCDF")), engine="h5netcdf", decode_times=False)
+    bits = sum(mask.astype(np.int8) << index for index, mask in enumerate(found.masks))
+    assert np.array_equal(dataset["mask"].values[0], bits)
+
+
+def test_all_pictures_make_one_file(visit, scenes, model):
+    def few(route: Any) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        told["limits"]["pictures"] = 2  # three pictures take two requests
+        route.fulfill(response=answer, json=told)
+
+    page = visit(before=lambda page: page.route("**/api/v1/server", few))
+    choose(page, *scenes)
+    expect(page.locator(".strip .progress")).to_contain_text("3 pictures")
+    slide(page, "Fish", "Pixel threshold", 90)
+    changed = ruled(model, {"Fish": {"threshold": 0.45}})
+    found = [nephoscope.segment(path, changed) for path in scenes]
+    buttons = page.locator("#all-downloads button")
+    assert download(page, buttons.filter(has_text="CSV")) == label_file(
+        [row for each in found for row in rows(each)]
+    )
+    told = json.loads(download(page, buttons.filter(has_text="JSON")))
+    assert told["scenes"] == [json.loads(FORMATS["json"].render(each)[0]) for each in found]
+
+
+def test_changed_rules_are_told_and_go_with_the_last_picture(visit, scenes):
+    page = visit()
+    choose(page, scenes[1])
+    expect(page.locator("#rules-note")).to_be_empty()
+    slide(page, "Fish", "Pixel threshold", 80)
+    expect(page.locator("#rules-note")).to_contain_text("for all pictures and in all files")
+    page.get_by_role("button", name="Remove", exact=True).click()
+    choose(page, scenes[1])
+    expect(page.locator("#rules-note")).to_be_empty()
+
+
+def test_two_pictures_of_one_name_are_told_apart(visit, scenes):
+    page = visit()
+    choose(page, scenes[1])
+    choose(page, scenes[1])
+    expect(page.locator("#picture-name")).to_have_text("second-2.jpg")
+
+
+def test_a_place_is_stated_by_who_chose_one(visit, scenes):
+    page = visit()
+    choose(page, scenes[1])
+    page.locator("#stating summary").click()
+    page.get_by_role("button", name="Use for this picture").click()
+    settled(page)
+    expect(page.locator("#picture-facts")).not_to_contain_text("°")
+
+
+def test_place_and_day_can_be_stated(visit, scenes, model):
+    page = visit(expected="422")
+    choose(page, scenes[1])
+    outlines = page.locator("#downloads button").filter(has_text="GeoJSON")
+    expect(outlines).to_be_disabled()
+    expect(page.locator("#downloads-note")).to_contain_text(
+        "GeoJSON and NetCDF need the picture's place and day"
+    )
+    page.locator("#stating summary").click()
+    form = page.locator("#place")
+    form.get_by_label("Region").select_option("other")
+    form.get_by_label("West, south, east, north").fill("-50, 40, -71, 10")
+    form.get_by_role("button").click()
+    expect(page.locator("#place-state")).to_contain_text("no box on Earth")
+    expect(page.locator(".cover").first).not_to_have_text("–")  # what was found stays
+    form.get_by_label("West, south, east, north").fill("-71, 10, -50, 24")
+    form.get_by_label("Day").fill("2020-02-01")
+    form.get_by_role("button").click()
+    expect(outlines).to_be_enabled()
+    expect(page.locator("#picture-facts")).to_contain_text("1 February 2020 · 10–24°")
+    found = nephoscope.segment(
+        scenes[1],
+        model,
+        bounds=nephoscope.place.Bounds(-71, 10, -50, 24),
+        day=nephoscope.place.parse_day("2020-02-01"),
+    )
+    assert json.loads(download(page, outlines)) == json.loads(FORMATS["geojson"].render(found)[0])
