@@ -26,12 +26,12 @@ from nephoscope.atlas.cluster import local_cluster
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.run import prepare, run
 from nephoscope.atlas.status import read_status
-from nephoscope.catalogue import COLUMNS
-from nephoscope.model import CARD_KEY, model_file
-from nephoscope.place import parse_bounds
-from nephoscope.synthetic import sample
-from nephoscope.synthetic_archive import SyntheticArchive
-from nephoscope.worldview import Archive
+from nephoscope.core.geo import parse_bounds
+from nephoscope.datasets.catalogue import COLUMNS
+from nephoscope.imagery.synthetic import sample
+from nephoscope.imagery.worldview import WorldviewClient
+from nephoscope.inference.model import CARD_KEY, model_file
+from nephoscope.testing.worldview_server import WorldviewServer
 
 ROUNDS = 3
 SCENES = 128
@@ -41,8 +41,8 @@ WORKERS = 2
 def main(data: Path, folder: Path) -> None:
     first = date(2010, 1, 1)
     plan = Plan(first, first + timedelta(days=SCENES - 1), ("Aqua",), parse_bounds("barbados"))
-    with SyntheticArchive(pictures=served(data, plan, folder / "pictures")) as server:
-        archive = Archive(server.address, None, cache=folder / "cache")
+    with WorldviewServer(pictures=served(data, plan, folder / "pictures")) as server:
+        archive = WorldviewClient(server.address, None, cache=folder / "cache")
         for scene in plan:
             archive.picture(scene.overpass)
     files = sorted((folder / "cache").glob("*/*.jpeg"))

@@ -18,20 +18,21 @@ import torch
 from pycocotools import mask as coco
 
 from benchmarks import first_pipeline, same_network
-from nephoscope.batch import Job, run
 from nephoscope.core.io import available_cpus
-from nephoscope.labels import LABEL_GRID
-from nephoscope.model import Model
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import LABEL_GRID
+from nephoscope.datasets.build import write_synthetic_dataset
+from nephoscope.datasets.rle import decode, encode
+from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.sources import find_sources
+from nephoscope.imagery.synthetic import make_scene, sample
+from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import resample, segment_pattern
+from nephoscope.inference.prediction import view
+from nephoscope.inference.segmentation import segment
+from nephoscope.inference.tiling import run_tiled
+from nephoscope.outputs.batch import Job, run
 from nephoscope.outputs.csv import rows
-from nephoscope.patterns import NAMES
-from nephoscope.postprocess import find_groups, resample
-from nephoscope.prediction import view
-from nephoscope.rle import decode, encode
-from nephoscope.scene import open_scene
-from nephoscope.segmentation import segment
-from nephoscope.sources import find_sources
-from nephoscope.synthetic import make_scene, sample, write_dataset
-from nephoscope.tiles import run_tiled
 
 ROUNDS = 7
 
@@ -55,7 +56,7 @@ def scenes(data: Path, folder: Path, count: int) -> list[Path]:
     if real:
         return real
     print(f"no real scenes in {data}: made-up ones instead")
-    write_dataset(folder, count, size=(320, 480))
+    write_synthetic_dataset(folder, count, size=(320, 480))
     return sorted((folder / "train_images").iterdir())
 
 
@@ -91,7 +92,7 @@ def warm(picture: Path) -> None:
 
     def postprocessing() -> None:
         for name, field in zip(NAMES, fields, strict=True):
-            find_groups(resample(field, card.grid) * found.valid_mask, card.rules[name])
+            segment_pattern(resample(field, card.grid) * found.valid_mask, card.rules[name])
 
     timed = take_turns(
         {

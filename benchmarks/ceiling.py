@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.annotators import FOLDER, PracticeScene, masks_of, read_practice
-from nephoscope.labels import SCORE_GRID
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.people import worth_comparing
-from nephoscope.scene import open_scene
-from nephoscope.segmentation import segment
-from nephoscope.tiles import resize
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.datasets.annotations import FOLDER, PracticeScene, masks_of, read_practice
+from nephoscope.evaluation.agreement import worth_comparing
+from nephoscope.imagery.resize import resize
+from nephoscope.imagery.scene import open_scene
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
 
 GRID = (SCORE_GRID[0] // 2, SCORE_GRID[1] // 2)
 DRAWS = 20  # of people left out, a scene

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from nephoscope.catalogue import deal, split
-from nephoscope.dataset import read_dataset
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.postprocess import presence_score
-from nephoscope.segmentation import Segmentation
-from nephoscope.training.calibrate import each_scene
+from nephoscope.core.patterns import NAMES
+from nephoscope.datasets.catalogue import group_kfold, split
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import presence_score
+from nephoscope.inference.segmentation import Segmentation
+from nephoscope.training.calibration import each_scene
 
 LEVELS = 100  # of probability
 TOP_K = (500, 4000, 16000)  # pixels of 350x525
@@ -94,7 +94,7 @@ def look(model: Model, data: Path) -> Profile:
 
     records, found = zip(*each_scene(model, dataset.select(validation), work), strict=True)
     parts, labelled, scores = (np.stack(each) for each in zip(*found, strict=True))
-    folds = np.array(deal([record.group for record in records], FOLDS))
+    folds = np.array(group_kfold([record.group for record in records], FOLDS))
     return Profile(parts[:, :, 0], parts[:, :, 1], parts[:, :, 2], labelled, scores, folds)
 
 

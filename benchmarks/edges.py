@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.catalogue import split
-from nephoscope.dataset import read_dataset
-from nephoscope.labels import SCORE_GRID
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.scene import open_scene
-from nephoscope.segmentation import segment
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.datasets.catalogue import split
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.imagery.scene import open_scene
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
 
 _CELL = 0.04  # degrees
 _RINGS = (0, 0.5, 1, 2, 3, 5)  # degrees from the border

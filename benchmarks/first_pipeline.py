@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image as PilImage
 from torch import nn
 
-from nephoscope.patterns import NAMES
+from nephoscope.core.patterns import NAMES
 from nephoscope.training.networks import build
 
 SIZE = (480, 320)
@@ -27,7 +27,7 @@ def load() -> nn.Module:
 
 
 def decode(path: Path) -> torch.Tensor:
-    picture = Image.open(path).convert("RGB").resize(SIZE, Image.Resampling.BILINEAR)
+    picture = PilImage.open(path).convert("RGB").resize(SIZE, PilImage.Resampling.BILINEAR)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
 
 

@@ -13,13 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nephoscope.annotators import FOLDER, masks_of, read_rectangles
-from nephoscope.catalogue import Record
-from nephoscope.dataset import Dataset, read_dataset
-from nephoscope.labels import SCORE_GRID
-from nephoscope.patterns import NAMES
-from nephoscope.place import Overpass
-from nephoscope.rle import Mask
+from nephoscope.core.geo import Overpass
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import SCORE_GRID, Mask
+from nephoscope.datasets.annotations import FOLDER, masks_of, read_rectangles
+from nephoscope.datasets.catalogue import Record
+from nephoscope.datasets.dataset import Dataset, read_dataset
 
 UNEXPLAINED = 0.01  # of a label: outlines differ by a pixel here and there
 

@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.metrics import dice
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.scene import Pixels, open_scene
-from nephoscope.segmentation import segment
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import Image
+from nephoscope.evaluation.metrics import dice
+from nephoscope.imagery.scene import open_scene
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
 
 EVERY = 100  # of the small scenes, one is taken
 SIZES = ((1050, 700), (525, 350), (480, 320))  # width and height
@@ -42,11 +43,11 @@ def agreements(model: Model, data: Path, every: int) -> Iterator[tuple[str, floa
                 yield what, steadiness(pool, model, pictures, before, change)
 
 
-def scenes(folder: Path, every: int) -> list[Pixels]:
+def scenes(folder: Path, every: int) -> list[Image]:
     return [open_scene(path).read().pixels for path in sorted(folder.iterdir())[::every]]
 
 
-Change = Callable[[Pixels], Pixels]
+Change = Callable[[Image], Image]
 Masks = NDArray[np.bool_]  # shape (patterns, height, width)
 
 
@@ -55,7 +56,7 @@ def at_size(size: tuple[int, int]) -> Change:
     return lambda pixels: np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def recompressed(pixels: Pixels) -> Pixels:
+def recompressed(pixels: Image) -> Image:
     packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 30])[1]
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
 
@@ -64,15 +65,15 @@ def brightened(factor: float) -> Change:
     return lambda pixels: np.clip(pixels * factor, 0, 255).astype(np.uint8)
 
 
-def grey(pixels: Pixels) -> Pixels:
+def grey(pixels: Image) -> Image:
     return np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
 
 
-def mirrored(pixels: Pixels) -> Pixels:
+def mirrored(pixels: Image) -> Image:
     return np.ascontiguousarray(pixels[:, ::-1])
 
 
-def moved(pixels: Pixels) -> Pixels:
+def moved(pixels: Image) -> Image:
     """What comes in from the left is black: no data."""
     return np.asarray(np.pad(pixels, ((0, 0), (SHIFT, 0), (0, 0)))[:, : pixels.shape[1]])
 
@@ -88,11 +89,11 @@ CHANGES: dict[str, Change] = {
 
 
 def steadiness(
-    pool: ThreadPoolExecutor, model: Model, pictures: list[Pixels], answers: list[Masks], change: Change
+    pool: ThreadPoolExecutor, model: Model, pictures: list[Image], answers: list[Masks], change: Change
 ) -> float:
     """Mean Dice between the masks of pictures and of the same pictures changed."""
 
-    def one(pixels: Pixels, before: Masks) -> list[float]:
+    def one(pixels: Image, before: Masks) -> list[float]:
         after = segment(change(pixels), model).masks
         if change is mirrored:
             after = after[:, :, ::-1]

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nephoscope.model import Model
-from nephoscope.scene import open_scene
-from nephoscope.tiles import resize
+from nephoscope.imagery.resize import resize
+from nephoscope.imagery.scene import open_scene
+from nephoscope.inference.model import Model
 from nephoscope.training.networks import Deployed, build
 
 

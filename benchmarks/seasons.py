@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.catalogue import Record
+from nephoscope.core.geo import SEASONS
 from nephoscope.core.io import available_cpus
-from nephoscope.dataset import Dataset, read_dataset
-from nephoscope.evaluation import answer, with_data
-from nephoscope.explore import SEASONS
-from nephoscope.labels import SCORE_GRID
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES, PATTERNS
-from nephoscope.reports.style import EDGE, FAINT, INK, LINE, new_figure, png, quieten
-from nephoscope.segmentation import segment
+from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.datasets.catalogue import Record
+from nephoscope.datasets.dataset import Dataset, read_dataset
+from nephoscope.evaluation.evaluator import answer, with_data
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
+from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, new_figure, png, quieten
 
 RESAMPLES = 2000
 LEFT_OUT = (2.5, 97.5)

@@ -29,10 +29,10 @@ from playwright.sync_api import sync_playwright
 
 from benchmarks.bench import scenes, take_turns
 from nephoscope.core.io import available_cpus
-from nephoscope.model import Model
-from nephoscope.segmentation import segment
-from nephoscope.synthetic import make_scene
-from nephoscope.web.answers import pack_fields
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
+from nephoscope.server.responses import pack_fields
 
 ROUNDS = 5
 SECONDS = 10  # of each throughput round
@@ -88,7 +88,7 @@ def sizes(pictures: Path, model: Model) -> None:
     found = segment(next(pictures.iterdir()), model)
     for name, steps in (("as they are", None), ("in steps of 1/200", 200)):
         print(f"Probabilities of a picture, {name}: {len(pack_fields(found, steps, False)) / 1e6:.2f} MB")
-    page = [file.read_bytes() for file in files("nephoscope.web").joinpath("page").iterdir()]
+    page = [file.read_bytes() for file in files("nephoscope.server").joinpath("page").iterdir()]
     packed = sum(len(gzip.compress(content, 9)) for content in page)
     print(f"The page: {sum(map(len, page)) / 1000:.0f} kB, {packed / 1000:.0f} kB packed\n")
 

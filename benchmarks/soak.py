@@ -28,9 +28,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.store import open_store
-from nephoscope.model import CARD_KEY, Model
-from nephoscope.place import parse_bounds
-from nephoscope.synthetic_archive import SyntheticArchive
+from nephoscope.core.geo import parse_bounds
+from nephoscope.inference.model import CARD_KEY, Model
+from nephoscope.testing.worldview_server import WorldviewServer
 
 REGION = "-61,-14,44,42"  # 20 boxes
 FIRST = date(2003, 1, 1)
@@ -122,7 +122,7 @@ def archive() -> Iterator[tuple[str, Callable[[], int]]]:
 
 
 def serve(pipe: Connection) -> None:
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         pipe.send(server.address)
         while pipe.recv():
             pipe.send(server.total)

@@ -24,16 +24,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.io import decode_jpeg, encode_jpeg
 
-from nephoscope.annotators import FOLDER, read_rectangles, span
-from nephoscope.card import Card
-from nephoscope.patterns import NAMES
-from nephoscope.place import Overpass
-from nephoscope.training.augment import NO_DATA, Augment
+from nephoscope.core.geo import Overpass
+from nephoscope.core.patterns import NAMES
+from nephoscope.datasets.annotations import FOLDER, read_rectangles, span
+from nephoscope.inference.card import Card
+from nephoscope.training.augmentation import NO_DATA, Augment
 from nephoscope.training.cache import Scenes, open_scenes
 from nephoscope.training.checkpoint import load_weights, save_weights
+from nephoscope.training.config import make_recipe
 from nephoscope.training.memory import keep_freed_memory
 from nephoscope.training.networks import build, split_answer
-from nephoscope.training.recipe import make_recipe
 from nephoscope.training.run import precision
 
 Weights = dict[str, Tensor]

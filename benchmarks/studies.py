@@ -13,19 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.catalogue import split as date_split
-from nephoscope.dataset import read_dataset
-from nephoscope.labels import SCORE_GRID, read_labels
-from nephoscope.metrics import dice
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.postprocess import find_groups
-from nephoscope.scene import find_gaps, open_scene
-from nephoscope.scope import measure, oddities
-from nephoscope.segmentation import segment
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.datasets.catalogue import split as date_split
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.labels import read_labels
+from nephoscope.evaluation.metrics import dice
+from nephoscope.imagery.scene import find_nodata, open_scene
+from nephoscope.inference.input_check import measure, out_of_range
+from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import segment_pattern
+from nephoscope.inference.segmentation import segment
 from nephoscope.training.cache import open_scenes
 from nephoscope.training.checkpoint import scope_of
-from nephoscope.training.quantise import quantise
+from nephoscope.training.quantization import quantise
 
 
 def decode(data: Path) -> None:
@@ -83,7 +84,7 @@ def scope(data: Path) -> None:
     print(json.dumps(usual))
     for what, part in (("trained on", training), ("validated on", held_out)):
         pictures = (np.ascontiguousarray(scenes.pictures[index]) for index in part)
-        odd = [oddities(measure(picture, ~find_gaps(picture)), usual) for picture in pictures]
+        odd = [out_of_range(measure(picture, ~find_nodata(picture)), usual) for picture in pictures]
         print(f"{sum(map(bool, odd))} of {len(odd):,} scenes {what} are warned of")
 
 
@@ -107,7 +108,7 @@ def score(fields: np.ndarray, truth: np.ndarray, changed: dict[str, dict[str, fl
     return float(
         np.mean(
             [
-                dice(find_groups(field, rule(**changed[name]))[0] > 0, mask)
+                dice(segment_pattern(field, rule(**changed[name]))[0] > 0, mask)
                 for scene, masks in zip(fields, truth, strict=True)
                 for name, field, mask in zip(NAMES, scene, masks, strict=True)
             ]

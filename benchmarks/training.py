@@ -17,20 +17,20 @@ from pathlib import Path
 import numpy as np
 import segmentation_models_pytorch as smp
 import torch
-from PIL import Image
+from PIL import Image as PilImage
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from nephoscope.core.io import available_cpus
-from nephoscope.dataset import Dataset, read_dataset
+from nephoscope.datasets.dataset import Dataset, read_dataset
+from nephoscope.training.batches import SceneBatchSampler, batches
 from nephoscope.training.cache import open_scenes
-from nephoscope.training.data import Order, batches
+from nephoscope.training.config import make_recipe
+from nephoscope.training.module import SegmentationModule
 from nephoscope.training.networks import describe, start
-from nephoscope.training.recipe import make_recipe
 from nephoscope.training.run import PRECISIONS, precision
-from nephoscope.training.task import Task
 
 
 class Plain(TorchDataset):
@@ -52,7 +52,7 @@ class Plain(TorchDataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         image = self.dataset.records[index].image
-        picture = Image.open(self.dataset.picture(image)).convert("RGB").resize(self.size[::-1])
+        picture = PilImage.open(self.dataset.picture(image)).convert("RGB").resize(self.size[::-1])
         bits = self.dataset.bits(image, self.size)
         masks = np.stack([bits >> pattern & 1 for pattern in range(4)])
         colours, truth = self.change(tv_tensors.Image(picture), tv_tensors.Mask(masks))
@@ -92,7 +92,7 @@ def our_epochs(folder: Path, recipe, device: torch.device, cache: Path) -> tuple
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     scenes = open_scenes(folder, recipe.input_size, cache=cache)
     network = describe(recipe)
-    task, begun = Task(recipe, start(recipe), network), [0.0]
+    task, begun = SegmentationModule(recipe, start(recipe), network), [0.0]
 
     class Clock(pl.Callback):
         def on_train_epoch_start(self, *_):
@@ -103,7 +103,9 @@ def our_epochs(folder: Path, recipe, device: torch.device, cache: Path) -> tuple
             """Print nothing: what is asked of it is read below."""
 
     loader = batches(
-        scenes, Order(range(len(scenes.records)), recipe.batch, shuffle=True), on_gpu=device.type == "cuda"
+        scenes,
+        SceneBatchSampler(range(len(scenes.records)), recipe.batch, shuffle=True),
+        on_gpu=device.type == "cuda",
     )
     trainer = pl.Trainer(
         accelerator=device.type,
@@ -159,8 +161,8 @@ def main(folder: Path, size: str, count: int) -> None:
 
 def copy(dataset: Dataset, to: Path) -> None:
     """A folder of some of the scenes, their pictures linked."""
-    from nephoscope.labels import write_labels
-    from nephoscope.patterns import NAMES
+    from nephoscope.core.patterns import NAMES
+    from nephoscope.datasets.labels import write_labels
 
     (to / "train_images").mkdir(parents=True)
     for record in dataset.records:

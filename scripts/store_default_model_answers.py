@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.patterns import NAMES
-from nephoscope.segmentation import segment
-from nephoscope.synthetic import make_scene
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.segmentation import segment
 
 picture = make_scene(53, (350, 525), patterns=NAMES).pixels
 found = segment(picture)

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from nephoscope.web.problems import KINDS
+from nephoscope.server.problems import KINDS
 
 PATIENCE = 30.0  # s; a test that waits for longer has failed
 BOUNDARY = "MADE-BY-TESTS"

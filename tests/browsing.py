@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from conftest import CLOUDS, encoded
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.synthetic import make_scene
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.model import Model
 
 CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
 if CHROMIUM is None:

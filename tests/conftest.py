@@ -15,12 +15,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from nephoscope.card import Card
-from nephoscope.model import CARD_KEY, Model
-from nephoscope.synthetic import make_scene
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.card import Card
+from nephoscope.inference.model import CARD_KEY, Model
 
 if TYPE_CHECKING:
-    from nephoscope.web.settings import Settings
+    from nephoscope.server.settings import Settings
 
 DEFAULT_CARD = Path(__file__).parents[1] / "src" / "nephoscope" / "models" / "default.json"
 CLOUDS = Path(os.environ.get("NEPHOSCOPE_CLOUDS", Path(__file__).parents[2] / "shared" / "clouds"))
@@ -120,7 +120,7 @@ def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
 @contextmanager
 def serving(settings: "Settings") -> Iterator[str]:
     """A server on a free port of this machine, in a thread; gives its address."""
-    from nephoscope.web.server import listen, make_server
+    from nephoscope.server.server import listen, make_server
 
     server, listening = make_server(settings), listen("127.0.0.1", 0)
     thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -140,10 +140,10 @@ def serving(settings: "Settings") -> Iterator[str]:
 
 def offline() -> "Settings":
     """A server's settings; its archive is not there."""
-    from nephoscope.web.settings import Settings
-    from nephoscope.worldview import Archive
+    from nephoscope.imagery.worldview import WorldviewClient
+    from nephoscope.server.settings import Settings
 
-    return Settings(archive=Archive("http://127.0.0.1:9/", fallback=None, tries=1))
+    return Settings(archive=WorldviewClient("http://127.0.0.1:9/", fallback=None, tries=1))
 
 
 @pytest.fixture(scope="session")
@@ -164,7 +164,7 @@ def tiny_server(tmp_path_factory: pytest.TempPathFactory, card: Card) -> Iterato
 @pytest.fixture
 def start(tiny_model: Callable[..., Path]) -> Callable[..., AbstractContextManager[str]]:
     """Serves a tiny model with limits and settings of a test's own."""
-    from nephoscope.web.settings import Limits, Settings
+    from nephoscope.server.settings import Limits, Settings
 
     def starting(limits: Limits | None = None, **settings: Any) -> AbstractContextManager[str]:
         return serving(Settings(models=(str(tiny_model()),), limits=limits or Limits(), **settings))

@@ -7,7 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from nephoscope.annotators import (
+from nephoscope.core.errors import DatasetError
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import LABEL_GRID, SCORE_GRID
+from nephoscope.datasets.annotations import (
     BOXES,
     FOLDER,
     PRACTICE_BOXES,
@@ -19,12 +22,9 @@ from nephoscope.annotators import (
     read_practice,
     read_rectangles,
 )
-from nephoscope.core.errors import DatasetError
-from nephoscope.dataset import read_dataset
-from nephoscope.labels import LABEL_GRID, SCORE_GRID
-from nephoscope.metrics import dice
-from nephoscope.patterns import NAMES
-from nephoscope.scene import open_scene
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.evaluation.metrics import dice
+from nephoscope.imagery.scene import open_scene
 
 BOXES_HEADER = "satellite,date,region,x0,y0,x1,y1,pattern"
 PRACTICE_HEADER = "classification,annotator,image,satellite,date,region"

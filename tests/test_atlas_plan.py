@@ -13,8 +13,8 @@ from nephoscope.atlas.estimate import Assumptions, estimate
 from nephoscope.atlas.plan import BOX, Plan
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
-from nephoscope.place import Bounds, Overpass, parse_bounds, wrapped
-from nephoscope.worldview import SATELLITES
+from nephoscope.core.geo import Bounds, Overpass, parse_bounds, wrapped
+from nephoscope.imagery.worldview import SATELLITES
 
 BARBADOS = parse_bounds("barbados")
 

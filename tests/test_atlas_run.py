@@ -25,14 +25,14 @@ from nephoscope.atlas.status import read_failures, read_status
 from nephoscope.atlas.store import NO_DATA, NOT_YET, open_atlas, open_store, to_flags
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.place import Bounds, Overpass, parse_bounds, worldview_name
-from nephoscope.provenance import sha256, write_with_sidecar
-from nephoscope.scene import open_scene
-from nephoscope.segmentation import segment
-from nephoscope.synthetic_archive import SyntheticArchive
-from nephoscope.worldview import Archive
+from nephoscope.core.geo import Bounds, Overpass, parse_bounds, worldview_name
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.sidecar import sha256, write_with_sidecar
+from nephoscope.imagery.worldview import WorldviewClient
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
+from nephoscope.testing.worldview_server import WorldviewServer
 
 DEGREES = 0.4  # pictures of 52 x 35 px
 REGION = parse_bounds("170,-10,190,4")  # two boxes, on either side of the antimeridian
@@ -63,7 +63,7 @@ def make_plan(days=10, region=REGION, satellites=("Terra", "Aqua")):
 
 
 def archive_at(server, **changes):
-    return Archive(server.address, None, **{"degrees": DEGREES, "tries": 2, "pause": 0.01, **changes})
+    return WorldviewClient(server.address, None, **{"degrees": DEGREES, "tries": 2, "pause": 0.01, **changes})
 
 
 def do(client, folder, plan, model, archive):
@@ -84,7 +84,7 @@ def flags(folder):
 @pytest.mark.slow
 def test_an_atlas_holds_what_one_picture_after_the_other_gives(client, tmp_path, small_model):
     plan, gap = make_plan(20), Overpass("Aqua", date(2010, 3, 7), Bounds(159, -10, 180, 4))
-    with SyntheticArchive(lambda asked, _: "no coverage" if asked == gap else None) as server:
+    with WorldviewServer(lambda asked, _: "no coverage" if asked == gap else None) as server:
         archive = archive_at(server)
         results, status = do(client, tmp_path / "atlas", plan, small_model, archive)
         assert (status.scenes, status.done, status.failed, status.missing) == (80, 80, 0, 0)
@@ -132,7 +132,7 @@ def test_of_a_box_with_a_margin_the_middle_is_kept(client, tmp_path, tiny_model,
         "half.onnx", input_size=(28, 42), grid=(28, 42), rules=small_rules
     )  # cells of 0.5°
     plan = Plan(date(2010, 3, 1), date(2010, 3, 2), ("Aqua",), Bounds(100, 0, 130, 9), margin=2.0)
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         archive = archive_at(server)
         do(client, tmp_path / "atlas", plan, model_file, archive)
         model = Model.load(model_file)
@@ -208,7 +208,7 @@ def test_a_store_with_scenes_is_never_made_anew_and_a_folder_stays_itself(client
     folder = tmp_path / "atlas"
     folder.mkdir()
     inode = folder.stat().st_ino
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         do(client, folder, make_plan(2), small_model, archive_at(server))
     assert folder.stat().st_ino == inode
     before = flags(folder)
@@ -229,7 +229,7 @@ def test_what_fails_is_named_with_its_cause_and_done_again_once_it_is_mended(cli
     plan = make_plan(20)
     faults = {3: "404", 40: "html", 41: "cut short", 79: "500"}
     wrong = {plan.scene(number).overpass: fault for number, fault in faults.items()}
-    with SyntheticArchive(lambda asked, _: wrong.get(asked)) as server:
+    with WorldviewServer(lambda asked, _: wrong.get(asked)) as server:
         _, status = do(client, tmp_path / "atlas", plan, small_model, archive_at(server))
         assert (status.done, status.failed, status.missing) == (76, 4, 0)
         failed = {
@@ -258,7 +258,7 @@ def test_what_fails_is_named_with_its_cause_and_done_again_once_it_is_mended(cli
 @pytest.mark.slow
 def test_a_picture_that_cannot_be_decoded_costs_only_itself(client, tmp_path, small_model):
     plan = make_plan(3)
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         archive = archive_at(server, cache=tmp_path / "cache")
         # What lies in the cache is believed if its hash is right, whatever it is.
         archive.picture(plan.scene(5).overpass)
@@ -271,11 +271,11 @@ def test_a_picture_that_cannot_be_decoded_costs_only_itself(client, tmp_path, sm
 
 @pytest.mark.slow
 def test_connections_are_shared_by_the_cluster(client, tmp_path, small_model):
-    with SyntheticArchive(delay=0.01) as server:
+    with WorldviewServer(delay=0.01) as server:
         do(client, tmp_path / "one", make_plan(25), small_model, archive_at(server, connections=1))
         # The server notes the end of a request when the next one may have begun.
         assert server.most_at_once <= 2
-    with SyntheticArchive(delay=0.05) as server:
+    with WorldviewServer(delay=0.05) as server:
         do(client, tmp_path / "six", make_plan(25), small_model, archive_at(server, connections=6))
         assert 3 <= server.most_at_once <= 7
 
@@ -283,7 +283,7 @@ def test_connections_are_shared_by_the_cluster(client, tmp_path, small_model):
 @pytest.mark.slow
 def test_a_killed_worker_costs_only_work(client, tmp_path, small_model):
     plan = make_plan(31)
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         _, undisturbed = do(client, tmp_path / "calm", plan, small_model, archive_at(server))
     with holding_archive() as (server, let_go):
         store, content = prepare(str(tmp_path / "atlas"), plan, str(small_model))
@@ -371,7 +371,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(client, tmp_path, tiny_mode
     if mounted.returncode:
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode()}")
     try:
-        with SyntheticArchive() as server:
+        with WorldviewServer() as server:
             with pytest.raises(AtlasError, match="No space left on device"):
                 do(client, disk / "atlas", plan, tiny_model(), archive_at(server))
             there = read_status(open_store(str(disk / "atlas")).manifest)
@@ -392,7 +392,7 @@ def test_the_command_says_what_failed_and_exits_with_1(tmp_path, small_model):
     plan = make_plan(3)
     plan.write(tmp_path / "atlas.json")
     wrong = plan.scene(2).overpass
-    with SyntheticArchive(lambda asked, _: "404" if asked == wrong else None) as server:
+    with WorldviewServer(lambda asked, _: "404" if asked == wrong else None) as server:
         words = [tmp_path / "atlas.json", tmp_path / "atlas", "--model", small_model, "--workers", 1]
         done = atlas("run", *words, "--archive", server.address, "--degrees", DEGREES, "--retries", 0)
     assert done.returncode == 1
@@ -481,7 +481,7 @@ def holding_archive():
         if asked.day.day in (16, 24, 31):  # batches are of 32 scenes, four a day
             going_on.wait(60)
 
-    with SyntheticArchive(hold) as server:
+    with WorldviewServer(hold) as server:
         try:
             yield server, going_on.set
         finally:

@@ -9,8 +9,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from nephoscope.atlas.plan import Plan
-from nephoscope.place import parse_bounds
-from nephoscope.synthetic_archive import SyntheticArchive
+from nephoscope.core.geo import parse_bounds
+from nephoscope.testing.worldview_server import WorldviewServer
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def test_an_atlas_in_an_object_store(environment, tmp_path, tiny_model):
         tmp_path / "atlas.json"
     )
     fault = {"now": "404"}
-    with SyntheticArchive(lambda asked, _: fault["now"] if asked.day.day == 20 else None) as server:
+    with WorldviewServer(lambda asked, _: fault["now"] if asked.day.day == 20 else None) as server:
         words = ["-m", "nephoscope", "atlas", "run", tmp_path / "atlas.json", "s3://clouds/years/atlas"]
         words += ["--model", tiny_model(), "--archive", server.address, "--degrees", 0.4, "--workers", 2]
         first = python(*words)

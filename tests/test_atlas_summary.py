@@ -22,7 +22,7 @@ from nephoscope.atlas.summary import summarise
 from nephoscope.atlas.summary_file import outputs, read_summary
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
-from nephoscope.place import Bounds
+from nephoscope.core.geo import Bounds
 
 FISH, FLOWER, GRAVEL, SUGAR, NONE, NO_DATA, NOT_YET = 1, 2, 4, 8, 0, 16, 255
 

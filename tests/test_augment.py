@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from nephoscope.training.augment import Augment
-from nephoscope.training.recipe import Recipe
+from nephoscope.training.augmentation import Augment
+from nephoscope.training.config import Recipe
 
 STILL = Recipe(rotation=0, zoom=1, shift=0, brightness=0, cutmix=0)
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from conftest import encoded
-from nephoscope.batch import Done, Failed, Job, Kept, run
 from nephoscope.core import io
 from nephoscope.core.errors import OutputConflictError
-from nephoscope.labels import read_labels
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.sources import find_sources
-from nephoscope.synthetic import make_scene
+from nephoscope.core.patterns import NAMES
+from nephoscope.datasets.labels import read_labels
+from nephoscope.imagery.sources import find_sources
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.model import Model
+from nephoscope.outputs.batch import Done, Failed, Job, Kept, run
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_disk_that_fills_while_writing_leaves_nothing_half_written(pictures, t
 
 
 def test_an_unforeseen_error_is_one_failure(pictures, job, monkeypatch):
-    from nephoscope import batch
+    from nephoscope.outputs import batch
 
     real = batch.segment
 
@@ -159,8 +159,8 @@ def test_an_unforeseen_error_is_one_failure(pictures, job, monkeypatch):
 
 
 def test_no_more_pictures_are_held_than_two_a_worker(job):
-    from nephoscope.scene import open_scene
-    from nephoscope.sources import Source
+    from nephoscope.imagery.scene import open_scene
+    from nephoscope.imagery.sources import Source
 
     given = 0
 

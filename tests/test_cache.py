@@ -7,22 +7,22 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from nephoscope.catalogue import split
 from nephoscope.core.errors import DatasetError
-from nephoscope.dataset import read_dataset
-from nephoscope.labels import SCORE_GRID
-from nephoscope.scene import open_scene
-from nephoscope.synthetic import write_dataset
-from nephoscope.tiles import resize
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.datasets.build import write_synthetic_dataset
+from nephoscope.datasets.catalogue import split
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.imagery.resize import resize
+from nephoscope.imagery.scene import open_scene
+from nephoscope.training.batches import SceneBatchSampler, batches
 from nephoscope.training.cache import open_scenes
-from nephoscope.training.data import Order, batches
 
 SIZE = (64, 96)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    write_dataset(tmp_path / "data", 5, size=(128, 192))
+    write_synthetic_dataset(tmp_path / "data", 5, size=(128, 192))
     return tmp_path / "data"
 
 
@@ -50,7 +50,7 @@ def test_a_second_start_decodes_nothing_and_a_change_is_noticed(tmp_path, folder
     again = open_scenes(folder, SIZE, cache=tmp_path / "cache", say=told.append)
     assert "has changed" in told[1]
     assert np.array_equal(again.pictures[0], again.pictures[1])
-    write_dataset(folder, 6, size=(128, 192))
+    write_synthetic_dataset(folder, 6, size=(128, 192))
     assert len(open_scenes(folder, SIZE, cache=tmp_path / "cache").records) == 6
 
 
@@ -90,7 +90,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, folder):
 
 def test_a_picture_that_cannot_be_read_does_not_change_the_split(tmp_path, folder):
     """Whoever judges later splits what the folder lists: scenes trained on must not be among those."""
-    write_dataset(folder, 20, size=(64, 96))
+    write_synthetic_dataset(folder, 20, size=(64, 96))
     before = open_scenes(folder, SIZE, cache=tmp_path / "cache")
     held_out = {before.records[index].image for index in before.split(4, 1)[1]}
     (folder / "train_images" / "synthetic_00003.jpg").write_bytes(b"broken")
@@ -123,23 +123,23 @@ def test_a_full_disk_is_told_before(tmp_path, folder, monkeypatch):
 @pytest.mark.parametrize("processes", [1, 2, 4])
 def test_processes_share_every_step_of_one_order(processes):
     shares = [
-        list(Order(range(37), 8, shuffle=True, seed=3, rank=rank, processes=processes))
+        list(SceneBatchSampler(range(37), 8, shuffle=True, seed=3, rank=rank, processes=processes))
         for rank in range(processes)
     ]
-    alone = list(Order(range(37), 8, shuffle=True, seed=3))
-    assert len(alone) == len(Order(range(37), 8, shuffle=True)) == 4
+    alone = list(SceneBatchSampler(range(37), 8, shuffle=True, seed=3))
+    assert len(alone) == len(SceneBatchSampler(range(37), 8, shuffle=True)) == 4
     for step, scenes in enumerate(alone):
         assert sorted(scenes) == sorted(index for share in shares for index in share[step])
 
 
 def test_parts_of_a_step_are_its_scenes():
-    whole, parted = (list(Order(range(20), 8, parts, shuffle=True)) for parts in (1, 2))
+    whole, parted = (list(SceneBatchSampler(range(20), 8, parts, shuffle=True)) for parts in (1, 2))
     assert [parted[0] + parted[1], parted[2] + parted[3]] == whole
-    assert len(Order(range(20), 8, 2, shuffle=True)) == 4
+    assert len(SceneBatchSampler(range(20), 8, 2, shuffle=True)) == 4
 
 
 def test_an_epochs_order_is_its_own():
-    order = Order(range(64), 8, shuffle=True)
+    order = SceneBatchSampler(range(64), 8, shuffle=True)
     first = list(order)
     order.set_epoch(1)
     second = list(order)
@@ -153,7 +153,7 @@ def test_validation_sees_every_scene_once(processes):
     seen = [
         index
         for rank in range(processes)
-        for part in Order(range(10), 4, shuffle=False, rank=rank, processes=processes)
+        for part in SceneBatchSampler(range(10), 4, shuffle=False, rank=rank, processes=processes)
         for index in part
     ]
     assert sorted(seen) == list(range(10))
@@ -161,7 +161,7 @@ def test_validation_sees_every_scene_once(processes):
 
 def test_batches_hold_the_scenes_asked_for(tmp_path, folder):
     scenes = open_scenes(folder, SIZE, cache=tmp_path / "cache")
-    batch = next(iter(batches(scenes, Order([3, 1], 2, shuffle=False), on_gpu=False)))
+    batch = next(iter(batches(scenes, SceneBatchSampler([3, 1], 2, shuffle=False), on_gpu=False)))
     assert batch.indices.tolist() == [3, 1]
     assert np.array_equal(batch.pictures[1].numpy(), scenes.pictures[1])
     assert np.array_equal(batch.masks[0].numpy(), scenes.masks[3])

@@ -8,14 +8,15 @@ from typer.testing import CliRunner
 from conftest import encoded
 from nephoscope.cli import app
 from nephoscope.core.errors import TrainingError
-from nephoscope.dataset import read_dataset
-from nephoscope.labels import LABEL_GRID, write_labels
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.rle import encode
-from nephoscope.segmentation import segment
-from nephoscope.training.calibrate import calibrate, calibrated, write_card
-from nephoscope.training.quantise import quantise
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import LABEL_GRID
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.labels import write_labels
+from nephoscope.datasets.rle import encode
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
+from nephoscope.training.calibration import calibrate, calibrated, write_card
+from nephoscope.training.quantization import quantise
 
 SIZE = (64, 96)
 LEVEL, FALSE_ALARM = 150, 90  # of 255: how bright a pattern is, and what is none

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nephoscope.catalogue import Record, deal, read_catalogue, split
 from nephoscope.core.errors import DatasetError
-from nephoscope.place import Bounds
+from nephoscope.core.geo import Bounds
+from nephoscope.datasets.catalogue import Record, group_kfold, read_catalogue, split
 
 BARBADOS, PACIFIC = Bounds(-61, 10, -40, 24), Bounds(159, 8, 180, 22)
 
@@ -92,7 +92,7 @@ def test_without_dates_scenes_are_dealt_by_seed():
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(2, 6), st.integers(0, 3))
 def test_no_group_is_dealt_into_two_folds(groups, folds, seed):
     names = [str(group) for group in groups]
-    of = deal(names, folds, seed)
+    of = group_kfold(names, folds, seed)
     assert len({(name, fold) for name, fold in zip(names, of, strict=True)}) == len(set(names))
     sizes = Counter(of)
     largest = max(Counter(names).values())

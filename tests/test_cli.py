@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from conftest import encoded
 from nephoscope.cli import app
-from nephoscope.patterns import NAMES
-from nephoscope.synthetic import make_scene
-from nephoscope.synthetic_archive import SyntheticArchive
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.testing.worldview_server import WorldviewServer
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -262,7 +262,7 @@ def test_the_readmes_commands_run(tmp_path):
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -m nephoscope "$@"\n')
     script.chmod(0o755)
     environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"}
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         environment["NEPHOSCOPE_WORLDVIEW"] = server.address
         done = subprocess.run(
             ["bash", "-euc", commands],

@@ -14,13 +14,13 @@ from hypothesis.extra.numpy import arrays
 import nephoscope
 from asking import elsewhere
 from conftest import encoded, serving
-from nephoscope import client
 from nephoscope.core.errors import ModelError, PayloadError, SceneError, ServerError
-from nephoscope.exchange import Payload, pack, quantize_probabilities, unpack
+from nephoscope.core.geo import parse_bounds
+from nephoscope.imagery.scene import open_scene
+from nephoscope.inference import remote
+from nephoscope.inference.payload import Payload, pack, quantize_probabilities, unpack
 from nephoscope.outputs import FORMATS
-from nephoscope.place import parse_bounds
-from nephoscope.scene import open_scene
-from nephoscope.web.settings import Limits, Settings
+from nephoscope.server.settings import Limits, Settings
 
 
 def assert_same(there, here):
@@ -69,7 +69,7 @@ def test_a_name_that_is_no_text_can_be_sent(server, jpeg):
 
 @pytest.mark.slow
 def test_place_day_join_and_mirrors_hold_there_too(server, jpeg):
-    stated = {"bounds": parse_bounds("170,-10,-179,0"), "day": nephoscope.place.parse_day("2020-02-01")}
+    stated = {"bounds": parse_bounds("170,-10,-179,0"), "day": nephoscope.core.geo.parse_day("2020-02-01")}
     for options in (stated, {"join": 20}, {"tta": True}):
         assert_same(nephoscope.segment(jpeg, server=server, **options), nephoscope.segment(jpeg, **options))
 
@@ -132,7 +132,7 @@ def test_a_full_server_is_asked_again_for_as_long_as_patience_lasts(tiny_model, 
     nobody = Settings(models=(str(tiny_model()),), limits=Limits(requests=0))
     with serving(nobody) as address:
         fake = SimpleNamespace(sleep=waits.append, monotonic=lambda: next(clock))
-        monkeypatch.setattr(client, "time", fake)
+        monkeypatch.setattr(remote, "time", fake)
         with pytest.raises(ServerError, match="full"):
             nephoscope.segment(jpeg, "tiny", server=address)
     assert waits == [1.0, 1.0]

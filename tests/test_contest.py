@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from conftest import encoded
 from nephoscope.cli import app
-from nephoscope.dataset import read_dataset
-from nephoscope.patterns import NAMES
+from nephoscope.core.patterns import NAMES
+from nephoscope.datasets.dataset import read_dataset
 
 
 def fetch(folder):

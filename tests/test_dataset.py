@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from nephoscope.core.errors import DatasetError, LabelError
-from nephoscope.dataset import count_problems, read_dataset
-from nephoscope.labels import SCORE_GRID, read_labels, write_labels
-from nephoscope.patterns import NAMES
-from nephoscope.synthetic import write_dataset
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.datasets.build import write_synthetic_dataset
+from nephoscope.datasets.dataset import count_problems, read_dataset
+from nephoscope.datasets.labels import read_labels, write_labels
 
 
 @pytest.fixture
 def folder(tmp_path):
-    write_dataset(tmp_path, 6, size=(70, 105))
+    write_synthetic_dataset(tmp_path, 6, size=(70, 105))
     return tmp_path
 
 
@@ -141,7 +142,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 def test_real_labels_are_clean_and_split_by_date(clouds):
-    from nephoscope.catalogue import split
+    from nephoscope.datasets.catalogue import split
 
     dataset = read_dataset(clouds, strict=True)
     assert len(dataset.records) == 5041

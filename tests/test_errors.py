@@ -18,8 +18,8 @@ from nephoscope.cli.app import needs
 from nephoscope.cli.extras import modules_of
 from nephoscope.core import errors
 from nephoscope.core.errors import DownloadError, NephoscopeError, SceneError, WorldviewError
-from nephoscope.postprocess import Rule
-from nephoscope.web.settings import Settings
+from nephoscope.inference.postprocess import Rule
+from nephoscope.server.settings import Settings
 
 PUBLIC = [
     each for _, each in inspect.getmembers(errors, inspect.isclass) if each.__module__ == errors.__name__
@@ -90,9 +90,9 @@ class TestBugs:
         labels = tmp_path / "labels.csv"
         labels.write_text("Image_Label,EncodedPixels\na.jpg_Fish,1 3\n")
         planted = (
-            "import numpy as np, nephoscope.evaluate\n"
+            "import numpy as np, nephoscope.evaluation.submission\n"
             "def broken(*_): return np.matmul(np.ones((2, 3)), np.ones((2, 3)))\n"
-            "nephoscope.evaluate.evaluate_csv = broken"
+            "nephoscope.evaluation.submission.evaluate_csv = broken"
         )
         done = command(planted, "evaluate", "--csv", labels, labels)
         assert done.returncode == 70
@@ -160,8 +160,8 @@ class TestExtras:
     ("module", "heavy"),
     [
         ("nephoscope.core.errors", ("numpy", "cv2", "onnxruntime")),
-        ("nephoscope.download", ("cv2", "onnxruntime")),
-        ("nephoscope.web.settings", ("onnxruntime",)),
+        ("nephoscope.imagery.http", ("cv2", "onnxruntime")),
+        ("nephoscope.server.settings", ("onnxruntime",)),
     ],
 )
 def test_what_is_light_stays_light(module, heavy):

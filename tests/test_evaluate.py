@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from nephoscope.core.errors import LabelError
-from nephoscope.evaluate import evaluate_csv
-from nephoscope.labels import LABEL_GRID, SCORE_GRID, write_labels
-from nephoscope.patterns import NAMES
-from nephoscope.rle import encode
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import LABEL_GRID, SCORE_GRID
+from nephoscope.datasets.labels import write_labels
+from nephoscope.datasets.rle import encode
+from nephoscope.evaluation.submission import evaluate_csv
 
 
 def block(grid, left, right):

@@ -8,24 +8,25 @@ import cv2
 import numpy as np
 import pytest
 
-from nephoscope.annotators import FOLDER, PRACTICE_BOXES, PRACTICE_CLASSIFICATIONS
-from nephoscope.climatology import mean_mask
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write
-from nephoscope.dataset import read_dataset
-from nephoscope.evaluate import evaluate_csv
-from nephoscope.evaluation import BINS, evaluate_model
-from nephoscope.labels import LABEL_GRID, SCORE_GRID, write_labels
-from nephoscope.model import Model
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import LABEL_GRID, SCORE_GRID
+from nephoscope.datasets.annotations import FOLDER, PRACTICE_BOXES, PRACTICE_CLASSIFICATIONS
+from nephoscope.datasets.build import write_synthetic_dataset
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.labels import write_labels
+from nephoscope.datasets.rle import encode
+from nephoscope.evaluation.agreement import LEAST_PEOPLE
+from nephoscope.evaluation.baselines import mean_mask
+from nephoscope.evaluation.evaluator import BINS, evaluate_model
+from nephoscope.evaluation.report.evaluation import write_report
+from nephoscope.evaluation.statistics import auc, bootstrap, reliability
+from nephoscope.evaluation.submission import evaluate_csv
+from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import Rule
+from nephoscope.inference.segmentation import segment
 from nephoscope.outputs.csv import FILE_NAME, rows
-from nephoscope.patterns import NAMES
-from nephoscope.people import LEAST_PEOPLE
-from nephoscope.postprocess import Rule
-from nephoscope.reports.evaluation import write_report
-from nephoscope.rle import encode
-from nephoscope.segmentation import segment
-from nephoscope.statistics import auc, bootstrap, reliability
-from nephoscope.synthetic import write_dataset
 
 SIZE = (320, 480)
 RULES = {name: Rule(0.5, 100, 0, 0, 0) for name in NAMES}
@@ -79,7 +80,7 @@ def test_the_mean_mask_is_where_the_pattern_often_is(coloured):
 
 
 def test_the_score_is_that_of_the_csv(tmp_path, tiny_model):
-    write_dataset(tmp_path, 5, size=SIZE)
+    write_synthetic_dataset(tmp_path, 5, size=SIZE)
     dataset, model = read_dataset(tmp_path), Model.load(tiny_model(rules=RULES), threads=1)
     answers = [
         row for record in dataset.records for row in rows(segment(dataset.picture(record.image), model))
@@ -184,7 +185,7 @@ def test_the_report_with_people(coloured, tiny_model, tmp_path):
 
 
 def test_undated_scenes_of_nowhere(tmp_path, tiny_model):
-    write_dataset(tmp_path, 3, size=SIZE)
+    write_synthetic_dataset(tmp_path, 3, size=SIZE)
     model = Model.load(tiny_model(rules=RULES), threads=1)
     dataset = read_dataset(tmp_path)
     page, numbers = write_report(model, dataset, tmp_path / "out", part="all")

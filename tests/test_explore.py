@@ -9,15 +9,16 @@ import pytest
 
 from conftest import encoded
 from nephoscope.core.errors import DatasetError
-from nephoscope.dataset import read_dataset
-from nephoscope.explore import SPECK, explore
-from nephoscope.labels import LABEL_GRID, SCORE_GRID, write_labels
-from nephoscope.patterns import NAMES
-from nephoscope.reports import plots
-from nephoscope.reports.explore import write_report
-from nephoscope.reports.explore_numbers import numbers
-from nephoscope.rle import encode
-from nephoscope.synthetic import write_dataset
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import LABEL_GRID, SCORE_GRID
+from nephoscope.datasets.build import write_synthetic_dataset
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.labels import write_labels
+from nephoscope.datasets.rle import encode
+from nephoscope.evaluation.exploration import SPECK, explore
+from nephoscope.evaluation.report.exploration import write_report
+from nephoscope.evaluation.report.exploration_numbers import numbers
+from nephoscope.plotting import charts
 
 # Masks are columns in fifths of the width; 0.01 of the height makes a speck.
 SCENES = {
@@ -240,7 +241,7 @@ def test_many_problems_of_a_kind_are_counted_in_the_page_and_all_in_json(clean, 
 
 @pytest.mark.slow
 def test_made_up_scenes(tmp_path):
-    write_dataset(tmp_path / "data", 6, size=(160, 240))
+    write_synthetic_dataset(tmp_path / "data", 6, size=(160, 240))
     path, told = write_report(read_dataset(tmp_path / "data"), tmp_path / "out")
     assert told["scenes"] == 6
     assert told["problems"]["counts"] == {}
@@ -250,11 +251,11 @@ def test_made_up_scenes(tmp_path):
 def test_plots_take_what_is_missing(tmp_path):
     """Names that are no pattern, values that are NaN, nothing at all to count."""
     drawn = [
-        plots.bars({"one": 0.5, "Fish": 0}, "share", share=True),
-        plots.grouped_bars(["x", "y"], {"one": [1, np.nan], "two": [2, 1000.5]}, "things"),
-        plots.histograms({"one": [], "two": [np.nan], "Sugar": [1.0]}, [0, 1, 2], "things", "scenes"),
-        plots.heat_map(["x"], ["y", "z"], [[np.nan, 0]], "rows", "columns"),
-        plots.maps({"one": np.zeros((4, 6)), "two": np.ones((4, 6)), "Fish": np.ones((4, 6))}, "share"),
+        charts.bars({"one": 0.5, "Fish": 0}, "share", share=True),
+        charts.grouped_bars(["x", "y"], {"one": [1, np.nan], "two": [2, 1000.5]}, "things"),
+        charts.histograms({"one": [], "two": [np.nan], "Sugar": [1.0]}, [0, 1, 2], "things", "scenes"),
+        charts.heat_map(["x"], ["y", "z"], [[np.nan, 0]], "rows", "columns"),
+        charts.maps({"one": np.zeros((4, 6)), "two": np.ones((4, 6)), "Fish": np.ones((4, 6))}, "share"),
     ]
     for png in drawn:
         assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) is not None

@@ -12,14 +12,14 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from conftest import encoded
-from nephoscope.card import Card
 from nephoscope.cli import app
 from nephoscope.core.errors import TrainingError
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.postprocess import Rule
-from nephoscope.segmentation import segment
-from nephoscope.synthetic import make_scene
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.card import Card
+from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import Rule
+from nephoscope.inference.segmentation import segment
 from nephoscope.training.checkpoint import save_weights
 from nephoscope.training.export import check_parity, export
 from nephoscope.training.networks import Deployed, build

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from nephoscope.cli import app
-from nephoscope.provenance import read_with_sidecar
-from nephoscope.scene import open_scene
-from nephoscope.synthetic_archive import SyntheticArchive
+from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.sidecar import read_with_sidecar
+from nephoscope.testing.worldview_server import WorldviewServer
 
 FIRST = date(2020, 1, 20)
 TERRA, AQUA = (
@@ -33,7 +33,7 @@ def fetch(server, folder, *words, days=1):
 
 @pytest.fixture
 def server():
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         yield server
 
 
@@ -108,7 +108,7 @@ class TestScenes:
         assert sidecar is None or (tmp_path / f"{AQUA}.json").read_text() == sidecar
 
     def test_one_that_fails_costs_no_other(self, tmp_path):
-        with SyntheticArchive(lambda overpass, _: "404" if overpass.day.day == 21 else None) as server:
+        with WorldviewServer(lambda overpass, _: "404" if overpass.day.day == 21 else None) as server:
             done = fetch(server, tmp_path, days=3)
         assert done.exit_code == 1
         assert len(done.stdout.splitlines()) == 4
@@ -116,7 +116,7 @@ class TestScenes:
         assert len(list(tmp_path.glob("*.jpeg"))) == 4
 
     def test_no_coverage_is_said(self, tmp_path):
-        with SyntheticArchive(
+        with WorldviewServer(
             lambda overpass, _: "no coverage" if overpass.satellite == "Aqua" else None
         ) as server:
             for state in ("fetched", "kept"):
@@ -125,7 +125,7 @@ class TestScenes:
                 assert done.stdout.splitlines() == [f"{TERRA}  {state}", f"{AQUA}  {state}  no coverage"]
 
     def test_no_more_at_once_than_asked_for(self, tmp_path):
-        with SyntheticArchive(delay=0.02) as server:
+        with WorldviewServer(delay=0.02) as server:
             fetch(server, tmp_path, "--connections", 2, days=4)
         assert server.total == 8
         assert server.most_at_once <= 2
@@ -151,7 +151,7 @@ class TestScenes:
         assert not list(tmp_path.iterdir())
 
     def test_an_interrupt_leaves_only_whole_files(self, tmp_path):
-        with SyntheticArchive(delay=0.05) as server:
+        with WorldviewServer(delay=0.05) as server:
             command = [sys.executable, "-m", "nephoscope", "fetch", "scenes", "barbados", "-o", str(tmp_path)]
             command += ["--from", "2020-01-01", "--to", "2020-12-31", "--degrees", "0.1"]
             with subprocess.Popen(

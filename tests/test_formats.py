@@ -9,13 +9,13 @@ import pytest
 
 from asking import ask, post, post_form
 from conftest import serving
-from nephoscope.batch import Done, Failed, Job, run
-from nephoscope.model import Model
+from nephoscope.imagery.sources import find_sources
+from nephoscope.inference.model import Model
 from nephoscope.outputs import FORMATS, registry
+from nephoscope.outputs.batch import Done, Failed, Job, run
 from nephoscope.outputs.registry import formats, markdown_table
-from nephoscope.sources import find_sources
-from nephoscope.web import answers
-from nephoscope.web.settings import Settings
+from nephoscope.server import responses
+from nephoscope.server.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = (
@@ -64,7 +64,7 @@ def others(tmp_path, monkeypatch):
 
 def clear():
     formats.cache_clear()
-    answers.forms.cache_clear()
+    responses.forms.cache_clear()
 
 
 def test_the_document_has_the_registrys_table():
@@ -74,7 +74,7 @@ def test_the_document_has_the_registrys_table():
 
 
 def test_media_types_of_the_server_are_in_their_order():
-    own = [form.media_type for form in answers.forms()]
+    own = [form.media_type for form in responses.forms()]
     assert own == [
         "application/json",
         "text/csv",

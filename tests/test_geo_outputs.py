@@ -21,19 +21,18 @@ from shapely.geometry import shape
 from typer.testing import CliRunner
 
 from conftest import encoded
-from nephoscope.batch import Done, Failed, Job, run
 from nephoscope.cli import app
 from nephoscope.core.errors import MissingExtraError, SceneError
-from nephoscope.model import Model
+from nephoscope.core.geo import EARTH_RADIUS, Bounds
+from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.sources import find_sources
+from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import label_components
+from nephoscope.inference.prediction import Prediction
+from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs import FORMATS, parse_formats
-from nephoscope.outputs.geography import EARTH_RADIUS
-from nephoscope.patterns import NAMES, PATTERNS
-from nephoscope.place import Bounds
-from nephoscope.postprocess import group
-from nephoscope.prediction import Prediction
-from nephoscope.scene import open_scene
-from nephoscope.segmentation import Segmentation
-from nephoscope.sources import find_sources
+from nephoscope.outputs.batch import Done, Failed, Job, run
 
 DAY = date(2020, 2, 1)
 PLACES = {
@@ -56,7 +55,7 @@ def segmentation(card, masks, bounds=PLACES["west"], day=DAY, gap=0, size=None) 
     valid[:, :gap] = False
     chances = np.random.default_rng(5).random(masks.shape, np.float32) * valid
     scene = open_scene(pixels, name="made-up.jpg").with_location(bounds, day)
-    components = np.stack([group(mask) for mask in masks])
+    components = np.stack([label_components(mask) for mask in masks])
     prediction = Prediction(scene, scene.read(), card, chances, valid, None, False, {})
     return Segmentation(prediction, components, dict.fromkeys(NAMES, 0.5))
 
@@ -274,7 +273,9 @@ class TestGeoJSON:
         masks = np.zeros((4, 70, 105), bool)
         masks[0, 10:20, 10:20] = masks[0, 10:20, 24:40] = True
         found = segmentation(card, masks)
-        found = replace(found, components=np.stack([group(mask, join=6) for mask in masks]), join=6)
+        found = replace(
+            found, components=np.stack([label_components(mask, join=6) for mask in masks]), join=6
+        )
         (feature,) = features(found)["features"]
         assert feature["geometry"]["type"] == "MultiPolygon"
         assert len(feature["geometry"]["coordinates"]) == 2

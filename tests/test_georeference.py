@@ -6,16 +6,16 @@ from datetime import date
 import numpy as np
 import pytest
 import rasterio
-from PIL import Image
+from PIL import Image as PilImage
 from rasterio.transform import Affine, from_bounds
 
 from conftest import encoded
-from nephoscope.batch import Done, Job, run
-from nephoscope.model import Model
-from nephoscope.place import REGIONS, Bounds
-from nephoscope.scene import open_scene
-from nephoscope.segmentation import segment
-from nephoscope.sources import find_sources
+from nephoscope.core.geo import REGIONS, Bounds
+from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.sources import find_sources
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
+from nephoscope.outputs.batch import Done, Job, run
 
 HEIGHT, WIDTH = 70, 105
 BOX = Bounds(-61, 10, -40, 24)
@@ -66,7 +66,7 @@ def test_geographic_tags_give_the_box_that_gdal_wrote(geotiff, box, expected, po
 def test_points_are_the_centres_of_pixels(geotiff):
     """The same numbers in the tags, read as corners and as centres."""
     path = geotiff()
-    with Image.open(path) as image:
+    with PilImage.open(path) as image:
         tags = image.tag_v2
         keys = list(tags[34735])
         assert keys[keys.index(1025) : keys.index(1025) + 4] == [1025, 0, 1, 1]
@@ -81,7 +81,7 @@ def test_points_are_the_centres_of_pixels(geotiff):
 
 def test_a_transformation_serves_where_it_is_not_rotated(geotiff):
     path = geotiff()
-    with Image.open(path) as image:
+    with PilImage.open(path) as image:
         tags = image.tag_v2
         del tags[33550], tags[33922]
         tags[34264] = (0.2, 0.0, 0.0, -61.0, 0.0, -0.2, 0.0, 24.0, *(0.0,) * 7, 1.0)
@@ -117,14 +117,14 @@ def test_plain_pictures_say_nothing(tmp_path, pixels):
 
 def test_the_time_in_a_tiffs_tags_is_not_when_the_picture_was_taken(tmp_path, pixels):
     path = tmp_path / "a.tif"
-    Image.fromarray(pixels).save(path, tiffinfo={306: "2019:05:01 12:00:00"})
+    PilImage.fromarray(pixels).save(path, tiffinfo={306: "2019:05:01 12:00:00"})
     assert open_scene(path).day is None
 
 
 @pytest.mark.parametrize("ruined", [(), (1, 1), (1, 1, 0, 9, *(1, 2, 3)), "text"])
 def test_damaged_keys_never_cost_the_picture(geotiff, ruined):
     path = geotiff()
-    with Image.open(path) as image:
+    with PilImage.open(path) as image:
         tags = image.tag_v2
         tags[34735] = ruined
         if ruined == "text":
@@ -184,9 +184,9 @@ def test_a_world_file_that_is_no_box_in_degrees_is_told(tmp_path, pixels, conten
 
 
 def test_a_picture_that_exif_turns_has_no_place_from_its_file(tmp_path, pixels):
-    exif = Image.Exif()
+    exif = PilImage.Exif()
     exif[0x0112] = 6
-    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif)
+    PilImage.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif)
     (tmp_path / "a.jgw").write_text(world_file(BOX))
     scene = open_scene(tmp_path / "a.jpg")
     assert scene.bounds is None

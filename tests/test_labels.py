@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from nephoscope.core.errors import LabelError
-from nephoscope.labels import LABEL_GRID, SCORE_GRID, read_labels, write_labels
-from nephoscope.patterns import NAMES
-from nephoscope.rle import centres, encode
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import LABEL_GRID, SCORE_GRID
+from nephoscope.datasets.labels import read_labels, write_labels
+from nephoscope.datasets.rle import centres, encode
 
 MASK = np.zeros(LABEL_GRID, bool)
 MASK[200:900, 300:1700] = True

@@ -6,13 +6,13 @@ import pytest
 from typer.testing import CliRunner
 
 from nephoscope.cli import app
-from nephoscope.synthetic import write_dataset
+from nephoscope.datasets.build import write_synthetic_dataset
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    write_dataset(folder, 12, size=(160, 240))
+    write_synthetic_dataset(folder, 12, size=(160, 240))
     return folder
 
 
@@ -31,7 +31,7 @@ def test_explore_reports_on_a_folder(tmp_path, data):
 
 def test_explore_counts_problems_and_strict_stops(tmp_path, data):
     spoilt = tmp_path / "spoilt"
-    write_dataset(spoilt, 3, size=(64, 96))
+    write_synthetic_dataset(spoilt, 3, size=(64, 96))
     with (spoilt / "train.csv").open("a") as file:
         file.write("synthetic_00001.jpg_Fisch,1 2\n")
     done = run("explore", spoilt, "-o", tmp_path / "report")

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nephoscope.training.config import Recipe
 from nephoscope.training.losses import dice_loss, focal_loss, lovasz_loss, make_loss
-from nephoscope.training.recipe import Recipe
 
 SURE = 20.0  # a logit whose sigmoid is 0 or 1 to 9 digits
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
 from nephoscope.core.errors import ShapeMismatchError
-from nephoscope.metrics import dice, iou
+from nephoscope.evaluation.metrics import dice, iou
 
 FULL, EMPTY = np.ones((4, 5), bool), np.zeros((4, 5), bool)
 LEFT = FULL & (np.arange(5) < 2)

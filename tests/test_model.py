@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from nephoscope.card import CARD_VERSION, Card
 from nephoscope.core.errors import CardError, ModelError
-from nephoscope.model import Model, shipped
-from nephoscope.patterns import NAMES
-from nephoscope.synthetic import make_scene
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.card import CARD_VERSION, Card
+from nephoscope.inference.model import Model, shipped
 
 RULE = {"threshold": 0.5, "top_k": 10, "presence": 0.5, "least_cover": 0, "minimum_area": 0}
 

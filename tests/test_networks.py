@@ -10,17 +10,17 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import vgg19, vgg19_bn
 
-from nephoscope.card import Card
 from nephoscope.core.errors import TrainingError
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.postprocess import Rule
-from nephoscope.segmentation import segment
-from nephoscope.synthetic import make_scene
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.card import Card
+from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import Rule
+from nephoscope.inference.segmentation import segment
 from nephoscope.training.checkpoint import save_weights
+from nephoscope.training.config import Recipe
 from nephoscope.training.export import export
 from nephoscope.training.networks import build, describe, encoder_of, split_answer, start
-from nephoscope.training.recipe import Recipe
 
 SIZE = (64, 96)
 DOCS = Path(__file__).parents[1] / "docs" / "training.md"

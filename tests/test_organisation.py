@@ -9,14 +9,14 @@ from datetime import date
 import numpy as np
 import pytest
 
-from nephoscope.model import Model
-from nephoscope.organisation import BRIGHTNESS, METRICS, cloud_mask, measure
+from nephoscope.core.geo import Bounds
+from nephoscope.core.patterns import NAMES
+from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import Rule
+from nephoscope.inference.segmentation import segment
 from nephoscope.outputs import FORMATS
 from nephoscope.outputs.organisation import COLUMNS
-from nephoscope.patterns import NAMES
-from nephoscope.place import Bounds
-from nephoscope.postprocess import Rule
-from nephoscope.segmentation import segment
+from nephoscope.outputs.organisation_metrics import BRIGHTNESS, METRICS, cloud_mask, measure
 
 SIDE = 240
 

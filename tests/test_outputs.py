@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from nephoscope.core.errors import OutputError
-from nephoscope.labels import SCORE_GRID, read_labels
+from nephoscope.core.geo import REGIONS
+from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.datasets.labels import read_labels
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.segmentation import segment
 from nephoscope.outputs import FORMATS, parse_formats
 from nephoscope.outputs import csv as contest
-from nephoscope.patterns import NAMES, PATTERNS
-from nephoscope.place import REGIONS
-from nephoscope.segmentation import segment
-from nephoscope.synthetic import make_scene
 
 
 @pytest.fixture(scope="module")

@@ -42,8 +42,8 @@ def test_the_wheel_holds_the_model_and_little_else(wheel):
     models = {name: size for name, size in sizes.items() if name.endswith(".onnx")}
     assert set(models) == {"nephoscope/models/default.onnx"}
     assert models["nephoscope/models/default.onnx"] <= 13_000_000
-    page = {name: size for name, size in sizes.items() if name.startswith("nephoscope/web/page/")}
-    assert "nephoscope/web/page/index.html" in page
+    page = {name: size for name, size in sizes.items() if name.startswith("nephoscope/page/")}
+    assert "nephoscope/page/index.html" in page
     assert sum(page.values()) < 300_000
     assert sum(size for name, size in sizes.items() if name not in models | page) < 1_000_000
     assert any(name.endswith("LICENSE") for name in sizes)

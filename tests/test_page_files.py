@@ -12,12 +12,12 @@ import pytest
 
 import nephoscope
 from browsing import PLACED, browser, choose, download, expect, pixels, ruled, scenes, settled, slide, visit
-from nephoscope.labels import label_file
+from nephoscope.core.patterns import NAMES
+from nephoscope.datasets.labels import label_file
+from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs import FORMATS
 from nephoscope.outputs.csv import rows
 from nephoscope.outputs.overlay import draw
-from nephoscope.patterns import NAMES
-from nephoscope.segmentation import Segmentation
 
 pytestmark = pytest.mark.browser
 
@@ -127,7 +127,7 @@ def test_place_and_day_can_be_stated(visit, scenes, model):
     found = nephoscope.segment(
         scenes[1],
         model,
-        bounds=nephoscope.place.Bounds(-71, 10, -50, 24),
-        day=nephoscope.place.parse_day("2020-02-01"),
+        bounds=nephoscope.core.geo.Bounds(-71, 10, -50, 24),
+        day=nephoscope.core.geo.parse_day("2020-02-01"),
     )
     assert json.loads(download(page, outlines)) == json.loads(FORMATS["geojson"].render(found)[0])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image as PilImage
 
 import nephoscope
 from browsing import (
@@ -24,8 +24,8 @@ from browsing import (
     visit,
 )
 from conftest import offline, serving
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
+from nephoscope.core.patterns import NAMES
+from nephoscope.inference.model import Model
 
 pytestmark = pytest.mark.browser
 
@@ -42,7 +42,7 @@ def test_pasting(visit, scenes):
 
 def test_a_tiff_is_shown_though_browsers_cannot(visit, tmp_path, scenes, model):
     path = tmp_path / "scene.tif"
-    Image.open(scenes[1]).save(path)
+    PilImage.open(scenes[1]).save(path)
     page = visit()
     choose(page, path)
     found = nephoscope.segment(path, model)
@@ -52,9 +52,9 @@ def test_a_tiff_is_shown_though_browsers_cannot(visit, tmp_path, scenes, model):
 
 def test_a_turned_picture_is_turned(visit, tmp_path, scenes, model):
     path = tmp_path / "turned.jpg"
-    exif = Image.Exif()
+    exif = PilImage.Exif()
     exif[0x0112] = 6  # to be turned to the right
-    Image.open(scenes[1]).rotate(90, expand=True).save(path, exif=exif, quality=95)
+    PilImage.open(scenes[1]).rotate(90, expand=True).save(path, exif=exif, quality=95)
     page = visit()
     choose(page, path)
     found = nephoscope.segment(path, model)

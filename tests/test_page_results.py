@@ -13,10 +13,10 @@ import pytest
 import nephoscope
 from browsing import browser, choose, cover_words, expect, files_for, pattern, scenes, settled, slide, visit
 from conftest import encoded
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.postprocess import Rule, segment_pattern
 from nephoscope.outputs import FORMATS
-from nephoscope.patterns import NAMES
-from nephoscope.postprocess import Rule, find_groups
-from nephoscope.synthetic import make_scene
 
 pytestmark = pytest.mark.browser
 
@@ -59,7 +59,7 @@ def test_rules_in_the_browser_are_those_of_python(visit):
     page = visit()
     present = 0
     for field, rule in cases:
-        groups, score = find_groups(field, rule)
+        groups, score = segment_pattern(field, rule)
         steps = np.ceil(field * np.float32(200)).astype(np.uint8)
         answer = page.evaluate(
             """async ([content, width, height, rule, score]) => {
@@ -94,7 +94,7 @@ def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, mod
             if found.prediction.presence_probabilities is None
             else float(found.prediction.presence_probabilities[index])
         )
-        expected = int(np.count_nonzero(find_groups(found.probabilities[index], rule, head=head)[0]))
+        expected = int(np.count_nonzero(segment_pattern(found.probabilities[index], rule, head=head)[0]))
         expect(pattern(page, name).locator(".cover")).to_have_attribute(
             "title", re.compile(f"^{expected:,} ")
         )

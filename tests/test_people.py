@@ -5,12 +5,19 @@ from datetime import date
 import numpy as np
 import pytest
 
-from nephoscope.annotators import REGIONS, PracticeScene, Rectangle, masks_of
-from nephoscope.labels import SCORE_GRID
-from nephoscope.metrics import dice
-from nephoscope.patterns import NAMES
-from nephoscope.people import LEAST_PEOPLE, LEAST_SCENES, MAJORITY, agreement, compare, worth_comparing
-from nephoscope.place import Overpass
+from nephoscope.core.geo import Overpass
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.datasets.annotations import REGIONS, PracticeScene, Rectangle, masks_of
+from nephoscope.evaluation.agreement import (
+    LEAST_PEOPLE,
+    LEAST_SCENES,
+    MAJORITY,
+    agreement,
+    compare,
+    worth_comparing,
+)
+from nephoscope.evaluation.metrics import dice
 
 LEFT = Rectangle(0, 0, 1048, 1400, "Fish")
 RIGHT = Rectangle(1048, 0, 2100, 1400, "Fish")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nephoscope.core.errors import LocationError
-from nephoscope.place import (
+from nephoscope.core.geo import (
     REGIONS,
     Bounds,
     Overpass,

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nephoscope.postprocess import (
+from nephoscope.inference.postprocess import (
     LARGEST_JOIN,
     Rule,
     above,
-    drop_small,
-    find_groups,
-    group,
     is_present,
+    label_components,
     presence_score,
+    remove_small_components,
     resample,
+    segment_pattern,
 )
 
 RULE = Rule(threshold=0.5, top_k=10, presence=0.6, least_cover=0, minimum_area=4)
@@ -61,29 +61,29 @@ def test_least_cover_is_a_condition_of_presence():
 
 
 def test_diagonal_neighbours_are_one_group():
-    assert group(np.eye(20, 30, dtype=bool)).max() == 1
+    assert label_components(np.eye(20, 30, dtype=bool)).max() == 1
 
 
 @pytest.mark.parametrize("gap", range(1, 8))
 def test_groups_join_over_exactly_the_gap_said(gap):
     mask = field(b5_9_2_6=1.0) > 0
     mask[5:9, 6 + gap : 10 + gap] = True
-    assert group(mask, join=gap - 1).max() == 2
-    joined = group(mask, join=gap)
+    assert label_components(mask, join=gap - 1).max() == 2
+    joined = label_components(mask, join=gap)
     assert joined.max() == 1
     assert np.array_equal(joined > 0, mask)  # nothing is painted between them
-    assert group(mask.T, join=gap).max() == 1
+    assert label_components(mask.T, join=gap).max() == 1
 
 
 @pytest.mark.parametrize("join", [-1, LARGEST_JOIN + 1])
 def test_joining_has_bounds(join):
     with pytest.raises(ValueError, match="join must be between 0 and 100"):
-        group(field() > 0, join)
+        label_components(field() > 0, join)
 
 
 def test_small_groups_go_and_the_largest_comes_first():
-    groups = group(field(b0_2_0_2=1.0, b5_10_0_4=1.0, b15_16_0_3=1.0) > 0)
-    kept = drop_small(groups, 4)
+    groups = label_components(field(b0_2_0_2=1.0, b5_10_0_4=1.0, b15_16_0_3=1.0) > 0)
+    kept = remove_small_components(groups, 4)
     assert kept.max() == 2
     assert (kept == 1).sum() == 20
     assert (kept == 2).sum() == 4
@@ -91,22 +91,22 @@ def test_small_groups_go_and_the_largest_comes_first():
 
 def test_small_groups_near_each_other_are_kept_when_joined():
     values = field(b0_1_0_3=1.0, b0_1_5_8=1.0, b10_12_10_15=0.9)
-    assert find_groups(values, RULE)[0].max() == 1
-    groups, score = find_groups(values, RULE, join=2)
+    assert segment_pattern(values, RULE)[0].max() == 1
+    groups, score = segment_pattern(values, RULE, join=2)
     assert groups.max() == 2
     assert (groups == 2).sum() == 6
     assert score == pytest.approx((6 + 4 * 0.9) / 10)
 
 
 def test_an_absent_pattern_has_no_groups_but_a_score():
-    groups, score = find_groups(field(b0_2_0_2=1.0), RULE)
+    groups, score = segment_pattern(field(b0_2_0_2=1.0), RULE)
     assert not groups.any()
     assert score == pytest.approx(0.4)
 
 
 @given(arrays(np.bool_, (9, 11)), st.integers(0, 5))
 def test_joining_only_merges(mask, join):
-    apart, joined = group(mask), group(mask, join)
+    apart, joined = label_components(mask), label_components(mask, join)
     assert np.array_equal(joined > 0, mask)
     for number in range(1, apart.max() + 1):
         assert len(np.unique(joined[apart == number])) == 1

@@ -7,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from nephoscope.evaluate import evaluate_csv
-from nephoscope.labels import LABEL_GRID, SCORE_GRID, Labels, read_labels
-from nephoscope.patterns import NAMES
-from nephoscope.scene import open_scene
-from nephoscope.segmentation import segment
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import LABEL_GRID, SCORE_GRID
+from nephoscope.datasets.labels import Labels, read_labels
+from nephoscope.evaluation.submission import evaluate_csv
+from nephoscope.imagery.scene import open_scene
+from nephoscope.inference.segmentation import segment
 
 pytestmark = pytest.mark.slow
 

@@ -10,21 +10,22 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from nephoscope.annotators import FOLDER, masks_of, read_rectangles
-from nephoscope.catalogue import read_catalogue, split
 from nephoscope.cli import app
-from nephoscope.dataset import read_dataset
-from nephoscope.labels import LABEL_GRID, SCORE_GRID, read_labels, write_labels
-from nephoscope.metrics import dice
-from nephoscope.patterns import NAMES
-from nephoscope.place import ATLANTIC, Bounds, Overpass
-from nephoscope.scene import find_gaps, open_scene
-from nephoscope.synthetic_archive import SyntheticArchive
+from nephoscope.core.geo import ATLANTIC, Bounds, Overpass
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import LABEL_GRID, SCORE_GRID
+from nephoscope.datasets.annotations import FOLDER, masks_of, read_rectangles
+from nephoscope.datasets.catalogue import read_catalogue, split
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.labels import read_labels, write_labels
+from nephoscope.evaluation.metrics import dice
+from nephoscope.imagery.scene import find_nodata, open_scene
+from nephoscope.testing.worldview_server import WorldviewServer
 
 
 @pytest.fixture
 def server():
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         yield server
 
 
@@ -70,7 +71,7 @@ class TestLabels:
         for image, rectangles in DRAWN.items():
             scene = open_scene(dataset.picture(image))
             assert scene.size == LABEL_GRID
-            gap = find_gaps(scene.pixels)
+            gap = find_nodata(scene.pixels)
             gaps += gap.any()
             for name in NAMES:
                 expected = np.zeros(LABEL_GRID, bool)
@@ -91,12 +92,12 @@ class TestLabels:
     @pytest.mark.slow
     def test_a_scene_that_fails_is_left_out_and_comes_the_next_time(self, boxes, tmp_path):
         bad = Overpass("Aqua", date(2010, 1, 4), ATLANTIC)
-        with SyntheticArchive(lambda overpass, _: "404" if overpass == bad else None) as server:
+        with WorldviewServer(lambda overpass, _: "404" if overpass == bad else None) as server:
             done = rebuild(server, boxes, tmp_path / "data")
         assert done.exit_code == 1
         assert "Aqua_CorrectedReflectance20100104_-61--40_10-24.jpeg: 127.0.0.1" in done.stderr
         assert len(read_dataset(tmp_path / "data", strict=True).records) == 3
-        with SyntheticArchive() as server:
+        with WorldviewServer() as server:
             assert rebuild(server, boxes, tmp_path / "data").exit_code == 0
         assert server.total == 1
         assert len(read_dataset(tmp_path / "data", strict=True).records) == 4
@@ -164,7 +165,7 @@ def test_real_rectangles_make_the_contests_masks(clouds, tmp_path):
             writer.writerow([satellite, day, region, "", "", "", "", ""])
             for box in all_drawn[Overpass(satellite, day, bounds)]:
                 writer.writerow([satellite, day, region, *box])
-    with SyntheticArchive(pictures=clouds) as server:
+    with WorldviewServer(pictures=clouds) as server:
         done = rebuild(server, tmp_path / "boxes.csv", tmp_path / "data")
     assert done.exit_code == 0, done.stderr
     assert "no coverage" not in done.stdout

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
-from nephoscope.postprocess import drop_small, group
-from nephoscope.regions import find_regions, outline
+from nephoscope.inference.postprocess import label_components, remove_small_components
+from nephoscope.inference.regions import find_regions, outline
 
 
 def test_a_rectangle():
@@ -16,7 +16,7 @@ def test_a_rectangle():
     probability = np.where(mask, np.float32(0.8), np.float32(0.1))
     valid = np.ones_like(mask)
     valid[:10] = False
-    (region,) = find_regions("Fish", group(mask), probability, valid, (100, 240))
+    (region,) = find_regions("Fish", label_components(mask), probability, valid, (100, 240))
     assert region.pattern == "Fish"
     assert region.area == 200 * 2 * 4
     assert region.cover == pytest.approx(200 / (40 * 60))
@@ -46,7 +46,9 @@ def test_no_groups_no_regions():
 def test_joined_parts_are_one_region_with_two_polygons():
     mask = np.zeros((20, 20), bool)
     mask[2:6, 2:6] = mask[2:6, 8:12] = True
-    (region,) = find_regions("Sugar", group(mask, join=2), mask.astype(np.float32), mask | True, (20, 20))
+    (region,) = find_regions(
+        "Sugar", label_components(mask, join=2), mask.astype(np.float32), mask | True, (20, 20)
+    )
     assert len(region.outline) == 2
     assert region.area == 32
 
@@ -66,7 +68,7 @@ def test_outlines_enclose_exactly_the_mask(mask):
 
 @given(arrays(np.bool_, (12, 14)))
 def test_regions_add_up_to_the_mask(mask):
-    groups = drop_small(group(mask), 1)
+    groups = remove_small_components(label_components(mask), 1)
     regions = find_regions("Gravel", groups, mask.astype(np.float32), mask | True, mask.shape)
     assert sum(region.area for region in regions) == mask.sum()
     assert [region.area for region in regions] == sorted((region.area for region in regions), reverse=True)

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
 from nephoscope.core.errors import LabelError
-from nephoscope.rle import centres, decode, encode, last_pixel
+from nephoscope.datasets.rle import centres, decode, encode, last_pixel
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
 

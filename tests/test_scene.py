@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image as PilImage
 
 from conftest import encoded
 from nephoscope.core.errors import SceneError
-from nephoscope.place import Bounds
-from nephoscope.scene import find_gaps, open_scene
+from nephoscope.core.geo import Bounds
+from nephoscope.imagery.scene import find_nodata, open_scene
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_transparent_is_no_data(smooth, ending):
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_a_transparent_colour_without_a_palette(smooth, mode):
-    image = Image.fromarray(smooth).convert(mode)
+    image = PilImage.fromarray(smooth).convert(mode)
     colour = image.getpixel((5, 40))
     file = io.BytesIO()
     image.save(file, "PNG", transparency=colour)
@@ -76,7 +76,7 @@ def test_a_transparent_colour_without_a_palette(smooth, mode):
 
 
 def test_a_palette_with_a_transparent_colour(smooth):
-    image = Image.fromarray(smooth).quantize(8)
+    image = PilImage.fromarray(smooth).quantize(8)
     file = io.BytesIO()
     image.save(file, "PNG", transparency=0)
     scene = open_scene(file.getvalue())
@@ -86,10 +86,10 @@ def test_a_palette_with_a_transparent_colour(smooth):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_applied(smooth, orientation, kind):
-    exif = Image.Exif()
+    exif = PilImage.Exif()
     exif[0x0112] = orientation
     file = io.BytesIO()
-    Image.fromarray(smooth).save(file, kind, exif=exif, quality=95)
+    PilImage.fromarray(smooth).save(file, kind, exif=exif, quality=95)
     scene = open_scene(file.getvalue())
     shape = scene.read((1, 1)).pixels.shape
     assert scene.size == ((120, 90) if orientation >= 5 else (90, 120))
@@ -125,18 +125,18 @@ class TestGaps:
         pixels = np.full((200, 300, 3), 40, np.uint8)
         pixels[50:53, 50:53] = 0
         pixels[:, 200:230] = 3
-        gaps = find_gaps(pixels)
+        gaps = find_nodata(pixels)
         assert gaps[:, 200:230].all()
         assert gaps.sum() == 200 * 30
 
     def test_a_black_picture_is_all_gap(self):
-        assert find_gaps(np.zeros((40, 50, 3), np.uint8)).all()
+        assert find_nodata(np.zeros((40, 50, 3), np.uint8)).all()
 
     def test_a_bright_picture_has_none(self):
-        assert not find_gaps(np.full((40, 50, 3), 30, np.uint8)).any()
+        assert not find_nodata(np.full((40, 50, 3), 30, np.uint8)).any()
 
     def test_dark_blue_sea_is_no_gap(self):
-        assert not find_gaps(np.full((40, 50, 3), (2, 6, 24), np.uint8)).any()
+        assert not find_nodata(np.full((40, 50, 3), (2, 6, 24), np.uint8)).any()
 
 
 class TestNames:
@@ -218,7 +218,7 @@ class TestRefusals:
         # Over Pillow's own limit too, which must not speak for ours; it then fails for want of data.
         with pytest.raises(SceneError, match="damaged"):
             open_scene(png_header(20_000, 10_000), max_pixels=300_000_000)
-        assert Image.MAX_IMAGE_PIXELS is not None
+        assert PilImage.MAX_IMAGE_PIXELS is not None
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 import nephoscope
 from conftest import encoded
-from nephoscope.card import Card
 from nephoscope.cli import app
 from nephoscope.core.errors import CardError
-from nephoscope.scene import open_scene
-from nephoscope.scope import measure, oddities, usual_ranges
-from nephoscope.synthetic import make_scene, sample
+from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.synthetic import make_scene, sample
+from nephoscope.inference.card import Card
+from nephoscope.inference.input_check import measure, out_of_range, training_ranges
 
 SIZE = (320, 480)
 
@@ -93,7 +93,7 @@ def test_real_scenes_are_of_the_kind(clouds, model):
 def scene_oddities(scene, card):
     shrunk = cv2.resize(scene.read().pixels, SIZE[::-1], interpolation=cv2.INTER_AREA)
     valid = cv2.resize(scene.read().valid_mask.view(np.uint8), SIZE[::-1], interpolation=cv2.INTER_NEAREST)
-    return oddities(measure(shrunk, valid > 0), card.scope)
+    return out_of_range(measure(shrunk, valid > 0), card.scope)
 
 
 def test_gaps_are_not_measured():
@@ -106,10 +106,10 @@ def test_gaps_are_not_measured():
 
 def test_usual_is_what_nearly_all_have():
     values = [{name: float(number) for name in ("a", "b", "c", "d", "e")} for number in range(1001)]
-    low, high = usual_ranges([*values, {}])["darkest"]
+    low, high = training_ranges([*values, {}])["darkest"]
     assert -300 < low < 0
     assert 1000 < high < 1300
-    assert usual_ranges([{}]) == {}
+    assert training_ranges([{}]) == {}
 
 
 def test_no_data_is_warned_of(model):

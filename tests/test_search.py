@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nephoscope.training.search import Table, search
+from nephoscope.training.rule_search import Table, search
 from nephoscope.training.validation import THRESHOLDS, concatenate, judge, measure
 
 

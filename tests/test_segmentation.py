@@ -7,13 +7,13 @@ import pytest
 
 import nephoscope
 from conftest import encoded
-from nephoscope.metrics import dice
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.postprocess import Rule
-from nephoscope.scene import open_scene
-from nephoscope.segmentation import segment
-from nephoscope.synthetic import make_scene
+from nephoscope.core.patterns import NAMES
+from nephoscope.evaluation.metrics import dice
+from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import Rule
+from nephoscope.inference.segmentation import segment
 
 GUARD = Path(__file__).parent / "default_model.npz"
 RULE = Rule(threshold=0.5, top_k=100, presence=0.6, least_cover=0, minimum_area=50)

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from conftest import encoded
-from nephoscope.batch import Done, Job, run
 from nephoscope.core.errors import DownloadError, NephoscopeError, SceneError
-from nephoscope.download import download
-from nephoscope.model import Model
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.http import download
+from nephoscope.imagery.sources import find_sources
+from nephoscope.inference.model import Model
 from nephoscope.outputs import FORMATS
-from nephoscope.patterns import NAMES
-from nephoscope.sources import find_sources
-from nephoscope.synthetic_archive import SyntheticArchive
+from nephoscope.outputs.batch import Done, Job, run
+from nephoscope.testing.worldview_server import WorldviewServer
 
 
 def names(*words):
@@ -102,7 +102,7 @@ class TestPlaces:
         assert np.array_equal(source.open().read().pixels, picture)
 
     def test_what_never_ends_is_left(self, monkeypatch):
-        monkeypatch.setattr("nephoscope.scene.MAX_BYTES", 100_000)
+        monkeypatch.setattr("nephoscope.imagery.scene.MAX_BYTES", 100_000)
         assert failure("/dev/zero") == "zero: more than 100,000 bytes"
 
     def test_empty_standard_input(self, monkeypatch):
@@ -293,7 +293,7 @@ class TestWorldview:
     WORD = "worldview:Aqua/2020-02-01/-61,10,-58,12"
 
     def test_a_word_becomes_a_scene_that_knows_its_place(self, monkeypatch):
-        with SyntheticArchive() as archive:
+        with WorldviewServer() as archive:
             monkeypatch.setenv("NEPHOSCOPE_WORLDVIEW", archive.address)
             (source,) = find_sources([self.WORD])
             assert archive.total == 0
@@ -304,7 +304,7 @@ class TestWorldview:
         assert scene.bounds == (-61, 10, -58, 12)
 
     def test_it_is_segmented_like_any_other(self, monkeypatch, tmp_path, tiny_model):
-        with SyntheticArchive() as archive:
+        with WorldviewServer() as archive:
             monkeypatch.setenv("NEPHOSCOPE_WORLDVIEW", archive.address)
             sources = find_sources([self.WORD])
             job = Job(Model.load(tiny_model()), tmp_path / "out", ("json",))

@@ -4,11 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from nephoscope.labels import LABEL_GRID, read_labels
-from nephoscope.metrics import dice
-from nephoscope.patterns import NAMES
-from nephoscope.scene import open_scene
-from nephoscope.synthetic import SAMPLE_NAME, make_scene, sample, write_dataset
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import LABEL_GRID
+from nephoscope.datasets.build import write_synthetic_dataset
+from nephoscope.datasets.labels import read_labels
+from nephoscope.evaluation.metrics import dice
+from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.synthetic import SAMPLE_NAME, make_scene, sample
 
 SIZE = (350, 525)
 
@@ -75,7 +77,7 @@ def test_the_sample_holds_all_patterns_and_says_what_it_is():
 
 
 def test_a_data_set_is_in_the_contests_layout(tmp_path):
-    write_dataset(tmp_path, 3, seed=7, size=(160, 240))
+    write_synthetic_dataset(tmp_path, 3, seed=7, size=(160, 240))
     labels = read_labels(tmp_path / "train.csv")
     assert labels.grid == LABEL_GRID
     assert labels.images == sorted(path.name for path in (tmp_path / "train_images").iterdir())

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from conftest import encoded
-from nephoscope.catalogue import COLUMNS
 from nephoscope.core.errors import DownloadError
-from nephoscope.download import download
-from nephoscope.place import ATLANTIC, Overpass
-from nephoscope.synthetic_archive import SyntheticArchive
-from nephoscope.worldview import Archive
+from nephoscope.core.geo import ATLANTIC, Overpass
+from nephoscope.datasets.catalogue import COLUMNS
+from nephoscope.imagery.http import download
+from nephoscope.imagery.worldview import WorldviewClient
+from nephoscope.testing.worldview_server import WorldviewServer
 
 SCENE = Overpass("Terra", date(2016, 1, 5), ATLANTIC)
 GOOD = {
@@ -33,7 +33,7 @@ MAP = GOOD | {"SERVICE": "WMS", "VERSION": "1.3.0", "REQUEST": "GetMap", "STYLES
 
 @pytest.fixture(scope="module")
 def server():
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         yield server
 
 
@@ -88,8 +88,8 @@ def test_pictures_of_a_folder_are_served_and_others_have_no_coverage(tmp_path, p
     (tmp_path / "train_images" / "a.png").write_bytes(encoded(picture, ".png"))
     rows = [",".join(COLUMNS), "a.png,train,Terra,2016-01-05,-61,10,-40,24", "b.png,train,,,,,,"]
     (tmp_path / "scenes.csv").write_text("\n".join(rows) + "\n")
-    with SyntheticArchive(pictures=tmp_path) as server:
-        asked = Archive.from_environment(server.address, degrees=21 / 240, format="png")
+    with WorldviewServer(pictures=tmp_path) as server:
+        asked = WorldviewClient.from_environment(server.address, degrees=21 / 240, format="png")
         there = asked.picture(SCENE)
         other = asked.picture(SCENE._replace(satellite="Aqua"))
     found = cv2.imdecode(np.frombuffer(there.content, np.uint8), cv2.IMREAD_COLOR)
@@ -98,13 +98,13 @@ def test_pictures_of_a_folder_are_served_and_others_have_no_coverage(tmp_path, p
 
 
 def test_it_runs_as_a_program():
-    command = [sys.executable, "-m", "nephoscope.synthetic_archive", "--port", "0"]
+    command = [sys.executable, "-m", "nephoscope.testing.worldview_server", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             name, _, address = process.stdout.readline().strip().partition("=")
-            first = Archive.from_environment(address, degrees=0.25).picture(SCENE)
-            with SyntheticArchive() as here:
-                second = Archive.from_environment(here.address, degrees=0.25).picture(SCENE)
+            first = WorldviewClient.from_environment(address, degrees=0.25).picture(SCENE)
+            with WorldviewServer() as here:
+                second = WorldviewClient.from_environment(here.address, degrees=0.25).picture(SCENE)
         finally:
             process.terminate()
     assert name == "NEPHOSCOPE_WORLDVIEW"

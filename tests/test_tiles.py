@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nephoscope.place import Bounds
-from nephoscope.tiles import canvas_size, resize, run_tiled
+from nephoscope.core.geo import Bounds
+from nephoscope.imagery.resize import resize
+from nephoscope.inference.tiling import canvas_size, run_tiled
 
 FRAME = (320, 480)
 

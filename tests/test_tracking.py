@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from nephoscope.core.errors import TrainingError
-from nephoscope.synthetic import write_dataset
+from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.training import tracking
-from nephoscope.training.recipe import make_recipe
+from nephoscope.training.config import make_recipe
 from nephoscope.training.run import begin, resume
 from nephoscope.training.settings import Settings
 from nephoscope.training.tracking import parse_trackers
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 def run(tmp_path_factory) -> Path:
     """A short run that all three trackers followed."""
     folder = tmp_path_factory.mktemp("tracked")
-    write_dataset(folder / "data", 20, size=(64, 96))
+    write_synthetic_dataset(folder / "data", 20, size=(64, 96))
     recipe = make_recipe(
         arch="unet",
         encoder="tu-test_efficientnet",

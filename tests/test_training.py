@@ -13,22 +13,23 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from nephoscope.catalogue import Record
 from nephoscope.cli import app
 from nephoscope.core.errors import DatasetError, TrainingError
-from nephoscope.dataset import read_dataset
-from nephoscope.metrics import dice
-from nephoscope.model import Model
-from nephoscope.patterns import NAMES
-from nephoscope.segmentation import segment
-from nephoscope.synthetic import make_scene, write_dataset
+from nephoscope.core.patterns import NAMES
+from nephoscope.datasets.build import write_synthetic_dataset
+from nephoscope.datasets.catalogue import Record
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.evaluation.metrics import dice
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
 from nephoscope.training.checkpoint import load_weights
+from nephoscope.training.config import PRESETS, Recipe, make_recipe
 from nephoscope.training.finish import finish
+from nephoscope.training.module import SegmentationModule
 from nephoscope.training.networks import Deployed, build
-from nephoscope.training.recipe import PRESETS, Recipe, make_recipe
 from nephoscope.training.run import begin, resume
 from nephoscope.training.settings import Settings
-from nephoscope.training.task import Task
 
 # Small pictures, a small network that knows ImageNet: a minute on two cores.
 LEARNS = {
@@ -55,7 +56,7 @@ TINY = {
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    write_dataset(folder, 40, size=(128, 192))
+    write_synthetic_dataset(folder, 40, size=(128, 192))
     return folder
 
 
@@ -78,7 +79,7 @@ def lines(run):
 @pytest.mark.slow
 def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
     """The loss falls, unseen scenes score above 0.8, and the model file says what PyTorch says."""
-    write_dataset(tmp_path / "data", 240, size=(64, 96))
+    write_synthetic_dataset(tmp_path / "data", 240, size=(64, 96))
     recipe = make_recipe(**LEARNS)
     begin(Settings(str(tmp_path / "data"), recipe), tmp_path / "run", cache=cache)
     losses = [row["train/mean_loss"] for row in lines(tmp_path / "run") if "train/mean_loss" in row]
@@ -216,14 +217,14 @@ def test_two_processes_train_one_network(tmp_path, data, cache):
 
 @pytest.mark.slow
 def test_out_of_memory_halves_the_batch_and_says_so(tmp_path, data, cache, monkeypatch):
-    forward, told = Task.forward, []
+    forward, told = SegmentationModule.forward, []
 
     def small(self, colours):
         if len(colours) > 2 and self.training:
             raise torch.OutOfMemoryError("no room")
         return forward(self, colours)
 
-    monkeypatch.setattr(Task, "forward", small)
+    monkeypatch.setattr(SegmentationModule, "forward", small)
     begin(settings(data), tmp_path / "run", cache=cache, say=told.append)
     assert [line for line in told if "out of memory" in line] == [
         "out of memory: going on with 4 scenes at a time, 2 times a step, which learns from 8 as before",
@@ -231,7 +232,9 @@ def test_out_of_memory_halves_the_batch_and_says_so(tmp_path, data, cache, monke
     ]
     assert epochs_done(tmp_path / "run") == 3
     assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)["global_step"] == 3 * 4
-    monkeypatch.setattr(Task, "forward", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
+    monkeypatch.setattr(
+        SegmentationModule, "forward", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("none"))
+    )
     with pytest.raises(TrainingError, match="--batch or --size must be smaller"):
         begin(settings(data), tmp_path / "other", cache=cache)
 
@@ -270,7 +273,7 @@ def test_recipes_are_followed(tmp_path, data, cache, changes):
 @pytest.mark.slow
 def test_a_run_goes_on_only_from_what_is_sound(tmp_path, data, cache):
     run, moved = tmp_path / "run", tmp_path / "moved"
-    write_dataset(moved / "old", 20, size=(64, 96))
+    write_synthetic_dataset(moved / "old", 20, size=(64, 96))
     begin(settings(moved / "old", epochs=1), run, cache=cache)
     (moved / "old").rename(moved / "new")
     with pytest.raises(DatasetError, match="old: no such folder"):
@@ -298,7 +301,7 @@ def test_a_loss_that_is_no_number_is_told(tmp_path, data, cache):
 
 @pytest.mark.slow
 def test_scenes_that_cannot_be_read_are_not_calibrated_on(tmp_path, cache):
-    write_dataset(tmp_path / "data", 20, size=(64, 96))
+    write_synthetic_dataset(tmp_path / "data", 20, size=(64, 96))
     (tmp_path / "data" / "train_images" / "synthetic_00003.jpg").write_bytes(b"broken")
     for fold in (0, 1):  # one of them holds the scene out
         recipe = make_recipe(**{**TINY, "epochs": 1})
@@ -389,7 +392,7 @@ def test_real_scenes_are_trained_on(tmp_path, clouds, cache):
 
 
 def copy_scenes(dataset, indices, folder):
-    from nephoscope.labels import write_labels
+    from nephoscope.datasets.labels import write_labels
 
     (folder / "train_images").mkdir(parents=True)
     rows = []

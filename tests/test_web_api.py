@@ -12,15 +12,15 @@ import pytest
 import nephoscope
 from asking import ask, counts, post, post_form
 from conftest import encoded, serving
-from nephoscope.card import Card
-from nephoscope.exchange import quantize_probabilities, unpack
+from nephoscope.core.geo import parse_bounds, parse_day
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.worldview import WorldviewClient
+from nephoscope.inference.card import Card
+from nephoscope.inference.payload import quantize_probabilities, unpack
 from nephoscope.outputs import FORMATS
 from nephoscope.outputs.csv import rows
-from nephoscope.patterns import NAMES
-from nephoscope.place import parse_bounds, parse_day
-from nephoscope.synthetic_archive import SyntheticArchive
-from nephoscope.web.settings import Settings
-from nephoscope.worldview import Archive
+from nephoscope.server.settings import Settings
+from nephoscope.testing.worldview_server import WorldviewServer
 
 PLACED = "?name=scene.jpg&bounds=barbados&day=2020-02-01"
 
@@ -28,7 +28,7 @@ PLACED = "?name=scene.jpg&bounds=barbados&day=2020-02-01"
 @pytest.fixture(scope="module")
 def content():
     return encoded(
-        nephoscope.synthetic.make_scene(2, (160, 240), patterns=("Flower", "Sugar")).pixels, ".jpg"
+        nephoscope.imagery.synthetic.make_scene(2, (160, 240), patterns=("Flower", "Sugar")).pixels, ".jpg"
     )
 
 
@@ -196,8 +196,8 @@ def test_each_pattern_has_a_picture(server, model):
 
 
 def test_a_day_and_a_place_become_a_picture(tiny_model):
-    with SyntheticArchive() as archive:
-        where = Archive(archive.address, fallback=None, tries=1)
+    with WorldviewServer() as archive:
+        where = WorldviewClient(archive.address, fallback=None, tries=1)
         with serving(Settings(models=(str(tiny_model()),), archive=where)) as address:
             state = ask(address, "/api/v1/worldview").json
             assert (state["available"], state["reason"]) == (True, "")

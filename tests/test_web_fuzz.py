@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from PIL import Image
+from PIL import Image as PilImage
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -18,13 +18,13 @@ from schemathesis.specs.openapi.checks import (
 
 from asking import ask, post
 from conftest import encoded, offline, serving
-from nephoscope.model import Model
-from nephoscope.synthetic import make_scene
-from nephoscope.web.answers import forms
-from nephoscope.web.problems import Problem
-from nephoscope.web.settings import Limits, Settings
-from nephoscope.web.uploads import Upload
-from nephoscope.web.work import Order, answer
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.model import Model
+from nephoscope.server.problems import Problem
+from nephoscope.server.responses import forms
+from nephoscope.server.settings import Limits, Settings
+from nephoscope.server.uploads import Upload
+from nephoscope.server.work import PictureJob, answer
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,7 @@ def seeds() -> dict[str, bytes]:
         "cmyk": {"format": "JPEG"},
     }.items():
         file = io.BytesIO()
-        Image.fromarray(pixels).convert("CMYK" if name == "cmyk" else "RGB").save(file, **options)
+        PilImage.fromarray(pixels).convert("CMYK" if name == "cmyk" else "RGB").save(file, **options)
         made[name] = file.getvalue()
     return made
 
@@ -101,7 +101,7 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_pictures_are_answered_or_refused(tiny_model):
-    order = Order(Model.load(tiny_model(), threads=1), forms()[0])
+    order = PictureJob(Model.load(tiny_model(), threads=1), forms()[0])
     rng = np.random.default_rng(0)
     outcomes = {"answered": 0, "refused": 0}
     blamed = set()

@@ -32,13 +32,13 @@ from asking import (
     wait_for,
 )
 from conftest import encoded, serving
-from nephoscope.place import Overpass, parse_bounds
-from nephoscope.synthetic_archive import SyntheticArchive
-from nephoscope.web import guard, work
-from nephoscope.web.overpasses import Overpasses
-from nephoscope.web.problems import Problem
-from nephoscope.web.settings import Limits, Settings
-from nephoscope.worldview import Archive
+from nephoscope.core.geo import Overpass, parse_bounds
+from nephoscope.imagery.worldview import WorldviewClient
+from nephoscope.server import guard, work
+from nephoscope.server.problems import Problem
+from nephoscope.server.settings import Limits, Settings
+from nephoscope.server.worldview import Overpasses
+from nephoscope.testing.worldview_server import WorldviewServer
 
 EMPTY = {"nephoscope_requests_inside": 0, "nephoscope_pictures_inside": 0, "nephoscope_held_bytes": 0}
 
@@ -217,7 +217,7 @@ class TestLeaving:
             assert gate.came.acquire(timeout=PATIENCE)
             visitor.close()
             wait_for(lambda: inside(address) == EMPTY)
-            monkeypatch.setattr("nephoscope.web.answers.Form.check", lambda *_: rendered.set())
+            monkeypatch.setattr("nephoscope.server.responses.Form.check", lambda *_: rendered.set())
             gate.opened.set()
             monkeypatch.undo()
             assert post(address, content).status == 200  # by the only worker, so the first's work is over
@@ -296,7 +296,9 @@ def test_a_server_that_stops_does_not_wait_to_ask_the_archive_again():
     scene = Overpass("Aqua", date(2020, 2, 1), parse_bounds("barbados"))
 
     async def stop(archive, asked):
-        overpasses = Overpasses(Archive(archive.address, fallback=None, pause=100, degrees=0.25), Limits())
+        overpasses = Overpasses(
+            WorldviewClient(archive.address, fallback=None, pause=100, degrees=0.25), Limits()
+        )
         picture = asyncio.create_task(overpasses.picture(scene))
         while not asked.is_set():
             await asyncio.sleep(0.005)
@@ -310,7 +312,7 @@ def test_a_server_that_stops_does_not_wait_to_ask_the_archive_again():
         asked.set()
         return "500"
 
-    with SyntheticArchive(fault) as archive:
+    with WorldviewServer(fault) as archive:
         asyncio.run(asyncio.wait_for(stop(archive, asked), PATIENCE))
 
 

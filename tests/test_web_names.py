@@ -16,9 +16,9 @@ from asking import (
     refused,
 )
 from conftest import encoded
-from nephoscope.synthetic_archive import SyntheticArchive
-from nephoscope.web.settings import Limits
-from nephoscope.worldview import Archive
+from nephoscope.imagery.worldview import WorldviewClient
+from nephoscope.server.settings import Limits
+from nephoscope.testing.worldview_server import WorldviewServer
 
 JPEG = encoded(np.full((64, 64, 3), 120, np.uint8), ".jpg")
 NAMES = {
@@ -120,7 +120,7 @@ PICTURE = "/api/v1/worldview/picture?satellite={}&day={}&place={}"
 
 class TestArchive:
     def asked(self, server, **changes):
-        return Archive(server.address, fallback=None, tries=1, pause=0, degrees=0.25, **changes)
+        return WorldviewClient(server.address, fallback=None, tries=1, pause=0, degrees=0.25, **changes)
 
     def test_no_redirect_leads_to_another_host(self, start):
         target = PICTURE.format("Aqua", "2020-02-01", "barbados")
@@ -171,8 +171,8 @@ class TestArchive:
             assert archive.asked == []
 
     def test_too_long_a_picture_is_not_handed_on(self, start):
-        with SyntheticArchive() as archive:
-            where = Archive(archive.address, fallback=None, tries=1, degrees=0.25)
+        with WorldviewServer() as archive:
+            where = WorldviewClient(archive.address, fallback=None, tries=1, degrees=0.25)
             with start(Limits(picture_bytes=100), archive=where) as address:
                 answer = ask(address, PICTURE.format("Aqua", "2020-02-01", "barbados"))
         assert "bytes" in refused(answer, "too-large")

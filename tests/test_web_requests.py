@@ -21,8 +21,8 @@ from asking import (
     request,
     wait_for,
 )
-from nephoscope.web import guard
-from nephoscope.web.settings import LOOPBACK, Limits
+from nephoscope.server import guard
+from nephoscope.server.settings import LOOPBACK, Limits
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +302,7 @@ class TestRequests:
         def fail():
             raise RuntimeError("a secret of the server")
 
-        monkeypatch.setattr("nephoscope.web.api.PATTERNS", property(fail))
+        monkeypatch.setattr("nephoscope.server.api.PATTERNS", property(fail))
         answers.append(ask(server, "/api/v1/server"))
         assert b"secret" not in answers[-1].body
         assert answers[-1].kind == "failure"

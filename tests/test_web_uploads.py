@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as PilImage
 
 from asking import (
     FORM,
@@ -27,7 +27,7 @@ from asking import (
     wait_for,
 )
 from conftest import encoded
-from nephoscope.web.settings import Limits
+from nephoscope.server.settings import Limits
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def with_chunk(png: bytes, *chunks: bytes) -> bytes:
 def with_scans(size: int, count: int) -> bytes:
     """A progressive JPEG whose last scan comes again and again."""
     file = io.BytesIO()
-    Image.new("L", (size, size), 128).save(file, "JPEG", progressive=True)
+    PilImage.new("L", (size, size), 128).save(file, "JPEG", progressive=True)
     content = file.getvalue()
     last = content.rindex(b"\xff\xda")
     return content[:last] + content[last:-2] * count + content[-2:]
@@ -183,7 +183,7 @@ class TestFiles:
         [{}, {"compression": "tiff_lzw"}, {"compression": "jpeg"}, {"save_all": True, "append_images": 30}],
     )
     def test_ordinary_tiffs_are_taken(self, server, picture, how):
-        file, image = io.BytesIO(), Image.fromarray(picture)
+        file, image = io.BytesIO(), PilImage.fromarray(picture)
         if "append_images" in how:
             how = how | {"append_images": [image] * how["append_images"]}
         image.save(file, "TIFF", **how)
@@ -192,8 +192,8 @@ class TestFiles:
     def test_tiffs_of_tiles_strips_and_16_bits_are_taken(self, server):
         assert post(server, tiff((112, 112), zlib.compress(bytes(112 * 112 * 3)))).status == 200
         deep, rows = io.BytesIO(), io.BytesIO()
-        Image.fromarray(np.full((100, 150), 40_000, np.uint16)).save(deep, "TIFF")
-        Image.new("RGB", (100, 150), "teal").save(rows, "TIFF", tiffinfo={278: 1})
+        PilImage.fromarray(np.full((100, 150), 40_000, np.uint16)).save(deep, "TIFF")
+        PilImage.new("RGB", (100, 150), "teal").save(rows, "TIFF", tiffinfo={278: 1})
         assert post(server, deep.getvalue()).status == 200
         assert post(server, rows.getvalue()).status == 200
 
@@ -227,10 +227,10 @@ class TestFiles:
         code = """
 import re, sys, warnings
 from pathlib import Path
-from nephoscope.model import Model
-from nephoscope.web import answers, problems, settings, uploads, work
+from nephoscope.inference.model import Model
+from nephoscope.server import responses, problems, settings, uploads, work
 warnings.simplefilter("ignore")
-order = work.Order(Model.load(sys.argv[1], threads=1), answers.forms()[0])
+order = work.Order(Model.load(sys.argv[1], threads=1), responses.forms()[0])
 def segment(content):
     try:
         return work.answer(uploads.Upload("bomb", content), order, settings.Limits(), lambda: None)

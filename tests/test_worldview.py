@@ -13,11 +13,11 @@ import pytest
 
 from nephoscope import __version__
 from nephoscope.core.errors import DownloadError, InvalidRequestError, SceneError, WorldviewError
-from nephoscope.place import ATLANTIC, Bounds, Overpass, parse_bounds, worldview_name
-from nephoscope.provenance import read_with_sidecar, sha256, sidecar
-from nephoscope.scene import open_scene
-from nephoscope.synthetic_archive import FAULTS, SyntheticArchive
-from nephoscope.worldview import ENVIRONMENT, GIBS, SATELLITES, SNAPSHOTS, Archive
+from nephoscope.core.geo import ATLANTIC, Bounds, Overpass, parse_bounds, worldview_name
+from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.sidecar import read_with_sidecar, sha256, sidecar
+from nephoscope.imagery.worldview import ENVIRONMENT, GIBS, SATELLITES, SNAPSHOTS, WorldviewClient
+from nephoscope.testing.worldview_server import FAULTS, WorldviewServer
 
 SCENE = Overpass("Aqua", date(2020, 2, 1), ATLANTIC)
 QUICK = {"degrees": 0.25, "pause": 0.001, "tries": 3}
@@ -25,7 +25,7 @@ SIZE = (56, 84)
 
 
 def archive(server, **changes):
-    return Archive.from_environment(server.address, **{**QUICK, **changes})
+    return WorldviewClient.from_environment(server.address, **{**QUICK, **changes})
 
 
 def decoded(content):
@@ -41,7 +41,7 @@ def failure(asked, overpass=SCENE, **how):
 class TestAnswers:
     @pytest.mark.parametrize(("format", "begins"), [("jpeg", b"\xff\xd8"), ("png", b"\x89PNG")])
     def test_a_picture_comes_as_asked(self, format, begins):
-        with SyntheticArchive() as server:
+        with WorldviewServer() as server:
             picture = archive(server, format=format).picture(SCENE)
         assert picture.content.startswith(begins)
         assert decoded(picture.content).shape == (*SIZE, 3)
@@ -53,7 +53,7 @@ class TestAnswers:
         assert not picture.no_coverage
 
     def test_a_day_without_coverage_is_an_answer(self):
-        with SyntheticArchive(lambda *_: "no coverage") as server:
+        with WorldviewServer(lambda *_: "no coverage") as server:
             picture = archive(server).picture(SCENE)
         assert picture.no_coverage
         assert not open_scene(picture.content).read().valid_mask.any()
@@ -77,31 +77,31 @@ class TestAnswers:
         ],
     )
     def test_what_goes_wrong_is_told_apart_and_asked_again_where_that_may_help(self, fault, cause, asked):
-        with SyntheticArchive(lambda *_: fault) as server:
+        with WorldviewServer(lambda *_: fault) as server:
             error = failure(archive(server, patience=0.2 if fault == "drip" else 60))
         assert error.cause == cause
         assert str(error).startswith("Aqua_CorrectedReflectance20200201_-61--40_10-24.jpeg: 127.0.0.1")
         assert server.count(SCENE) == asked
 
     def test_an_error_page_is_quoted(self):
-        with SyntheticArchive(lambda *_: "xml") as server:
+        with WorldviewServer(lambda *_: "xml") as server:
             assert "msWMSLoadGetMapParams(): WMS server error." in str(failure(archive(server)))
 
     @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in ("404", "no coverage")])
     def test_the_second_try_may_bring_it(self, fault):
-        with SyntheticArchive(lambda _, attempt: fault if attempt == 1 else None) as server:
+        with WorldviewServer(lambda _, attempt: fault if attempt == 1 else None) as server:
             picture = archive(server, patience=0.2 if fault == "drip" else 60).picture(SCENE)
         assert decoded(picture.content).shape == (*SIZE, 3)
         assert server.count(SCENE) == 2
 
     @pytest.mark.parametrize("format", ["jpeg", "png"])
     def test_a_full_size_picture_of_one_colour_is_known(self, format):
-        with SyntheticArchive(lambda *_: "error picture") as server:
+        with WorldviewServer(lambda *_: "error picture") as server:
             asked = archive(server, degrees=0.01, tries=1, format=format)
             assert failure(asked).cause == "error picture"
 
     def test_a_server_that_is_not_there(self):
-        error = failure(Archive("http://127.0.0.1:9/", None, **QUICK))
+        error = failure(WorldviewClient("http://127.0.0.1:9/", None, **QUICK))
         assert error.cause == "unreachable"
         assert "asked 3 times" in str(error)
 
@@ -109,7 +109,7 @@ class TestAnswers:
 class TestPauses:
     def pauses(self, fault, retry_after="0", **changes):
         slept = []
-        with SyntheticArchive(lambda *_: fault, retry_after=retry_after) as server:
+        with WorldviewServer(lambda *_: fault, retry_after=retry_after) as server:
             failure(archive(server, **changes), sleep=slept.append)
         return slept
 
@@ -137,7 +137,7 @@ class TestPauses:
         def stop(_):
             raise InterruptedError
 
-        with SyntheticArchive(lambda *_: "500") as server, pytest.raises(InterruptedError):
+        with WorldviewServer(lambda *_: "500") as server, pytest.raises(InterruptedError):
             archive(server).picture(SCENE, sleep=stop)
         assert server.total == 1
 
@@ -145,13 +145,13 @@ class TestPauses:
 class TestFallback:
     @pytest.mark.parametrize(("fault", "asked"), [("500", 3), ("404", 1), ("error picture", 3)])
     def test_it_is_asked_when_the_first_keeps_failing(self, fault, asked):
-        with SyntheticArchive(lambda *_: fault) as first, SyntheticArchive() as second:
+        with WorldviewServer(lambda *_: fault) as first, WorldviewServer() as second:
             picture = archive(first, fallback=second.map_address).picture(SCENE)
         assert picture.url.startswith(second.map_address)
         assert (first.total, second.total) == (asked, 1)
 
     def test_a_message_tells_of_both(self):
-        with SyntheticArchive(lambda *_: "404") as first, SyntheticArchive(lambda *_: "html") as second:
+        with WorldviewServer(lambda *_: "404") as first, WorldviewServer(lambda *_: "html") as second:
             error = failure(archive(first, fallback=second.map_address))
         assert error.cause == "refused"
         assert "the server answered 404" in str(error)
@@ -167,7 +167,7 @@ class TestFallback:
     ],
 )
 def test_what_cannot_be_is_not_asked_for(overpass, said):
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         error = failure(archive(server), overpass)
     assert error.cause == "no such scene"
     assert said in str(error)
@@ -176,7 +176,7 @@ def test_what_cannot_be_is_not_asked_for(overpass, said):
 
 @pytest.mark.parametrize("satellite", SATELLITES)
 def test_every_satellite_has_a_layer_from_its_first_day_on(satellite):
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         archive(server).picture(Overpass(satellite, SATELLITES[satellite].first, ATLANTIC))
     assert server.total == 1
 
@@ -184,7 +184,7 @@ def test_every_satellite_has_a_layer_from_its_first_day_on(satellite):
 @pytest.mark.parametrize("connections", [1, 2, 8])
 def test_no_more_requests_at_once_than_allowed(connections):
     days = [SCENE._replace(day=SCENE.day + timedelta(number)) for number in range(8)]
-    with SyntheticArchive(delay=0.05) as server, ThreadPoolExecutor(8) as pool:
+    with WorldviewServer(delay=0.05) as server, ThreadPoolExecutor(8) as pool:
         list(pool.map(archive(server, connections=connections).picture, days))
     assert server.total == 8
     assert server.most_at_once <= connections
@@ -197,7 +197,7 @@ def test_requests_do_run_at_once():
         meeting.wait()
 
     days = [SCENE._replace(day=SCENE.day + timedelta(number)) for number in range(3)]
-    with SyntheticArchive(meet) as server, ThreadPoolExecutor(3) as pool:
+    with WorldviewServer(meet) as server, ThreadPoolExecutor(3) as pool:
         list(pool.map(archive(server, connections=3).picture, days))
     assert server.most_at_once == 3
 
@@ -205,7 +205,7 @@ def test_requests_do_run_at_once():
 class TestCache:
     @pytest.fixture
     def server(self):
-        with SyntheticArchive() as server:
+        with WorldviewServer() as server:
             yield server
 
     @pytest.fixture
@@ -226,7 +226,7 @@ class TestCache:
         assert server.total == 2
 
     def test_it_does_not_matter_who_gave_it(self, kept):
-        with SyntheticArchive() as other:
+        with WorldviewServer() as other:
             assert archive(other, cache=kept.cache).picture(SCENE).from_cache
         assert other.total == 0
 
@@ -293,7 +293,7 @@ class TestCache:
 
         asked = archive(server, cache=tmp_path)
         with monkeypatch.context() as patch:
-            patch.setattr("nephoscope.provenance.atomic_write", killed)
+            patch.setattr("nephoscope.imagery.sidecar.atomic_write", killed)
             with pytest.raises(KeyboardInterrupt):
                 asked.picture(SCENE)
         assert [path.suffix for path in tmp_path.rglob("*.*")] == [".jpeg"]
@@ -312,7 +312,7 @@ class TestAntimeridian:
 
     @pytest.mark.parametrize("format", ["jpeg", "png"])
     def test_two_halves_side_by_side(self, format, tmp_path):
-        with SyntheticArchive() as server:
+        with WorldviewServer() as server:
             asked = archive(server, format=format, cache=tmp_path)
             across = SCENE._replace(bounds=self.BOX)
             whole = asked.picture(across)
@@ -331,14 +331,14 @@ class TestAntimeridian:
 
     @pytest.mark.parametrize("east", ["180", "-180"])
     def test_a_box_that_ends_there_is_one_piece(self, east):
-        with SyntheticArchive() as server:
+        with WorldviewServer() as server:
             ending_there = SCENE._replace(bounds=parse_bounds(f"159,8,{east},22"))
             picture = archive(server).picture(ending_there)
         assert server.total == 1
         assert decoded(picture.content).shape == (*SIZE, 3)
 
     def test_a_half_that_fails_is_told(self):
-        with SyntheticArchive(lambda overpass, _: "404" if overpass.bounds.west < 0 else None) as server:
+        with WorldviewServer(lambda overpass, _: "404" if overpass.bounds.west < 0 else None) as server:
             error = failure(archive(server), SCENE._replace(bounds=self.BOX))
         assert error.cause == "refused"
         assert "174--170" in str(error)
@@ -347,16 +347,18 @@ class TestAntimeridian:
 class TestArchive:
     def test_it_is_nasas_unless_said(self, monkeypatch):
         monkeypatch.delenv(ENVIRONMENT, raising=False)
-        assert Archive.from_environment() == Archive(SNAPSHOTS, GIBS)
+        assert WorldviewClient.from_environment() == WorldviewClient(SNAPSHOTS, GIBS)
 
     def test_the_environment_names_a_mirror(self, monkeypatch):
         monkeypatch.setenv(ENVIRONMENT, "http://mirror/")
-        assert Archive.from_environment(degrees=0.1) == Archive("http://mirror/", None, degrees=0.1)
-        assert Archive.from_environment("http://other/").address == "http://other/"
-        assert Archive.from_environment(fallback=GIBS) == Archive("http://mirror/", GIBS)
+        assert WorldviewClient.from_environment(degrees=0.1) == WorldviewClient(
+            "http://mirror/", None, degrees=0.1
+        )
+        assert WorldviewClient.from_environment("http://other/").address == "http://other/"
+        assert WorldviewClient.from_environment(fallback=GIBS) == WorldviewClient("http://mirror/", GIBS)
 
     def test_it_and_its_errors_go_to_other_processes(self):
-        asked = Archive()
+        asked = WorldviewClient()
         assert pickle.loads(pickle.dumps(asked)) == asked
         error = pickle.loads(pickle.dumps(WorldviewError("a.jpeg", "busy", "too many")))
         assert (str(error), error.cause) == ("a.jpeg: too many", "busy")
@@ -377,11 +379,11 @@ class TestArchive:
     )
     def test_values_that_make_no_sense(self, values):
         with pytest.raises(InvalidRequestError, match=r"address|format|at least 1|degrees|pause"):
-            Archive(**values)
+            WorldviewClient(**values)
 
 
 def test_a_sidecar_is_json_for_others_too(tmp_path):
-    with SyntheticArchive() as server:
+    with WorldviewServer() as server:
         archive(server, cache=tmp_path).picture(SCENE)
     (path,) = tmp_path.rglob("*.json")
     assert json.loads(path.read_text())["layer"] == SATELLITES["Aqua"].layer

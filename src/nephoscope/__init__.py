@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nephoscope.model import Model
-    from nephoscope.scene import Scene, open_scene
-    from nephoscope.segmentation import Segmentation, segment
+    from nephoscope.imagery.scene import Scene, open_scene
+    from nephoscope.inference.model import Model
+    from nephoscope.inference.segmentation import Segmentation, segment
 
 __all__ = ["Model", "Scene", "Segmentation", "__version__", "open_scene", "segment"]
 
 _HOMES = {
-    "Model": "nephoscope.model",
-    "Scene": "nephoscope.scene",
-    "Segmentation": "nephoscope.segmentation",
-    "open_scene": "nephoscope.scene",
-    "segment": "nephoscope.segmentation",
+    "Model": "nephoscope.inference.model",
+    "Scene": "nephoscope.imagery.scene",
+    "Segmentation": "nephoscope.inference.segmentation",
+    "open_scene": "nephoscope.imagery.scene",
+    "segment": "nephoscope.inference.segmentation",
 }
 
 

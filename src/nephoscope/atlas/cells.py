@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.errors import AtlasError
-from nephoscope.place import Bounds
+from nephoscope.core.geo import Bounds
 
 Degrees = NDArray[np.float64]
 Shares = NDArray[np.float64]

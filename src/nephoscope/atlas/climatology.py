@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.explore import SEASONS
+from nephoscope.core.geo import SEASONS
 
 Numbers = NDArray[np.floating[Any]]
 

@@ -28,7 +28,7 @@ from nephoscope.atlas.maps import (
 )
 from nephoscope.atlas.region import Columns, add_up, summary_cells
 from nephoscope.core.io import atomic_write
-from nephoscope.reports.style import EDGE, FAINT, INK, LINE, new_figure, png, quieten
+from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, new_figure, png, quieten
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from nephoscope.atlas.cells import Cells, Shares
 from nephoscope.atlas.store import FLAGS, NO_DATA, NOT_YET
 from nephoscope.core.errors import AtlasError
-from nephoscope.labels import Progress
-from nephoscope.patterns import NAMES
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import Progress
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,8 +14,8 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from nephoscope.atlas.coastline import land
-from nephoscope.patterns import PATTERNS
-from nephoscope.reports.style import EDGE, FAINT, INK, LINE, WIDTH
+from nephoscope.core.patterns import PATTERNS
+from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, WIDTH
 
 COLOURS = {pattern.name: tuple(part / 255 for part in pattern.colour) for pattern in PATTERNS}
 """Of the patterns, red, green and blue from 0 to 1."""

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nephoscope.core.errors import AtlasError, LocationError
+from nephoscope.core.geo import Bounds, Overpass, parse_bounds, parse_day, wrapped
 from nephoscope.core.io import atomic_write
-from nephoscope.place import Bounds, Overpass, parse_bounds, parse_day, wrapped
-from nephoscope.worldview import SATELLITES
+from nephoscope.imagery.worldview import SATELLITES
 
 BOX = (14.0, 21.0)
 """Height and width of a box in degrees."""

@@ -18,8 +18,8 @@ from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.store import Store, create
 from nephoscope.atlas.worker import Finished, Job, Segmenter, do_batch
 from nephoscope.core.errors import AtlasError
-from nephoscope.model import Model, model_file
-from nephoscope.worldview import Archive
+from nephoscope.imagery.worldview import WorldviewClient
+from nephoscope.inference.model import Model, model_file
 
 _LOST = "the scheduler is lost"
 
@@ -44,7 +44,7 @@ def prepare(address: str, plan: Plan, model: str) -> tuple[Store, bytes]:
 
 
 def run(
-    store: Store, model: bytes, batches: list[int], archive: Archive, client: Client
+    store: Store, model: bytes, batches: list[int], archive: WorldviewClient, client: Client
 ) -> Iterator[Finished | Abandoned]:
     """Do batches on a cluster; results come as they are finished.
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from nephoscope.atlas.cells import box
 from nephoscope.atlas.frequency import CLASSES, measure
-from nephoscope.labels import Progress
-from nephoscope.place import Bounds
+from nephoscope.core.geo import Bounds
+from nephoscope.core.types import Progress
 
 if TYPE_CHECKING:
     import xarray as xr

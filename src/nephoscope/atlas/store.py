@@ -24,10 +24,10 @@ from zarr.errors import GroupNotFoundError
 from nephoscope import __version__
 from nephoscope.atlas.manifest import BATCH, Manifest
 from nephoscope.atlas.plan import BOX, Plan, PlannedScene
-from nephoscope.card import Card
 from nephoscope.core.errors import AtlasError, NephoscopeError
-from nephoscope.patterns import NAMES
-from nephoscope.rle import Grid, Mask
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import GridShape, Mask
+from nephoscope.inference.card import Card
 
 if TYPE_CHECKING:
     import xarray
@@ -60,7 +60,7 @@ class Store:
     sha256: str
     manifest: Manifest
     _flags: Any
-    _margin: Grid
+    _margin: GridShape
 
     def write(self, scene: PlannedScene, flags: Flags) -> None:
         """Write one scene's chunk, in place of an earlier one.
@@ -190,7 +190,7 @@ def _opened(address: str, group: zarr.Group) -> Store:
     return Store(address, plan, model, sha256, Manifest(address, len(plan)), array, margin_cells(plan, grid))
 
 
-def margin_cells(plan: Plan, grid: Grid) -> Grid:
+def margin_cells(plan: Plan, grid: GridShape) -> GridShape:
     """How many rows and columns of a box's grid its margin takes on each side.
 
     Raises:
@@ -253,7 +253,7 @@ def _make(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:
     return group
 
 
-def _coordinates(plan: Plan, grid: Grid) -> dict[str, tuple[NDArray[Any], dict[str, Any]]]:
+def _coordinates(plan: Plan, grid: GridShape) -> dict[str, tuple[NDArray[Any], dict[str, Any]]]:
     (south, west), (rows, columns) = plan.corner, plan.shape
     (height, width), (tall, wide) = grid, plan.step
     down = (np.arange(rows * height) + 0.5) * tall / height

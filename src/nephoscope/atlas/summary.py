@@ -31,7 +31,7 @@ from nephoscope.atlas.climatology import (
 )
 from nephoscope.atlas.frequency import CLASSES, Frequency, measure
 from nephoscope.atlas.summary_file import check_replaceable, write_summary
-from nephoscope.labels import Progress
+from nephoscope.core.types import Progress
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -23,7 +23,7 @@ from nephoscope.atlas.cells import pixel_edges
 from nephoscope.atlas.frequency import UNCLASSIFIED
 from nephoscope.atlas.store import FLAGS, NO_DATA, NOT_YET
 from nephoscope.core.errors import AtlasError
-from nephoscope.patterns import NAMES
+from nephoscope.core.patterns import NAMES
 
 if TYPE_CHECKING:
     import xarray as xr

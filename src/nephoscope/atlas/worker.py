@@ -21,11 +21,11 @@ from nephoscope.atlas.manifest import Record, failures
 from nephoscope.atlas.plan import PlannedScene
 from nephoscope.atlas.store import Flags, open_store, to_flags, unwritable
 from nephoscope.core.errors import AtlasError, SceneError, WorldviewError
-from nephoscope.model import Model
-from nephoscope.place import worldview_name
-from nephoscope.scene import open_scene
-from nephoscope.segmentation import Segmentation, segment
-from nephoscope.worldview import Archive, Picture
+from nephoscope.core.geo import worldview_name
+from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.worldview import Picture, WorldviewClient
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import Segmentation, segment
 
 THREADS = 2
 """That a worker process should have: one batch is segmented while the next is fetched."""
@@ -46,7 +46,7 @@ class Job:
 
     name: str
     store: str
-    archive: Archive
+    archive: WorldviewClient
     model: bytes = field(repr=False)
 
 

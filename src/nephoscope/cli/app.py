@@ -12,7 +12,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nephoscope import __version__, console
+from nephoscope import __version__
+from nephoscope.cli import console
 from nephoscope.cli.extras import modules_of
 from nephoscope.core.errors import NephoscopeError
 

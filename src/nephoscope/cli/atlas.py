@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from nephoscope import console
 from nephoscope.atlas.estimate import Assumptions, estimate
-from nephoscope.cli import atlas_report
+from nephoscope.cli import atlas_report, console
 from nephoscope.cli.app import atlas, needs, plain_errors, refuse
 
 Where = Annotated[
@@ -53,7 +52,7 @@ def plan(
 ) -> None:
     """Plan an atlas: which scenes, and what they will take."""
     from nephoscope.atlas.plan import Plan, parse_months, write_scenes
-    from nephoscope.place import parse_bounds, parse_day
+    from nephoscope.core.geo import parse_bounds, parse_day
 
     with plain_errors():
         numbers = parse_months(months) if months else tuple(range(1, 13))
@@ -101,7 +100,7 @@ def run(
         from nephoscope.core.errors import AtlasError
     from nephoscope.atlas.plan import Plan
     from nephoscope.core.io import available_cpus
-    from nephoscope.worldview import Archive
+    from nephoscope.imagery.worldview import WorldviewClient
 
     if scheduler and workers:
         refuse("--workers is for processes on this machine; a scheduler has its own")
@@ -112,7 +111,7 @@ def run(
         opened, content = prepare(place, wanted, model)
         before = read_status(opened.manifest)
         changes = {"tries": retries + 1, "connections": connections, "degrees": degrees}
-        asked = Archive.from_environment(archive, cache=cache and cache.absolute(), **changes)
+        asked = WorldviewClient.from_environment(archive, cache=cache and cache.absolute(), **changes)
     if before.unfinished:
         cluster = remote_cluster(remote) if remote else local_cluster(workers or available_cpus())
         try:

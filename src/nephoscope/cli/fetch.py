@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nephoscope import console
+from nephoscope.cli import console
 from nephoscope.cli.app import fetch, needs, plain_errors, refuse
 
 if TYPE_CHECKING:
-    from nephoscope.fetching import Fetched
+    from nephoscope.imagery.fetch import Fetched
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where they go.")]
 Connections = Annotated[int, typer.Option(min=1, max=16, help="Requests under way at once.")]
@@ -49,15 +49,15 @@ def scenes(
     ] = False,
 ) -> None:
     """Fetch pictures from NASA Worldview; those that are there are kept."""
-    from nephoscope.fetching import fetch_scenes, overpasses
-    from nephoscope.place import parse_bounds, parse_day
-    from nephoscope.worldview import Archive
+    from nephoscope.core.geo import parse_bounds, parse_day
+    from nephoscope.imagery.fetch import fetch_scenes, overpasses
+    from nephoscope.imagery.worldview import WorldviewClient
 
     with plain_errors():
         begin, end = parse_day(first), parse_day(last or first)
         if end < begin:
             refuse(f"--to {end} is before --from {begin}")
-        where = Archive.from_environment(
+        where = WorldviewClient.from_environment(
             archive, degrees=degrees, format=picture_format, connections=connections
         )
         names = [name.strip() for name in satellites.split(",")]
@@ -81,20 +81,20 @@ def labels(
     archive: Address = None,
 ) -> None:
     """Make labelled scenes, in the contest's layout, of rectangles that people drew."""
-    from nephoscope.annotators import read_rectangles
-    from nephoscope.rebuild import rebuild
-    from nephoscope.worldview import Archive
+    from nephoscope.datasets.annotations import read_rectangles
+    from nephoscope.datasets.build import rebuild
+    from nephoscope.imagery.worldview import WorldviewClient
 
     with plain_errors():
         drawn = read_rectangles(boxes)
-        results = rebuild(drawn, folder, Archive.from_environment(archive, connections=connections))
+        results = rebuild(drawn, folder, WorldviewClient.from_environment(archive, connections=connections))
         _report(results, len(drawn), folder)
 
 
 @fetch.command()
 def kaggle(folder: Output) -> None:
     """Get the contest's own pictures and labels by your Kaggle account."""
-    from nephoscope.contest import fetch_contest
+    from nephoscope.datasets.kaggle import fetch_contest
 
     with plain_errors(), needs("kaggle"):
         pictures = fetch_contest(folder, console.watch("laying files"))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nephoscope import console
+from nephoscope.cli import console
 from nephoscope.cli.app import app, needs, plain_errors
 
 
@@ -33,8 +33,8 @@ def serve(
 ) -> None:
     """Open a page where anyone can look, and answer programs; Ctrl-C stops."""
     with needs("web"):
-        from nephoscope.web.server import listen, make_server
-        from nephoscope.web.settings import LOOPBACK, Settings
+        from nephoscope.server.server import listen, make_server
+        from nephoscope.server.settings import LOOPBACK, Settings
     from nephoscope.core.io import available_cpus
 
     within = host in LOOPBACK

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from nephoscope.labels import SCORE_GRID, label_file
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.datasets.labels import label_file
+from nephoscope.datasets.rle import encode
+from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
-from nephoscope.patterns import NAMES
-from nephoscope.rle import encode
-from nephoscope.segmentation import Segmentation
 
 FILE_NAME = "submission.csv"
 

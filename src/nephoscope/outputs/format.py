@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from nephoscope.core.errors import MissingExtraError
-from nephoscope.outputs.geography import require_day, require_place
-from nephoscope.scene import Scene
-from nephoscope.segmentation import Segmentation
+from nephoscope.imagery.scene import Scene
+from nephoscope.inference.segmentation import Segmentation
+from nephoscope.outputs.metadata import require_day, require_place
 
 Need = Literal["place", "day"]
 Merge = Callable[[Sequence[bytes]], bytes]

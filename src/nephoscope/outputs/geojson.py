@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from nephoscope.core.geo import Bounds, area_km2, edges
+from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.core.types import Mask
+from nephoscope.inference.regions import Ring, outline
+from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
-from nephoscope.outputs.geography import area_km2, attributes, edges, region_masks, require_place
-from nephoscope.patterns import NAMES, PATTERNS
-from nephoscope.place import Bounds
-from nephoscope.regions import Ring, outline
-from nephoscope.rle import Mask
-from nephoscope.segmentation import Segmentation
+from nephoscope.outputs.metadata import attributes, region_masks, require_place
 
 _DIGITS = 6  # after the point: a tenth of a metre
 

@@ -7,10 +7,10 @@ pixel, and gaps between swaths are known to the pixel.
 
 import numpy as np
 
+from nephoscope.core.patterns import NAMES
+from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format
-from nephoscope.outputs.geography import attributes, require_place
-from nephoscope.patterns import NAMES
-from nephoscope.segmentation import Segmentation
+from nephoscope.outputs.metadata import attributes, require_place
 
 NO_DATA = 255
 """Value of pixels without data, in every band."""

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from nephoscope import __version__
+from nephoscope.inference.regions import Region
+from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
-from nephoscope.regions import Region
-from nephoscope.segmentation import Segmentation
 
 
 def summary(segmentation: Segmentation) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
+from nephoscope.core.patterns import NAMES
+from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
-from nephoscope.patterns import NAMES
-from nephoscope.segmentation import Segmentation
 
 
 def render(segmentation: Segmentation) -> list[bytes]:

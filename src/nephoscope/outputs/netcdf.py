@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from nephoscope import __version__
+from nephoscope.core.geo import edges
+from nephoscope.core.patterns import NAMES
+from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
-from nephoscope.outputs.geography import attributes, edges, require_day, require_place
-from nephoscope.patterns import NAMES
-from nephoscope.segmentation import Segmentation
+from nephoscope.outputs.metadata import attributes, require_day, require_place
 
 _MISSING = np.int16(-32768)
 _STEP = np.float32(1e-4)  # of packed probabilities

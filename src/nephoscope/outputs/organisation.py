@@ -1,7 +1,7 @@
 """`organisation`: how clouds are arranged around each region, one row a region, for statistics.
 
 Measured in a region's bounding box, on the picture brought to twice the grid of the model's rules (0.02° a
-pixel where the place is known), or at its own size where that is coarser. `nephoscope.organisation.METRICS`
+pixel where the place is known), or at its own size where that is coarser. `nephoscope.outputs.organisation_metrics.METRICS`
 says what each column means; `pixel_km` turns its pixels into kilometres.
 """
 
@@ -12,15 +12,15 @@ from math import ceil, floor, isnan, sqrt
 import cv2
 import numpy as np
 
-from nephoscope.organisation import METRICS, cloud_mask, measure
+from nephoscope.core.geo import area_km2, pixel_areas, wrapped
+from nephoscope.core.types import GridShape, Mask
+from nephoscope.imagery.resize import resize
+from nephoscope.imagery.scene import Scene
+from nephoscope.inference.regions import Region
+from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format
-from nephoscope.outputs.geography import area_km2, pixel_areas, region_masks
-from nephoscope.place import wrapped
-from nephoscope.regions import Region
-from nephoscope.rle import Grid, Mask
-from nephoscope.scene import Scene
-from nephoscope.segmentation import Segmentation
-from nephoscope.tiles import resize
+from nephoscope.outputs.metadata import region_masks
+from nephoscope.outputs.organisation_metrics import METRICS, cloud_mask, measure
 
 COLUMNS = (
     *("scene", "date", "satellite", "pattern", "area", "area_km2", "longitude", "latitude"),
@@ -62,7 +62,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
     return [text.getvalue().encode()]
 
 
-def _window(region: Region, size: Grid, grid: Grid) -> tuple[slice, slice]:
+def _window(region: Region, size: GridShape, grid: GridShape) -> tuple[slice, slice]:
     left, top, right, bottom = region.box
     down, across = grid[0] / size[0], grid[1] / size[1]
     slack = 1e-6  # of a pixel: edges that lie on a pixel's up to rounding do not take in the next
@@ -92,7 +92,7 @@ def _described(region: Region, mask: Mask, segmentation: Segmentation) -> dict[s
     return known
 
 
-def _pixel_km(region: Region, scene: Scene, grid: Grid) -> float:
+def _pixel_km(region: Region, scene: Scene, grid: GridShape) -> float:
     """Side of a square as large as a measured pixel at a region's centroid; not a number without a place."""
     if scene.bounds is None:
         return float("nan")

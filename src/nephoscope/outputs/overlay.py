@@ -4,7 +4,13 @@ import cv2
 import numpy as np
 from PIL import ImageDraw
 
-from nephoscope.outputs.drawing import (
+from nephoscope.core.geo import brief_name
+from nephoscope.core.patterns import PATTERNS, Pattern
+from nephoscope.core.types import GridShape, Image, Mask
+from nephoscope.imagery.resize import resize
+from nephoscope.inference.segmentation import Segmentation
+from nephoscope.outputs.format import Format, Web
+from nephoscope.plotting.drawing import (
     FAINT,
     INK,
     PAPER,
@@ -17,13 +23,6 @@ from nephoscope.outputs.drawing import (
     shortened,
     tint,
 )
-from nephoscope.outputs.format import Format, Web
-from nephoscope.patterns import PATTERNS, Pattern
-from nephoscope.place import brief_name
-from nephoscope.rle import Grid, Mask
-from nephoscope.scene import Pixels
-from nephoscope.segmentation import Segmentation
-from nephoscope.tiles import resize
 
 _LONGEST_SIDE = 4096  # px; a larger picture is drawn smaller
 _LEAST_WIDTH = 700  # px; a smaller picture is drawn larger, so that its legend can be read
@@ -38,7 +37,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
     return [jpeg(draw(segmentation))]
 
 
-def draw(segmentation: Segmentation) -> Pixels:
+def draw(segmentation: Segmentation) -> Image:
     """The same as pixels: red, green, blue, shape (height, width, 3)."""
     raster = segmentation.scene.read()
     size = _drawn_size(segmentation.scene.size)
@@ -60,12 +59,12 @@ def draw(segmentation: Segmentation) -> Pixels:
     return np.asarray(image)
 
 
-def _drawn_size(size: Grid) -> Grid:
+def _drawn_size(size: GridShape) -> GridShape:
     scale = min(_LONGEST_SIDE / max(size), max(1.0, _LEAST_WIDTH / size[1]))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _outline(pixels: Pixels, mask: Mask, colour: Colour, unit: float) -> None:
+def _outline(pixels: Image, mask: Mask, colour: Colour, unit: float) -> None:
     contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(pixels, contours, -1, PAPER, round(4 * unit), cv2.LINE_AA)
     cv2.drawContours(pixels, contours, -1, colour, round(2 * unit), cv2.LINE_AA)
@@ -104,7 +103,7 @@ def _overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _legend(pen: ImageDraw.ImageDraw, segmentation: Segmentation, size: Grid, unit: float) -> None:
+def _legend(pen: ImageDraw.ImageDraw, segmentation: Segmentation, size: GridShape, unit: float) -> None:
     height, width = size
     covers = segmentation.covers
     first, second = height + 14 * unit, height + 32 * unit

@@ -2,15 +2,15 @@
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image as PilImage
+from PIL import ImageDraw
 
-from nephoscope.outputs.drawing import FAINT, drawing, font, png, shortened
+from nephoscope.core.patterns import PATTERNS
+from nephoscope.core.types import GridShape, Image
+from nephoscope.imagery.resize import resize
+from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format
-from nephoscope.patterns import PATTERNS
-from nephoscope.rle import Grid
-from nephoscope.scene import Pixels
-from nephoscope.segmentation import Segmentation
-from nephoscope.tiles import resize
+from nephoscope.plotting.drawing import FAINT, drawing, font, png, shortened
 
 _CELL_WIDTH = 420  # px
 _GAP = 14
@@ -51,14 +51,14 @@ def render(segmentation: Segmentation) -> list[bytes]:
     return [png(np.asarray(image))]
 
 
-def _map(segmentation: Segmentation, index: int, cell: Grid) -> Pixels:
+def _map(segmentation: Segmentation, index: int, cell: GridShape) -> Image:
     levels = (segmentation.probabilities[index] * 255).round().astype(np.uint8)
     colours = cv2.cvtColor(cv2.applyColorMap(levels, _COLOURS), cv2.COLOR_BGR2RGB)
     colours[~segmentation.valid_mask] = _GREY
     return resize(np.asarray(colours, np.uint8), cell)
 
 
-def _mask(segmentation: Segmentation, name: str, colour: tuple[int, int, int], cell: Grid) -> Pixels:
+def _mask(segmentation: Segmentation, name: str, colour: tuple[int, int, int], cell: GridShape) -> Image:
     mask = segmentation.mask(name)
     picture = np.full((*mask.shape, 3), 245, np.uint8)
     picture[~segmentation.valid_mask] = _GREY
@@ -67,22 +67,24 @@ def _mask(segmentation: Segmentation, name: str, colour: tuple[int, int, int], c
 
 
 def _place(
-    image: Image.Image, pen: ImageDraw.ImageDraw, picture: Pixels, corner: tuple[int, int], heading: str
+    image: PilImage.Image, pen: ImageDraw.ImageDraw, picture: Image, corner: tuple[int, int], heading: str
 ) -> None:
     x, y = corner
     pen.text((x, y + _HEADING / 2 - 2), heading, _BLACK, font(20), anchor="lm")
-    image.paste(Image.fromarray(picture), (x, y + _HEADING))
+    image.paste(PilImage.fromarray(picture), (x, y + _HEADING))
     pen.rectangle(
         (x, y + _HEADING, x + picture.shape[1] - 1, y + _HEADING + picture.shape[0] - 1), outline=FAINT
     )
 
 
-def _colour_bar(image: Image.Image, pen: ImageDraw.ImageDraw, corner: tuple[int, int], length: int) -> None:
+def _colour_bar(
+    image: PilImage.Image, pen: ImageDraw.ImageDraw, corner: tuple[int, int], length: int
+) -> None:
     x, y = corner
     levels = np.tile(np.linspace(0, 255, length).astype(np.uint8), (14, 1))
     bar = cv2.cvtColor(cv2.applyColorMap(levels, _COLOURS), cv2.COLOR_BGR2RGB)
     pen.text((x, y + 8), "probability 0", _BLACK, font(15), anchor="lm")
-    image.paste(Image.fromarray(np.asarray(bar, np.uint8)), (x + 105, y))
+    image.paste(PilImage.fromarray(np.asarray(bar, np.uint8)), (x + 105, y))
     pen.text((x + length + 112, y + 8), "1", _BLACK, font(15), anchor="lm")
     pen.rectangle((x + length + 150, y, x + length + 164, y + 14), fill=_GREY)
     pen.text((x + length + 172, y + 8), "no data", _BLACK, font(15), anchor="lm")

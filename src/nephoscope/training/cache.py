@@ -14,27 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.catalogue import Record, read_catalogue, split
 from nephoscope.core.errors import DatasetError
-from nephoscope.dataset import (
+from nephoscope.core.types import GridShape, Image, ProgressFactory
+from nephoscope.datasets.catalogue import Record, read_catalogue, split
+from nephoscope.datasets.dataset import (
     CATALOGUE,
     PICTURES,
-    Bits,
     Dataset,
+    PackedMasks,
     label_file,
     read_dataset,
     refuse_problems,
 )
-from nephoscope.labels import Problem, Progress
-from nephoscope.rle import Grid
-from nephoscope.scene import Pixels
-from nephoscope.tiles import resize
+from nephoscope.datasets.labels import Problem
+from nephoscope.imagery.resize import resize
 
 _VERSION = 2  # of what lies in the cache; a change makes older ones stale
 _INDEX, _PIXELS, _MASKS = "scenes.json", "pictures.npy", "masks.npy"
-
-Watch = Callable[[str], Progress]
-"""From what is being done to something that is told how far it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +77,12 @@ def default_cache() -> Path:
 
 def open_scenes(
     folder: Path,
-    size: Grid,
+    size: GridShape,
     *,
     cache: Path | None = None,
     strict: bool = False,
     say: Callable[[str], None] = lambda _: None,
-    watch: Watch = lambda _: lambda *_: None,
+    watch: ProgressFactory = lambda _: lambda *_: None,
 ) -> Scenes:
     """Labelled scenes at a size, decoded now if they have not been yet or have changed since.
 
@@ -122,12 +118,12 @@ def open_scenes(
     return scenes
 
 
-def _name(folder: Path, size: Grid) -> str:
+def _name(folder: Path, size: GridShape) -> str:
     place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10]
     return f"{folder.resolve().name}-{place}-{size[0]}x{size[1]}"
 
 
-def _key(folder: Path, size: Grid) -> str:
+def _key(folder: Path, size: GridShape) -> str:
     """A hash of all that the decoded scenes depend on."""
     labels = label_file(folder)
     if not (folder / PICTURES).is_dir():
@@ -172,7 +168,7 @@ def _open(folder: Path, place: Path, key: str) -> Scenes | None:
 
 
 def _decode(
-    folder: Path, size: Grid, place: Path, key: str, say: Callable[[str], None], watch: Watch
+    folder: Path, size: GridShape, place: Path, key: str, say: Callable[[str], None], watch: ProgressFactory
 ) -> None:
     """Decode into a neighbour of the place, which takes its name once whole."""
     dataset = read_dataset(folder, progress=watch("reading labels"))
@@ -197,14 +193,14 @@ def _decode(
         raise
 
 
-def _fill(dataset: Dataset, size: Grid, into: Path, watch: Watch) -> dict[str, Any]:
+def _fill(dataset: Dataset, size: GridShape, into: Path, watch: ProgressFactory) -> dict[str, Any]:
     """Write pictures and masks of all scenes that are sound; what the index says of them."""
     count, problems = len(dataset.records), list(dataset.problems)
     pictures = _new(into / _PIXELS, (count, *size, 3))
     masks = _new(into / _MASKS, (count, *size))
     sound = np.zeros(count, np.bool_)
 
-    def work(record: Record) -> tuple[Bits, Pixels]:
+    def work(record: Record) -> tuple[PackedMasks, Image]:
         raster = dataset.scene(record.image).read((2 * size[0], 2 * size[1]))  # as `segment` decodes it
         return dataset.bits(record.image, size), resize(raster.pixels, size)
 

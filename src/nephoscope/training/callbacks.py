@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from nephoscope.catalogue import deal
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
-from nephoscope.labels import Progress
-from nephoscope.outputs.drawing import png
-from nephoscope.patterns import NAMES
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import Progress, ProgressFactory
+from nephoscope.datasets.catalogue import group_kfold
+from nephoscope.plotting.drawing import png
 from nephoscope.training import panels, tracking
-from nephoscope.training.cache import Scenes, Watch
-from nephoscope.training.data import Batch
-from nephoscope.training.runlog import RunLog
-from nephoscope.training.task import Task
+from nephoscope.training.batches import Batch
+from nephoscope.training.cache import Scenes
+from nephoscope.training.module import SegmentationModule
+from nephoscope.training.run_log import RunLog
 from nephoscope.training.validation import Measured, Result, concatenate, judge
 
 DICE = "val/dice"
@@ -32,7 +32,7 @@ DICE = "val/dice"
 _FOLDS = 10
 
 
-class Judge(Callback):
+class ValidationCallback(Callback):
     """Measures Dice over all validation scenes, draws some of them, and has the best weights kept.
 
     It must stand before the callback that averages weights: at the end of validation that one takes its
@@ -58,7 +58,7 @@ class Judge(Callback):
     ) -> None:
         self.scenes, self.folder, self.every, self.keep = scenes, folder, every, keep
         groups = [scenes.records[index].group for index in sorted(validation)]
-        self.folds = deal(groups, min(_FOLDS, len(set(groups))))
+        self.folds = group_kfold(groups, min(_FOLDS, len(set(groups))))
         self.drawn = panels.choose(validation, seed)
         self.best = -1.0
         self._measured: list[Measured] = []
@@ -84,7 +84,7 @@ class Judge(Callback):
                 self._shown[index] = probabilities[place].float().cpu().numpy(), head
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Judge all scenes of all processes together."""
+        """ValidationCallback all scenes of all processes together."""
         parts, self._measured = _from_all(self._measured), []
         shown = {index: answer for some in _from_all([self._shown]) for index, answer in some.items()}
         self._shown = {}
@@ -103,7 +103,7 @@ class Judge(Callback):
         if mean > self.best:
             self.best = mean
             if trainer.is_global_zero:
-                assert isinstance(pl_module, Task)
+                assert isinstance(pl_module, SegmentationModule)
                 weights = {
                     name: value.detach().cpu() for name, value in pl_module.network.state_dict().items()
                 }
@@ -166,7 +166,7 @@ class KeepLast(Callback):
             neighbour.replace(self.path)
 
 
-class Pace(Callback):
+class ThroughputMonitor(Callback):
     """Logs how many scenes a second are trained on, and tells of every epoch in a line.
 
     Args:
@@ -175,7 +175,7 @@ class Pace(Callback):
         batch: scenes a step, over all processes.
     """
 
-    def __init__(self, say: Callable[[str], None], watch: Watch, batch: int) -> None:
+    def __init__(self, say: Callable[[str], None], watch: ProgressFactory, batch: int) -> None:
         self.say, self.watch, self.batch = say, watch, batch
         self._begun = self._epoch_begun = self._training = 0.0
         self._steps = self._first_epoch = 0

@@ -11,14 +11,14 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nephoscope import __version__
-from nephoscope.card import Card
 from nephoscope.core.errors import CardError, TrainingError
 from nephoscope.core.io import atomic_write
-from nephoscope.labels import SCORE_GRID
-from nephoscope.model import CARD_KEY
-from nephoscope.patterns import NAMES
-from nephoscope.scene import find_gaps
-from nephoscope.scope import measure, usual_ranges
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.imagery.scene import find_nodata
+from nephoscope.inference.card import Card
+from nephoscope.inference.input_check import measure, training_ranges
+from nephoscope.inference.model import CARD_KEY
 from nephoscope.training.cache import Scenes
 from nephoscope.training.settings import Settings
 from nephoscope.training.validation import Result
@@ -133,4 +133,4 @@ def scope_of(scenes: Scenes, training: Sequence[int]) -> dict[str, tuple[float, 
     """The usual ranges of the pictures that were trained on, of at most a thousand of them."""
     some = training[:: -(-len(training) // _SCOPED)]
     pictures = (np.ascontiguousarray(scenes.pictures[index]) for index in some)
-    return usual_ranges(measure(picture, ~find_gaps(picture)) for picture in pictures)
+    return training_ranges(measure(picture, ~find_nodata(picture)) for picture in pictures)

@@ -18,16 +18,16 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from nephoscope import __version__
-from nephoscope.card import Card
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
-from nephoscope.model import CARD_KEY, INPUT, OUTPUT, PRESENCE, Model
-from nephoscope.patterns import NAMES
-from nephoscope.postprocess import above, evidence_score, resample
-from nephoscope.scene import Pixels
-from nephoscope.synthetic import make_scene
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import Image
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.card import Card
+from nephoscope.inference.model import CARD_KEY, INPUT, OUTPUT, PRESENCE, Model
+from nephoscope.inference.postprocess import above, evidence_score, resample
 from nephoscope.training.checkpoint import load_weights
-from nephoscope.training.networks import Deployed, Together, build
+from nephoscope.training.networks import Deployed, Ensemble, build
 
 _PARITY_SCENES = 6
 _ROUNDING = 0.002  # of probability: what another order of the same sums may move
@@ -72,7 +72,7 @@ def export(
     """
     members = [_load(path, card_file) for path in checkpoints]
     card = _card([card for _, card in members], tta, to.stem)
-    exact = Together([network for network, _ in members], tta).eval()
+    exact = Ensemble([network for network, _ in members], tta).eval()
     network = _rounded(exact)
     model_proto = _to_onnx(network, card)
     _store_half(model_proto)
@@ -103,7 +103,7 @@ def check_parity(network: nn.Module, model: Model) -> Parity:
     """Hold a model against the network it was made from, on seeded made-up scenes.
 
     Args:
-        network: from uint8 pictures to probabilities, as `Deployed` and `Together` are.
+        network: from uint8 pictures to probabilities, as `Deployed` and `Ensemble` are.
         model: made from it.
 
     Raises:
@@ -150,7 +150,7 @@ def _differing(name: str, ours: Side, theirs: Side, card: Card) -> int:
     return int(np.count_nonzero(differs))
 
 
-def _parity_pictures(card: Card) -> Pixels:
+def _parity_pictures(card: Card) -> Image:
     return np.stack([make_scene(seed, card.input_size).pixels for seed in range(_PARITY_SCENES)])
 
 
@@ -171,7 +171,7 @@ def _load(path: Path, card_file: Path | None) -> tuple[Deployed, Card]:
     return network, card
 
 
-def _rounded(network: Together) -> Together:
+def _rounded(network: Ensemble) -> Ensemble:
     """The network with the weights that the file will hold: large tensors in half precision."""
     rounded = copy.deepcopy(network)
     with torch.no_grad():
@@ -209,7 +209,7 @@ def _card(cards: Sequence[Card], tta: bool, name: str) -> Card:
     )
 
 
-def _to_onnx(network: Together, card: Card) -> onnx.ModelProto:
+def _to_onnx(network: Ensemble, card: Card) -> onnx.ModelProto:
     example = torch.zeros((2, *card.input_size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's notes are about itself

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from nephoscope.catalogue import split
-from nephoscope.dataset import read_dataset
-from nephoscope.model import Model
-from nephoscope.training.cache import Watch
-from nephoscope.training.calibrate import Calibration, calibrate, calibrated, write_card
+from nephoscope.core.types import ProgressFactory
+from nephoscope.datasets.catalogue import split
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.inference.model import Model
+from nephoscope.training.calibration import Calibration, calibrate, calibrated, write_card
 from nephoscope.training.checkpoint import load_weights, save_weights
 from nephoscope.training.export import export
 from nephoscope.training.run import BEST
@@ -17,7 +17,7 @@ MODEL = "model.onnx"
 
 
 def finish(
-    run: Path, say: Callable[[str], None] = lambda _: None, watch: Watch = lambda _: lambda *_: None
+    run: Path, say: Callable[[str], None] = lambda _: None, watch: ProgressFactory = lambda _: lambda *_: None
 ) -> Calibration:
     """Export a run's best weights as `model.onnx` and calibrate it on the run's validation scenes.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
-from nephoscope.training.recipe import Recipe
+from nephoscope.training.config import Recipe
 
 Parts = dict[str, Tensor]
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_BN_Weights
 
 from nephoscope.core.errors import TrainingError
-from nephoscope.patterns import NAMES
+from nephoscope.core.patterns import NAMES
 from nephoscope.training import encoders
+from nephoscope.training.config import Recipe
 from nephoscope.training.encoders import IMAGENET, NONE
-from nephoscope.training.recipe import Recipe
 from nephoscope.training.segnet import SegNet
 
 SEGNET = "vgg19-segnet"
@@ -124,7 +124,7 @@ class Deployed(nn.Module):
         return (masks.sigmoid(),) if presence is None else (masks.sigmoid(), presence.sigmoid())
 
 
-class Together(nn.Module):
+class Ensemble(nn.Module):
     """Several deployed networks as one: the mean of what they say, perhaps also of mirror images.
 
     Args:

@@ -6,14 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.catalogue import Record
-from nephoscope.labels import SCORE_GRID
-from nephoscope.outputs.drawing import FAINT, INK, PAPER, drawing, font, shortened, tint
-from nephoscope.patterns import NAMES, PATTERNS
-from nephoscope.postprocess import Rule, find_groups, resample
-from nephoscope.rle import Mask
-from nephoscope.scene import Pixels, find_gaps
-from nephoscope.tiles import resize
+from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.core.types import SCORE_GRID, Image, Mask
+from nephoscope.datasets.catalogue import Record
+from nephoscope.imagery.resize import resize
+from nephoscope.imagery.scene import find_nodata
+from nephoscope.inference.postprocess import Rule, resample, segment_pattern
+from nephoscope.plotting.drawing import FAINT, INK, PAPER, drawing, font, shortened, tint
 
 COUNT = 8
 _ACROSS = 4
@@ -29,14 +28,14 @@ def choose(scenes: Sequence[int], seed: int) -> list[int]:
 
 
 def draw(
-    pictures: Sequence[Pixels],
+    pictures: Sequence[Image],
     truth: Sequence[NDArray[np.uint8]],
     probabilities: Sequence[NDArray[np.float32]],
     heads: Sequence[NDArray[np.float32] | None],
     records: Sequence[Record],
     rules: dict[str, Rule],
     title: str,
-) -> Pixels:
+) -> Image:
     """Draw a panel.
 
     Args:
@@ -58,7 +57,7 @@ def draw(
         top, left = 2 * _LINE + row * (2 * _CELL[0] + 2 * _EDGE + _LINE), column * (_CELL[1] + _EDGE)
         names.append((left + 4, top + _LINE / 2))
         true = [(bits >> pattern & 1).astype(np.bool_) for pattern in range(len(NAMES))]
-        for place, masks in enumerate((true, _masks(field * ~find_gaps(picture), head, rules))):
+        for place, masks in enumerate((true, _masks(field * ~find_nodata(picture), head, rules))):
             y = top + _LINE + place * (_CELL[0] + _EDGE)
             page[y : y + _CELL[0], left : left + _CELL[1]] = _tinted(picture, masks)
     image, pen = drawing(page)
@@ -78,7 +77,7 @@ def _masks(
     field: NDArray[np.float32], head: NDArray[np.float32] | None, rules: dict[str, Rule]
 ) -> list[Mask]:
     return [
-        find_groups(
+        segment_pattern(
             resample(probability, SCORE_GRID), rules[name], head=None if head is None else float(head[index])
         )[0]
         > 0
@@ -86,7 +85,7 @@ def _masks(
     ]
 
 
-def _tinted(picture: Pixels, masks: Sequence[Mask]) -> Pixels:
+def _tinted(picture: Image, masks: Sequence[Mask]) -> Image:
     cell = resize(picture, _CELL).copy()
     for pattern, mask in zip(PATTERNS, masks, strict=True):
         fitted = cv2.resize(mask.view(np.uint8), _CELL[::-1], interpolation=cv2.INTER_NEAREST)

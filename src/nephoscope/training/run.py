@@ -22,17 +22,18 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from nephoscope.core.errors import TrainingError
+from nephoscope.core.types import ProgressFactory
 from nephoscope.training import tracking
-from nephoscope.training.cache import Scenes, Watch, open_scenes
-from nephoscope.training.callbacks import DICE, Judge, KeepLast, Pace
+from nephoscope.training.batches import SceneBatchSampler, batches
+from nephoscope.training.cache import Scenes, open_scenes
+from nephoscope.training.callbacks import DICE, KeepLast, ThroughputMonitor, ValidationCallback
 from nephoscope.training.checkpoint import describe_run, save_weights
-from nephoscope.training.data import Order, batches
+from nephoscope.training.config import Recipe
 from nephoscope.training.memory import keep_freed_memory
+from nephoscope.training.module import SegmentationModule
 from nephoscope.training.networks import describe, start
-from nephoscope.training.recipe import Recipe
-from nephoscope.training.runlog import RunLog
+from nephoscope.training.run_log import RunLog
 from nephoscope.training.settings import Settings
-from nephoscope.training.task import Task
 from nephoscope.training.validation import Result
 
 BEST, LAST, PANELS = "best.safetensors", "last.ckpt", "panels"
@@ -91,7 +92,7 @@ def _train(
     *,
     cache: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
-    watch: Watch = lambda _: lambda *_: None,
+    watch: ProgressFactory = lambda _: lambda *_: None,
 ) -> Path:
     recipe = settings.recipe
     if not _on_cuda(settings):
@@ -140,7 +141,7 @@ def _fit(
     validation: Sequence[int],
     parts: int,
     say: Callable[[str], None],
-    watch: Watch,
+    watch: ProgressFactory,
 ) -> None:
     recipe = settings.recipe
     processes = math.prod(_devices(_on_cuda(settings)))
@@ -150,18 +151,20 @@ def _fit(
         raise TrainingError(f"{len(training)} scenes to train on are fewer than --batch {recipe.batch}")
     torch.manual_seed(recipe.seed)
     network = describe(recipe)
-    task = Task(recipe, start(recipe), network)
+    task = SegmentationModule(recipe, start(recipe), network)
 
     def keep(weights: dict[str, Tensor], result: Result, epoch: int) -> None:
         card = describe_run(settings, run.name, network, scenes, training, validation, result, epoch)
         save_weights(run / BEST, weights, card)
 
-    judge = Judge(scenes, list(validation), run / PANELS, settings.panel_every, keep, recipe.seed)
+    judge = ValidationCallback(
+        scenes, list(validation), run / PANELS, settings.panel_every, keep, recipe.seed
+    )
     callbacks: list[Callback] = [judge]
     if recipe.ema:
         average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
         callbacks.append(WeightAveraging(multi_avg_fn=average))
-    callbacks += [LearningRateMonitor("step"), Pace(say, watch, recipe.batch)]
+    callbacks += [LearningRateMonitor("step"), ThroughputMonitor(say, watch, recipe.batch)]
     if recipe.patience:
         callbacks.append(EarlyStopping(DICE, patience=recipe.patience, mode="max"))
     log = RunLog(run)
@@ -171,8 +174,8 @@ def _fit(
     trainer = _trainer(settings, run, callbacks, log, parts, len(training) // recipe.batch)
     on_gpu = trainer.strategy.root_device.type == "cuda"
     share = {"rank": trainer.global_rank, "processes": trainer.world_size}
-    order = Order(training, recipe.batch, parts, shuffle=True, seed=recipe.seed, **share)
-    quiet_order = Order(validation, recipe.batch, shuffle=False, **share)
+    order = SceneBatchSampler(training, recipe.batch, parts, shuffle=True, seed=recipe.seed, **share)
+    quiet_order = SceneBatchSampler(validation, recipe.batch, shuffle=False, **share)
     if is_first_process() and not Settings.exist(run):
         settings.write(run)  # only now: what could be refused has been
     try:
@@ -218,8 +221,8 @@ def _trainer(
         callbacks=callbacks,
         log_every_n_steps=max(1, min(_LOG_EVERY, steps)),
         num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # `Order` shares scenes out itself
-        enable_checkpointing=False,  # `KeepLast` and `Judge` do it, whole or not at all
+        use_distributed_sampler=False,  # `SceneBatchSampler` shares scenes out itself
+        enable_checkpointing=False,  # `KeepLast` and `ValidationCallback` do it, whole or not at all
         enable_progress_bar=False,
         enable_model_summary=False,
         benchmark=cuda,

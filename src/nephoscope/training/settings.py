@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
-from nephoscope.training.recipe import Recipe
+from nephoscope.training.config import Recipe
 
 _FILE = "run.json"
 

@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import MLFlowLogger, TensorBoardLogger, WandbLogg
 from pytorch_lightning.loggers.logger import Logger
 
 from nephoscope.core.errors import TrainingError
-from nephoscope.scene import Pixels
+from nephoscope.core.types import Image
 
 _LOCAL = ("csv", "jsonl")  # always there: asking for them changes nothing
 _NEEDS = {  # module and package
@@ -64,7 +64,7 @@ def make_trackers(names: Sequence[str], folder: Path, run_id: str, settings: dic
     return loggers
 
 
-def show(loggers: Sequence[Logger], picture: Pixels, step: int, caption: str) -> None:
+def show(loggers: Sequence[Logger], picture: Image, step: int, caption: str) -> None:
     """Hand a picture to every tracker that takes pictures."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):

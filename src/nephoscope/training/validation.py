@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nephoscope.labels import SCORE_GRID
-from nephoscope.patterns import NAMES
-from nephoscope.postprocess import Evidence, Rule
-from nephoscope.training.search import Found, Table, search
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import SCORE_GRID
+from nephoscope.inference.postprocess import Evidence, Rule
+from nephoscope.training.rule_search import RuleSearchResult, Table, search
 
 THRESHOLDS = tuple(round(0.1 + 0.05 * step, 2) for step in range(13))
 TOP_K = (1, 500, 4000, 16000)  # pixels of 350x525; of one, the mean is the maximum
@@ -116,6 +116,6 @@ def judge(measured: Measured, folds: Sequence[int]) -> Result:
     return Result(rules, dice, seen)
 
 
-def _rule(found: Found) -> Rule:
+def _rule(found: RuleSearchResult) -> Rule:
     evidence, top_k = KINDS[found.kind]
     return Rule(THRESHOLDS[found.mask], top_k, found.cut, least_cover=0, minimum_area=0, evidence=evidence)

@@ -1,0 +1,1 @@
+"""Labelled data: labels, catalogues, annotations."""

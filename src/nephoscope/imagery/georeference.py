@@ -1,0 +1,165 @@
+"""Where a picture lies, by what is in the file or beside it: GeoTIFF tags, or a world file.
+
+Source: OGC GeoTIFF standard 1.1 (docs.ogc.org/is/19-008r4); Esri, "World files for raster datasets".
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import ExifTags
+from PIL import Image as PilImage
+
+from nephoscope.core.geo import Bounds, wrapped
+
+_PIXEL_SCALE, _TIE_POINT, _TRANSFORMATION, _GEO_KEYS = 33550, 33922, 34264, 34735
+_MODEL_TYPE, _RASTER_TYPE, _ANGULAR_UNITS, _PROJECTED_CRS = 1024, 1025, 2054, 3072  # GeoKeys
+_PROJECTED, _GEOGRAPHIC, _PIXEL_IS_POINT, _DEGREES, _USER_DEFINED = 1, 2, 2, 9102, 32767  # their values
+
+_WORLD_FILE_BYTES = 4096  # six numbers need far fewer
+_SLACK = 0.5  # pixels that rounded numbers may reach over a pole, or make a globe wider than 360 degrees
+
+
+class Georeference(NamedTuple):
+    """What a file tells about its place.
+
+    Attributes:
+        bounds: the outer edges of the picture's pixels, if known.
+        reason: why they are not known although the file tells something of a place; else empty.
+    """
+
+    bounds: Bounds | None = None
+    reason: str = ""
+
+
+class _Unusable(ValueError):
+    """A georeference that does not give a box in degrees; the message says why."""
+
+
+class _Grid(NamedTuple):
+    """A picture's upper left corner and the size of its pixels, in degrees."""
+
+    west: float
+    north: float
+    width: float
+    height: float
+
+
+def read_georeference(image: PilImage.Image, path: Path | None) -> Georeference:
+    """Read where a picture lies, first from its GeoTIFF tags, then from a world file beside it.
+
+    Only unrotated grids of geographic degrees give bounds. They hold for the picture as it is stored, so one
+    that EXIF says to turn has none.
+
+    Args:
+        image: an opened picture, not yet decoded or turned.
+        path: of its file, where it is one.
+    """
+    try:
+        grid = _from_tags(image) or (_from_world_file(path) if path else None)
+        if grid is None:
+            return Georeference()
+        _refuse_turned(image)
+        return Georeference(_box(grid, image.width, image.height))
+    except _Unusable as error:
+        return Georeference(reason=str(error))
+    except Exception:  # a damaged tag can make a decoder raise anything; the picture may still be whole
+        return Georeference(reason="its georeference is damaged")
+
+
+def _refuse_turned(image: PilImage.Image) -> None:
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        raise _Unusable("its georeference holds for the picture before EXIF turns it")
+
+
+def _from_tags(image: PilImage.Image) -> _Grid | None:
+    tags = getattr(image, "tag_v2", None)  # only a TIFF's
+    if tags is None or _GEO_KEYS not in tags:
+        return None
+    keys = _geo_keys(tags[_GEO_KEYS])
+    if keys.get(_MODEL_TYPE) not in (_GEOGRAPHIC, _PROJECTED):
+        raise _Unusable("its GeoTIFF tags name no geographic CRS")
+    if keys[_MODEL_TYPE] == _PROJECTED:
+        code = keys.get(_PROJECTED_CRS, _USER_DEFINED)
+        raise _Unusable(
+            "its grid is in a projected CRS" + (f" (EPSG:{code})" if code != _USER_DEFINED else "")
+        )
+    if keys.get(_ANGULAR_UNITS, _DEGREES) != _DEGREES:
+        raise _Unusable("its grid does not count in degrees")
+    # Where a pixel is a point, coordinates are those of its centre; the edge lies half a pixel before.
+    before = 0.5 if keys.get(_RASTER_TYPE) == _PIXEL_IS_POINT else 0.0
+    if _TRANSFORMATION in tags:
+        return _affine(_numbers(tags[_TRANSFORMATION], 16), before)
+    if _PIXEL_SCALE not in tags or _TIE_POINT not in tags:
+        raise _Unusable("its GeoTIFF tags give no pixel size and corner")
+    width, height = _numbers(tags[_PIXEL_SCALE], 2)[:2]
+    if len(tags[_TIE_POINT]) != 6:
+        raise _Unusable("its grid is given by several control points")
+    column, row, _, longitude, latitude, _ = _numbers(tags[_TIE_POINT], 6)
+    return _Grid(longitude - (column + before) * width, latitude + (row + before) * height, width, height)
+
+
+def _geo_keys(values: object) -> dict[int, int]:
+    """GeoKeys with short values, from their directory: a header of four, then four a key."""
+    numbers = [int(value) for value in _numbers(values, 4)]
+    entries = zip(numbers[4::4], numbers[5::4], numbers[7::4], strict=False)
+    return {key: value for key, elsewhere, value in entries if not elsewhere}
+
+
+def _numbers(values: object, least: int) -> list[float]:
+    """A tag's numbers; a damaged tag holds anything."""
+    if not isinstance(values, tuple) or len(values) < least:
+        raise _Unusable("its GeoTIFF tags are damaged")
+    try:
+        return [float(value) for value in values]
+    except (TypeError, ValueError, ArithmeticError):
+        raise _Unusable("its GeoTIFF tags are damaged") from None
+
+
+def _affine(matrix: list[float], before: float) -> _Grid:
+    """From ModelTransformation: rows of a 4x4 matrix from (column, row, 0, 1) to coordinates."""
+    width, turn, _, west, other_turn, height, _, north = matrix[:8]
+    if turn or other_turn:
+        raise _Unusable("its grid is rotated")
+    return _Grid(west - before * width, north - before * height, width, -height)
+
+
+def _from_world_file(path: Path) -> _Grid | None:
+    found = next((file for file in _world_files(path) if file.is_file()), None)
+    if found is None:
+        return None
+    try:
+        with found.open("rb") as file:
+            lines = file.read(_WORLD_FILE_BYTES).split()
+        width, turn, other_turn, height, longitude, latitude = map(float, lines)
+    except (OSError, ValueError):
+        raise _Unusable(f"its world file {found.name} cannot be read: six numbers are expected") from None
+    if turn or other_turn:
+        raise _Unusable(f"its world file {found.name} describes a rotated grid")
+    return _Grid(longitude - width / 2, latitude - height / 2, width, -height)
+
+
+def _world_files(path: Path) -> list[Path]:
+    """Names that a picture's world file may bear: for `x.jpg` `x.jgw`, `x.jpgw`, `x.wld`, `x.jpg.wld`."""
+    ending = path.suffix[1:].lower()
+    if not ending:
+        return []
+    endings = (f"{ending[0]}{ending[-1]}w", f"{ending}w", "wld")
+    lower = [*(path.with_suffix(f".{name}") for name in endings), path.with_name(f"{path.name}.wld")]
+    return lower + [file.with_suffix(file.suffix.upper()) for file in lower]
+
+
+def _box(grid: _Grid, columns: int, rows: int) -> Bounds:
+    if not (grid.width > 0 and grid.height > 0):
+        raise _Unusable("its rows do not run from north to south, or its columns not from west to east")
+    width = grid.width * columns
+    north, south = grid.north, grid.north - grid.height * rows
+    over = _SLACK * grid.height
+    if not (
+        -180 <= grid.west < 360
+        and width <= 360 + _SLACK * grid.width
+        and -90 - over <= south < north <= 90 + over
+    ):
+        raise _Unusable("its grid is no box in degrees on Earth: maybe it counts in metres")
+    west = wrapped(grid.west)
+    east = west + min(width, 360.0)
+    return Bounds(west, max(south, -90.0), east if east <= 180 else east - 360, min(north, 90.0))

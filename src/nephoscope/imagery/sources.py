@@ -1,0 +1,165 @@
+"""The words a user gives for pictures: files, folders, globs, URLs, `worldview:...`; each becomes sources."""
+
+import glob
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from nephoscope.core.errors import NephoscopeError, SceneError, TooManyPixelsError
+from nephoscope.core.geo import parse_overpass, worldview_name
+from nephoscope.core.io import sanitize_name, unique_name
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.scene import MAX_PIXELS, Scene, open_scene, read_bounded
+from nephoscope.imagery.synthetic import SAMPLE_NAME, sample
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
+"""What a folder's files must end with to be taken for pictures, in small or capital letters."""
+
+
+# What `segment` itself writes beside or among pictures is not taken for more of them.
+_OUTPUT = re.compile(rf"_(overlay|panel|patterns|{'|'.join(NAMES)})\.(jpg|png|tif)$")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture not yet read.
+
+    Attributes:
+        name: its file name, or another where two would be the same.
+        open: gives the scene, or raises SceneError.
+        path: of the file, where it is one.
+    """
+
+    name: str
+    open: Callable[[], Scene]
+    path: Path | None = None
+
+
+def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]:
+    """Turn words into sources, in order, each picture once; a word for none becomes one that fails.
+
+    Args:
+        words: a file, a folder (its pictures, not those of folders in it), a glob, `-` for standard input,
+            an http or https URL, `worldview:SATELLITE/DAY/PLACE` for a scene from NASA Worldview (the place
+            a region's name or west,south,east,north), or `sample` for the built-in made-up scene. Overlays,
+            panels and masks that `nephoscope` wrote are left out of folders and globs.
+        max_pixels: a picture with more is refused before it is decoded.
+    """
+    sources: list[Source] = []
+    taken: set[str] = set()
+    seen: set[Path] = set()
+    for word in words:
+        for name, where in _safe_places(word):
+            path = where if isinstance(where, Path) else None
+            if path is not None:
+                if path in seen:
+                    continue
+                seen.add(path)
+            name = unique_name(sanitize_name(name), lambda other: _stem(other) in taken)
+            taken.add(_stem(name))
+            sources.append(Source(name, _opener(name, where, max_pixels), path))
+    return sources
+
+
+_WORLDVIEW = "worldview:"
+_Fetch = Callable[[], bytes]
+_Place = Path | SceneError | _Fetch
+
+
+def _safe_places(word: str) -> list[tuple[str, _Place]]:
+    """Places with absolute paths; the error where the operating system does not even look."""
+    if "\0" in word:
+        return [("picture", SceneError(f"{word}: no path holds a null character"))]
+    try:
+        return [
+            (name, where.absolute() if isinstance(where, Path) else where) for name, where in _places(word)
+        ]
+    except OSError as error:
+        return [("picture", SceneError(f"{word}: {error.strerror or error}"))]
+
+
+def _places(word: str) -> Iterator[tuple[str, _Place]]:
+    """A name and a place for each picture that a word stands for; an error where it stands for none."""
+    if word == "-":
+        yield "stdin", lambda: read_bounded(sys.stdin.buffer, "stdin")
+    elif word == "sample":
+        yield SAMPLE_NAME, sample
+    elif word.startswith(("http://", "https://")):
+        yield _address_name(word), lambda: _download(word)
+    elif word.startswith(_WORLDVIEW):
+        yield _overpass(word)
+    elif Path(word).is_dir():
+        yield from _folder(Path(word))
+    elif Path(word).exists() or not glob.has_magic(word):
+        yield Path(word).name or word, Path(word)
+    elif found := _glob(word):
+        for path in found:
+            yield path.name, path
+    else:
+        yield word, SceneError(f"{word}: no file matches")
+
+
+def _glob(pattern: str) -> list[Path]:
+    paths = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 (takes absolute patterns too)
+    return sorted(path for path in paths if path.is_file() and not _OUTPUT.search(path.name))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not _OUTPUT.search(path.name) and not path.is_fifo()
+
+
+def _folder(folder: Path) -> Iterator[tuple[str, _Place]]:
+    try:
+        pictures = sorted(path for path in folder.iterdir() if _is_picture(path))
+    except OSError as error:
+        yield str(folder), SceneError(f"{folder}: the folder cannot be read: {error.strerror or error}")
+        return
+    for path in pictures:
+        yield path.name, path
+    if not pictures:
+        yield str(folder), SceneError(f"{folder}: no picture in this folder ({', '.join(ENDINGS)})")
+
+
+def _opener(name: str, where: _Place, max_pixels: int) -> Callable[[], Scene]:
+    def open_source() -> Scene:
+        if isinstance(where, SceneError):
+            raise where
+        source = where if isinstance(where, Path) else where()
+        try:
+            return open_scene(source, name=name, max_pixels=max_pixels)
+        except TooManyPixelsError as error:
+            raise SceneError(f"{error} (--max-pixels raises it)") from error
+
+    return open_source
+
+
+def _address_name(url: str) -> str:
+    try:
+        return Path(unquote(urlsplit(url).path)).name or "picture"
+    except ValueError:  # no address at all; fetching it will say so
+        return "picture"
+
+
+def _overpass(word: str) -> tuple[str, _Place]:
+    from nephoscope.imagery.worldview import WorldviewClient
+
+    try:
+        overpass = parse_overpass(word.removeprefix(_WORLDVIEW))
+        archive = WorldviewClient.from_environment()
+    except NephoscopeError as error:
+        return word, SceneError(f"{word}: {error}")
+    name = worldview_name(overpass, archive.ending(overpass))
+    return name, lambda: archive.picture(overpass).content
+
+
+def _download(url: str) -> bytes:
+    from nephoscope.imagery.http import download
+
+    return download(url)
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem.lower()  # outputs are named after it, and some file systems ignore case

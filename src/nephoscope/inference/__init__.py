@@ -1,0 +1,1 @@
+"""A scene and a model in, patterns out."""

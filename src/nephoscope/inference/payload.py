@@ -1,0 +1,121 @@
+"""What a server answers to programs: a network's probabilities in NumPy's own archive (`.npz`)."""
+
+import io
+import json
+import zipfile
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.core.errors import CardError, PayloadError
+from nephoscope.core.types import Mask, Probabilities
+from nephoscope.inference.card import Card
+from nephoscope.inference.prediction import Prediction
+
+MEDIA_TYPE = "application/x-npz"
+
+
+class Payload(NamedTuple):
+    """What a server's answer tells of a `Prediction`; attributes as there."""
+
+    card: Card
+    probabilities: Probabilities
+    valid_mask: Mask
+    presence_probabilities: NDArray[np.float32] | None
+    tta: bool
+
+
+def quantize_probabilities(probabilities: Probabilities, steps: int) -> NDArray[np.uint8]:
+    """Probabilities as whole steps, rounded up.
+
+    For a threshold that is a whole number of steps, `probability > threshold` is then just as true of the
+    steps, although they are a fourteenth of the size.
+
+    Args:
+        probabilities: from 0 to 1.
+        steps: how many make 1, at most 255.
+    """
+    thresholds = np.arange(steps + 1).astype(np.float32) / np.float32(steps)
+    whole = np.minimum(np.ceil(probabilities * np.float32(steps)), steps).astype(np.uint8)
+    # The product is rounded, and may have come out on the other side of a threshold.
+    whole -= (whole > 0) & (probabilities <= thresholds[np.maximum(whole, 1) - 1])
+    whole += (whole < steps) & (probabilities > thresholds[whole])
+    return np.asarray(whole, np.uint8)
+
+
+def pack(
+    prediction: Prediction | Payload,
+    about: dict[str, Any],
+    steps: int | None = None,
+    picture: bytes | None = None,
+) -> bytes:
+    """Make an archive of what was said of a scene.
+
+    Its members are `probabilities`, `valid`, `about` and `card`, and where there are, `heads` and `picture`;
+    the texts and the picture as bytes.
+
+    Args:
+        prediction: what the network answered.
+        about: plain values for who only looks: kept as JSON.
+        steps: probabilities in so many steps, see `quantize_probabilities`, compressed; exact if left out.
+        picture: a JPEG file's content, for who cannot read the scene's own format.
+    """
+    exact = prediction.probabilities
+    members: dict[str, NDArray[Any]] = {
+        "probabilities": exact if steps is None else quantize_probabilities(exact, steps),
+        "valid": prediction.valid_mask,
+        "about": _bytes(json.dumps(about | {"tta": prediction.tta}, ensure_ascii=False).encode()),
+        "card": _bytes(prediction.card.to_json().encode()),
+    }
+    if prediction.presence_probabilities is not None:
+        members["heads"] = prediction.presence_probabilities
+    if picture is not None:
+        members["picture"] = _bytes(picture)
+    # float32 does not shrink, and would take longer to compress than many a network to run.
+    method, level = (zipfile.ZIP_STORED, None) if steps is None else (zipfile.ZIP_DEFLATED, 1)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", method, compresslevel=level) as file:
+        for name, array in members.items():
+            with file.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+    return archive.getvalue()
+
+
+def unpack(content: bytes) -> Payload:
+    """What `pack` packed, with exact probabilities.
+
+    Raises:
+        PayloadError: it is something else, or was packed in steps.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            members = {name: archive[name] for name in archive.files}
+        about = json.loads(members["about"].tobytes())
+        card = Card.from_json(members["card"].tobytes().decode())
+        probabilities, valid, heads = members["probabilities"], members["valid"], members.get("heads")
+        tta = bool(about["tta"])
+    except CardError as error:
+        raise PayloadError(str(error)) from error
+    except Exception as error:  # bytes from elsewhere can make NumPy and zipfile raise anything
+        raise PayloadError(f"not an answer of nephoscope: {error!r}") from error
+    shape = (len(card.patterns), *valid.shape)
+    if probabilities.dtype != np.float32 or probabilities.shape != shape or valid.dtype != np.bool_:
+        raise PayloadError(
+            f"probabilities are {probabilities.dtype} of shape {probabilities.shape}, not {shape}"
+        )
+    if heads is not None and (heads.dtype != np.float32 or heads.shape != shape[:1]):
+        raise PayloadError(f"presence is {heads.dtype} of shape {heads.shape}, not {shape[:1]}")
+    if heads is None and any(rule.evidence != "top_k" for rule in card.rules.values()):
+        raise PayloadError("its rules ask for a presence head, and there is none")
+    if valid.ndim != 2 or not valid.size:
+        raise PayloadError(f"a field of shape {valid.shape}")
+    if not all(
+        values.min() >= 0 and values.max() <= 1 for values in (probabilities, heads) if values is not None
+    ):
+        raise PayloadError("numbers that are no probabilities")
+    return Payload(card, probabilities, valid, heads, tta)
+
+
+def _bytes(content: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(content, np.uint8)

@@ -1,0 +1,95 @@
+"""What a model answers of a scene, before any rule is applied."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.core.types import GridShape, Image, Mask, Probabilities
+from nephoscope.imagery.resize import resize
+from nephoscope.imagery.scene import Raster, Scene
+from nephoscope.inference.card import Card
+from nephoscope.inference.tiling import canvas_size
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A model's answer for one scene, on the grid of the model's rules.
+
+    Attributes:
+        scene: the picture.
+        raster: the picture as it was decoded for the network.
+        card: of the model.
+        probabilities: from 0 to 1, shape (patterns, height, width); 0 where there is no data.
+        valid_mask: where there is data, shape (height, width).
+        presence_probabilities: of the network's presence head, from 0 to 1, shape (patterns,); None where it
+            has none.
+        tta: whether probabilities are means over mirror images.
+        measures: of the picture as the network sees it (`scope.measure`).
+    """
+
+    scene: Scene
+    raster: Raster
+    card: Card
+    probabilities: Probabilities
+    valid_mask: Mask
+    presence_probabilities: NDArray[np.float32] | None
+    tta: bool
+    measures: Mapping[str, float]
+
+
+class Predictor(Protocol):
+    """What a model is for the rest: `Model` runs the network here, `RemoteModel` on a server."""
+
+    @property
+    def card(self) -> Card:
+        """What the model is."""
+
+    def predict(self, scene: Scene, *, tta: bool = False) -> Prediction:
+        """The model's answer for a scene; `tta` takes the mean over the picture and its mirror images."""
+
+
+class View(NamedTuple):
+    """A scene as a network sees it.
+
+    Attributes:
+        raster: as it was decoded.
+        canvas: at the scale of the network's input; red, green, blue, shape (height, width, 3).
+    """
+
+    raster: Raster
+    canvas: Image
+
+
+def view(scene: Scene, input_size: GridShape) -> View:
+    """Decode a scene and bring it to the scale of a network's input.
+
+    It is decoded twice as fine as the network sees it: a JPEG decoded just fine enough comes out blurred, and
+    blur is what tells Sugar from nothing.
+
+    Args:
+        scene: the picture.
+        input_size: height and width of the network's input.
+
+    Raises:
+        SceneError: the picture cannot be decoded.
+    """
+    height, width = canvas_size(scene.size, scene.bounds, input_size)
+    raster = scene.read((2 * height, 2 * width))
+    return View(raster, resize(raster.pixels, (height, width)))
+
+
+def resize_valid(valid_mask: Mask, grid: GridShape) -> Mask:
+    """A valid mask on another grid: a pixel has data where at least half of its area has.
+
+    Args:
+        valid_mask: boolean, shape (height, width).
+        grid: height and width of the result.
+    """
+    shrinks = grid[0] * grid[1] < valid_mask.size
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    share = cv2.resize(valid_mask.view(np.uint8) * 255, grid[::-1], interpolation=method)
+    return np.asarray(share >= 128, np.bool_)

@@ -1,0 +1,105 @@
+"""Connected regions of a pattern as objects, and their outlines."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from nephoscope.core.types import ComponentLabels, GridShape, Mask, Probabilities
+
+Ring = list[tuple[float, float]]
+
+_DIGITS = 4  # after the point, of places: a fraction of any pixel
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected region of a pattern. Places are in the picture's pixels, from its top left corner.
+
+    Attributes:
+        pattern: the pattern's name.
+        area: size in the picture's pixels.
+        cover: its share of the scene's pixels with data, 0 to 1.
+        box: left, top, right, bottom.
+        centroid: x, y of its centre of mass.
+        mean_probability: mean over its pixels, 0 to 1.
+        outline: polygons, each a list of rings of (x, y) that do not repeat their first point: the outer
+            edge first, then the holes.
+    """
+
+    pattern: str
+    area: float
+    cover: float
+    box: tuple[float, float, float, float]
+    centroid: tuple[float, float]
+    mean_probability: float
+    outline: list[list[Ring]]
+
+
+def find_regions(
+    pattern: str, groups: ComponentLabels, probability: Probabilities, valid: Mask, size: GridShape
+) -> list[Region]:
+    """Describe every group of a pattern as a region, largest first.
+
+    Args:
+        pattern: the pattern's name.
+        groups: numbered from 1, shape (height, width).
+        probability: the same shape.
+        valid: where there is data, the same shape.
+        size: height and width of the picture whose pixels the regions count in.
+    """
+    count = int(groups.max())
+    if not count:
+        return []
+    y_scale, x_scale = size[0] / groups.shape[0], size[1] / groups.shape[1]
+    with_data = int(np.count_nonzero(valid))
+    regions = []
+    for number in range(1, count + 1):
+        mask = (groups == number).view(np.uint8)
+        left, top, width, height = cv2.boundingRect(mask)
+        window = np.s_[top : top + height, left : left + width]
+        inner = mask[window]
+        moments = cv2.moments(inner, binaryImage=True)
+        area = moments["m00"]
+        # Moments count from the centre of the first pixel.
+        x, y = moments["m10"] / area + left + 0.5, moments["m01"] / area + top + 0.5
+        regions.append(
+            Region(
+                pattern=pattern,
+                area=area * y_scale * x_scale,
+                cover=area / with_data,
+                box=(left * x_scale, top * y_scale, (left + width) * x_scale, (top + height) * y_scale),
+                centroid=(x * x_scale, y * y_scale),
+                mean_probability=cv2.mean(probability[window], inner)[0],
+                outline=outline(inner.view(np.bool_), (left, top), (x_scale, y_scale)),
+            )
+        )
+    return regions
+
+
+def outline(
+    mask: Mask, corner: tuple[int, int] = (0, 0), scale: tuple[float, float] = (1.0, 1.0)
+) -> list[list[Ring]]:
+    """Trace the edges of a mask's pixels as polygons: each an outer ring, then its holes.
+
+    Points are (x, y) in pixels from the top left corner, so a single pixel at the origin has the corners
+    (0, 0), (1, 0), (1, 1), (0, 1).
+
+    Args:
+        mask: boolean, shape (height, width).
+        corner: x, y of the mask's own top left corner.
+        scale: by which x and y are multiplied in the end.
+    """
+    height, width = mask.shape
+    # OpenCV traces pixel centres. On a grid twice as fine, where each pixel spreads over its own corners,
+    # those centres are the corners: even coordinates.
+    corners = np.zeros((2 * height + 1, 2 * width + 1), np.uint8)
+    corners[1::2, 1::2] = mask
+    corners = cv2.dilate(corners, np.ones((3, 3), np.uint8))
+    contours, hierarchy = cv2.findContours(corners, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    polygons: dict[int, list[Ring]] = {}
+    for index, contour in enumerate(contours):
+        ring = [(x, y) for x, y in np.round((contour[:, 0] / 2 + corner) * scale, _DIGITS).tolist()]
+        parent = int(hierarchy[0][index][3])
+        polygons.setdefault(index if parent < 0 else parent, []).insert(0 if parent < 0 else 1, ring)
+    return list(polygons.values())

@@ -1,0 +1,199 @@
+"""A scene and a model in, its patterns out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.core.errors import InvalidRequestError, ModelError
+from nephoscope.core.geo import Bounds
+from nephoscope.core.types import GridShape, Mask, Probabilities
+from nephoscope.imagery.scene import Scene, open_scene
+from nephoscope.inference.card import Card
+from nephoscope.inference.input_check import out_of_range
+from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import Rule, segment_pattern
+from nephoscope.inference.prediction import Prediction, Predictor
+from nephoscope.inference.regions import Region, find_regions
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The patterns of a scene. Arrays are on the grid of the model's rules, patterns in the card's order.
+
+    Attributes:
+        prediction: the model's answer that the rules were applied to.
+        components: connected components numbered from 1, largest first, 0 elsewhere; shape (patterns, height,
+            width).
+        scores: presence score from 0 to 1 by pattern; the card's rules say from which one on it is present.
+        join: how far apart components were counted as one, in pixels of the grid; None for the rules' own.
+    """
+
+    prediction: Prediction
+    components: NDArray[np.int32]
+    scores: dict[str, float]
+    join: int | None = None
+
+    @property
+    def scene(self) -> Scene:
+        """The picture."""
+        return self.prediction.scene
+
+    @property
+    def card(self) -> Card:
+        """Of the model."""
+        return self.prediction.card
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """From 0 to 1, shape (patterns, height, width); 0 where there is no data."""
+        return self.prediction.probabilities
+
+    @property
+    def valid_mask(self) -> Mask:
+        """Where there is data, shape (height, width)."""
+        return self.prediction.valid_mask
+
+    def __repr__(self) -> str:
+        covers = ", ".join(f"{name} {self.covers[name]:.0%}" for name in self.present)
+        return f"<Segmentation of {self.scene.name}: {covers or 'no pattern'}>"
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        """One mask a pattern, which may overlap; shape (patterns, height, width)."""
+        return np.asarray(self.components > 0, np.bool_)
+
+    @cached_property
+    def present(self) -> list[str]:
+        """Names of the patterns that were found."""
+        return [name for name, mask in zip(self.card.patterns, self.masks, strict=True) if mask.any()]
+
+    @cached_property
+    def covers(self) -> dict[str, float]:
+        """Share of the pixels with data that each pattern covers, 0 to 1 (0 in a scene without data)."""
+        with_data = max(1, int(np.count_nonzero(self.valid_mask)))
+        return {
+            name: float(np.count_nonzero(mask) / with_data)
+            for name, mask in zip(self.card.patterns, self.masks, strict=True)
+        }
+
+    @cached_property
+    def regions(self) -> list[Region]:
+        """Every connected region of every pattern, in the picture's own pixels."""
+        return [
+            region
+            for name, components, probability in zip(
+                self.card.patterns, self.components, self.probabilities, strict=True
+            )
+            for region in find_regions(name, components, probability, self.valid_mask, self.scene.size)
+        ]
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """Why what was found may mean nothing: no data, or a picture unlike those the model learned from."""
+        if not self.valid_mask.any():
+            return ["no data: the whole picture is black, so its masks are empty"]
+        odd = out_of_range(self.prediction.measures, self.card.scope)
+        kind = f"unlike the pictures that the model {self.card.name} was trained on"
+        return [f"{kind} ({', '.join(odd)}): what is found may mean nothing"] if odd else []
+
+    def mask(self, pattern: str, size: GridShape | None = None) -> Mask:
+        """One pattern's mask, brought to any size; without one, on the rules' grid.
+
+        A pixel of the scene without data stays out of the mask at every size.
+
+        Raises:
+            ValueError: no such pattern.
+        """
+        if pattern not in self.card.patterns:
+            raise InvalidRequestError(
+                f"unknown pattern {pattern!r}; available: {', '.join(self.card.patterns)}"
+            )
+        mask: Mask = self.masks[self.card.patterns.index(pattern)]
+        if size is None or size == mask.shape:
+            return mask
+        height, width = size
+        raster = self.scene.read() if size == self.scene.size else self.prediction.raster
+        method = cv2.INTER_AREA if height * width < mask.size else cv2.INTER_LINEAR
+        soft = cv2.resize(mask.view(np.uint8) * 255, (width, height), interpolation=method)
+        valid = cv2.resize(raster.valid_mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        return np.asarray(np.logical_and(soft >= 128, valid > 0), np.bool_)
+
+
+def segment(
+    picture: str | Path | bytes | NDArray[Any] | Scene,
+    model: Predictor | str | Path = "default",
+    *,
+    join: int | None = None,
+    tta: bool = False,
+    bounds: Bounds | None = None,
+    day: date | None = None,
+    server: str | None = None,
+) -> Segmentation:
+    """Find the patterns in one picture.
+
+    Args:
+        picture: a path, a file's bytes, an array of shape (height, width, 3), or a scene.
+        model: a loaded model, or the name or path of one.
+        join: components of a pattern with at most this many pixels of 350x525 between them count as one
+            region. Default: from the model card.
+        tta: mean over the picture and its mirror images: a little better, four times the work.
+        bounds: where the picture is, whatever it says itself; `place.parse_bounds` makes them from words.
+        day: when it was taken, whatever it says itself.
+        server: the address that `nephoscope serve` printed on another machine, with its token: the network
+            then runs there, and `model` is the name of one that it has. The result is the same.
+
+    Raises:
+        SceneError: the picture cannot be used.
+        ModelError: the model cannot be used.
+        ServerError: the server cannot be reached, or refuses; the message says why.
+    """
+    if server is not None:
+        model = _remote(server, model)
+    elif isinstance(model, str | Path):
+        model = Model.load(model)
+    scene = picture if isinstance(picture, Scene) else open_scene(picture)
+    scene = scene.with_location(bounds, day)
+    return apply_rules(model.predict(scene, tta=tta), join=join)
+
+
+def _remote(server: str, model: Predictor | str | Path) -> Predictor:
+    from nephoscope.inference.remote import RemoteModel
+
+    if isinstance(model, str | Path):
+        return RemoteModel(server, str(model))
+    raise ModelError(f"{model.card.name}: a loaded model runs here; name one that the server has")
+
+
+def apply_rules(
+    prediction: Prediction, rules: Mapping[str, Rule] | None = None, *, join: int | None = None
+) -> Segmentation:
+    """Turn a model's probabilities into masks and components.
+
+    Args:
+        prediction: the model's answer.
+        rules: by pattern. Default: from the model card.
+        join: components with at most this many pixels of the rules' grid between them count as one. Default:
+            from the rules.
+
+    Raises:
+        ValueError: a rule asks for a presence head and the network has none.
+    """
+    card, presence = prediction.card, prediction.presence_probabilities
+    if rules is not None:
+        card = replace(card, rules=dict(rules))
+        prediction = replace(prediction, card=card)
+    components = np.empty(prediction.probabilities.shape, np.int32)
+    scores: dict[str, float] = {}
+    for index, name in enumerate(card.patterns):
+        head = None if presence is None else float(presence[index])
+        components[index], scores[name] = segment_pattern(
+            prediction.probabilities[index], card.rules[name], join, head
+        )
+    return Segmentation(prediction, components, scores, join)

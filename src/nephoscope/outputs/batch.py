@@ -1,0 +1,202 @@
+"""Many pictures through one model into files: in order, on all processors, whatever becomes of one."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nephoscope.core.errors import DownloadError, NephoscopeError, OutputConflictError, SceneError
+from nephoscope.core.geo import Bounds
+from nephoscope.core.io import atomic_write, map_in_order
+from nephoscope.imagery.sources import Source
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
+from nephoscope.outputs import Format, formats
+from nephoscope.outputs.json import summary
+
+log = logging.getLogger("nephoscope")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A picture that was segmented.
+
+    Attributes:
+        name: of the source.
+        summary: as in the `json` output, less the regions.
+        files: what was written.
+        kept: outputs that were there already and were left as they are.
+        seconds: from opening the picture to its last file.
+        parts: by format, of those that make one file a run.
+    """
+
+    name: str
+    summary: dict[str, Any]
+    files: list[Path]
+    kept: list[Path]
+    seconds: float
+    parts: dict[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A picture that was left alone because all of its outputs are there already."""
+
+    name: str
+    kept: list[Path]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A picture that could not be segmented, and why in one line."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with each picture.
+
+    Attributes:
+        model: to segment with.
+        folder: where outputs go.
+        formats: names of output formats.
+        overwrite: whether outputs that are there already are written anew.
+        join: see `segment`.
+        tta: see `segment`.
+        protected: files that are never written over, whatever is asked: the pictures themselves.
+        bounds: where all pictures are, whatever they say themselves.
+        day: when all pictures were taken, whatever they say themselves.
+
+    Raises:
+        OutputConflictError: the folder is a file; or there is already the one file of a format that makes one
+            for all pictures, which cannot be kept for some.
+    """
+
+    model: Model
+    folder: Path
+    formats: tuple[str, ...]
+    overwrite: bool = False
+    join: int | None = None
+    tta: bool = False
+    protected: frozenset[Path] = frozenset()
+    bounds: Bounds | None = None
+    day: date | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            if self.folder.exists() and not self.folder.is_dir():
+                raise OutputConflictError(f"{self.folder}: is no folder; -o DIR names one for the outputs")
+        except OSError as error:
+            raise OutputConflictError(f"{self.folder}: {error.strerror or error}") from error
+        for path in (self.folder / chosen.file_name for chosen in self.per_run):
+            if path.exists() and not self.overwrite:
+                raise OutputConflictError(
+                    f"{path}: is there already; --overwrite replaces it, -o DIR writes elsewhere"
+                )
+
+    @property
+    def per_run(self) -> list[Format]:
+        """Formats that make one file for all pictures."""
+        return [formats()[name] for name in self.formats if formats()[name].per_run]
+
+
+def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done | Kept | Failed]:
+    """Segment pictures and write their outputs; results come in the sources' order.
+
+    Formats of one file a run are written after the last picture; a file that cannot be written is one more
+    result.
+
+    Args:
+        sources: the pictures.
+        job: what to do with each.
+        workers: pictures worked on at the same time.
+    """
+    parts: dict[str, list[bytes]] = {chosen.name: [] for chosen in job.per_run}
+    for result in map_in_order(partial(_one, job), sources, workers):
+        if isinstance(result, Done):
+            for name, part in result.parts.items():
+                parts[name].append(part)
+        yield result
+    for chosen in job.per_run:
+        if parts[chosen.name] and (failed := _merge(chosen, parts[chosen.name], job.folder)):
+            yield failed
+
+
+def _merge(chosen: Format, parts: list[bytes], folder: Path) -> Failed | None:
+    """Write the one file of a format; what went wrong, if anything did."""
+    path = folder / chosen.file_name
+    assert chosen.merge is not None
+    try:
+        atomic_write(path, chosen.merge(parts))
+    except OSError as error:
+        return Failed(path.name, f"{path}: not written: {error.strerror or error}")
+    except NephoscopeError as error:
+        return Failed(path.name, f"{path}: {error}")
+    except Exception as error:
+        return _internal_error(path.name, error)
+    return None
+
+
+def _one(job: Job, source: Source) -> Done | Kept | Failed:
+    try:
+        return _segment_to_files(source, job)
+    except (SceneError, DownloadError) as error:  # both name the picture
+        return Failed(source.name, str(error))
+    except NephoscopeError as error:
+        return Failed(source.name, f"{source.name}: {error}")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return Failed(source.name, f"{source.name}: not written: {where}{error.strerror or error}")
+    except MemoryError:
+        return Failed(source.name, f"{source.name}: not enough memory")
+    except Exception as error:  # one picture must never cost the others
+        return _internal_error(source.name, error)
+
+
+def _internal_error(name: str, error: Exception) -> Failed:
+    """A bug, which costs one picture; the log has its traceback."""
+    log.error("%s: internal error", name, exc_info=error)
+    return Failed(name, f"{name}: internal error: {type(error).__name__}: {error}")
+
+
+def _segment_to_files(source: Source, job: Job) -> Done | Kept:
+    started = time.perf_counter()
+    wanted, kept = _wanted(source, job)
+    if not wanted and not job.per_run:
+        return Kept(source.name, kept)
+    scene = source.open().with_location(job.bounds, job.day)
+    for name in (*wanted, *(chosen.name for chosen in job.per_run)):
+        formats()[name].check(scene)  # before anything of this picture is written
+    segmentation = segment(scene, job.model, join=job.join, tta=job.tta)
+    files = []
+    for name, paths in wanted.items():
+        for path, content in zip(paths, formats()[name].render(segmentation), strict=True):
+            if path not in kept:
+                atomic_write(path, content)
+                files.append(path)
+    parts = {chosen.name: chosen.render(segmentation)[0] for chosen in job.per_run}
+    return Done(source.name, summary(segmentation), files, kept, time.perf_counter() - started, parts)
+
+
+def _wanted(source: Source, job: Job) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Paths to write, by format, and those that are there already."""
+    wanted: dict[str, list[Path]] = {}
+    kept: list[Path] = []
+    for name in job.formats:
+        endings = formats()[name].file_endings(job.model.card.patterns)
+        paths = [job.folder / f"{Path(source.name).stem}{ending}" for ending in endings]
+        if own := [path for path in paths if path.absolute() in job.protected]:
+            raise SceneError(
+                f"{source.name}: its output {own[0]} is one of the pictures; -o DIR writes elsewhere"
+            )
+        there = [] if job.overwrite else [path for path in paths if path.is_file()]
+        kept += there
+        if len(there) < len(paths):
+            wanted[name] = paths
+    return wanted, kept

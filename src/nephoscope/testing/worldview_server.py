@@ -1,0 +1,305 @@
+"""A small server on this machine that speaks as NASA's image servers do, to try things out and to test.
+
+    python -m nephoscope.testing.worldview_server           # made-up scenes; they are no observations
+    python -m nephoscope.testing.worldview_server --pictures DATA   # those of a folder in the contest's layout
+
+It answers Worldview Snapshots and GIBS's map requests (WMS 1.3.0), refuses what they would refuse, and can
+misbehave as they do. The same request gets the same picture.
+"""
+
+import argparse
+import hashlib
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, lru_cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+
+from nephoscope.core.errors import InvalidRequestError
+from nephoscope.core.geo import Overpass
+from nephoscope.core.types import GridShape, Image
+from nephoscope.datasets.catalogue import read_catalogue
+from nephoscope.datasets.dataset import CATALOGUE, PICTURES
+from nephoscope.imagery.map_requests import MapRequest, parse_map_query, parse_snapshot_query
+from nephoscope.imagery.synthetic import make_scene
+from nephoscope.imagery.worldview import SATELLITES
+
+_SNAPSHOTS = "/api/v1/snapshot"
+_MAPS = "/wms/epsg4326/best/wms.cgi"
+_PARSERS = {_SNAPSHOTS: parse_snapshot_query, _MAPS: parse_map_query}
+
+FAULTS = (
+    "no coverage",  # a black picture
+    "error picture",  # a grey one
+    "wrong size",
+    "html",  # an error page with status 200, said to be a picture
+    "xml",  # the same as a map server's exception
+    "cut short",
+    "cut short without length",
+    "drip",  # a byte now and then, without end
+    "reset",
+    "404",
+    "429",  # with Retry-After, as is 503
+    "500",
+    "503",
+)
+"""What can be wrong with an answer."""
+
+Fault = Callable[[Overpass, int], str | None]
+"""From what is asked for and how often it was, this time included, one of `FAULTS`, or None for none."""
+
+_SCENES = 12
+_SCENE_SIZE: GridShape = (350, 525)
+_HTML = b"<!DOCTYPE html><html><head><title>Oops</title></head><body>Something went wrong.</body></html>"
+_LAYERS = {satellite.layer: name for name, satellite in SATELLITES.items()}
+
+
+class WorldviewServer:
+    """The server; a context manager that serves while it is open.
+
+    Attributes:
+        address: of its Snapshots service.
+        map_address: of its map server.
+        total: requests it has answered, good or not.
+        most_at_once: the most that were under way at the same time.
+    """
+
+    def __init__(
+        self,
+        fault: Fault | None = None,
+        *,
+        pictures: Path | None = None,
+        port: int = 0,
+        delay: float = 0.0,
+        retry_after: str = "0",
+    ):
+        """Take the port, without answering yet.
+
+        Args:
+            fault: how to misbehave.
+            pictures: a folder in the contest's layout with a catalogue, whose pictures are served; what it
+                lacks has no coverage. Made-up scenes if left out.
+            port: where to listen; any that is free if left out.
+            delay: seconds before each answer.
+            retry_after: what a 429 and a 503 say.
+
+        Raises:
+            DatasetError: the catalogue is not in its form.
+            OSError: it cannot be read, or the port is taken.
+        """
+        self.total = 0
+        self.most_at_once = 0
+        self._fault, self._delay, self._retry_after = fault, delay, retry_after
+        self._pictures = None if pictures is None else _catalogued(pictures)
+        self._counts: Counter[int] = Counter()  # by hash: a hundred thousand scenes are asked for at times
+        self._now = 0
+        self._lock, self._closing = Lock(), Event()
+        self._server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"archive": self}))
+        root = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.address, self.map_address = root + _SNAPSHOTS, root + _MAPS
+
+    def __enter__(self) -> Self:
+        Thread(target=self._server.serve_forever, args=[0.05], daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def count(self, overpass: Overpass) -> int:
+        """How often a scene was asked for."""
+        return self._counts[hash(overpass)]
+
+    def _begin(self) -> None:
+        with self._lock:
+            self.total += 1
+            self._now += 1
+            self.most_at_once = max(self.most_at_once, self._now)
+
+    def _end(self) -> None:
+        with self._lock:
+            self._now -= 1
+
+    def _fault_of(self, overpass: Overpass) -> str | None:
+        with self._lock:
+            self._counts[hash(overpass)] += 1
+            attempt = self._counts[hash(overpass)]
+        return self._fault(overpass, attempt) if self._fault else None
+
+    def _picture(self, asked: MapRequest) -> bytes:
+        if self._pictures is None:
+            return _encode(_resized(_choice(_overpass(asked)), asked.size), asked.format)
+        path = self._pictures.get(_overpass(asked))
+        if path is None:
+            return _flat(asked, 0)
+        pixels = np.asarray(cv2.imread(str(path)), np.uint8)
+        if pixels.shape[:2] == asked.size and path.suffix in (".jpg", ".jpeg") and asked.format == "jpeg":
+            return path.read_bytes()
+        return _encode(_resize(pixels, asked.size), asked.format)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+
+class _Handler(BaseHTTPRequestHandler):
+    archive: WorldviewServer
+
+    def do_GET(self) -> None:
+        archive, parts = self.archive, urlsplit(self.path)
+        archive._begin()
+        try:
+            if parts.path not in _PARSERS:
+                return self._send(404, _exception(f"nothing is at {parts.path}"), "application/xml")
+            asked = _PARSERS[parts.path](parts.query)
+            fault = archive._fault_of(_overpass(asked))
+            archive._closing.wait(archive._delay)
+            if fault is None:
+                self._send(200, archive._picture(asked), f"image/{asked.format}")
+            else:
+                self._misbehave(fault, asked)
+        except InvalidRequestError as error:
+            self._send(400, _exception(str(error)), "application/xml")
+        except OSError:
+            self.close_connection = True  # whoever asked has gone
+        finally:
+            archive._end()
+
+    def _misbehave(self, fault: str, asked: MapRequest) -> None:
+        archive, kind = self.archive, f"image/{asked.format}"
+        match fault:
+            case "no coverage":
+                self._send(200, _flat(asked, 0), kind)
+            case "error picture":
+                self._send(200, _flat(asked, 200), kind)
+            case "wrong size":
+                smaller = asked._replace(size=(asked.size[0], max(1, asked.size[1] // 2)))
+                self._send(200, archive._picture(smaller), kind)
+            case "html":
+                self._send(200, _HTML, kind)
+            case "xml":
+                self._send(200, _exception("msWMSLoadGetMapParams(): WMS server error."), kind)
+            case "cut short":
+                content = archive._picture(asked)
+                self._send(200, content[: len(content) // 2], kind, length=len(content))
+            case "cut short without length":
+                content = archive._picture(asked)
+                self._send(200, content[: len(content) // 2], kind, length=None)
+            case "drip":
+                self._send(200, b"\xff\xd8", kind, length=None)
+                while not archive._closing.wait(0.02):
+                    self.wfile.write(b"\xff")
+            case "reset":
+                lingering = struct.pack("ii", 1, 0)  # closing then breaks the connection
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering)
+                self.connection.close()
+            case "429" | "503":
+                self._send(int(fault), b"later", "text/plain", later=archive._retry_after)
+            case "404" | "500":
+                self._send(int(fault), _HTML, "text/html")
+            case _:
+                raise ValueError(f"no fault {fault!r}; there are {', '.join(FAULTS)}")
+
+    def _send(self, status: int, body: bytes, kind: str, length: int | None = -1, later: str = "") -> None:
+        """Answer.
+
+        Args:
+            status: of the answer.
+            body: its content.
+            kind: what it is said to be.
+            length: what is said of its length; the truth unless given, nothing if None.
+            later: when to ask again.
+        """
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        if length is not None:
+            self.send_header("Content-Length", str(len(body) if length < 0 else length))
+        if later:
+            self.send_header("Retry-After", later)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing of each request."""
+
+
+def _overpass(asked: MapRequest) -> Overpass:
+    if asked.layer not in _LAYERS:
+        raise InvalidRequestError(f"no layer {asked.layer}")
+    return Overpass(_LAYERS[asked.layer], asked.day, asked.bounds)
+
+
+def _catalogued(folder: Path) -> dict[Overpass, Path]:
+    return {
+        Overpass(record.satellite, record.day, record.bounds): folder / PICTURES / record.image
+        for record in read_catalogue(folder / CATALOGUE).values()
+        if record.satellite and record.day and record.bounds
+    }
+
+
+def _choice(overpass: Overpass) -> int:
+    """Which of the made-up scenes stands for an overpass: the same in every process."""
+    return hashlib.sha256(repr(overpass).encode()).digest()[0] % _SCENES
+
+
+@cache
+def _scene(number: int) -> Image:
+    return cv2.cvtColor(make_scene(number, _SCENE_SIZE).pixels, cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=2 * _SCENES)
+def _resized(number: int, size: GridShape) -> Image:
+    return _resize(_scene(number), size)
+
+
+def _resize(pixels: Image, size: GridShape) -> Image:
+    smaller = size[0] < pixels.shape[0]
+    way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size[::-1], interpolation=way), np.uint8)
+
+
+def _flat(asked: MapRequest, brightness: int) -> bytes:
+    return _encode(np.full((*asked.size, 3), brightness, np.uint8), asked.format)
+
+
+def _encode(pixels: Image, format: str) -> bytes:
+    return bytes(cv2.imencode(f".{format}", pixels)[1])
+
+
+def _exception(reason: str) -> bytes:
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<ServiceExceptionReport version="1.3.0">'
+        f"<ServiceException>{reason}</ServiceException></ServiceExceptionReport>\n"
+    ).encode()
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nephoscope.testing.worldview_server", description=__doc__
+    )
+    parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--pictures", type=Path, metavar="DATA")
+    said = parser.parse_args()
+    with WorldviewServer(pictures=said.pictures, port=said.port) as archive:
+        print(f"NEPHOSCOPE_WORLDVIEW={archive.address}", flush=True)
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(60)
+
+
+if __name__ == "__main__":
+    main()

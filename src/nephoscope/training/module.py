@@ -1,0 +1,123 @@
+"""What a step of training and of validation is, for pytorch-lightning."""
+
+import hashlib
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from nephoscope.core.patterns import NAMES
+from nephoscope.imagery.scene import GAP_BRIGHTNESS
+from nephoscope.training.augmentation import Augment
+from nephoscope.training.batches import Batch
+from nephoscope.training.config import Recipe
+from nephoscope.training.losses import make_loss
+from nephoscope.training.networks import encoder_of, split_answer
+from nephoscope.training.validation import measure
+
+
+class SegmentationModule(pl.LightningModule):
+    """Trains a network by a recipe.
+
+    Args:
+        recipe: how.
+        network: what; see `networks.start`.
+        normalisation: mean and deviation of red, green and blue that it expects.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    bits: Tensor
+
+    def __init__(self, recipe: Recipe, network: nn.Module, normalisation: dict[str, list[float]]) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = network.to(memory_format=torch.channels_last)
+        if recipe.compile:
+            self.network.compile()
+        self.augment = Augment(recipe)
+        self.loss = make_loss(recipe)
+        constants = {
+            "mean": torch.tensor(normalisation["mean"]).reshape(3, 1, 1),
+            "deviation": torch.tensor(normalisation["deviation"]).reshape(3, 1, 1),
+            "bits": (2 ** torch.arange(len(NAMES))).to(torch.uint8).reshape(1, -1, 1, 1),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
+
+    def forward(self, colours: Tensor) -> tuple[Tensor, Tensor | None]:
+        """From red, green, blue, 0 to 1, shape (count, 3, height, width), to logits, in full precision."""
+        normalised = ((colours - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
+        masks, presence = split_answer(self.network(normalised))
+        return masks.float(), None if presence is None else presence.float()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Augment, and hold the answer against the labels."""
+        generator = torch.Generator().manual_seed(self._chance(batch_idx))
+        torch.manual_seed(self._chance(batch_idx))  # for dropout
+        colours, packed = self.augment(_colours(batch), batch.masks[:, None].float(), generator)
+        logits, presence = self(colours)
+        parts = self.loss(logits, self._unpacked(packed), presence)
+        loss = torch.stack(list(parts.values())).sum()
+        self.log_dict({f"train/{name}": part.detach() for name, part in parts.items()})
+        self.log("train/loss", loss.detach())
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Any:
+        """Every rule's Dice on some scenes (`validation.Measured`), and the probabilities they come from."""
+        logits, presence = self(_colours(batch))
+        black = batch.pictures.amax(-1) <= GAP_BRIGHTNESS  # no data, so no pattern: as `segment` has it
+        probabilities = logits.sigmoid() * ~black[:, None]
+        head = None if presence is None else presence.sigmoid()
+        truth = self._unpacked(batch.masks[:, None])
+        return measure(probabilities, truth, head, batch.indices), probabilities
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; the encoder may learn at another rate; the rate rises and falls with the steps."""
+        recipe = self.recipe
+        encoder = {id(parameter) for parameter in encoder_of(self.network).parameters()}
+        rate = recipe.learning_rate
+        groups = [
+            {"params": [p for p in self.parameters() if id(p) not in encoder], "lr": rate},
+            {
+                "params": [p for p in self.parameters() if id(p) in encoder],
+                "lr": rate * recipe.encoder_factor,
+            },
+        ]
+        fused = self.device.type == "cuda"
+        optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, fused=fused)
+        scheduler = _scheduler(recipe, optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _unpacked(self, packed: Tensor) -> Tensor:
+        """One mask a pattern, 0 or 1, from bits; shape (count, 1, height, width) in, patterns for 1 out."""
+        return (packed.to(torch.uint8) & self.bits).ne(0).float()
+
+    def _chance(self, batch_idx: int) -> int:
+        """The seed of a step: the same whenever it is done again, so that resuming needs no memory of it."""
+        facts = f"{self.recipe.seed} {self.current_epoch} {batch_idx} {self.global_rank}"
+        return int.from_bytes(hashlib.sha256(facts.encode()).digest()[:7])
+
+
+def _colours(batch: Batch) -> Tensor:
+    return batch.pictures.permute(0, 3, 1, 2).float() / 255
+
+
+def _scheduler(
+    recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if recipe.schedule == "one-cycle":
+        highest = [float(group["lr"]) for group in optimizer.param_groups]
+        steps = max(3, steps)  # one up, one at the top, one down
+        rising = min(max(recipe.warm_up, 1.5 / steps), 1 - 0.5 / steps)
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps, pct_start=rising)
+    up = max(1, round(recipe.warm_up * steps))
+
+    def factor(step: int) -> float:
+        if step < up:
+            return (step + 1) / up
+        return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (step - up) / max(1, steps - up)))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
