@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.robustness import agreements
+from nephoscope.robustness import agreements
 
 
 @pytest.fixture(scope="module")
