@@ -10,8 +10,8 @@ DATA ?= ../shared/clouds
 OUTPUT ?= .demo
 CARD := src/nephoscope/models/default.json
 
-# The default model's weights, and those that they were trained from, each with its card as a run keeps it; missing
-# ones are trained. A run that was stopped is resumed: its folder holds `finished` only once it is whole.
+# The default model's weights, and those that they were trained from; missing ones are trained.
+# A run that was stopped is resumed: its folder holds `finished` only once it is whole.
 WEIGHTS ?= .best/distilled/best.safetensors
 FIRST ?= .best/first/best.safetensors
 STEADIER := .best/steadier-0 .best/steadier-1 .best/steadier-2
@@ -74,11 +74,11 @@ STOPPED = $(and $(wildcard $(@D)/run.json),$(if $(wildcard $@),,yes))
 RUN = $(if $(STOPPED),--resume $(@D),$(DATA) -o $(@D) $(1))
 
 .best/distilled/finished: $(TEACHERS) | $(TEST_VENV)/installed
-	$(TRAIN) $(call RUN,--preset steadier --seed 3 $(RUNS:%=--from %) $(TEACHERS:%=--teacher %))
+	$(TRAIN) $(call RUN,--preset steadier --seed 3 --card $(CARD) $(RUNS:%=--from %) $(TEACHERS:%=--teacher %))
 	touch $@
 
 $(STEADIER:%=%/finished): .best/steadier-%/finished: $(FIRST) | $(TEST_VENV)/installed
-	$(TRAIN) $(call RUN,--preset steadier --seed $* --from $(FIRST))
+	$(TRAIN) $(call RUN,--preset steadier --seed $* --card $(CARD) --from $(FIRST))
 	touch $@
 
 .best/first/finished: | $(TEST_VENV)/installed

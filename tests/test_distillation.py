@@ -19,6 +19,7 @@ from nephoscope.training.networks import Deployed
 from nephoscope.training.recipe import Recipe, RecipeError, make_recipe
 from nephoscope.training.run import _moving_average, begin, resume
 from nephoscope.training.settings import Settings, TrainingError
+from nephoscope.training.task import Task
 
 TINY = {
     "arch": "unet",
@@ -214,7 +215,7 @@ def test_a_run_begun_before_there_were_teachers_still_opens(tmp_path):
     settings = Settings("data", make_recipe(**TINY))
     settings.write(tmp_path)
     entries = json.loads((tmp_path / "run.json").read_text())
-    for name in ("start_from", "teachers"):
+    for name in ("start_from", "teachers", "card"):
         del entries[name]
     for name in ("degrade", "teacher_share", "freeze_norm", "scenes", "ema_warm_up"):
         del entries["recipe"][name]
@@ -282,6 +283,26 @@ def test_what_cannot_be_distilled_is_refused_in_one_line(tmp_path, data, cache, 
     assert done.stderr.splitlines()[-1].startswith("nephoscope: ")
     assert message in done.stderr.splitlines()[-1]
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_card_beside_the_weights_serves_for_all_of_them(tmp_path, data, teacher):
+    """As for `export`: the first weights of the default model carry none."""
+    from safetensors.torch import save_file
+
+    weights, card = load_weights(teacher)
+    save_file(weights, tmp_path / "no_card.safetensors")
+    one = {"mean": 0.498, "deviation": 0.502}  # a number for all colours
+    beside = dataclasses.replace(card, network=card.network | one)
+    (tmp_path / "card.json").write_text(beside.to_json())
+    names = (str(tmp_path / "no_card.safetensors"), str(teacher))
+    recipe = make_recipe("steadier", **TINY)
+    settings = Settings(str(data), recipe, start_from=names, card=str(tmp_path / "card.json"))
+    origin = read_origin(settings)
+    assert origin.network == beside.network
+    Task(recipe, origin.student(recipe), origin.network, origin.teachers)(torch.zeros(1, 3, 64, 96))
+    (tmp_path / "card.json").unlink()
+    with pytest.raises(TrainingError, match=r"card.json: No such file"):
+        read_origin(settings)
 
 
 def test_the_command_distils(tmp_path, data, cache, teacher):

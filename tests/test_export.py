@@ -189,5 +189,5 @@ def test_networks_of_different_sizes_do_not_go_together(tmp_path, small_card):
 
 def test_weights_without_a_card_ask_for_one(tmp_path, small_card):
     _, checkpoint, _ = network_and_files(tmp_path, small_card, UNET)
-    with pytest.raises(ExportError, match="no card inside.*--card FILE"):
+    with pytest.raises(ExportError, match="no card inside; --card FILE names one"):
         export([checkpoint], tmp_path / "model.onnx")

@@ -105,6 +105,10 @@ def train(
             "Default: those of --from.",
         ),
     ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(help="The card of the weights of --from and --teacher. Default: the one in each."),
+    ] = None,
     **changes: Any,
 ) -> None:
     """Train a network on labelled scenes, make a model of it and calibrate it."""
@@ -119,7 +123,7 @@ def train(
         if resume is not None:
             Settings.read(resume)
             usual = (preset, folds, fold, track, device, strict) == ("default", None, 0, "", "auto", False)
-            if said or start_from or teachers or not usual:
+            if said or start_from or teachers or card or not usual:
                 refuse(
                     f"{resume}: a resumed run goes on as it began; DATA, if it moved, and --cache may be said"
                 )
@@ -142,6 +146,7 @@ def train(
                     *(str(data.resolve()), recipe, folds, fold, strict, trackers, device, panel_every),
                     start_from=_absolute(start_from),
                     teachers=_absolute(teachers),
+                    card=str(card.resolve()) if card else None,
                 )
                 running.begin(settings, run, **how)
         except KeyboardInterrupt:

@@ -65,9 +65,7 @@ def load_weights(path: Path, card_file: Path | None = None) -> tuple[dict[str, T
         except UnicodeDecodeError as error:
             raise CheckpointError(f"{card_file}: not a card: {error}") from error
     if text is None:
-        raise CheckpointError(
-            f"{path}: no card inside; a run's best.safetensors has one, and `export --card FILE` names one"
-        )
+        raise CheckpointError(f"{path}: no card inside; --card FILE names one")
     try:
         card = Card.from_json(text)
     except CardError as error:

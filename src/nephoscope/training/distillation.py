@@ -138,10 +138,10 @@ def read_origin(settings: Settings) -> Origin:
             none, or the other way round.
         CheckpointError: a file holds no weights, or no card.
     """
-    initial = mean_of(settings.start_from) if settings.start_from else None
+    initial = mean_of(settings.start_from, settings.card) if settings.start_from else None
     if initial is not None and network_of(settings.recipe, initial.card) != settings.recipe:
         raise TrainingError(f"{initial.name}: holds another network than the run began with")
-    teachers = [read_trained(name) for name in settings.teachers]
+    teachers = [read_trained(name, settings.card) for name in settings.teachers]
     for teacher in teachers:
         if teacher.card.input_size != settings.recipe.input_size:
             size = "x".join(map(str, teacher.card.input_size))
@@ -175,7 +175,7 @@ def with_network_of_start(settings: Settings) -> Settings:
     """
     if not settings.start_from:
         return settings
-    card = read_trained(settings.start_from[0]).card
+    card = read_trained(settings.start_from[0], settings.card).card
     return dataclasses.replace(settings, recipe=network_of(settings.recipe, card))
 
 
@@ -191,26 +191,35 @@ def network_of(recipe: Recipe, card: Card) -> Recipe:
     return dataclasses.replace(recipe, size="x".join(map(str, card.input_size)), **own)
 
 
-def read_trained(name: str) -> Trained:
+def read_trained(name: str, card_file: str | None = None) -> Trained:
     """Read trained weights and their card.
+
+    Args:
+        name: the file of weights.
+        card_file: the card as JSON, in place of the one in the file.
 
     Raises:
         TrainingError: the file cannot be read.
         CheckpointError: it holds no weights, or no card.
     """
     try:
-        return Trained(name, *load_weights(Path(name)))
+        return Trained(name, *load_weights(Path(name), Path(card_file) if card_file else None))
     except OSError as error:
         raise TrainingError(
-            f"{name}: {error.strerror or error}; training needs these weights, and so does --resume"
+            f"{error.filename or name}: {error.strerror or error}; "
+            "training needs weights and card where they were, and so does --resume"
         ) from error
 
 
-def mean_of(names: Sequence[str]) -> Trained:
+def mean_of(names: Sequence[str], card_file: str | None = None) -> Trained:
     """The mean of the weights of several runs of one network, with the first one's card.
 
     Weights that began as the same and moved little may be averaged. Counters, which are whole numbers, are
     the first one's.
+
+    Args:
+        names: files of weights.
+        card_file: see `read_trained`.
 
     Raises:
         TrainingError: a file cannot be read, or holds another network or input size than the first.
@@ -218,7 +227,7 @@ def mean_of(names: Sequence[str]) -> Trained:
 
     Source: Wortsman et al. 2022, arXiv:2203.05482.
     """
-    first, *others = (read_trained(name) for name in names)
+    first, *others = (read_trained(name, card_file) for name in names)
     for other in others:
         same = (other.card.network, other.card.input_size) == (first.card.network, first.card.input_size)
         if not same or _shapes(other.weights) != _shapes(first.weights):

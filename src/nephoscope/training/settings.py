@@ -44,6 +44,7 @@ class Settings:
         start_from: files of trained weights that the network begins with, as the mean of all; empty for the
             weights that the recipe names.
         teachers: files of trained weights whose answers are part of the target.
+        card: a file with the card of all these weights, as JSON; by default, each carries its own.
         run_id: by which trackers know the run.
         versions: of what it was begun with.
     """
@@ -58,6 +59,7 @@ class Settings:
     panel_every: int = 2
     start_from: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
+    card: str | None = None
     run_id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(4))
     versions: dict[str, str] = dataclasses.field(default_factory=lambda: _versions())
 
