@@ -234,6 +234,7 @@ def test_teachers_of_another_size_and_other_networks_are_refused(tmp_path, data,
         (Settings(str(data), recipe, teachers=(str(larger),)), "larger.*takes pictures of 96x96.*64x96"),
         (Settings(str(data), recipe, teachers=(str(other),)), "other.*do not fit their card's network"),
         (Settings(str(data), recipe), "needs --teacher"),
+        (Settings(str(data), recipe, card="card.json"), "--card has no effect"),
         (Settings(str(data), make_recipe(**TINY), teachers=(str(teacher),)), "no effect with teacher_share"),
         (Settings(str(data), recipe, start_from=(str(teacher), str(larger))), "another network or size"),
     ):

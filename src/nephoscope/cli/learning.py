@@ -116,20 +116,20 @@ def train(
     from nephoscope.training.settings import Settings
 
     with plain_errors():
-        said = {name: value for name, value in changes.items() if value is not None}
-        recipe = make_recipe(preset, **said)
+        chosen = {name: value for name, value in changes.items() if value is not None}
+        recipe = make_recipe(preset, **chosen)
         if data is not None:
             label_file(data)
         if resume is not None:
             Settings.read(resume)
             usual = (preset, folds, fold, track, device, strict) == ("default", None, 0, "", "auto", False)
-            if said or start_from or teachers or card or not usual:
+            if chosen or start_from or teachers or card or not usual:
                 refuse(
                     f"{resume}: a resumed run goes on as it began; DATA, if it moved, and --cache may be said"
                 )
         elif data is None:
             refuse("name a folder of labelled scenes, or --resume RUN")
-        if start_from and (own := NETWORK_ENTRIES & said.keys()):
+        if start_from and (own := NETWORK_ENTRIES & chosen.keys()):
             refuse(f"--{min(own).replace('_', '-')}: the weights of --from bring network and size")
         with needs("train"):
             from nephoscope.training import finish

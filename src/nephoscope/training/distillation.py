@@ -138,6 +138,8 @@ def read_origin(settings: Settings) -> Origin:
             none, or the other way round.
         CheckpointError: a file holds no weights, or no card.
     """
+    if settings.card and not (settings.start_from or settings.teachers):
+        raise TrainingError("--card has no effect without --from or --teacher")
     initial = mean_of(settings.start_from, settings.card) if settings.start_from else None
     if initial is not None and network_of(settings.recipe, initial.card) != settings.recipe:
         raise TrainingError(f"{initial.name}: holds another network than the run began with")
