@@ -12,9 +12,11 @@ OUTPUT ?= .demo
 CARD := src/nephoscope/models/default.json
 
 # The default model's weights, and those that they were trained from; missing ones are trained.
-WEIGHTS ?= .best/distilled.safetensors
+# A run that was stopped is resumed: its folder holds `finished` only once it is whole.
+WEIGHTS ?= .best/distilled/best.safetensors
 FIRST ?= .best/first/best.safetensors
-RUNS := $(foreach seed,0 1 2,.best/steadier-$(seed).safetensors)
+STEADIER := .best/steadier-0 .best/steadier-1 .best/steadier-2
+RUNS := $(STEADIER:%=%/best.safetensors)
 TEACHERS := $(FIRST) $(RUNS)
 
 # The test environment is large, so it is kept outside the checkout and used again while what it is made
@@ -75,15 +77,24 @@ best: $(TEACHERS) | $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(TEACHERS) --card $(CARD) --tta --output .best/best.onnx
 	PYTHONPATH=src $(BIN)/python -m nephoscope calibrate .best/best.onnx $(DATA)
 
-.best/distilled.safetensors: .best/steadier.safetensors $(TEACHERS) | $(TEST_VENV)/installed
-	PYTHONPATH=src $(BIN)/python -m benchmarks.steadier $(DATA) $< $(CARD) $@ 3 --teachers $(TEACHERS)
+TRAIN = PYTHONPATH=src $(BIN)/python -m nephoscope train
+STOPPED = $(and $(wildcard $(@D)/run.json),$(if $(wildcard $@),,yes))
+RUN = $(if $(STOPPED),--resume $(@D),$(DATA) -o $(@D) $(1))
 
-.best/steadier.safetensors $(RUNS) &: $(FIRST) | $(TEST_VENV)/installed
-	mkdir -p .best
-	PYTHONPATH=src $(BIN)/python -m benchmarks.steadier $(DATA) $(FIRST) $(CARD) .best/steadier.safetensors 0 1 2
+.best/distilled/finished: $(TEACHERS) | $(TEST_VENV)/installed
+	$(TRAIN) $(call RUN,--preset steadier --seed 3 --card $(CARD) $(RUNS:%=--from %) $(TEACHERS:%=--teacher %))
+	touch $@
 
-.best/first/best.safetensors: | $(TEST_VENV)/installed
-	PYTHONPATH=src $(BIN)/python -m nephoscope train $(DATA) -o .best/first
+$(STEADIER:%=%/finished): .best/steadier-%/finished: $(FIRST) | $(TEST_VENV)/installed
+	$(TRAIN) $(call RUN,--preset steadier --seed $* --card $(CARD) --from $(FIRST))
+	touch $@
+
+.best/first/finished: | $(TEST_VENV)/installed
+	$(TRAIN) $(call RUN,)
+	touch $@
+
+# A run writes its best weights after every better epoch, so not they but `finished` says that it is whole.
+.best/first/best.safetensors .best/distilled/best.safetensors $(RUNS): %/best.safetensors: %/finished ;
 
 $(TEST_VENV)/installed:
 	mkdir -p $(dir $(TEST_VENV))

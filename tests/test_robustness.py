@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.robustness import agreements
+from nephoscope.evaluation.robustness import agreements
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import typer
 
 from nephoscope.cli import console
 from nephoscope.cli.app import Folder, app, needs, plain_errors, refuse
-from nephoscope.training.config import PRESETS, Recipe, make_recipe
+from nephoscope.training.config import NETWORK_ENTRIES, PRESETS, Recipe, make_recipe
 
 if TYPE_CHECKING:
     from nephoscope.datasets.dataset import Dataset
@@ -87,6 +87,28 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     cache: Annotated[Path | None, typer.Option(help="Where decoded scenes are kept.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at any problem in the labels.")] = False,
+    start_from: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            metavar="WEIGHTS",
+            help="Begin from a run's best.safetensors, with its network and size; given several times, "
+            "from the mean of the weights.",
+        ),
+    ] = None,
+    teachers: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--teacher",
+            metavar="WEIGHTS",
+            help="Weights whose answers are part of the target (--teacher-share); several for their mean. "
+            "Default: those of --from.",
+        ),
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(help="The card of the weights of --from and --teacher. Default: the one in each."),
+    ] = None,
     **changes: Any,
 ) -> None:
     """Train a network on labelled scenes, make a model of it and calibrate it."""
@@ -94,25 +116,21 @@ def train(
     from nephoscope.training.settings import Settings
 
     with plain_errors():
-        said = {name: value for name, value in changes.items() if value is not None}
-        recipe = make_recipe(preset, **said)
+        chosen = {name: value for name, value in changes.items() if value is not None}
+        recipe = make_recipe(preset, **chosen)
         if data is not None:
             label_file(data)
         if resume is not None:
             Settings.read(resume)
-            if said or (preset, folds, fold, track, device, strict) != (
-                "default",
-                None,
-                0,
-                "",
-                "auto",
-                False,
-            ):
+            usual = (preset, folds, fold, track, device, strict) == ("default", None, 0, "", "auto", False)
+            if chosen or start_from or teachers or card or not usual:
                 refuse(
                     f"{resume}: a resumed run goes on as it began; DATA, if it moved, and --cache may be said"
                 )
         elif data is None:
             refuse("name a folder of labelled scenes, or --resume RUN")
+        if start_from and (own := NETWORK_ENTRIES & chosen.keys()):
+            refuse(f"--{min(own).replace('_', '-')}: the weights of --from bring network and size")
         with needs("train"):
             from nephoscope.training import finish
             from nephoscope.training import run as running
@@ -125,7 +143,10 @@ def train(
             elif data is not None:
                 trackers = parse_trackers(track)
                 settings = Settings(
-                    str(data.resolve()), recipe, folds, fold, strict, trackers, device, panel_every
+                    *(str(data.resolve()), recipe, folds, fold, strict, trackers, device, panel_every),
+                    start_from=_absolute(start_from),
+                    teachers=_absolute(teachers),
+                    card=str(card.resolve()) if card else None,
                 )
                 running.begin(settings, run, **how)
         except KeyboardInterrupt:
@@ -135,6 +156,11 @@ def train(
         if running.is_first_process():
             console.calibration(finish.finish(run, console.tell, console.watch))
             console.tell(f"use it: nephoscope segment SOURCE --model {run / finish.MODEL}")
+
+
+def _absolute(paths: list[Path] | None) -> tuple[str, ...]:
+    """Paths as a run keeps them, so that it can be resumed from anywhere."""
+    return tuple(str(path.resolve()) for path in paths or ())
 
 
 @app.command()

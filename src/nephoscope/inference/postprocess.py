@@ -164,7 +164,8 @@ def segment_pattern(
         head: the network's presence head, from 0 to 1, where it has one.
 
     Returns:
-        ComponentLabels numbered from 1, largest first, 0 elsewhere (the mask is `groups > 0`); the presence score.
+        Components numbered from 1, largest first, 0 elsewhere (the mask is `components > 0`); the
+        presence score.
 
     Raises:
         ModelError: the rule asks for a presence head and there is none.

@@ -1,8 +1,8 @@
 """`organisation`: how clouds are arranged around each region, one row a region, for statistics.
 
 Measured in a region's bounding box, on the picture brought to twice the grid of the model's rules (0.02° a
-pixel where the place is known), or at its own size where that is coarser. `nephoscope.outputs.organisation_metrics.METRICS`
-says what each column means; `pixel_km` turns its pixels into kilometres.
+pixel where the place is known), or at its own size where that is coarser.
+`nephoscope.outputs.organisation_metrics.METRICS` says what each column means; `pixel_km` turns its pixels into kilometres.
 """
 
 import csv

@@ -1,6 +1,6 @@
 """A small server on this machine that speaks as NASA's image servers do, to try things out and to test.
 
-    python -m nephoscope.testing.worldview_server           # made-up scenes; they are no observations
+    python -m nephoscope.testing.worldview_server        # made-up scenes; they are no observations
     python -m nephoscope.testing.worldview_server --pictures DATA   # those of a folder in the contest's layout
 
 It answers Worldview Snapshots and GIBS's map requests (WMS 1.3.0), refuses what they would refuse, and can

@@ -1,10 +1,12 @@
-"""Scenes turned, mirrored, resized, moved, brightened and mixed, on whatever device they are on.
+"""Scenes turned, mirrored, resized, moved, brightened, mixed and degraded, on whatever device they are on.
 
 Every choice is drawn from one generator, so that a step is the same whenever it is done again.
 """
 
 import math
+from typing import Any
 
+import cv2
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -13,6 +15,13 @@ from nephoscope.training.config import Recipe
 
 NO_DATA = 0.04
 """Of 1: where no colour is brighter there is no data."""
+
+_SHARPEN = 0.6  # times the difference between a pixel and the mean of its neighbourhood, at most
+_REDUCE: tuple[dict[str, Any], ...] = (  # the ways in which programs make pictures smaller
+    {"mode": "area"},
+    {"mode": "bilinear", "antialias": True},
+    {"mode": "bicubic", "antialias": True},
+)
 
 
 class Augment:
@@ -89,3 +98,54 @@ def _cutmix(pictures: Tensor, masks: Tensor, generator: torch.Generator) -> tupl
     mixed_pictures[box] = pictures.roll(1, 0)[box]
     mixed_masks[box] = masks.roll(1, 0)[box]
     return mixed_pictures, mixed_masks
+
+
+def degrade(pictures: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Make pictures softer, sharper or recompressed, as files from other sources are; masks stay valid.
+
+    Of the degraded pictures, half are shrunk and enlarged again, half of these also recompressed; a quarter
+    are sharpened; a quarter are recompressed. Apart from that, half of all pictures become up to 20 %
+    brighter or darker.
+
+    Args:
+        pictures: red, green, blue from 0 to 1, shape (count, 3, height, width).
+        share: of the pictures to degrade, 0 to 1.
+        generator: where chance comes from; on the CPU.
+    """
+    draws = torch.rand(len(pictures), 5, generator=generator).tolist()
+    degraded = [
+        _degrade_one(picture[None], share, draw, generator)
+        for picture, draw in zip(pictures, draws, strict=True)
+    ]
+    return torch.cat(degraded)
+
+
+def _degrade_one(picture: Tensor, share: float, draw: list[float], generator: torch.Generator) -> Tensor:
+    degraded, way, amount, brightened, brightness = draw
+    if degraded < share:
+        if way < 0.5:
+            picture = _soften(picture, generator)
+        elif way < 0.75:
+            picture = picture + amount * _SHARPEN * (picture - functional.avg_pool2d(picture, 3, 1, 1))
+        picture = picture.clamp(0, 1)
+        if way < 0.25 or way >= 0.75:
+            picture = _recompress(picture, round(20 + 60 * amount))
+    return (picture * (0.8 + 0.4 * brightness)).clamp(0, 1) if brightened < 0.5 else picture
+
+
+def _soften(picture: Tensor, generator: torch.Generator) -> Tensor:
+    """Shrink to as little as half, and enlarge again."""
+    height, width = picture.shape[2:]
+    size, smaller, larger = torch.rand(3, generator=generator).tolist()
+    scale = 0.5 + 0.5 * size
+    method = _REDUCE[int(smaller * len(_REDUCE))]
+    picture = functional.interpolate(picture, (round(height * scale), round(width * scale)), **method)
+    return functional.interpolate(picture, (height, width), mode="bilinear" if larger < 0.5 else "bicubic")
+
+
+def _recompress(picture: Tensor, quality: int) -> Tensor:
+    """Write and read as JPEG; the codec runs on the CPU."""
+    pixels = (picture[0].permute(1, 2, 0).flip(2) * 255).round().to("cpu", torch.uint8).numpy()
+    encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    decoded = torch.from_numpy(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+    return decoded.flip(2).permute(2, 0, 1)[None].to(picture.device, picture.dtype) / 255

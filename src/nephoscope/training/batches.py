@@ -34,6 +34,7 @@ class SceneBatchSampler(Sampler[list[int]]):
         parts: in how many parts a process does its share of a step, each a list of its own.
         shuffle: whether the order changes; then the last scenes, too few for a step, wait for another epoch.
         seed: of the orders.
+        limit: if it is not 0, at most so many scenes an epoch, another draw each time.
         rank: of this process.
         processes: how many share the scenes.
     """
@@ -46,11 +47,13 @@ class SceneBatchSampler(Sampler[list[int]]):
         *,
         shuffle: bool,
         seed: int = 0,
+        limit: int = 0,
         rank: int = 0,
         processes: int = 1,
     ) -> None:
         self.scenes, self.batch, self.parts = np.asarray(scenes), batch, parts
         self.shuffle, self.seed, self.rank, self.processes = shuffle, seed, rank, processes
+        self.count = min(len(self.scenes), limit or len(self.scenes))
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -58,7 +61,7 @@ class SceneBatchSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        count = len(self.scenes) // self.batch if self.shuffle else -(-len(self.scenes) // self.batch)
+        count = self.count // self.batch if self.shuffle else -(-self.count // self.batch)
         return count * self.parts
 
     def __iter__(self) -> Iterator[list[int]]:

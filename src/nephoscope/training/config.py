@@ -14,6 +14,12 @@ Loss = Literal["bce+dice", "dice", "bce", "focal", "lovasz"]
 Schedule = Literal["one-cycle", "cosine"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+SOFT_LOSSES: tuple[Loss, ...] = ("bce+dice", "dice", "bce")
+"""Losses whose target may lie between 0 and 1, as teachers' answers do."""
+
+NETWORK_ENTRIES = frozenset({"arch", "encoder", "encoder_weights", "unpooling", "presence_head", "size"})
+"""Entries that weights to begin with decide, in place of the recipe."""
+
 
 def _option(default: Any, about: str) -> Any:
     return dataclasses.field(default=default, metadata={"about": about})
@@ -55,6 +61,9 @@ class Recipe:
     ema: float = _option(
         0.995, "Decay of the moving average of weights that is validated and kept; 0 for none."
     )
+    ema_warm_up: bool = _option(
+        False, "Average over fewer steps at first: the decay of step n is at most n / (n + 9)."
+    )
     precision: Precision = _option(
         "auto", f"Of {', '.join(get_args(Precision))}; auto takes bf16 where it is quick."
     )
@@ -63,6 +72,15 @@ class Recipe:
     zoom: float = _option(1.3, "Scenes are made up to so many times larger or smaller.")
     shift: float = _option(0.1, "Scenes are moved by up to this share of their sides.")
     brightness: float = _option(0.15, "Brightness and contrast change by up to this share.")
+    degrade: float = _option(
+        0.0,
+        "Share of pictures made softer, sharper or recompressed; if above 0, half of all change brightness.",
+    )
+    teacher_share: float = _option(
+        0.0, "Weight of the teachers' answers in the targets; labels have the rest. 0 for labels alone."
+    )
+    freeze_norm: bool = _option(False, "Keep the running statistics of batch normalisation as they are.")
+    scenes: int = _option(0, "Training scenes an epoch, drawn at random; 0 for all.")
     patience: int = _option(0, "Stop after so many epochs without a better validation Dice; 0 for never.")
     compile: bool = _option(False, "Compile the network first (torch.compile).")
     seed: int = _option(0, "Of everything random.")
@@ -92,7 +110,7 @@ class Recipe:
         if self.batch % self.accumulate:
             raise TrainingError(f"batch {self.batch} cannot be done in {self.accumulate} equal parts")
         shares = ("dice_share", "dice_empty", "warm_up", "cutmix", "shift", "brightness")
-        for name in shares:
+        for name in (*shares, "degrade", "teacher_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
         if not 0 <= self.ema < 1:
@@ -105,6 +123,10 @@ class Recipe:
             )
         if min(self.patience, self.seed, self.presence_share) < 0:
             raise TrainingError("patience, seed and presence_share must not be below 0")
+        if self.scenes and self.scenes < self.batch:
+            raise TrainingError(f"scenes must be 0 or at least batch ({self.batch}), not {self.scenes}")
+        if self.teacher_share and self.loss not in SOFT_LOSSES:
+            raise TrainingError(f"loss {self.loss} takes no teachers; there are {', '.join(SOFT_LOSSES)}")
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -130,6 +152,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "presence_head": False,
         "learning_rate": 1e-4,
         "batch": 16,
+    },
+    # From trained weights (--from), towards their own answers or those of teachers (--teacher).
+    "steadier": {
+        "epochs": 1,
+        "scenes": 2000,
+        "batch": 16,
+        "learning_rate": 2e-4,
+        "ema": 0.98,
+        "ema_warm_up": True,
+        "cutmix": 0.4,
+        "zoom": 1.2,
+        "degrade": 0.8,
+        "teacher_share": 0.5,
+        "freeze_norm": True,
     },
 }
 

@@ -1,7 +1,8 @@
-"""What training makes small. All take logits and truth of shape (count, patterns, height, width)."""
+"""Loss functions. All take logits and truth of shape (count, patterns, height, width)."""
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from segmentation_models_pytorch.losses import LovaszLoss
 from torch import Tensor
@@ -12,13 +13,25 @@ from nephoscope.training.config import Recipe
 
 Parts = dict[str, Tensor]
 
+_PRESENT = 0.3
+"""A mask counts as empty up to this target presence: with teachers' answers, no mask is all zeros."""
 
-def dice_loss(logits: Tensor, truth: Tensor, squared: bool = False, empty: float = 0.0) -> Tensor:
+
+def dice_loss(
+    logits: Tensor,
+    truth: Tensor,
+    present: Tensor | None = None,
+    *,
+    squared: bool = False,
+    empty: float = 0.0,
+) -> Tensor:
     """Soft Dice, 1 - 2|X∩Y| / (|X|+|Y|), of each scene and pattern; the mean by what each mask costs.
 
     Args:
         logits: before the sigmoid.
-        truth: 0 or 1.
+        truth: 0 to 1.
+        present: the target of each pattern's presence, 0 to 1, shape (count, patterns); by default, the
+            maximum of its mask.
         squared: square the terms of the denominator, which weighs sure pixels more.
         empty: what an empty mask costs, as a share of what one with pixels does. Its Dice is 0 for any
             prediction above 0, so it asks for less everywhere, and says nothing about where.
@@ -30,7 +43,8 @@ def dice_loss(logits: Tensor, truth: Tensor, squared: bool = False, empty: float
     sizes = (predicted.square() if squared else predicted).sum((2, 3)) + truth.sum((2, 3))
     # One pixel is added so that an empty mask's cost falls to 0 as its prediction does.
     cost = 1 - (2 * shared + 1) / (sizes + 1)
-    weight = (truth.sum((2, 3)) > 0).float().clamp(min=empty)
+    present = truth.amax((2, 3)) if present is None else present
+    weight = (present > _PRESENT).float().clamp(min=empty)
     return (cost * weight).sum() / weight.sum().clamp(min=1)
 
 
@@ -51,30 +65,40 @@ def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return loss
 
 
-def make_loss(recipe: Recipe) -> Callable[[Tensor, Tensor, Tensor | None], Parts]:
-    """The loss a recipe names.
+class LossFunction(Protocol):
+    """A loss in weighted parts."""
 
-    Returns:
-        From logits of masks, true masks and logits of presence (or None), to the weighted parts of the loss
-        by name; their sum is what training makes small.
-    """
-    dice = partial(dice_loss, squared=recipe.dice_squared, empty=recipe.dice_empty)
+    def __call__(
+        self, logits: Tensor, truth: Tensor, presence: Tensor | None, present: Tensor | None = None
+    ) -> Parts:
+        """The weighted parts of the loss by name; their sum is what training makes small.
+
+        Args:
+            logits: of masks.
+            truth: target masks, 0 to 1.
+            presence: logits of presence, shape (count, patterns), or None.
+            present: target presence, 0 to 1; by default, the maximum of each target mask.
+        """
+        ...
+
+
+def make_loss(recipe: Recipe) -> LossFunction:
+    """The loss a recipe names."""
     bce = functional.binary_cross_entropy_with_logits
-    share = recipe.dice_share
-    terms: dict[str, dict[str, tuple[float, Callable[[Tensor, Tensor], Tensor]]]] = {
-        "bce+dice": {"bce": (1 - share, bce), "dice": (share, dice)},
-        "dice": {"dice": (1.0, dice)},
-        "bce": {"bce": (1.0, bce)},
-        "focal": {"focal": (1.0, focal_loss)},
-        "lovasz": {"lovasz": (1.0, lovasz_loss)},
+    weights = {"bce": 1 - recipe.dice_share, "dice": recipe.dice_share}
+    chosen = weights if recipe.loss == "bce+dice" else {recipe.loss: 1.0}
+    by_name: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+        "bce": lambda logits, truth, _: bce(logits, truth),
+        "dice": partial(dice_loss, squared=recipe.dice_squared, empty=recipe.dice_empty),
+        "focal": lambda logits, truth, _: focal_loss(logits, truth),
+        "lovasz": lambda logits, truth, _: lovasz_loss(logits, truth),
     }
-    chosen = terms[recipe.loss]
 
-    def loss(logits: Tensor, truth: Tensor, presence: Tensor | None) -> Parts:
-        parts = {name: weight * part(logits, truth) for name, (weight, part) in chosen.items()}
+    def loss(logits: Tensor, truth: Tensor, presence: Tensor | None, present: Tensor | None = None) -> Parts:
+        present = truth.amax((2, 3)) if present is None else present
+        parts = {name: weight * by_name[name](logits, truth, present) for name, weight in chosen.items()}
         if presence is not None:
-            there = truth.amax((2, 3))
-            parts["presence"] = recipe.presence_share * bce(presence, there)
+            parts["presence"] = recipe.presence_share * bce(presence, present)
         return parts
 
     return loss

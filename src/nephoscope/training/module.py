@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from nephoscope.core.patterns import NAMES
 from nephoscope.imagery.scene import GAP_BRIGHTNESS
-from nephoscope.training.augmentation import Augment
+from nephoscope.training.augmentation import Augment, degrade
 from nephoscope.training.batches import Batch
 from nephoscope.training.config import Recipe
+from nephoscope.training.distillation import Teachers
 from nephoscope.training.losses import make_loss
 from nephoscope.training.networks import encoder_of, split_answer
 from nephoscope.training.validation import measure
@@ -24,24 +25,31 @@ class SegmentationModule(pl.LightningModule):
     Args:
         recipe: how.
         network: what; see `networks.start`.
-        normalisation: mean and deviation of red, green and blue that it expects.
+        normalisation: mean and deviation of red, green and blue that it expects: one number, or one a colour.
+        teachers: networks whose answers are part of the target.
     """
 
     mean: Tensor
     deviation: Tensor
     bits: Tensor
 
-    def __init__(self, recipe: Recipe, network: nn.Module, normalisation: dict[str, list[float]]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: nn.Module,
+        normalisation: dict[str, Any],
+        teachers: Teachers | None = None,
+    ) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.recipe, self.teachers = recipe, teachers
         self.network = network.to(memory_format=torch.channels_last)
         if recipe.compile:
             self.network.compile()
         self.augment = Augment(recipe)
         self.loss = make_loss(recipe)
         constants = {
-            "mean": torch.tensor(normalisation["mean"]).reshape(3, 1, 1),
-            "deviation": torch.tensor(normalisation["deviation"]).reshape(3, 1, 1),
+            "mean": torch.tensor(normalisation["mean"]).reshape(-1, 1, 1),
+            "deviation": torch.tensor(normalisation["deviation"]).reshape(-1, 1, 1),
             "bits": (2 ** torch.arange(len(NAMES))).to(torch.uint8).reshape(1, -1, 1, 1),
         }
         for name, value in constants.items():
@@ -53,13 +61,25 @@ class SegmentationModule(pl.LightningModule):
         masks, presence = split_answer(self.network(normalised))
         return masks.float(), None if presence is None else presence.float()
 
+    def on_train_epoch_start(self) -> None:
+        """Keep the statistics of batch normalisation, where the recipe says so."""
+        if self.recipe.freeze_norm:
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Augment, and hold the answer against the labels."""
+        """Augment, and compare the answer with the labels, or with labels and teachers' answers."""
         generator = torch.Generator().manual_seed(self._chance(batch_idx))
         torch.manual_seed(self._chance(batch_idx))  # for dropout
         colours, packed = self.augment(_colours(batch), batch.masks[:, None].float(), generator)
+        truth, present = self._unpacked(packed), None
+        if self.teachers is not None:
+            truth, present = self.teachers.soften(colours, truth, self.recipe.teacher_share, generator)
+        if self.recipe.degrade:
+            colours = degrade(colours, self.recipe.degrade, generator)
         logits, presence = self(colours)
-        parts = self.loss(logits, self._unpacked(packed), presence)
+        parts = self.loss(logits, truth, presence, present)
         loss = torch.stack(list(parts.values())).sum()
         self.log_dict({f"train/{name}": part.detach() for name, part in parts.items()})
         self.log("train/loss", loss.detach())

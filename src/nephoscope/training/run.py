@@ -9,7 +9,8 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ from nephoscope.training.cache import Scenes, open_scenes
 from nephoscope.training.callbacks import DICE, KeepLast, ThroughputMonitor, ValidationCallback
 from nephoscope.training.checkpoint import describe_run, save_weights
 from nephoscope.training.config import Recipe
+from nephoscope.training.distillation import Origin, read_origin, with_network_of_start
 from nephoscope.training.memory import keep_freed_memory
 from nephoscope.training.module import SegmentationModule
-from nephoscope.training.networks import describe, start
 from nephoscope.training.run_log import RunLog
 from nephoscope.training.settings import Settings
 from nephoscope.training.validation import Result
@@ -41,11 +42,35 @@ BEST, LAST, PANELS = "best.safetensors", "last.ckpt", "panels"
 _LOG_EVERY = 20  # steps
 
 
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """All that a run works with, however often it begins anew.
+
+    Attributes:
+        settings: what to do.
+        run: its folder.
+        origin: weights to begin with, and teachers.
+        scenes: all scenes.
+        training, validation: indices of those to train on and to validate on.
+        say: told each epoch.
+        watch: gives progress for each epoch.
+    """
+
+    settings: Settings
+    run: Path
+    origin: Origin
+    scenes: Scenes
+    training: list[int]
+    validation: list[int]
+    say: Callable[[str], None]
+    watch: ProgressFactory
+
+
 def begin(settings: Settings, run: Path, **how: Any) -> Path:
     """Begin a run.
 
     Args:
-        settings: what to do.
+        settings: what to do; network and size are taken from `start_from` where that is given.
         run: its folder; made if it is not there.
         how: `cache`, `say` and `watch` of `open_scenes`.
 
@@ -54,11 +79,12 @@ def begin(settings: Settings, run: Path, **how: Any) -> Path:
 
     Raises:
         TrainingError: there is a run already, or it cannot be trained here.
-        DatasetError, DatasetError, TrainingError, ValueError: see `open_scenes`, `split` and `start`.
+        DatasetError, DatasetError, TrainingError, TrainingError, ValueError: see `open_scenes`, `split`,
+            `start` and `read_origin`.
     """
     if Settings.exist(run) and is_first_process():
         raise TrainingError(f"{run}: a run is there already; --resume {run} goes on with it")
-    return _train(settings, run, None, **how)
+    return _train(with_network_of_start(settings), run, None, **how)
 
 
 def resume(run: Path, data: Path | None = None, **how: Any) -> Path:
@@ -73,7 +99,8 @@ def resume(run: Path, data: Path | None = None, **how: Any) -> Path:
         The best weights.
 
     Raises:
-        TrainingError: there is no run, or it cannot go on.
+        TrainingError: there is no run, or it cannot go on: its teachers and the weights that it began with
+            must be where they were.
     """
     settings = Settings.read(run)
     if data is not None:
@@ -97,7 +124,8 @@ def _train(
     recipe = settings.recipe
     if not _on_cuda(settings):
         keep_freed_memory()
-    start(recipe)  # refuses what cannot be built before scenes are decoded for it
+    origin = read_origin(settings)
+    origin.student(recipe)  # refuses what cannot be built before scenes are decoded for it
     quietly = say if is_first_process() else lambda _: None
     watch = watch if is_first_process() else lambda _: lambda *_: None
     scenes = open_scenes(
@@ -110,10 +138,11 @@ def _train(
         f"{len(training):,} scenes to train on, {len(validation):,} to validate on, "
         f"{len(scenes.problems):,} problems in the labels"
     )
+    job = _Job(settings, run, origin, scenes, training, validation, quietly, watch)
     parts = recipe.accumulate
     while True:
         try:
-            _fit(settings, run, checkpoint, scenes, training, validation, parts, quietly, watch)
+            _fit(job, checkpoint, parts)
         except torch.OutOfMemoryError as error:
             processes = math.prod(_devices(_on_cuda(settings)))
             if processes > 1 or 2 * parts > recipe.batch:
@@ -132,17 +161,8 @@ def _train(
         checkpoint = run / LAST if (run / LAST).exists() else None
 
 
-def _fit(
-    settings: Settings,
-    run: Path,
-    checkpoint: Path | None,
-    scenes: Scenes,
-    training: Sequence[int],
-    validation: Sequence[int],
-    parts: int,
-    say: Callable[[str], None],
-    watch: ProgressFactory,
-) -> None:
+def _fit(job: _Job, checkpoint: Path | None, parts: int) -> None:
+    settings, run, training = job.settings, job.run, job.training
     recipe = settings.recipe
     processes = math.prod(_devices(_on_cuda(settings)))
     if recipe.batch % processes or recipe.batch < processes * parts:
@@ -150,39 +170,25 @@ def _fit(
     if len(training) < recipe.batch:
         raise TrainingError(f"{len(training)} scenes to train on are fewer than --batch {recipe.batch}")
     torch.manual_seed(recipe.seed)
-    network = describe(recipe)
-    task = SegmentationModule(recipe, start(recipe), network)
-
-    def keep(weights: dict[str, Tensor], result: Result, epoch: int) -> None:
-        card = describe_run(settings, run.name, network, scenes, training, validation, result, epoch)
-        save_weights(run / BEST, weights, card)
-
-    judge = ValidationCallback(
-        scenes, list(validation), run / PANELS, settings.panel_every, keep, recipe.seed
-    )
-    callbacks: list[Callback] = [judge]
-    if recipe.ema:
-        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
-        callbacks.append(WeightAveraging(multi_avg_fn=average))
-    callbacks += [LearningRateMonitor("step"), ThroughputMonitor(say, watch, recipe.batch)]
-    if recipe.patience:
-        callbacks.append(EarlyStopping(DICE, patience=recipe.patience, mode="max"))
+    task = SegmentationModule(recipe, job.origin.student(recipe), job.origin.network, job.origin.teachers)
     log = RunLog(run)
     if checkpoint is None:
         log.cut(0)  # of an attempt that ended before its first epoch was whole
-    callbacks.append(KeepLast(run / LAST, log))
-    trainer = _trainer(settings, run, callbacks, log, parts, len(training) // recipe.batch)
+    steps = min(len(training), recipe.scenes or len(training)) // recipe.batch
+    trainer = _trainer(settings, run, _callbacks(job, log), log, parts, steps)
     on_gpu = trainer.strategy.root_device.type == "cuda"
     share = {"rank": trainer.global_rank, "processes": trainer.world_size}
-    order = SceneBatchSampler(training, recipe.batch, parts, shuffle=True, seed=recipe.seed, **share)
-    quiet_order = SceneBatchSampler(validation, recipe.batch, shuffle=False, **share)
+    order = SceneBatchSampler(
+        training, recipe.batch, parts, shuffle=True, seed=recipe.seed, limit=recipe.scenes, **share
+    )
+    quiet_order = SceneBatchSampler(job.validation, recipe.batch, shuffle=False, **share)
     if is_first_process() and not Settings.exist(run):
         settings.write(run)  # only now: what could be refused has been
     try:
         trainer.fit(
             task,
-            batches(scenes, order, on_gpu=on_gpu),
-            batches(scenes, quiet_order, on_gpu=on_gpu),
+            batches(job.scenes, order, on_gpu=on_gpu),
+            batches(job.scenes, quiet_order, on_gpu=on_gpu),
             ckpt_path=checkpoint,
             weights_only=True,
         )
@@ -190,6 +196,42 @@ def _fit(
         if trainer.interrupted:
             raise KeyboardInterrupt from stop
         raise
+
+
+def _callbacks(job: _Job, log: RunLog) -> list[Callback]:
+    """What happens around training; their order matters, see `ValidationCallback`."""
+    settings, run, recipe = job.settings, job.run, job.settings.recipe
+
+    def keep(weights: dict[str, Tensor], result: Result, epoch: int) -> None:
+        card = describe_run(
+            settings, run.name, job.origin.network, job.scenes, job.training, job.validation, result, epoch
+        )
+        training = card.training | job.origin.provenance
+        save_weights(run / BEST, weights, dataclasses.replace(card, training=training))
+
+    judge = ValidationCallback(
+        job.scenes, job.validation, run / PANELS, settings.panel_every, keep, recipe.seed
+    )
+    callbacks: list[Callback] = [judge]
+    if recipe.ema:
+        callbacks.append(WeightAveraging(multi_avg_fn=_moving_average(recipe)))
+    callbacks += [LearningRateMonitor("step"), ThroughputMonitor(job.say, job.watch, recipe.batch)]
+    if recipe.patience:
+        callbacks.append(EarlyStopping(DICE, patience=recipe.patience, mode="max"))
+    return [*callbacks, KeepLast(run / LAST, log)]
+
+
+def _moving_average(recipe: Recipe) -> Callable[[Any, Any, Any], None]:
+    """How `AveragedModel` moves its averages: from them, the weights of a step, and how many came before."""
+    plain: Callable[[Any, Any, Any], None] = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+    if not recipe.ema_warm_up:
+        return plain
+
+    def rising(averages: Any, weights: Any, steps: Any) -> None:
+        decay = min(recipe.ema, (int(steps) + 1) / (int(steps) + 10))
+        get_ema_multi_avg_fn(decay)(averages, weights, steps)  # type: ignore[no-untyped-call]
+
+    return rising
 
 
 def _trainer(

@@ -38,6 +38,10 @@ class Settings:
         trackers: names of trackers besides the run's own log.
         device: `auto`, `cpu` or `cuda`.
         panel_every: draw validation scenes every so many epochs.
+        start_from: files of trained weights that the network begins with, as the mean of all; empty for the
+            weights that the recipe names.
+        teachers: files of trained weights whose answers are part of the target.
+        card: a file with the card of all these weights, as JSON; by default, each carries its own.
         run_id: by which trackers know the run.
         versions: of what it was begun with.
     """
@@ -50,6 +54,9 @@ class Settings:
     trackers: tuple[str, ...] = ()
     device: str = "auto"
     panel_every: int = 2
+    start_from: tuple[str, ...] = ()
+    teachers: tuple[str, ...] = ()
+    card: str | None = None
     run_id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(4))
     versions: dict[str, str] = dataclasses.field(default_factory=lambda: _versions())
 
@@ -62,9 +69,8 @@ class Settings:
         """
         try:
             entries = json.loads((run / _FILE).read_text())
-            return cls(
-                **{**entries, "recipe": Recipe(**entries["recipe"]), "trackers": tuple(entries["trackers"])}
-            )
+            lists = {name: tuple(entries.get(name, ())) for name in ("trackers", "start_from", "teachers")}
+            return cls(**{**entries, "recipe": Recipe(**entries["recipe"]), **lists})
         except OSError as error:
             raise TrainingError(f"{run}: no run to go on with: {error.strerror or error}") from error
         except (ValueError, TypeError, KeyError) as error:

@@ -1,6 +1,6 @@
 """Whether patterns are found as often near the border of a scene as in its middle.
 
-python -m benchmarks.edges DATA
+python -m experiments.edges DATA
 
 On the dated validation scenes of a folder of labelled scenes: the share of the area with data that each
 pattern covers, by distance from the scene's border, as the model says and as people labelled. Where boxes of

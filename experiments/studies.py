@@ -1,6 +1,6 @@
 """The measurements behind docs/decisions.md.
 
-python -m benchmarks.studies decode|rectangles|areas|int8|scope FOLDER_OF_LABELLED_SCENES
+python -m experiments.studies decode|rectangles|areas|int8|scope FOLDER_OF_LABELLED_SCENES
 """
 
 import csv

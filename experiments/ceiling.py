@@ -1,4 +1,4 @@
-"""How well labels of this kind can be met at all: `python -m benchmarks.ceiling DATA`.
+"""How well labels of this kind can be met at all: `python -m experiments.ceiling DATA`.
 
 In the practice round some 50 people labelled each scene. An oracle is told what all of them but a few drew,
 and answers with the mask, or with none, that should agree best with the union of three more people (a label

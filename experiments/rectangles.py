@@ -1,4 +1,4 @@
-"""How closely annotators' rectangles make the contest's masks: `python -m benchmarks.rectangles DATA`.
+"""How closely annotators' rectangles make the contest's masks: `python -m experiments.rectangles DATA`.
 
 Every dated scene's rectangles are drawn on 350x525, with the gaps found in its picture left out and also with
 them left in, and held against the label. Where a label has area that no rectangle in the file covers, the

@@ -1,4 +1,4 @@
-"""Ways from probabilities to masks, on the validation scenes: `python -m benchmarks.decision DATA [MODEL]`.
+"""Ways from probabilities to masks, on the validation scenes: `python -m experiments.decision DATA [MODEL]`.
 
 Every way is fitted on nine tenths of the days and judged on the tenth; the contest's Dice. A threshold and a
 presence cut on one piece of evidence; a presence score made of all patterns' evidence together, by logistic

@@ -1,4 +1,4 @@
-"""A model's climatology beside the annotators': `python -m benchmarks.seasons DATA [-o FILE.png]`.
+"""A model's climatology beside the annotators': `python -m experiments.seasons DATA [-o FILE.png]`.
 
 On the dated validation scenes of a folder of labelled scenes, the share of the area with data that each
 pattern covers is counted by season and by region, once as the model says and once as people labelled. The

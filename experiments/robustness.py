@@ -1,0 +1,23 @@
+"""How robust a model's masks are to changes of the picture: `python -m experiments.robustness DATA [MODEL]`.
+
+The measure is `nephoscope.evaluation.robustness`.
+"""
+
+import sys
+from pathlib import Path
+
+from nephoscope.evaluation.robustness import agreements
+from nephoscope.inference.model import Model
+
+EVERY = 100  # of the small scenes, one is taken
+
+
+def main(data: Path, name: str) -> None:
+    model = Model.load(name, threads=1)
+    print("mean Dice with the answer to the scene as it is")
+    for change, agreement in agreements(model, data, EVERY):
+        print(f"  {change:<32}{agreement:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), (*sys.argv, "default")[2])

@@ -1,0 +1,126 @@
+"""Robustness of a model: how far its masks of a scene agree with its masks of the same scene, changed.
+
+The changes are other sizes, JPEG compression, mirroring, a shift, brightness, and loss of colour. Agreement
+is the mean Dice over the masks that either answer has, on the part of the scene that both show. A pattern
+that only one of the two answers has counts 0.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.core.patterns import NAMES
+from nephoscope.core.types import Image
+from nephoscope.evaluation.metrics import dice
+from nephoscope.imagery.scene import open_scene
+from nephoscope.inference.model import Model
+from nephoscope.inference.segmentation import segment
+
+SIZES = ((1050, 700), (525, 350), (480, 320))
+"""Width and height in pixels that the large scenes are reduced to."""
+
+SHIFT = 40
+"""Pixels by which `shifted` moves a picture to the right; of 480 in the small scenes."""
+
+JPEG_QUALITY = 30
+
+Change = Callable[[Image], Image]
+"""From a picture to the same picture, changed: uint8, shape (height, width, 3), red, green, blue."""
+
+_Masks = NDArray[np.bool_]  # shape (patterns, height, width)
+
+
+def agreements(model: Model, data: Path, every: int) -> Iterator[tuple[str, float]]:
+    """Measure a model on the scenes of a folder.
+
+    Args:
+        model: the model.
+        data: a folder with large scenes in `full_size/` and small ones in `train_images/`.
+        every: of the small scenes, in the order of their names, one in so many is measured.
+
+    Yields:
+        The name of each change and the agreement, 0 to 1: sizes on the large scenes first, then `CHANGES`
+        on the small ones.
+
+    Raises:
+        OSError, SceneError: a picture cannot be read.
+    """
+    large, small = _read_all(data / "full_size", 1), _read_all(data / "train_images", every)
+    sizes = {f"at {width}x{height}": reduced((width, height)) for width, height in SIZES}
+    for pictures, changes in ((large, sizes), (small, CHANGES)):
+        with ThreadPoolExecutor(2) as pool:
+            before = list(pool.map(lambda pixels: segment(pixels, model).masks, pictures))
+            for name, change in changes.items():
+                yield name, _agreement(pool, model, pictures, before, change)
+
+
+def reduced(size: tuple[int, int]) -> Change:
+    """Reduce a picture by means over areas.
+
+    Args:
+        size: width and height in pixels.
+    """
+    return lambda pixels: np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def recompressed(pixels: Image) -> Image:
+    """Write and read a picture as JPEG of quality 30."""
+    encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
+
+
+def brightened(factor: float) -> Change:
+    """Multiply brightness by a factor."""
+    return lambda pixels: np.clip(pixels * factor, 0, 255).astype(np.uint8)
+
+
+def grey(pixels: Image) -> Image:
+    """Drop colour."""
+    return np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, 2).astype(np.uint8)
+
+
+def mirrored(pixels: Image) -> Image:
+    """Swap left and right."""
+    return np.ascontiguousarray(pixels[:, ::-1])
+
+
+def shifted(pixels: Image) -> Image:
+    """Move a picture to the right by `SHIFT` pixels; what comes in from the left is black: no data."""
+    return np.asarray(np.pad(pixels, ((0, 0), (SHIFT, 0), (0, 0)))[:, : pixels.shape[1]])
+
+
+CHANGES: dict[str, Change] = {
+    f"as JPEG of quality {JPEG_QUALITY}": recompressed,
+    "mirrored": mirrored,
+    f"moved by {SHIFT} px": shifted,
+    "15 % brighter": brightened(1.15),
+    "15 % darker": brightened(0.85),
+    "grey": grey,
+}
+"""Changes to the small scenes, by name."""
+
+
+def _read_all(folder: Path, every: int) -> list[Image]:
+    return [open_scene(path).read().pixels for path in sorted(folder.iterdir())[::every]]
+
+
+def _agreement(
+    pool: ThreadPoolExecutor, model: Model, pictures: list[Image], answers: list[_Masks], change: Change
+) -> float:
+    """Mean Dice between the masks of pictures and of the same pictures changed."""
+
+    def one(pixels: Image, before: _Masks) -> list[float]:
+        after = segment(change(pixels), model).masks
+        if change is mirrored:
+            after = after[:, :, ::-1]
+        if change is shifted:
+            shift = round(SHIFT * before.shape[2] / pixels.shape[1])
+            before, after = before[:, :, :-shift], after[:, :, shift:]
+        either = [index for index in range(len(NAMES)) if before[index].any() or after[index].any()]
+        return [dice(before[index], after[index]) for index in either]
+
+    return float(np.mean([score for scores in pool.map(one, pictures, answers) for score in scores]))
