@@ -15,7 +15,7 @@ from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import Rule
 from nephoscope.inference.segmentation import segment
 
-GUARD = Path(__file__).parent / "default_model.npz"
+GUARD = Path(__file__).parents[1] / "default_model.npz"
 RULE = Rule(threshold=0.5, top_k=100, presence=0.6, least_cover=0, minimum_area=50)
 
 

@@ -17,7 +17,7 @@ from nephoscope.outputs.registry import formats, markdown_table
 from nephoscope.server import responses
 from nephoscope.server.settings import Settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BEGIN, END = (
     "<!-- formats: begin (made by outputs.registry.markdown_table; a test compares) -->\n",
     "<!-- formats: end -->",

@@ -23,7 +23,7 @@ from nephoscope.training.export import export
 from nephoscope.training.networks import build, describe, encoder_of, split_answer, start
 
 SIZE = (64, 96)
-DOCS = Path(__file__).parents[1] / "docs" / "training.md"
+DOCS = Path(__file__).parents[2] / "docs" / "training.md"
 
 
 def named_in_the_docs() -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-HERE = Path(__file__).parents[1]
+HERE = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -150,7 +150,7 @@ class TestExtras:
 
     @pytest.mark.parametrize("extra", ["train", "geo", "atlas", "web", "organisation", "kaggle"])
     def test_the_table_follows_the_project(self, extra):
-        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
         names = {re.split(r"[<>=\[ ]", each)[0] for each in project["optional-dependencies"][extra]}
         modules = {name.replace("-", "_") for name in names - {"nephoscope"}}
         assert modules <= modules_of(extra)

@@ -19,7 +19,7 @@ from nephoscope.core.patterns import NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.testing.worldview_server import WorldviewServer
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def nephoscope(*words, **options):
