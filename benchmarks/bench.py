@@ -19,7 +19,7 @@ from pycocotools import mask as coco
 
 from benchmarks import first_pipeline, same_network
 from nephoscope.core.io import available_cpus
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.rle import decode, encode
@@ -91,7 +91,7 @@ def warm(picture: Path) -> None:
         view(open_scene(picture), card.input_size)
 
     def postprocessing() -> None:
-        for name, field in zip(NAMES, fields, strict=True):
+        for name, field in zip(DEFAULT_NAMES, fields, strict=True):
             segment_pattern(resample(field, card.grid) * found.valid_mask, card.rules[name])
 
     timed = take_turns(
@@ -157,7 +157,7 @@ def memory(pictures: list[Path], folder: Path) -> None:
 
 def run_lengths() -> None:
     print("RLE: 20 masks of 2100x1400, text to mask and back")
-    masks = [mask for seed in range(5) for mask in make_scene(seed, LABEL_GRID, NAMES).masks.values()]
+    masks = [mask for seed in range(5) for mask in make_scene(seed, LABEL_GRID, DEFAULT_NAMES).masks.values()]
     texts = [encode(mask) for mask in masks]
     packed = [coco.encode(np.asfortranarray(mask, np.uint8)) for mask in masks]
 

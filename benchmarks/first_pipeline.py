@@ -13,7 +13,7 @@ import torch
 from PIL import Image as PilImage
 from torch import nn
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.training.networks import build
 
 SIZE = (480, 320)
@@ -64,5 +64,5 @@ def segment(network: nn.Module, path: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    for name, text in zip(NAMES, segment(load(), Path(sys.argv[1])), strict=True):
+    for name, text in zip(DEFAULT_NAMES, segment(load(), Path(sys.argv[1])), strict=True):
         print(f"{Path(sys.argv[1]).name}_{name},{text}")

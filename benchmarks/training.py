@@ -161,7 +161,7 @@ def main(folder: Path, size: str, count: int) -> None:
 
 def copy(dataset: Dataset, to: Path) -> None:
     """A folder of some of the scenes, their pictures linked."""
-    from nephoscope.core.patterns import NAMES
+    from nephoscope.core.patterns import DEFAULT_NAMES
     from nephoscope.datasets.labels import write_labels
 
     (to / "train_images").mkdir(parents=True)
@@ -170,7 +170,7 @@ def copy(dataset: Dataset, to: Path) -> None:
     rows = [
         (record.image, name, dataset.labels.texts[record.image, name])
         for record in dataset.records
-        for name in NAMES
+        for name in DEFAULT_NAMES
     ]
     write_labels(to / "train.csv", rows)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.annotations import FOLDER, PracticeScene, masks_of, read_practice
 from nephoscope.evaluation.agreement import worth_comparing
@@ -46,7 +46,7 @@ def main(data: Path) -> None:
             f"  with {name:<26} oracle {oracle:.3f}, default model {found:.3f}, "
             f"difference {oracle - found:.3f} ± {error:.3f}"
         )
-        for index, pattern in enumerate(NAMES):
+        for index, pattern in enumerate(DEFAULT_NAMES):
             print(f"    {pattern:<8} {scores[:, 0, index].mean():.3f}  {scores[:, 1, index].mean():.3f}")
     print("share of pixels in three people's union where of three others so many drew them")
     for count, share in enumerate(met_again(worth_comparing(read_practice(folder)), rng)):
@@ -61,13 +61,13 @@ def on_scene(
     seen = resize(picture.read().pixels, GRID).max(axis=2) > 12
     drawn = np.stack([masks_of(answer, GRID, seen) for answer in scene.answers.values()])
     found = segment(picture, model)
-    own = np.stack([found.mask(name, GRID) for name in NAMES])
+    own = np.stack([found.mask(name, GRID) for name in DEFAULT_NAMES])
     people = len(drawn)
-    scores = np.zeros((DRAWS, 2, len(NAMES)))
+    scores = np.zeros((DRAWS, 2, len(DEFAULT_NAMES)))
     for draw in range(DRAWS):
         order = rng.permutation(people)
         others = [rng.choice(order[count:], count, replace=False) for _ in range(SAMPLES)]
-        for index in range(len(NAMES)):
+        for index in range(len(DEFAULT_NAMES)):
             masks = drawn[:, index].reshape(people, -1)
             target = masks[order[:count]].any(axis=0)
             made_up = np.stack([masks[some].any(axis=0) for some in others]).astype(np.float32)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.datasets.catalogue import group_kfold, split
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.inference.model import Model
@@ -70,7 +70,7 @@ def main(data: Path, name: str) -> None:
 
 def report(way: str, scores: np.ndarray) -> None:
     by_pattern = "  ".join(
-        f"{name} {value:.3f}" for name, value in zip(NAMES, scores.mean(axis=0), strict=True)
+        f"{name} {value:.3f}" for name, value in zip(DEFAULT_NAMES, scores.mean(axis=0), strict=True)
     )
     print(f"  {way:<50} {scores.mean():.4f}   {by_pattern}", flush=True)
 
@@ -114,7 +114,7 @@ def held_out(profile: Profile, scores: np.ndarray) -> np.ndarray:
     result = np.zeros(empty.shape)
     for fold in range(FOLDS):
         inside = profile.folds == fold
-        for index in range(len(NAMES)):
+        for index in range(len(DEFAULT_NAMES)):
             result[inside, index] = choose(fold, index)(inside)
     return result
 
@@ -126,7 +126,7 @@ def presence(profile: Profile) -> np.ndarray:
     result = np.zeros(profile.labelled.shape)
     for fold in range(FOLDS):
         seen = profile.folds != fold
-        for index in range(len(NAMES)):
+        for index in range(len(DEFAULT_NAMES)):
             fitted = LogisticRegression(C=0.05, max_iter=1000)
             fitted.fit(evidence[seen], profile.labelled[seen, index] > 0)
             result[~seen, index] = fitted.predict_proba(evidence[~seen])[:, 1]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from nephoscope.core.geo import Overpass
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID, Mask
 from nephoscope.datasets.annotations import FOLDER, masks_of, read_rectangles
 from nephoscope.datasets.catalogue import Record
@@ -53,7 +53,7 @@ def valid_on_score_grid(dataset: Dataset, record: Record) -> Mask:
 
 def counts(dataset: Dataset, record: Record, masks: np.ndarray) -> list[list[int]]:
     rows = []
-    for name, mask in zip(NAMES, masks, strict=True):
+    for name, mask in zip(DEFAULT_NAMES, masks, strict=True):
         label = dataset.labels.mask(record.image, name, SCORE_GRID)
         rows.append([np.count_nonzero(each) for each in (mask, label, mask & label)])
     return rows
@@ -77,7 +77,7 @@ def lines(heading: str, found: np.ndarray) -> Iterator[str]:
             f"  {what:<44}{chosen.sum():>7,}  mean Dice {dice[chosen].mean():.4f}  mean IoU "
             f"{iou[chosen].mean():.4f}  Dice >= 0.99: {(dice[chosen] >= 0.99).mean():.1%}"
         )
-    shares = [f"{name} {value:.3f}" for name, value in zip(NAMES, dice.mean(axis=0), strict=True)]
+    shares = [f"{name} {value:.3f}" for name, value in zip(DEFAULT_NAMES, dice.mean(axis=0), strict=True)]
     yield f"  mean Dice by pattern: {', '.join(shares)}"
     hidden = (label - both)[lacking].sum() / label.sum()
     yield (

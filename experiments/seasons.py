@@ -18,7 +18,7 @@ import numpy as np
 
 from nephoscope.core.geo import SEASONS
 from nephoscope.core.io import available_cpus
-from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset, read_dataset
@@ -63,7 +63,7 @@ def measure(model: Model, dataset: Dataset, records: list[Record]) -> np.ndarray
         found = segment(dataset.scene(record.image), model)
         valid = with_data(found)
         label = dataset.bits(record.image, SCORE_GRID)
-        labelled = [np.count_nonzero((label >> index & 1) * valid) for index in range(len(NAMES))]
+        labelled = [np.count_nonzero((label >> index & 1) * valid) for index in range(len(DEFAULT_NAMES))]
         return [
             np.count_nonzero(valid),
             *(np.count_nonzero(mask & valid) for mask in answer(found)),
@@ -92,7 +92,7 @@ def summary(counts: np.ndarray, records: list[Record], chosen: np.ndarray) -> np
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), RESAMPLES)
     totals = np.concatenate([np.ones((1, len(sums))), drawn]) @ sums
-    shares = (totals[:, 1:] / totals[:, :1]).reshape(len(totals), 2, len(NAMES))
+    shares = (totals[:, 1:] / totals[:, :1]).reshape(len(totals), 2, len(DEFAULT_NAMES))
     shares = np.concatenate([shares, shares[:, :1] - shares[:, 1:]], axis=1)
     return np.stack([shares[0], *np.percentile(shares[1:], LEFT_OUT, axis=0)], axis=-1)
 
@@ -106,7 +106,7 @@ def print_table(found: dict[str, np.ndarray], groups: dict[str, np.ndarray], rec
     for name, numbers in found.items():
         days = len({record.group for record, inside in zip(records, groups[name], strict=True) if inside})
         begin = f"{name:<14}{groups[name].sum():>6}{days:>6}"
-        for index, pattern in enumerate(NAMES):
+        for index, pattern in enumerate(DEFAULT_NAMES):
             texts = [
                 f"{100 * mean:5.1f} ({100 * low:.1f}-{100 * high:.1f})"
                 for mean, low, high in numbers[:2, index]
@@ -124,7 +124,7 @@ def draw(found: dict[str, np.ndarray], groups: dict[str, np.ndarray], records: l
     seasons = sum(name in SEASONS for name in names)
     places = np.array([index + (0.6 if index >= seasons else 0) for index in range(len(names))])
     figure, panels = new_figure(2, 2, 6.2, sharex=True, sharey=True)
-    for index, (axes, pattern) in enumerate(zip(panels, PATTERNS, strict=True)):
+    for index, (axes, pattern) in enumerate(zip(panels, DEFAULT_PATTERNS, strict=True)):
         colour = tuple(part / 255 for part in pattern.colour)
         for which, shift, face, marker in ((1, -0.15, "white", "s"), (0, 0.15, colour, "o")):
             mean, low, high = np.stack([found[name][which, index] for name in names]).T

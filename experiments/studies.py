@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.catalogue import split as date_split
 from nephoscope.datasets.dataset import read_dataset
@@ -47,7 +47,7 @@ def decode(data: Path) -> None:
 
 def rectangles(data: Path) -> None:
     """How small the rectangles are that people drew on dated scenes up to 2015, in pixels of 350x525."""
-    areas: dict[str, list[float]] = {name: [] for name in NAMES}
+    areas: dict[str, list[float]] = {name: [] for name in DEFAULT_NAMES}
     with lzma.open(data / "annotators" / "boxes.csv.xz", "rt") as file:
         for row in csv.DictReader(file):
             if row["x0"] and row["date"][:4] <= "2015":
@@ -62,7 +62,7 @@ def areas(data: Path) -> None:
     fields, truth = validation(data)
     card = Model.load().card
     for area in (0, 1000, 2000, 4000, 8000):
-        changed = {name: {**vars(card.rules[name]), "minimum_area": area} for name in NAMES}
+        changed = {name: {**vars(card.rules[name]), "minimum_area": area} for name in DEFAULT_NAMES}
         print(f"minimum area {area:5}: {score(fields, truth, changed):.4f}")
 
 
@@ -99,7 +99,7 @@ def validation(data: Path) -> tuple[np.ndarray, np.ndarray]:
     chosen = [row["image"] for row in split(data) if row["split"] == "val"]
     scenes = [open_scene(data / "train_images" / image) for image in chosen]
     fields = np.stack([model.predict(scene).probabilities for scene in scenes])
-    truth = np.array([[labels.mask(image, name, SCORE_GRID) for name in NAMES] for image in chosen])
+    truth = np.array([[labels.mask(image, name, SCORE_GRID) for name in DEFAULT_NAMES] for image in chosen])
     return fields, truth
 
 
@@ -110,7 +110,7 @@ def score(fields: np.ndarray, truth: np.ndarray, changed: dict[str, dict[str, fl
             [
                 dice(segment_pattern(field, rule(**changed[name]))[0] > 0, mask)
                 for scene, masks in zip(fields, truth, strict=True)
-                for name, field, mask in zip(NAMES, scene, masks, strict=True)
+                for name, field, mask in zip(DEFAULT_NAMES, scene, masks, strict=True)
             ]
         )
     )

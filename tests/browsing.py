@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from conftest import CLOUDS, encoded
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
 
@@ -124,7 +124,7 @@ def cover_words(share: float) -> str:
 
 
 def pattern(page: Any, name: str) -> Any:
-    return page.locator("#patterns > li").nth(NAMES.index(name))
+    return page.locator("#patterns > li").nth(DEFAULT_NAMES.index(name))
 
 
 def slide(page: Any, name: str, which: str, value: int) -> None:

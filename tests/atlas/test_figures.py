@@ -18,9 +18,9 @@ from nephoscope.atlas.region import add_up
 from nephoscope.atlas.summary import summarise
 from nephoscope.atlas.summary_file import read_summary
 from nephoscope.cli import app
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 
-CLASSES = (*NAMES, "Unclassified")
+CLASSES = (*DEFAULT_NAMES, "Unclassified")
 REGIONS = {"small": (-62, 6, 21, 14), "dateline": (165, -14, 42, 14), "belt": (-180, -30, 360, 60)}
 
 

@@ -26,7 +26,7 @@ from nephoscope.atlas.store import NO_DATA, NOT_YET, open_atlas, open_store, to_
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import Bounds, Overpass, parse_bounds, worldview_name
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.scene import open_scene
 from nephoscope.imagery.sidecar import sha256, write_with_sidecar
 from nephoscope.imagery.worldview import WorldviewClient
@@ -119,7 +119,9 @@ def test_an_atlas_holds_what_one_picture_after_the_other_gives(client, tmp_path,
             )
             assert Bounds(*record["box"]) == scene.overpass.bounds
     np.testing.assert_array_equal(flags(tmp_path / "atlas"), expected)
-    assert set(NAMES) == {name for record in found.values() for name in NAMES if record["cover"][name] > 0}
+    assert set(DEFAULT_NAMES) == {
+        name for record in found.values() for name in DEFAULT_NAMES if record["cover"][name] > 0
+    }
     assert found[plan.number(gap)]["valid"] == 0
     assert status.covered == 79
     day = open_atlas(tmp_path / "atlas")["pattern_flags"].sel(time="2010-03-07", satellite="Aqua")

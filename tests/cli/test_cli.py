@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from conftest import encoded
 from nephoscope.cli import app
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.testing.worldview_server import WorldviewServer
 
@@ -99,7 +99,7 @@ def test_json_lines_are_one_a_picture(scenes, tmp_path):
     done = invoke("segment", scenes, "-o", tmp_path / "out", "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["scene"] for line in lines] == ["0.png", "1.png", "2.png"]
-    assert set(lines[0]["patterns"]) == set(NAMES)
+    assert set(lines[0]["patterns"]) == set(DEFAULT_NAMES)
     assert all(Path(name).exists() for name in lines[0]["files"])
     assert "not a JPEG" in lines[1]["error"]
     assert done.exit_code == 1
@@ -130,10 +130,10 @@ def test_a_black_picture_says_so_and_has_empty_masks(tmp_path):
     )
     assert done.exit_code == 0
     assert "nephoscope: black.png: no data" in done.stderr
-    for name in NAMES:
+    for name in DEFAULT_NAMES:
         assert not cv2.imread(str(tmp_path / f"black_{name}.png")).any()
     assert (tmp_path / "submission.csv").read_text().splitlines()[1:] == [
-        f"black.png_{name}," for name in NAMES
+        f"black.png_{name}," for name in DEFAULT_NAMES
     ]
 
 

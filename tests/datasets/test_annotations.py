@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nephoscope.core.errors import DatasetError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
 from nephoscope.datasets.annotations import (
     BOXES,
@@ -129,7 +129,7 @@ def test_rectangles_make_the_real_labels(clouds):
         drawn = rectangles[Overpass(record.satellite, record.day, record.bounds)]
         valid = open_scene(dataset.picture(record.image)).read().valid_mask.view(np.uint8)
         valid = cv2.resize(valid, SCORE_GRID[::-1], interpolation=cv2.INTER_NEAREST).view(bool)
-        for name, mask in zip(NAMES, masks_of(drawn, SCORE_GRID, valid), strict=True):
+        for name, mask in zip(DEFAULT_NAMES, masks_of(drawn, SCORE_GRID, valid), strict=True):
             label = dataset.labels.mask(record.image, name, SCORE_GRID)
             if (label & ~mask).sum() <= 0.01 * label.sum():  # else the file lacks some of its rectangles
                 scores.append(dice(mask, label))

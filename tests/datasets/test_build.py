@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from nephoscope.cli import app
 from nephoscope.core.geo import ATLANTIC, Bounds, Overpass
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
 from nephoscope.datasets.annotations import FOLDER, masks_of, read_rectangles
 from nephoscope.datasets.catalogue import read_catalogue, split
@@ -71,9 +71,9 @@ class TestLabels:
         for image, rectangles in DRAWN.items():
             scene = open_scene(dataset.picture(image))
             assert scene.size == LABEL_GRID
-            gap = find_nodata(scene.pixels)
+            gap = find_nodata(scene.read().pixels)
             gaps += gap.any()
-            for name in NAMES:
+            for name in DEFAULT_NAMES:
                 expected = np.zeros(LABEL_GRID, bool)
                 for top, bottom, left, right in rectangles.get(name, []):
                     expected[top:bottom, left:right] = True
@@ -110,7 +110,7 @@ class TestLabels:
 
     @pytest.mark.parametrize("name", ["train.csv", "train.csv.xz"])
     def test_other_labels_are_not_lost(self, server, boxes, tmp_path, name):
-        write_labels(tmp_path / "data" / name, [("other.jpg", pattern, "") for pattern in NAMES])
+        write_labels(tmp_path / "data" / name, [("other.jpg", pattern, "") for pattern in DEFAULT_NAMES])
         before = (tmp_path / "data" / name).read_bytes()
         done = rebuild(server, boxes, tmp_path / "data")
         assert done.exit_code == 2
@@ -145,7 +145,7 @@ class TestLabels:
 def test_real_rectangles_make_the_contests_masks(clouds, tmp_path):
     scenes = 12
     with lzma.open(clouds / "train.csv.xz", "rt") as file:
-        rows = list(islice(file, 1 + 80 * len(NAMES)))
+        rows = list(islice(file, 1 + 80 * len(DEFAULT_NAMES)))
     (tmp_path / "some.csv").write_text("".join(rows))
     truth = read_labels(tmp_path / "some.csv", LABEL_GRID)
     all_drawn = read_rectangles(clouds / FOLDER)
@@ -174,7 +174,7 @@ def test_real_rectangles_make_the_contests_masks(clouds, tmp_path):
     for record in made.records:
         overpass = Overpass(record.satellite, record.day, record.bounds)
         whole = masks_of(all_drawn[overpass], SCORE_GRID)
-        for name, covered in zip(NAMES, whole, strict=True):
+        for name, covered in zip(DEFAULT_NAMES, whole, strict=True):
             label = truth.mask(wanted[overpass], name, SCORE_GRID)
             if label.any() and np.count_nonzero(label & ~covered) <= 0.01 * np.count_nonzero(label):
                 scores.append(dice(made.labels.mask(record.image, name, SCORE_GRID), label))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nephoscope.core.errors import DatasetError, LabelError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.dataset import count_problems, read_dataset
@@ -35,7 +35,7 @@ def test_masks_of_all_patterns_come_in_one_byte(folder):
     dataset = read_dataset(folder)
     problems = []
     for index, bits in dataset.map(lambda record: dataset.bits(record.image, SCORE_GRID), problems):
-        for pattern, name in enumerate(NAMES):
+        for pattern, name in enumerate(DEFAULT_NAMES):
             expected = dataset.labels.mask(dataset.records[index].image, name, SCORE_GRID)
             assert np.array_equal(bits >> pattern & 1, expected)
     assert index == 5
@@ -83,7 +83,11 @@ def test_every_problem_is_counted_and_named(folder):
 
 def test_labels_on_the_grid_of_answers_are_refused(folder):
     """Read as if on 1400x2100, every mask would lie in a wrong place."""
-    rows = [(f"synthetic_0000{n}.jpg", name, "100 50" if n % 2 else "") for n in range(6) for name in NAMES]
+    rows = [
+        (f"synthetic_0000{n}.jpg", name, "100 50" if n % 2 else "")
+        for n in range(6)
+        for name in DEFAULT_NAMES
+    ]
     write_labels(folder / "train.csv", rows)
     with pytest.raises(DatasetError, match="all runs lie within 350x525"):
         read_dataset(folder)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from conftest import encoded
 from nephoscope.cli import app
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.datasets.dataset import read_dataset
 
 
@@ -35,7 +35,8 @@ def kaggle(tmp_path, monkeypatch):
         archive.writestr("train_images/a.jpg", encoded(np.full((32, 48, 3), 90, np.uint8), ".jpg"))
         archive.writestr("test_images/b.jpg", b"not wanted")
         archive.writestr(
-            "train.csv", "".join(["Image_Label,EncodedPixels\n", *(f"a.jpg_{name},\n" for name in NAMES)])
+            "train.csv",
+            "".join(["Image_Label,EncodedPixels\n", *(f"a.jpg_{name},\n" for name in DEFAULT_NAMES)]),
         )
 
     class Handler(BaseHTTPRequestHandler):

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from nephoscope.core.errors import LabelError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
 from nephoscope.datasets.labels import read_labels, write_labels
 from nephoscope.datasets.rle import centres, encode
 
 MASK = np.zeros(LABEL_GRID, bool)
 MASK[200:900, 300:1700] = True
-ROWS = [("a_b.jpg", name, encode(MASK) if name == "Fish" else "") for name in NAMES]
+ROWS = [("a_b.jpg", name, encode(MASK) if name == "Fish" else "") for name in DEFAULT_NAMES]
 
 
 @pytest.mark.parametrize("ending", ["", ".gz", ".xz"])
@@ -42,10 +42,13 @@ def test_the_grid_is_told_by_the_last_pixel_unless_said(tmp_path):
     [
         ("", "first line"),
         ("image,mask\n", "first line"),
-        ("Image_Label,EncodedPixels\na.jpg_Fisch,1 2\n", "line 2.*a.jpg_Fisch"),
+        (
+            "Image_Label,EncodedPixels\na.jpg_Fisch,1 2\na.jpg_Fish,\nb.jpg_Fish,\nc.jpg_Fish,\n",
+            "line 2: a.jpg_Fisch.*available: Fish: unknown pattern",
+        ),
         ("Image_Label,EncodedPixels\na.jpg_Fish\n", "line 2"),
         ("Image_Label,EncodedPixels\n_Fish,1 2\n", "line 2"),
-        ("Image_Label,EncodedPixels\na.jpg_Fish,1 2\na.jpg_Fish,\n", "line 3: a second row"),
+        ("Image_Label,EncodedPixels\na.jpg_Fish,1 2\na.jpg_Fish,\n", "line 3: a.jpg_Fish: a second row"),
         ("Image_Label,EncodedPixels\na.jpg_Fish,1 2 3\n", "a.jpg_Fish: an odd count"),
     ],
 )

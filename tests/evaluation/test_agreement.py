@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nephoscope.core.geo import Overpass
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.annotations import REGIONS, PracticeScene, Rectangle, masks_of
 from nephoscope.evaluation.agreement import (
@@ -21,7 +21,7 @@ from nephoscope.evaluation.metrics import dice
 
 LEFT = Rectangle(0, 0, 1048, 1400, "Fish")
 RIGHT = Rectangle(1048, 0, 2100, 1400, "Fish")
-EMPTY = np.zeros((len(NAMES), *SCORE_GRID), bool)
+EMPTY = np.zeros((len(DEFAULT_NAMES), *SCORE_GRID), bool)
 
 
 def scene(*answers):
@@ -32,7 +32,7 @@ def scene(*answers):
 def test_people_who_draw_the_same_agree():
     found = compare([agreement(scene([LEFT], [LEFT]), {"empty": EMPTY})], "empty")
     assert found.contest.between.mean == found.drawn.between.mean == found.threes == 1
-    assert found.contest.between_patterns == dict.fromkeys(NAMES, 1)
+    assert found.contest.between_patterns == dict.fromkeys(DEFAULT_NAMES, 1)
     assert found.contest.candidate.mean == 0.75  # right of three patterns that nobody saw
     assert found.drawn.candidate.mean == found.drawn.candidate_patterns["Fish"] == 0
     assert np.isnan(found.drawn.between_patterns["Sugar"])  # nobody drew it
@@ -51,13 +51,13 @@ def test_cells_count_as_pixels_do():
     for _ in range(6):
         left, top = rng.uniform(-200, 2000, 5), rng.uniform(-100, 1300, 5)
         sides = zip(left, top, left + rng.uniform(50, 900, 5), top + rng.uniform(50, 900, 5), strict=True)
-        answers.append([Rectangle(*corners, NAMES[rng.integers(4)]) for corners in sides])
+        answers.append([Rectangle(*corners, DEFAULT_NAMES[rng.integers(4)]) for corners in sides])
     valid = np.ones(SCORE_GRID, bool)
     valid[:, 100:180] = False
-    machine = rng.random((len(NAMES), *SCORE_GRID)) < 0.3
+    machine = rng.random((len(DEFAULT_NAMES), *SCORE_GRID)) < 0.3
     found = agreement(scene(*answers), {"machine": machine}, valid)
     drawn = [masks_of(answer, SCORE_GRID, valid) for answer in answers]
-    for index in range(len(NAMES)):
+    for index in range(len(DEFAULT_NAMES)):
         for one, mask in enumerate(drawn):
             for other, second in enumerate(drawn):
                 assert found.pairs[index, one, other] == pytest.approx(dice(mask[index], second[index]))

@@ -10,7 +10,7 @@ import pytest
 
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
 from nephoscope.datasets.annotations import FOLDER, PRACTICE_BOXES, PRACTICE_CLASSIFICATIONS
 from nephoscope.datasets.build import write_synthetic_dataset
@@ -29,7 +29,7 @@ from nephoscope.inference.segmentation import segment
 from nephoscope.outputs.csv import FILE_NAME, rows
 
 SIZE = (320, 480)
-RULES = {name: Rule(0.5, 100, 0, 0, 0) for name in NAMES}
+RULES = {name: Rule(0.5, 100, 0, 0, 0) for name in DEFAULT_NAMES}
 
 
 def block(left, right):
@@ -49,7 +49,7 @@ def coloured(tmp_path):
         image = f"{number}.png"
         atomic_write(tmp_path / "data" / "train_images" / image, content)
         truth = {"Flower": block(0, 0.5)}
-        labels += [(image, name, truth.get(name, "")) for name in NAMES]
+        labels += [(image, name, truth.get(name, "")) for name in DEFAULT_NAMES]
     write_labels(tmp_path / "data" / "train.csv", labels)
     lines = ["image,split,satellite,date,west,south,east,north"]
     lines += [f"{i}.png,{('train', 'val')[i > 1]},Aqua,2016-0{i + 1}-01,-61,10,-40,24" for i in range(4)]
@@ -60,7 +60,7 @@ def coloured(tmp_path):
 def test_a_model_that_answers_the_truth_has_dice_1(coloured, tiny_model):
     model = Model.load(tiny_model(rules=RULES), threads=1)
     found = evaluate_model(model, read_dataset(coloured), workers=2)
-    assert found.dice == pytest.approx(np.ones((4, len(NAMES))), abs=0.01)  # a column between grids
+    assert found.dice == pytest.approx(np.ones((4, len(DEFAULT_NAMES))), abs=0.01)  # a column between grids
     assert found.confusion[1] == pytest.approx([0, 1, 0, 0, 0], abs=0.01)
     assert np.isnan(found.confusion[0]).all()
     flower = found.presence["Flower"]
@@ -74,7 +74,7 @@ def test_a_model_that_answers_the_truth_has_dice_1(coloured, tiny_model):
 
 def test_the_mean_mask_is_where_the_pattern_often_is(coloured):
     mask = mean_mask(read_dataset(coloured))
-    assert mask.shape == (len(NAMES), *SCORE_GRID)
+    assert mask.shape == (len(DEFAULT_NAMES), *SCORE_GRID)
     assert mask[1, :, :260].all()
     assert not mask[1, :, 270:].any()
 
@@ -89,8 +89,10 @@ def test_the_score_is_that_of_the_csv(tmp_path, tiny_model):
     by_csv = evaluate_csv(tmp_path / FILE_NAME, dataset.labels)
     found = evaluate_model(model, dataset)
     assert found.means(found.dice)[0].mean == pytest.approx(by_csv.mean, abs=1e-12)
-    assert dict(zip(NAMES, found.dice.mean(axis=0), strict=True)) == pytest.approx(by_csv.by_pattern)
-    empty = [not dataset.labels.texts[record.image, name] for record in dataset.records for name in NAMES]
+    assert dict(zip(DEFAULT_NAMES, found.dice.mean(axis=0), strict=True)) == pytest.approx(by_csv.by_pattern)
+    empty = [
+        not dataset.labels.texts[record.image, name] for record in dataset.records for name in DEFAULT_NAMES
+    ]
     assert found.baselines["all empty"].mean() == np.mean(empty)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import encoded
 from nephoscope.core.errors import DatasetError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.dataset import read_dataset
@@ -60,7 +60,9 @@ def clean(tmp_path):
     (folder / "train_images").mkdir(parents=True)
     for image in SCENES:
         (folder / "train_images" / image).write_bytes(picture())
-    rows = [(image, name, runs(masks.get(name, []))) for image, masks in SCENES.items() for name in NAMES]
+    rows = [
+        (image, name, runs(masks.get(name, []))) for image, masks in SCENES.items() for name in DEFAULT_NAMES
+    ]
     write_labels(folder / "train.csv", rows)
     return folder
 
@@ -75,7 +77,7 @@ def spoilt(clean):
     (pictures / "part.png").write_bytes(picture())
     with (clean / "train.csv").open("a") as file:
         file.write("a.png_Cirrus,1 2\na.png_Fish,1 2\npart.png_Fish,1 2\n")
-        for name in NAMES:
+        for name in DEFAULT_NAMES:
             file.write(f"gone.png_{name},\nfar.png_{name},{'2939999 5' if name == 'Fish' else ''}\n")
     return clean
 
@@ -270,10 +272,10 @@ def test_real_scenes_have_the_known_presence(clouds):
     found = explore(dataset.select(range(0, len(dataset.records), 8)))
     shares = [
         np.mean([bool(dataset.labels.texts[record.image, name]) for record in dataset.records])
-        for name in NAMES
+        for name in DEFAULT_NAMES
     ]
     assert shares == pytest.approx([0.50, 0.43, 0.53, 0.68], abs=0.01)
     assert found.present.mean(axis=0).tolist() == pytest.approx(shares, abs=0.05)
-    medians = [np.median(found.cover[found.present[:, i], i]) for i in range(len(NAMES))]
+    medians = [np.median(found.cover[found.present[:, i], i]) for i in range(len(DEFAULT_NAMES))]
     assert all(0.18 < median < 0.32 for median in medians)
     assert not [problem for problem in found.problems if "run" in problem.kind]

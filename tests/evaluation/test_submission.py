@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nephoscope.core.errors import LabelError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
 from nephoscope.datasets.labels import write_labels
 from nephoscope.datasets.rle import encode
@@ -20,7 +20,8 @@ def block(grid, left, right):
 
 def write(path, scenes):
     write_labels(
-        path, [(image, name, texts.get(name, "")) for image, texts in scenes.items() for name in NAMES]
+        path,
+        [(image, name, texts.get(name, "")) for image, texts in scenes.items() for name in DEFAULT_NAMES],
     )
     return path
 

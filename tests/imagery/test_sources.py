@@ -16,7 +16,7 @@ import pytest
 
 from conftest import encoded
 from nephoscope.core.errors import DownloadError, NephoscopeError, SceneError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.http import download
 from nephoscope.imagery.sources import find_sources
 from nephoscope.inference.model import Model
@@ -56,7 +56,7 @@ class TestPlaces:
 
     def test_what_segmenting_wrote_is_not_segmented_again(self, folder, picture):
         for chosen in FORMATS.values():
-            for ending in chosen.file_endings(NAMES):
+            for ending in chosen.file_endings(DEFAULT_NAMES):
                 (folder / f"b{ending}").write_bytes(encoded(picture, ".png"))
         assert names(folder) == ["a.PNG", "b.jpg", "c.tif", "d.webp"]
         assert names(folder / "b*.*g") == ["b.jpg"]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.labels import read_labels
@@ -34,10 +34,10 @@ def test_gaps_are_in_some_scenes_only():
     assert 0 < sum(whole) < 12
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DEFAULT_NAMES)
 def test_each_pattern_is_drawn_where_its_mask_is(name):
     scene = make_scene(8, SIZE, patterns=(name,))
-    assert [other for other in NAMES if scene.masks[other].any()] == [name]
+    assert [other for other in DEFAULT_NAMES if scene.masks[other].any()] == [name]
     brightness = scene.pixels.mean(axis=2)
     inside = scene.masks[name]
     outside = cv2.dilate(inside.astype(np.uint8), np.ones((31, 31))) == 0
@@ -59,7 +59,7 @@ def test_patterns_have_their_own_grain():
                 return lag
         return 60
 
-    grains = {name: grain(name) for name in NAMES}
+    grains = {name: grain(name) for name in DEFAULT_NAMES}
     assert grains["Sugar"] < grains["Flower"]
     assert grains["Gravel"] < grains["Flower"]
 
@@ -70,8 +70,8 @@ def test_the_sample_holds_all_patterns_and_says_what_it_is():
     scene = open_scene(sample(), name=SAMPLE_NAME)
     pixels = scene.read().pixels
     assert scene.size == LABEL_GRID
-    drawn = make_scene(53, patterns=NAMES)
-    assert all(drawn.masks[name].any() for name in NAMES)
+    drawn = make_scene(53, patterns=DEFAULT_NAMES)
+    assert all(drawn.masks[name].any() for name in DEFAULT_NAMES)
     corner = pixels[-90:, :300].astype(int)
     assert (corner.min(axis=2) > 150).sum() > 300  # the mark
 
@@ -81,7 +81,7 @@ def test_a_data_set_is_in_the_contests_layout(tmp_path):
     labels = read_labels(tmp_path / "train.csv")
     assert labels.grid == LABEL_GRID
     assert labels.images == sorted(path.name for path in (tmp_path / "train_images").iterdir())
-    assert len(labels.texts) == 3 * len(NAMES)
+    assert len(labels.texts) == 3 * len(DEFAULT_NAMES)
     scene = make_scene(8, (160, 240))
-    for name in NAMES:
+    for name in DEFAULT_NAMES:
         assert dice(labels.mask("synthetic_00008.jpg", name, (160, 240)), scene.masks[name]) > 0.99

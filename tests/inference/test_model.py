@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nephoscope.core.errors import CardError, ModelError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.card import CARD_VERSION, Card
 from nephoscope.inference.model import Model, shipped
@@ -26,7 +26,7 @@ def test_a_model_is_loaded_with_its_card(tiny_model, card):
     pictures = np.zeros((3, 320, 480, 3), np.uint8)
     pictures[1] = (51, 102, 255)
     answers = model(pictures).probabilities
-    assert answers.shape == (3, len(NAMES), 320, 480)
+    assert answers.shape == (3, len(DEFAULT_NAMES), 320, 480)
     assert answers[1, :, 7, 9] == pytest.approx([0.2, 0.4, 1.0, 0.2])
 
 
@@ -39,7 +39,7 @@ def test_a_batch_answers_as_its_pictures_do(model):
 
 def test_the_default_is_shipped_and_says_what_it_is(model):
     assert "default" in shipped()
-    assert model.card.patterns == NAMES
+    assert model.card.patterns == DEFAULT_NAMES
     assert model.card.licence
     assert model.card.training["data"]
     assert all({"what", "value", "on", "how"} <= figure.keys() for figure in model.card.figures)
@@ -67,21 +67,21 @@ def test_models_without_a_usable_card_are_refused(tiny_model, raw_card, reason):
     ("change", "reason"),
     [
         ({"surprise": 1}, "unknown entries: surprise"),
-        ({"patterns": ["Fish", "Flower"]}, "its patterns are"),
+        ({"patterns": ["Fish", "Fish"]}, "1 to 8 different names"),
         ({"rules": {"Fish": {}}}, "cannot be read"),
         ({"grid": [0, 5]}, "a grid of 0x5"),
-        ({"patterns": 5}, "its patterns are 5"),
+        ({"patterns": 5}, "1 to 8 different names, got 5"),
         (
-            {"rules": dict.fromkeys(NAMES, RULE | {"threshold": -1})},
+            {"rules": dict.fromkeys(DEFAULT_NAMES, RULE | {"threshold": -1})},
             "threshold must be .*, got -1",
         ),
         (
-            {"rules": dict.fromkeys(NAMES, RULE | {"presence": float("nan")})},
+            {"rules": dict.fromkeys(DEFAULT_NAMES, RULE | {"presence": float("nan")})},
             "presence must be .*, got nan",
         ),
-        ({"rules": dict.fromkeys(NAMES, RULE | {"top_k": 0})}, "top_k must be .*, got 0"),
+        ({"rules": dict.fromkeys(DEFAULT_NAMES, RULE | {"top_k": 0})}, "top_k must be .*, got 0"),
         (
-            {"rules": dict.fromkeys(NAMES, RULE | {"minimum_area": -1})},
+            {"rules": dict.fromkeys(DEFAULT_NAMES, RULE | {"minimum_area": -1})},
             "minimum_area must be .*, got -1",
         ),
     ],

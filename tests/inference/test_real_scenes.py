@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
 from nephoscope.datasets.labels import Labels, read_labels
 from nephoscope.evaluation.submission import evaluate_csv
@@ -53,7 +53,7 @@ def test_swath_gaps_are_where_no_label_is(clouds, truth):
         gaps = ~valid[
             np.ix_(*(_centres(side, whole) for side, whole in zip(valid.shape, SCORE_GRID, strict=True)))
         ]
-        for name in NAMES:
+        for name in DEFAULT_NAMES:
             mask = truth.mask(image, name, SCORE_GRID)
             shares.append((mask & gaps).sum() / max(1, mask.sum()))
     assert np.mean(shares) < 0.01

@@ -7,7 +7,7 @@ import pytest
 
 import nephoscope
 from conftest import encoded
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.evaluation.metrics import dice
 from nephoscope.imagery.scene import open_scene
 from nephoscope.imagery.synthetic import make_scene
@@ -22,7 +22,7 @@ RULE = Rule(threshold=0.5, top_k=100, presence=0.6, least_cover=0, minimum_area=
 @pytest.fixture
 def bright(tiny_model):
     """A model for which a pattern is where its colour is bright."""
-    return Model.load(tiny_model(rules=dict.fromkeys(NAMES, RULE)))
+    return Model.load(tiny_model(rules=dict.fromkeys(DEFAULT_NAMES, RULE)))
 
 
 def painted(height, width, **boxes):
@@ -62,8 +62,8 @@ def test_no_data_is_never_part_of_a_pattern(bright, size):
     pixels = np.full((*size, 3), 250, np.uint8)
     pixels[:, size[1] // 3 : size[1] // 2] = 0
     found = segment(pixels, bright)
-    assert found.present == list(NAMES)
-    for name in NAMES:
+    assert found.present == list(DEFAULT_NAMES)
+    for name in DEFAULT_NAMES:
         assert not found.mask(name)[~found.valid_mask].any()
         assert not found.mask(name, size)[(pixels == 0).all(axis=2)].any()
     assert found.covers["Fish"] == pytest.approx(1, abs=0.02)
@@ -115,7 +115,7 @@ def test_the_public_face(jpeg):
     assert found.masks.shape == found.probabilities.shape == found.components.shape
     assert found.masks.dtype == bool
     assert found.scene.name == "scene.jpg"
-    assert set(found.scores) == set(NAMES)
+    assert set(found.scores) == set(DEFAULT_NAMES)
     assert set(nephoscope.__all__) <= set(dir(nephoscope))
     assert repr(found).startswith("<Segmentation of scene.jpg: ")
     with pytest.raises(ValueError, match="unknown pattern 'fish'; available: Fish"):
@@ -130,5 +130,5 @@ def test_the_default_model_answers_as_it_was_shipped(model):
     found = segment(stored["picture"], model)
     assert np.abs(found.probabilities[:, ::10, ::10] - stored["probabilities"]).max() < 0.01
     masks = np.unpackbits(stored["masks"], count=found.masks.size).reshape(found.masks.shape).astype(bool)
-    for index, name in enumerate(NAMES):
+    for index, name in enumerate(DEFAULT_NAMES):
         assert dice(found.masks[index], masks[index]) > 0.999, name

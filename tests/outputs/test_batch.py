@@ -14,7 +14,7 @@ import pytest
 from conftest import encoded
 from nephoscope.core import io
 from nephoscope.core.errors import OutputConflictError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.datasets.labels import read_labels
 from nephoscope.imagery.sources import find_sources
 from nephoscope.imagery.synthetic import make_scene
@@ -70,7 +70,7 @@ def test_the_contests_csv_holds_all_that_was_done(pictures, job):
     list(run(find_sources([str(pictures)]), job("csv"), 2))
     labels = read_labels(job().folder / "submission.csv")
     assert labels.images == [f"{number}.jpg" for number in range(8) if number not in (3, 5)]
-    assert len(labels.texts) == 6 * len(NAMES)
+    assert len(labels.texts) == 6 * len(DEFAULT_NAMES)
     assert listed(job().folder) == ["submission.csv"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nephoscope.core.errors import OutputError
 from nephoscope.core.geo import REGIONS
-from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.labels import read_labels
 from nephoscope.imagery.synthetic import make_scene
@@ -21,7 +21,7 @@ from nephoscope.outputs import csv as contest
 @pytest.fixture(scope="module")
 def found(model):
     """A made-up scene with patterns and a swath gap, of a size that no grid has."""
-    pixels = make_scene(53, (467, 700), patterns=NAMES).pixels
+    pixels = make_scene(53, (467, 700), patterns=DEFAULT_NAMES).pixels
     return segment(pixels, model, bounds=REGIONS["barbados"], day=date(2020, 2, 1))
 
 
@@ -41,14 +41,14 @@ def test_every_format_renders_each_of_its_files(name, found, nothing):
     chosen = FORMATS[name]
     for segmentation in (found, nothing):
         contents = chosen.render(segmentation)
-        assert len(contents) == (1 if chosen.per_run else len(chosen.file_endings(NAMES)))
+        assert len(contents) == (1 if chosen.per_run else len(chosen.file_endings(DEFAULT_NAMES)))
         assert all(contents)
     if name != "netcdf":  # its history says when it was written
         assert chosen.render(found) == chosen.render(found)
 
 
 def test_masks_are_zeros_and_ones_at_the_pictures_size(found):
-    for name, content in zip(NAMES, FORMATS["mask"].render(found), strict=True):
+    for name, content in zip(DEFAULT_NAMES, FORMATS["mask"].render(found), strict=True):
         mask = read(content)
         assert mask.dtype == np.uint8
         assert np.array_equal(mask, found.mask(name, found.scene.size))
@@ -58,7 +58,7 @@ def test_json_holds_every_region(found):
     (content,) = FORMATS["json"].render(found)
     answer = json.loads(content)
     assert [region["pattern"] for region in answer["regions"]] == [region.pattern for region in found.regions]
-    assert [name for name in NAMES if answer["patterns"][name]["present"]] == found.present
+    assert [name for name in DEFAULT_NAMES if answer["patterns"][name]["present"]] == found.present
     assert answer["model"]["name"] == "default"
     assert (answer["width"], answer["height"]) == (700, 467)
     for given, region in zip(answer["regions"], found.regions, strict=True):
@@ -72,8 +72,8 @@ def test_csv_is_read_back_as_the_same_masks(found, tmp_path):
     path = tmp_path / contest.FILE_NAME
     path.write_bytes(contest.merge(contest.render(found)))
     labels = read_labels(path, SCORE_GRID)
-    assert [pattern for _, pattern in labels.texts] == list(NAMES)
-    for name in NAMES:
+    assert [pattern for _, pattern in labels.texts] == list(DEFAULT_NAMES)
+    for name in DEFAULT_NAMES:
         assert np.array_equal(labels.mask("array", name), found.mask(name, SCORE_GRID))
 
 
@@ -84,7 +84,7 @@ def test_overlay_shows_each_pattern_in_its_colour_and_the_legend_below(found, no
     assert page.shape[1] == width
     assert height < page.shape[0] < height * 1.2
     legend = page[height:]
-    for pattern in PATTERNS:
+    for pattern in DEFAULT_PATTERNS:
         swatch = (np.abs(legend - pattern.colour).sum(axis=2) < 30).sum()
         assert (swatch > 40) == (pattern.name in found.present), pattern.name
     assert read(FORMATS["overlay"].render(nothing)[0]).shape[1] >= 700  # enlarged for its legend
@@ -103,7 +103,7 @@ def test_overlay_changes_clouds_only_inside_regions(found):
 
 def test_panel_shows_picture_probabilities_and_masks(found):
     page = cv2.cvtColor(read(FORMATS["panel"].render(found)[0]), cv2.COLOR_BGR2RGB).astype(int)
-    for pattern in PATTERNS:
+    for pattern in DEFAULT_PATTERNS:
         painted = (np.abs(page - pattern.colour).sum(axis=2) < 12).sum()
         assert (painted > 300) == (pattern.name in found.present), pattern.name
 

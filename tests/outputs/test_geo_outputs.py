@@ -24,7 +24,7 @@ from conftest import encoded
 from nephoscope.cli import app
 from nephoscope.core.errors import MissingExtraError, SceneError
 from nephoscope.core.geo import EARTH_RADIUS, Bounds
-from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
 from nephoscope.imagery.scene import open_scene
 from nephoscope.imagery.sources import find_sources
 from nephoscope.inference.model import Model
@@ -57,7 +57,7 @@ def segmentation(card, masks, bounds=PLACES["west"], day=DAY, gap=0, size=None) 
     scene = open_scene(pixels, name="made-up.jpg").with_location(bounds, day)
     components = np.stack([label_components(mask) for mask in masks])
     prediction = Prediction(scene, scene.read(), card, chances, valid, None, False, {})
-    return Segmentation(prediction, components, dict.fromkeys(NAMES, 0.5))
+    return Segmentation(prediction, components, dict.fromkeys(DEFAULT_NAMES, 0.5))
 
 
 def with_scene(segmentation, **changes) -> Segmentation:
@@ -92,7 +92,7 @@ def test_all_formats_put_the_same_pixels_at_the_same_places(card, place):
         longitudes, latitudes = rasterio.transform.xy(raster.transform, rows.ravel(), columns.ravel())
         assert np.allclose(np.reshape(longitudes, rows.shape), dataset.lon.values, atol=1e-9)
         assert np.allclose(np.reshape(latitudes, rows.shape), dataset.lat.values[:, None], atol=1e-9)
-        for index, name in enumerate(NAMES):
+        for index, name in enumerate(DEFAULT_NAMES):
             band = raster.read(index + 1)
             assert np.array_equal(band == 1, found.masks[index])
             assert np.array_equal(band == 255, ~found.valid_mask)
@@ -138,7 +138,7 @@ class TestNetCDF:
         assert np.abs(chances - found.probabilities)[:, found.valid_mask].max() < 5.1e-5
         assert np.array_equal(dataset.valid.values[0], found.valid_mask)
         covers = dataset.set_index(pattern="pattern_name").cover
-        for name in NAMES:
+        for name in DEFAULT_NAMES:
             assert covers.sel(pattern=name).item() == pytest.approx(found.covers[name])
 
     def test_flags_are_those_of_the_published_labels(self, card):
@@ -184,13 +184,13 @@ class TestGeoTIFF:
     def test_it_is_on_the_pictures_own_grid(self, card):
         found = segmentation(card, blobs(4), gap=7, size=(140, 300))
         with MemoryFile(FORMATS["geotiff"].render(found)[0]) as file, file.open() as raster:
-            assert raster.descriptions == NAMES
+            assert raster.descriptions == DEFAULT_NAMES
             assert raster.crs.to_epsg() == 4326
             assert tuple(raster.bounds) == pytest.approx(PLACES["west"])
             assert raster.nodata == 255
             assert raster.shape == (140, 300)
             assert raster.tags()["picture"] == "made-up.jpg"
-            for index, name in enumerate(NAMES):
+            for index, name in enumerate(DEFAULT_NAMES):
                 band = raster.read(index + 1, masked=True)
                 assert np.array_equal(band.mask, ~found.scene.read().valid_mask)
                 assert np.array_equal(band.filled(0), found.mask(name, (140, 300)))
@@ -266,7 +266,7 @@ class TestGeoJSON:
             assert properties["cover"] == pytest.approx(region.cover, abs=1e-4)
             assert properties["mean_probability"] == pytest.approx(region.mean_probability, abs=1e-4)
             assert (properties["scene"], properties["date"]) == ("made-up.jpg", "2020-02-01")
-            colour = PATTERNS[NAMES.index(region.pattern)].colour
+            colour = DEFAULT_PATTERNS[DEFAULT_NAMES.index(region.pattern)].colour
             assert tuple(bytes.fromhex(properties["fill"][1:])) == colour
 
     def test_groups_that_count_as_one_are_one_feature(self, card):

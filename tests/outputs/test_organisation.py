@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nephoscope.core.geo import Bounds
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import Rule
 from nephoscope.inference.segmentation import segment
@@ -175,7 +175,7 @@ def test_many_may_measure_at_the_same_time():
 def bright(tiny_model):
     """Flower is where green is bright."""
     rule = Rule(threshold=0.5, top_k=10, presence=0.6, least_cover=0, minimum_area=50)
-    return Model.load(tiny_model(rules=dict.fromkeys(NAMES, rule)))
+    return Model.load(tiny_model(rules=dict.fromkeys(DEFAULT_NAMES, rule)))
 
 
 def table(found) -> list[dict[str, str]]:

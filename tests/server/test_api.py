@@ -13,7 +13,7 @@ import nephoscope
 from asking import ask, counts, post, post_form
 from conftest import encoded, serving
 from nephoscope.core.geo import parse_bounds, parse_day
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.worldview import WorldviewClient
 from nephoscope.inference.card import Card
 from nephoscope.inference.payload import quantize_probabilities, unpack
@@ -61,7 +61,9 @@ def test_each_form_is_the_librarys(server, content, found):
     assert overlay.shape == drawn.shape
     assert np.abs(overlay.astype(int) - drawn).mean() < 3  # one of them went through JPEG
     with zipfile.ZipFile(io.BytesIO(get("application/zip"))) as archive:
-        assert archive.namelist() == [f"scene{ending}" for ending in FORMATS["mask"].file_endings(NAMES)]
+        assert archive.namelist() == [
+            f"scene{ending}" for ending in FORMATS["mask"].file_endings(DEFAULT_NAMES)
+        ]
         assert [archive.read(name) for name in archive.namelist()] == FORMATS["mask"].render(found)
     assert json.loads(get("application/geo+json")) == json.loads(FORMATS["geojson"].render(found)[0])
     import xarray as xr

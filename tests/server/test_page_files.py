@@ -12,7 +12,7 @@ import pytest
 
 import nephoscope
 from browsing import PLACED, browser, choose, download, expect, pixels, ruled, scenes, settled, slide, visit
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.datasets.labels import label_file
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs import FORMATS
@@ -30,7 +30,7 @@ def test_every_file_says_what_is_seen(visit, scenes, model):
     page.get_by_label("Also count patterns the model holds for absent").check()
     slide(page, "Fish", "Pixel threshold", 80)
     slide(page, "Sugar", "Minimum area", 1000)
-    changes: dict[str, dict[str, Any]] = {name: {"presence": 0, "least_cover": 0} for name in NAMES}
+    changes: dict[str, dict[str, Any]] = {name: {"presence": 0, "least_cover": 0} for name in DEFAULT_NAMES}
     changes["Fish"]["threshold"] = 0.4
     changes["Sugar"]["minimum_area"] = 1000
     found: Segmentation = nephoscope.segment(scenes[0], ruled(model, changes))
@@ -38,15 +38,17 @@ def test_every_file_says_what_is_seen(visit, scenes, model):
     def get(kind: str) -> bytes:
         return download(page, page.locator("#downloads button", has=page.get_by_text(kind, exact=True)))
 
-    shown = {name: pixels(page, name) for name in NAMES}
-    assert shown == {name: int(np.count_nonzero(found.masks[index])) for index, name in enumerate(NAMES)}
+    shown = {name: pixels(page, name) for name in DEFAULT_NAMES}
+    assert shown == {
+        name: int(np.count_nonzero(found.masks[index])) for index, name in enumerate(DEFAULT_NAMES)
+    }
     expected = json.loads(FORMATS["json"].render(found)[0])
     assert json.loads(get("JSON"))["scenes"] == [expected]
     assert get("CSV") == label_file(rows(found))
     overlay = cv2.imdecode(np.frombuffer(get("PNG"), np.uint8), cv2.IMREAD_COLOR_RGB)
     assert np.array_equal(overlay, draw(found))
     with zipfile.ZipFile(io.BytesIO(get("ZIP"))) as archive:
-        for name in NAMES:
+        for name in DEFAULT_NAMES:
             content = archive.read(f"{Path(PLACED).stem}_{name}.png")
             mask = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
             assert np.array_equal(mask, found.mask(name, found.scene.size))

@@ -24,7 +24,7 @@ from browsing import (
     visit,
 )
 from conftest import offline, serving
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.inference.model import Model
 
 pytestmark = pytest.mark.browser
@@ -46,7 +46,7 @@ def test_a_tiff_is_shown_though_browsers_cannot(visit, tmp_path, scenes, model):
     page = visit()
     choose(page, path)
     found = nephoscope.segment(path, model)
-    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in NAMES])
+    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in DEFAULT_NAMES])
     expect(page.locator("#viewer")).not_to_have_class(re.compile("empty"))
 
 
@@ -59,7 +59,7 @@ def test_a_turned_picture_is_turned(visit, tmp_path, scenes, model):
     choose(page, path)
     found = nephoscope.segment(path, model)
     assert found.scene.size == (320, 480)
-    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in NAMES])
+    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in DEFAULT_NAMES])
     # As wide as the stage, less its margins: upright, it would be a third of that.
     seen = page.evaluate(
         """() => {
@@ -183,7 +183,7 @@ def test_one_of_several_models_is_chosen(visit, scenes, model, tiny_model):
         page.get_by_role("combobox", name="Model").select_option("tiny")
         found = nephoscope.segment(scenes[1], Model.load(other))
         settled(page)
-        for name in NAMES:
+        for name in DEFAULT_NAMES:
             expect(pattern(page, name).locator(".cover")).to_have_text(cover_words(found.covers[name]))
         expect(page.locator("#model")).to_have_text("tiny")
         made = json.loads(

@@ -13,7 +13,7 @@ import pytest
 import nephoscope
 from browsing import browser, choose, cover_words, expect, files_for, pattern, scenes, settled, slide, visit
 from conftest import encoded
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.postprocess import Rule, segment_pattern
 from nephoscope.outputs import FORMATS
@@ -26,7 +26,7 @@ def test_a_dropped_scene_shows_its_covers(visit, scenes, model):
     page.dispatch_event("body", "drop", {"dataTransfer": files_for(page, scenes[0])})
     settled(page)
     found = nephoscope.segment(scenes[0], model)
-    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in NAMES])
+    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in DEFAULT_NAMES])
     expect(page.locator("#summary")).to_have_text(
         ", ".join(f"{name} {cover_words(found.covers[name])}" for name in found.present) or "No pattern found"
     )
@@ -36,7 +36,7 @@ def test_a_dropped_scene_shows_its_covers(visit, scenes, model):
     page.dispatch_event("#viewer", "drop", {"dataTransfer": files_for(page, scenes[1])})
     found = nephoscope.segment(scenes[1], model)
     expect(page.locator("#picture-name")).to_have_text("second.jpg")
-    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in NAMES])
+    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in DEFAULT_NAMES])
 
 
 def smooth(rng: np.random.Generator, size: tuple[int, int], width: float) -> np.ndarray:
@@ -87,7 +87,7 @@ def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, mod
     page.on("request", lambda request: asked.append(request.url))
 
     def check(name: str, **changes: Any) -> None:
-        index = NAMES.index(name)
+        index = DEFAULT_NAMES.index(name)
         rule = replace(model.card.rules[name], **changes)
         head = (
             None
@@ -108,11 +108,11 @@ def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, mod
         slide(page, name, "Minimum area", area)
         check(name, threshold=177 / 200, minimum_area=area)
     page.get_by_label("Also count patterns the model holds for absent").check()
-    for other in NAMES:
+    for other in DEFAULT_NAMES:
         if other != name:
             check(other, presence=0, least_cover=0)
     page.locator("#reset").click()
-    for each in NAMES:
+    for each in DEFAULT_NAMES:
         check(each)
     expect(page.locator("#reset")).to_be_disabled()
     page.locator("#opacity").fill("60")
@@ -125,7 +125,7 @@ def test_an_outline_is_where_python_has_it(visit, scenes, model):
     choose(page, scenes[0])
     found = nephoscope.segment(scenes[0], model)
     name = max(found.covers, key=found.covers.__getitem__)
-    for other in NAMES:
+    for other in DEFAULT_NAMES:
         if other != name:
             pattern(page, other).get_by_role("checkbox").uncheck()
     page.locator("#opacity").fill("100")
@@ -147,7 +147,7 @@ def test_an_outline_is_where_python_has_it(visit, scenes, model):
         [width, height],
     )
     drawn_mask = np.array(drawn, np.uint8).reshape(height, width)
-    mask = found.masks[NAMES.index(name)].view(np.uint8)
+    mask = found.masks[DEFAULT_NAMES.index(name)].view(np.uint8)
     disc = np.ones((7, 7), np.uint8)
     surely_in = cv2.erode(mask, disc) > 0
     surely_out = (cv2.dilate(mask, disc) == 0) & (cv2.erode(found.valid_mask.view(np.uint8), disc) > 0)
@@ -164,7 +164,7 @@ def test_gaps_are_hatched(visit, tmp_path):
     path.write_bytes(encoded(picture, ".png"))
     page = visit(viewport={"width": 1000, "height": 700})
     choose(page, path)
-    for name in NAMES:
+    for name in DEFAULT_NAMES:
         pattern(page, name).get_by_role("checkbox").uncheck()
     shares = page.evaluate(
         """() => {

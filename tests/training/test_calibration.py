@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from conftest import encoded
 from nephoscope.cli import app
 from nephoscope.core.errors import TrainingError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import write_labels
@@ -43,7 +43,7 @@ def data(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(colours, ".png"))
         lines.append(f"{number}.png,val,Terra,2016-01-{number // 2 + 1:02d},-61,10,-40,24")
-        for name, mask in zip(NAMES, masks, strict=True):
+        for name, mask in zip(DEFAULT_NAMES, masks, strict=True):
             full = cv2.resize(mask.view(np.uint8), LABEL_GRID[::-1], interpolation=cv2.INTER_NEAREST)
             rows.append((f"{number}.png", name, encode(full > 0)))
     write_labels(tmp_path / "data" / "train.csv", rows)
@@ -62,7 +62,7 @@ def test_rules_that_are_known_are_found(data, tiny):
     found = calibrate(tiny, read_dataset(data), lambda *step: told.append(step))
     assert told[-1] == (24, 24)
     assert (found.scenes, found.days) == (24, 12)
-    for name in NAMES:
+    for name in DEFAULT_NAMES:
         rule = found.rules[name]
         assert found.dice[name] > 0.97
         assert found.dice[name] <= found.seen[name] + 1e-9

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from conftest import encoded
 from nephoscope.cli import app
 from nephoscope.core.errors import TrainingError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
@@ -45,7 +45,7 @@ def network_and_files(folder, card, network):
     checkpoint, card_file = folder / "weights.safetensors", folder / "card.json"
     save_file(net.state_dict(), checkpoint)
     rule = Rule(threshold=0.5, top_k=20, presence=0.3, least_cover=0, minimum_area=5)
-    rules = dict.fromkeys(NAMES, rule)
+    rules = dict.fromkeys(DEFAULT_NAMES, rule)
     card_file.write_text(dataclasses.replace(card, network=network, rules=rules).to_json())
     return Deployed(net, network["mean"], network["deviation"]).eval(), checkpoint, card_file
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torchvision.models import vgg19, vgg19_bn
 
 from nephoscope.core.errors import TrainingError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
@@ -53,15 +53,19 @@ def test_every_network_answers_learns_and_becomes_a_model(tmp_path, card, recipe
     net = start(recipe)
     for count in (2, 3):
         masks, presence = split_answer(net(torch.randn(count, 3, *SIZE)))
-        assert masks.shape == (count, len(NAMES), *SIZE)
-        assert presence.shape == (count, len(NAMES))
+        assert masks.shape == (count, len(DEFAULT_NAMES), *SIZE)
+        assert presence.shape == (count, len(DEFAULT_NAMES))
     (masks.square().mean() + presence.square().mean()).backward()
     idle = [name for name, value in net.named_parameters() if value.grad is None]
     assert not idle, idle
     assert sum(p.numel() for p in encoder_of(net).parameters()) < sum(p.numel() for p in net.parameters())
     rule = Rule(threshold=0.5, top_k=20, presence=0.0, least_cover=0, minimum_area=0, evidence="product")
     made = dataclasses.replace(
-        card, network=describe(recipe), input_size=SIZE, grid=(70, 105), rules=dict.fromkeys(NAMES, rule)
+        card,
+        network=describe(recipe),
+        input_size=SIZE,
+        grid=(70, 105),
+        rules=dict.fromkeys(DEFAULT_NAMES, rule),
     )
     save_weights(tmp_path / "best.safetensors", net.eval().state_dict(), made)
     parity = export([tmp_path / "best.safetensors"], tmp_path / "model.onnx")
@@ -70,8 +74,8 @@ def test_every_network_answers_learns_and_becomes_a_model(tmp_path, card, recipe
     assert model.has_presence_head
     for count in (1, 3):
         pictures = np.stack([make_scene(seed, SIZE).pixels for seed in range(count)])
-        assert model(pictures).probabilities.shape == (count, len(NAMES), *SIZE)
-    assert segment(make_scene(3, (128, 192)).pixels, model).scores.keys() == set(NAMES)
+        assert model(pictures).probabilities.shape == (count, len(DEFAULT_NAMES), *SIZE)
+    assert segment(make_scene(3, (128, 192)).pixels, model).scores.keys() == set(DEFAULT_NAMES)
 
 
 @pytest.mark.parametrize(

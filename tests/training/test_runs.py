@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from nephoscope.cli import app
 from nephoscope.core.errors import DatasetError, TrainingError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import read_dataset
@@ -92,7 +92,7 @@ def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
     scores = [
         dice(answer.mask(name, (64, 96)), scene.masks[name])
         for answer, scene in zip(found, scenes, strict=True)
-        for name in NAMES
+        for name in DEFAULT_NAMES
     ]
     assert np.mean(scores) > 0.8, np.mean(scores)
     weights, card = load_weights(tmp_path / "run" / "best.safetensors")
@@ -102,7 +102,7 @@ def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
     with torch.inference_mode():
         expected = network(torch.from_numpy(pictures))[0].numpy()
     given = model(pictures).probabilities
-    for index, name in enumerate(NAMES):
+    for index, name in enumerate(DEFAULT_NAMES):
         threshold = model.card.rules[name].threshold
         differs = (given[:, index] > threshold) != (expected[:, index] > threshold)
         assert differs.mean() < 1e-3  # half precision decides only pixels that are at the threshold
@@ -121,7 +121,7 @@ def test_a_run_leaves_what_it_promises(tmp_path, data, cache):
     ]
     measured = {key for row in lines(tmp_path / "run") for key in row}
     assert {"train/bce", "train/dice", "train/presence", "train/loss", "val/dice", "epoch"} <= measured
-    assert {f"val/dice_{name}" for name in NAMES} <= measured
+    assert {f"val/dice_{name}" for name in DEFAULT_NAMES} <= measured
     assert any(key.startswith("lr-AdamW") for key in measured)
     assert [row["val/scenes"] for row in lines(tmp_path / "run") if "val/scenes" in row] == [4, 4, 4]
     assert sum("scenes/s" in line for line in told) == 3
@@ -406,7 +406,7 @@ def copy_scenes(dataset, indices, folder):
     for index in indices:
         record: Record = dataset.records[index]
         (folder / "train_images" / record.image).symlink_to(dataset.picture(record.image))
-        rows += [(record.image, name, dataset.labels.texts[record.image, name]) for name in NAMES]
+        rows += [(record.image, name, dataset.labels.texts[record.image, name]) for name in DEFAULT_NAMES]
         place = ",".join(f"{edge:g}" for edge in record.bounds) if record.bounds else ",,,"
         catalogue.append(f"{record.image},{record.split},{record.satellite},{record.day or ''},{place}")
     write_labels(folder / "train.csv", rows)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nephoscope.atlas.cells import Cells, Shares
 from nephoscope.atlas.store import FLAGS, NO_DATA, NOT_YET
 from nephoscope.core.errors import AtlasError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import Progress
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 UNCLASSIFIED = "Unclassified"
 """Data in which none of the patterns was found, as C3ONTEXT's level 3 calls it."""
 
-CLASSES = (*NAMES, UNCLASSIFIED)
+CLASSES = (*DEFAULT_NAMES, UNCLASSIFIED)
 _DATA, _MISSING = 0, len(CLASSES) + 1  # planes of `Frequency.shares`; the classes lie between
 _PLANES = len(CLASSES) + 2
 _DAYS = 32  # worked on at a time
@@ -157,6 +157,6 @@ def _reduce(
     along_latitude, along_longitude = rows[block_id[3]], columns[block_id[4]]
     missing = flags == NOT_YET
     data = flags & NO_DATA == 0
-    found = [(flags >> index & 1).view(np.bool_) & data for index in range(len(NAMES))]
+    found = [(flags >> index & 1).view(np.bool_) & data for index in range(len(DEFAULT_NAMES))]
     planes = np.stack([data, *found, data & (flags & (NO_DATA - 1) == 0), missing], axis=2)
     return np.asarray(along_latitude @ planes.astype(np.float64) @ along_longitude.T)

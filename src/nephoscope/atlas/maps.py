@@ -14,10 +14,10 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from nephoscope.atlas.coastline import land
-from nephoscope.core.patterns import PATTERNS
+from nephoscope.core.patterns import DEFAULT_PATTERNS
 from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, WIDTH
 
-COLOURS = {pattern.name: tuple(part / 255 for part in pattern.colour) for pattern in PATTERNS}
+COLOURS = {pattern.name: tuple(part / 255 for part in pattern.colour) for pattern in DEFAULT_PATTERNS}
 """Of the patterns, red, green and blue from 0 to 1."""
 
 PERCENT = PercentFormatter(1, decimals=0, symbol="\N{NBSP}%")

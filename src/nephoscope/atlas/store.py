@@ -25,7 +25,7 @@ from nephoscope import __version__
 from nephoscope.atlas.manifest import BATCH, Manifest
 from nephoscope.atlas.plan import BOX, Plan, PlannedScene
 from nephoscope.core.errors import AtlasError, NephoscopeError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import GridShape, Mask
 from nephoscope.inference.card import Card
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Flags = NDArray[np.uint8]
 
 FLAGS = "pattern_flags"
-NO_DATA = 1 << len(NAMES)
+NO_DATA = 1 << len(DEFAULT_NAMES)
 NOT_YET = 255
 """What a cell holds that has not been looked at."""
 
@@ -88,7 +88,7 @@ def unwritable(address: str, error: Exception) -> AtlasError:
 
 def to_flags(masks: Mask, valid: Mask) -> Flags:
     """Masks of shape (patterns, height, width) and where there is data, as bits of one array."""
-    bits = (1 << np.arange(len(NAMES), dtype=np.uint8))[:, None, None]
+    bits = (1 << np.arange(len(DEFAULT_NAMES), dtype=np.uint8))[:, None, None]
     flags: Flags = np.bitwise_or.reduce(masks * bits, axis=0)
     flags[~valid] |= NO_DATA
     return flags
@@ -234,8 +234,8 @@ def _make(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:
         dimension_names=("time", "satellite", "lat", "lon"),
         attributes={
             "long_name": "patterns of mesoscale cloud organisation",
-            "flag_masks": [1 << bit for bit in range(len(NAMES) + 1)],
-            "flag_meanings": " ".join([*NAMES, "no_data"]),
+            "flag_masks": [1 << bit for bit in range(len(DEFAULT_NAMES) + 1)],
+            "flag_meanings": " ".join([*DEFAULT_NAMES, "no_data"]),
             "comment": "patterns may overlap, so bits add up; 255 has not been segmented yet",
             "_FillValue": NOT_YET,
         },

@@ -23,7 +23,7 @@ from nephoscope.atlas.cells import pixel_edges
 from nephoscope.atlas.frequency import UNCLASSIFIED
 from nephoscope.atlas.store import FLAGS, NO_DATA, NOT_YET
 from nephoscope.core.errors import AtlasError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,7 +32,7 @@ CROSSINGS = {"Terra": 10.5, "Aqua": 13.5, "SNPP": 13.5, "NOAA20": 13.5, "NOAA21"
 """Hour of local solar time at which each satellite crosses the equator by day, as its orbit was made to."""
 
 NEEDED = ("time", "lon", "lat")
-ADDED = ("satellite", "hours", *NAMES, UNCLASSIFIED, "reason")
+ADDED = ("satellite", "hours", *DEFAULT_NAMES, UNCLASSIFIED, "reason")
 
 _MISSING = ("", "nan", "nat")  # as instruments and pandas leave gaps
 _EPOCH = datetime(1970, 1, 1)  # stands where no time is known
@@ -209,6 +209,6 @@ def _answer(reason: str, flags: int) -> Sequence[str | int]:
     if not reason and flags & NO_DATA:
         reason = "not segmented" if flags == NOT_YET else "no data"
     if reason:
-        return [""] * (len(NAMES) + 1) + [reason]
-    present = [flags >> index & 1 for index in range(len(NAMES))]
+        return [""] * (len(DEFAULT_NAMES) + 1) + [reason]
+    present = [flags >> index & 1 for index in range(len(DEFAULT_NAMES))]
     return [*present, int(not any(present)), ""]

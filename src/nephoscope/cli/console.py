@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nephoscope.core.geo import brief_name
-from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
 
 if TYPE_CHECKING:
     from nephoscope.evaluation.submission import Evaluation
@@ -74,12 +74,12 @@ def calibration(found: "Calibration") -> None:
     """Print what rules were found and what they are worth."""
     print(f"mean Dice {found.mean:.4f} on days that the rules were not chosen on")
     print(
-        f"          {sum(found.seen.values()) / len(NAMES):.4f} on those that they were chosen on: optimistic"
+        f"          {sum(found.seen.values()) / len(DEFAULT_NAMES):.4f} on those that they were chosen on: optimistic"
     )
-    print(f"          {sum(found.before.values()) / len(NAMES):.4f} there too, with the rules it had")
+    print(f"          {sum(found.before.values()) / len(DEFAULT_NAMES):.4f} there too, with the rules it had")
     evidence = {"top_k": "top {k}", "head": "presence head", "product": "presence head x top {k}"}
     print(f"{'':<8}{'Dice':>7}{'above':>7}{'area':>7}{'join':>6}  present from")
-    for name in NAMES:
+    for name in DEFAULT_NAMES:
         rule = found.rules[name]
         by = evidence[rule.evidence].format(k=f"{rule.top_k:,}")
         areas = f"{rule.minimum_area:>7,}{rule.join:>6}"
@@ -142,7 +142,7 @@ def closing(counts: Counter[str], folder: Path, seconds: float) -> None:
 def evaluation(result: "Evaluation") -> None:
     """Print a score with its pattern values and what it was measured on."""
     print(f"mean Dice {result.mean:.4f}")
-    for name in NAMES:
+    for name in DEFAULT_NAMES:
         print(f"  {name:<8}{result.by_pattern[name]:.4f}")
     grids = [f"{height}x{width}" for height, width in (result.predicted_grid, result.truth_grid)]
     print(f"{result.scored} scenes on 350x525; read from {grids[0]} (answers) and {grids[1]} (labels)")
@@ -156,7 +156,7 @@ def judged(numbers: dict[str, Any], card: "Card") -> None:
     short = {"everything present": "all full"}  # narrow terminals are common
     names = [short.get(name, name) for name in dice]
     print(f"{'mean Dice':<10}{names[0]:>7}  {'95 %':<11}" + "".join(f"{name:>11}" for name in names[1:]))
-    for pattern in ("all", *NAMES):
+    for pattern in ("all", *DEFAULT_NAMES):
         rows = [row if pattern == "all" else row["patterns"][pattern] for row in dice.values()]
         low, high = rows[0]["interval"]
         others = "".join(f"{row['mean']:>11.3f}" for row in rows[1:])
@@ -177,7 +177,7 @@ def judged(numbers: dict[str, Any], card: "Card") -> None:
 def explored(numbers: dict[str, Any]) -> None:
     """Print the first things to know of labelled scenes."""
     print(f"{numbers['scenes']:,} scenes")
-    for name in NAMES:
+    for name in DEFAULT_NAMES:
         print(f"  {name:<8}in {numbers['patterns'][name]['presence']:.1%}")
     counts = numbers["problems"]["counts"]
     for kind, times in counts.items():
@@ -204,7 +204,7 @@ def exported(path: Path, parity: "Parity") -> None:
 def _line(result: "Done") -> str:
     patterns = result.summary["patterns"]
     assert isinstance(patterns, dict)
-    present = [pattern for pattern in PATTERNS if patterns[pattern.name]["present"]]
+    present = [pattern for pattern in DEFAULT_PATTERNS if patterns[pattern.name]["present"]]
     texts = [f"{pattern.name} {patterns[pattern.name]['cover']:.0%}" for pattern in present] or ["no pattern"]
     begin = f"{_named(result.name)}  {result.seconds:5.2f} s"
     if not sys.stdout.isatty():

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError, LocationError
 from nephoscope.core.geo import ATLANTIC, EAST_PACIFIC, WEST_PACIFIC, Overpass, parse_bounds
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, GridShape, Mask
 from nephoscope.datasets.rle import centres
 
@@ -147,12 +147,12 @@ def masks_of(
         valid: where there is data, shape `grid`; everywhere if left out.
 
     Returns:
-        Boolean, shape (patterns, height, width), patterns in `NAMES`' order.
+        Boolean, shape (patterns, height, width), patterns in `DEFAULT_NAMES`' order.
     """
-    masks = np.zeros((len(NAMES), *grid), np.bool_)
+    masks = np.zeros((len(DEFAULT_NAMES), *grid), np.bool_)
     for rectangle in rectangles:
         y0, y1, x0, x1 = span(rectangle, grid)
-        masks[NAMES.index(rectangle.pattern), y0:y1, x0:x1] = True
+        masks[DEFAULT_NAMES.index(rectangle.pattern), y0:y1, x0:x1] = True
     if valid is not None:
         masks &= valid
     return masks
@@ -200,8 +200,8 @@ def _overpass(row: dict[str, str], path: Path, number: int) -> Overpass:
 
 
 def _rectangle(row: dict[str, str], numbers: tuple[str, ...], path: Path, line: int) -> Rectangle:
-    if row["pattern"] not in NAMES:
-        known = ", ".join(NAMES)
+    if row["pattern"] not in DEFAULT_NAMES:
+        known = ", ".join(DEFAULT_NAMES)
         raise DatasetError(f"{path}: line {line}: no pattern {row['pattern']!r}; there are {known}")
     try:
         first, second, third, fourth = (float(row[name]) for name in numbers)

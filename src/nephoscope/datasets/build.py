@@ -15,7 +15,7 @@ import numpy as np
 from nephoscope.core.errors import DatasetError, SceneError
 from nephoscope.core.geo import Overpass, worldview_name
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, GridShape
 from nephoscope.datasets.annotations import Rectangle, masks_of
 from nephoscope.datasets.catalogue import COLUMNS
@@ -74,7 +74,9 @@ def _rebuild(
                 yield result._replace(state="failed", reason=str(error))
                 continue
             masks = masks_of(drawn[result.overpass], LABEL_GRID, valid)
-            rows += [(name, pattern, encode(mask)) for pattern, mask in zip(NAMES, masks, strict=True)]
+            rows += [
+                (name, pattern, encode(mask)) for pattern, mask in zip(DEFAULT_NAMES, masks, strict=True)
+            ]
             seen.append((name, result.overpass))
         yield result
     if seen:

@@ -1,21 +1,23 @@
 """A folder of labelled scenes in the contest's layout, checked: `train_images/`, `train.csv`, `scenes.csv`.
 
-`train.csv` may be packed (`.gz`, `.xz`); `scenes.csv` (see `nephoscope.datasets.catalogue`) may be missing.
+`train.csv` may be packed (`.gz`, `.xz`). `scenes.csv` (see `nephoscope.datasets.catalogue`) and
+`patterns.json`, with `colour` and `meaning` of patterns by name, may be missing.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError, LabelError, SceneError
 from nephoscope.core.io import available_cpus, map_in_order
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import MAX_PATTERNS, styled_patterns
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID, GridShape, Progress
 from nephoscope.datasets.catalogue import Record, read_catalogue
 from nephoscope.datasets.labels import Labels, Problem, read_labels
@@ -25,12 +27,13 @@ from nephoscope.imagery.scene import Scene, open_scene
 PICTURES = "train_images"
 LABEL_FILES = ("train.csv", "train.csv.gz", "train.csv.xz")
 CATALOGUE = "scenes.csv"
+STYLES = "patterns.json"
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
 
 R = TypeVar("R")
 
 PackedMasks = NDArray[np.uint8]
-"""Masks of all patterns in one byte a pixel: bit 0 for the first of `NAMES`, and so on."""
+"""Masks of all patterns in one byte a pixel: bit 0 for the first of `Dataset.patterns`, and so on."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,19 @@ class Dataset:
         labels: their masks.
         records: what is known of each scene, in the order of file names.
         problems: what was wrong, and left out.
+        styles: `colour` and `meaning` of patterns that have their own, by name, as in a model's card.
     """
 
     folder: Path
     labels: Labels
     records: tuple[Record, ...]
     problems: tuple[Problem, ...]
+    styles: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Names of the patterns, in the order of the bits of `PackedMasks`."""
+        return self.labels.patterns
 
     def picture(self, image: str) -> Path:
         """Path of a scene's picture."""
@@ -60,7 +70,7 @@ class Dataset:
             LabelError: wrong run lengths.
         """
         packed = np.zeros(onto, np.uint8)
-        for index, name in enumerate(NAMES):
+        for index, name in enumerate(self.patterns):
             if self.labels.texts[image, name]:
                 packed |= self.labels.mask(image, name, onto).view(np.uint8) << np.uint8(index)
         return packed
@@ -113,7 +123,11 @@ class Dataset:
     def select(self, indices: Sequence[int]) -> "Dataset":
         """The same folder with some of its scenes."""
         return Dataset(
-            self.folder, self.labels, tuple(self.records[index] for index in indices), self.problems
+            self.folder,
+            self.labels,
+            tuple(self.records[index] for index in indices),
+            self.problems,
+            self.styles,
         )
 
 
@@ -136,6 +150,8 @@ def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress
     folder = Path(folder)
     problems: list[Problem] = []
     labels = read_labels(label_file(folder), LABEL_GRID, problems, progress)
+    if len(labels.patterns) > MAX_PATTERNS:
+        raise DatasetError(f"{labels.path}: {len(labels.patterns)} patterns; at most {MAX_PATTERNS}")
     pictures = _pictures(folder)
     catalogue = read_catalogue(folder / CATALOGUE) if (folder / CATALOGUE).is_file() else {}
     labelled = set(labels.images)
@@ -146,7 +162,7 @@ def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress
     ]
     whole = []
     for image in sorted(labelled | pictures):
-        lacking = [name for name in NAMES if (image, name) not in labels.texts]
+        lacking = [name for name in labels.patterns if (image, name) not in labels.texts]
         if image not in pictures:
             problems.append(Problem("a scene without a picture", image))
         elif image not in labelled:
@@ -159,7 +175,20 @@ def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress
         refuse_problems(folder, problems)
     if not whole:
         raise DatasetError(f"{folder}: no scene with a picture in {PICTURES}/ and all its rows")
-    return Dataset(folder, labels, tuple(whole), tuple(problems))
+    return Dataset(folder, labels, tuple(whole), tuple(problems), _styles(folder))
+
+
+def _styles(folder: Path) -> dict[str, dict[str, Any]]:
+    """Colours and meanings of the patterns, where the folder states them."""
+    path = folder / STYLES
+    if not path.is_file():
+        return {}
+    try:
+        styles = json.loads(path.read_bytes())
+        styled_patterns(tuple(styles), styles)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{path}: expected colour and meaning by pattern: {error}") from error
+    return dict(styles)
 
 
 def label_file(folder: Path) -> Path:

@@ -7,14 +7,14 @@ The contest's own labels (`train.csv`) count on the pictures' grid, 1400x2100; a
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from nephoscope.core.errors import LabelError
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID, GridShape, Mask, Progress
 from nephoscope.datasets.rle import decode, last_pixel
 
@@ -42,11 +42,13 @@ class Labels:
         path: the file they were read from.
         grid: height and width on which the run lengths count.
         texts: run-length text by (picture's file name, pattern's name).
+        patterns: names of the patterns.
     """
 
     path: Path
     grid: GridShape
     texts: Mapping[tuple[str, str], str]
+    patterns: tuple[str, ...]
 
     @property
     def images(self) -> list[str]:
@@ -72,6 +74,7 @@ def read_labels(
     grid: GridShape | None = None,
     problems: list[Problem] | None = None,
     progress: Progress | None = None,
+    patterns: Sequence[str] | None = None,
 ) -> Labels:
     """Read a label file, plain or packed (`.gz`, `.xz`).
 
@@ -82,7 +85,9 @@ def read_labels(
             lie in the left columns of the larger grid.
         problems: where given, rows that are wrong are left out and named here; of two rows for the same
             mask the first is kept.
-        progress: told the bytes read so far and in all.
+        progress: called with the bytes read so far and in all.
+        patterns: names of the patterns. Left out, they are the names that at least half of the pictures have
+            a row for, in the file's order.
 
     Raises:
         LabelError: not a file in the contest's form; where `problems` is left out, also an unknown pattern or
@@ -91,24 +96,39 @@ def read_labels(
     """
     path = Path(path)
     texts: dict[tuple[str, str], str] = {}
+    first_line: dict[str, int] = {}
     for number, line in _lines(path, progress):
         name, comma, text = line.rpartition(",")  # a picture's name may hold commas
         image, _, pattern = name.rpartition("_")
-        if not comma or not image or pattern not in NAMES:
-            if problems is None:
-                raise LabelError(
-                    f"{path}: line {number}: expected PICTURE_PATTERN,RUNS with a pattern of "
-                    f"{', '.join(NAMES)}; found {line[:60]!r}"
-                )
-            kind = "unknown pattern" if comma and image else "not PICTURE_PATTERN,RUNS"
-            problems.append(Problem(kind, f"line {number}: {line[:60]}"))
+        if not comma or not image or not pattern:
+            _report(problems, path, Problem("not PICTURE_PATTERN,RUNS", f"line {number}: {line[:60]}"))
         elif (image, pattern) in texts:
-            if problems is None:
-                raise LabelError(f"{path}: line {number}: a second row for {name}")
-            problems.append(Problem("a second row", f"line {number}: {name}"))
+            _report(problems, path, Problem("a second row", f"line {number}: {name}"))
         else:
             texts[image, pattern] = text
-    return Labels(path, grid or _grid_of(path, texts), texts)
+            first_line.setdefault(pattern, number)
+    known = tuple(patterns) if patterns is not None else _frequent(texts)
+    for pattern in first_line.keys() - set(known):
+        rows = [key for key in texts if key[1] == pattern]
+        where = f"line {first_line[pattern]}: {rows[0][0]}_{pattern}; available: {', '.join(known)}"
+        _report(problems, path, Problem("unknown pattern", where))
+        for key in rows:
+            del texts[key]
+    return Labels(path, grid or _grid_of(path, texts), texts, known)
+
+
+def _report(problems: list[Problem] | None, path: Path, problem: Problem) -> None:
+    """Note a problem, or stop at it where nobody notes them."""
+    if problems is None:
+        raise LabelError(f"{path}: {problem.where}: {problem.kind}")
+    problems.append(problem)
+
+
+def _frequent(texts: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
+    """Patterns that at least half of the pictures have a row for: a misspelt one is none."""
+    counts = Counter(pattern for _, pattern in texts)
+    images = len({image for image, _ in texts})
+    return tuple(pattern for pattern, count in counts.items() if 2 * count >= images)
 
 
 def label_file(rows: Iterable[tuple[str, str, str]]) -> bytes:

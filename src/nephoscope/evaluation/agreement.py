@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID, Mask
 from nephoscope.datasets.annotations import PracticeScene, Rectangle, span
 from nephoscope.evaluation.statistics import Interval, bootstrap
@@ -43,7 +43,7 @@ _TOGETHER = 3  # people: about as many drew the rectangles of one contest label
 
 @dataclass(frozen=True, eq=False)
 class SceneAgreement:
-    """Dice on one scene, from 0 to 1; people in the order of `people`, patterns of `NAMES`.
+    """Dice on one scene, from 0 to 1; people in the order of `people`, patterns of `DEFAULT_NAMES`.
 
     Attributes:
         people: who labelled it.
@@ -83,7 +83,7 @@ def agreement(
     dice: dict[str, list[Numbers]] = {name: [] for name in (*candidates, MAJORITY)}
     filled: dict[str, list[Masks]] = {name: [] for name in (*candidates, MAJORITY)}
     dice_threes: dict[str, list[Numbers]] = {name: [] for name in candidates}
-    for index, pattern in enumerate(NAMES):
+    for index, pattern in enumerate(DEFAULT_NAMES):
         cells = _cells(answers, pattern, valid)
         areas = cells.drawn @ cells.pixels
         drew.append(areas > 0)
@@ -224,8 +224,8 @@ def _measure(scenes: Sequence[SceneAgreement], candidate: str, drawn: bool) -> M
         between,
         found,
         difference,
-        dict(zip(NAMES, means[0].tolist(), strict=True)),
-        dict(zip(NAMES, means[1].tolist(), strict=True)),
+        dict(zip(DEFAULT_NAMES, means[0].tolist(), strict=True)),
+        dict(zip(DEFAULT_NAMES, means[1].tolist(), strict=True)),
         _standings(of_person),
     )
 

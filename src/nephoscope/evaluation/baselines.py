@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID, GridShape, Progress
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset, PackedMasks
@@ -37,11 +37,11 @@ def mean_mask(dataset: Dataset, progress: Progress | None = None) -> NDArray[np.
         return dataset.bits(record.image, _GRID)
 
     found = [bits for _, bits in dataset.map(work, problems, progress=progress)]
-    masks = np.zeros((len(NAMES), *SCORE_GRID), np.bool_)
+    masks = np.zeros((len(DEFAULT_NAMES), *SCORE_GRID), np.bool_)
     if not found:
         return masks
     scenes = np.stack(found).reshape(len(found), -1)
-    for index in range(len(NAMES)):
+    for index in range(len(DEFAULT_NAMES)):
         best = _best((scenes >> index & 1).view(np.bool_)).reshape(_GRID)
         full = cv2.resize(best.view(np.uint8), SCORE_GRID[::-1], interpolation=cv2.INTER_NEAREST)
         masks[index] = full.view(np.bool_)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.geo import SEASONS
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID, Mask, Progress
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset, PackedMasks
@@ -33,8 +33,8 @@ Masks = NDArray[np.bool_]
 BINS = 20
 """Of the reliability curves, of equal width."""
 
-_SETS = 2 ** len(NAMES)
-_HAS = np.array([[bits >> index & 1 for index in range(len(NAMES))] for bits in range(_SETS)])
+_SETS = 2 ** len(DEFAULT_NAMES)
+_HAS = np.array([[bits >> index & 1 for index in range(len(DEFAULT_NAMES))] for bits in range(_SETS)])
 """Whether a set of patterns, as the bits of a pixel, holds a pattern; shape (sets, patterns)."""
 
 
@@ -58,12 +58,12 @@ class Presence(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ModelEvaluation:
-    """What a model made of labelled scenes; arrays count scenes, then patterns in `NAMES`' order.
+    """What a model made of labelled scenes; arrays count scenes, then patterns in `DEFAULT_NAMES`' order.
 
     Attributes:
         records: of the scenes.
         joint: how many pixels of 350x525 carry which set of patterns in the label and in the answer, shape
-            (scenes, 16, 16), sets as the bits of a pixel: 5 is 0101, the first and third of `NAMES`.
+            (scenes, 16, 16), sets as the bits of a pixel: 5 is 0101, the first and third of `DEFAULT_NAMES`.
         reference: the same of the label and the mean mask, only where there is data.
         has_mean_mask: whether there is a mean mask to judge.
         scores: presence scores from 0 to 1, shape (scenes, patterns).
@@ -102,7 +102,7 @@ class ModelEvaluation:
         What says that something is there says so only where there is data.
         """
         with_data = self.reference.sum(axis=2)
-        valid = np.repeat(with_data.sum(axis=1)[:, None], len(NAMES), axis=1)
+        valid = np.repeat(with_data.sum(axis=1)[:, None], len(DEFAULT_NAMES), axis=1)
         found = {
             "all empty": _dice(np.zeros_like(self.truth), np.zeros_like(self.truth), self.truth),
             "everything present": _dice(with_data @ _HAS, valid, self.truth),
@@ -149,13 +149,13 @@ class ModelEvaluation:
                 labelled=float(there[:, index].mean()),
                 predicted=float(found[:, index].mean()),
             )
-            for index, name in enumerate(NAMES)
+            for index, name in enumerate(DEFAULT_NAMES)
         }
 
     @cached_property
     def reliability(self) -> dict[str, Reliability]:
         """Reliability curves, by pattern."""
-        return {name: reliability(*self.calibration[index].T) for index, name in enumerate(NAMES)}
+        return {name: reliability(*self.calibration[index].T) for index, name in enumerate(DEFAULT_NAMES)}
 
     @cached_property
     def confusion(self) -> Numbers:
@@ -234,7 +234,7 @@ def evaluate_model(
 
 def answer(segmentation: Segmentation) -> Masks:
     """Masks on the contest's answer grid, shape (patterns, 350, 525)."""
-    return np.stack([segmentation.mask(name, SCORE_GRID) for name in NAMES])
+    return np.stack([segmentation.mask(name, SCORE_GRID) for name in DEFAULT_NAMES])
 
 
 def with_data(segmentation: Segmentation) -> Mask:
@@ -245,7 +245,7 @@ def with_data(segmentation: Segmentation) -> Mask:
 
 def _count(segmentation: Segmentation, label: PackedMasks, reference: PackedMasks) -> _Counted:
     valid = with_data(segmentation)
-    calibration = np.zeros((len(NAMES), BINS, 3))
+    calibration = np.zeros((len(DEFAULT_NAMES), BINS, 3))
     for index, field in enumerate(segmentation.probabilities):
         probability = resample(field, SCORE_GRID)[valid]
         place = np.minimum((probability * BINS).astype(np.intp), BINS - 1)
@@ -256,7 +256,7 @@ def _count(segmentation: Segmentation, label: PackedMasks, reference: PackedMask
     return _Counted(
         joint=_joint(label, _bits(answer(segmentation))),
         reference=_joint(label[valid], reference[valid]),
-        scores=[segmentation.scores[name] for name in NAMES],
+        scores=[segmentation.scores[name] for name in DEFAULT_NAMES],
         calibration=calibration,
     )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError, SceneError
 from nephoscope.core.geo import SEASONS
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID, GridShape, Progress
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset, PackedMasks
@@ -37,8 +37,10 @@ KNOWN: dict[str, Callable[[Record], str]] = {
 }
 """What scenes are compared by, and how a record tells it; `unknown` where it does not."""
 
-_SETS = 2 ** len(NAMES)
-_HAS = np.array([[bits >> index & 1 for index in range(len(NAMES))] for bits in range(_SETS)], np.float64)
+_SETS = 2 ** len(DEFAULT_NAMES)
+_HAS = np.array(
+    [[bits >> index & 1 for index in range(len(DEFAULT_NAMES))] for bits in range(_SETS)], np.float64
+)
 """Whether a set of patterns, as the bits of a pixel, holds a pattern; shape (sets, patterns)."""
 
 _LEAST_PICTURE: GridShape = (140, 210)  # px; means need no more, and a small decode is several times faster
@@ -51,7 +53,7 @@ class Exploration:
     Attributes:
         records: scenes with sound masks.
         pixels: how many pixels of 350x525 carry which set of patterns, shape (scenes, 16): column 5 counts
-            those whose bits are 0101, the first and third of `NAMES` and no other.
+            those whose bits are 0101, the first and third of `DEFAULT_NAMES` and no other.
         areas: pattern by pattern, the pixels of 350x525 of each connected group of a mask, specks included...
         owners: ... and the index of its scene.
         position: share of all scenes that carry a pattern at a pixel, shape (patterns, 350, 525).
@@ -133,7 +135,7 @@ class Exploration:
         patterns = present.sum(axis=1)
         gaps = self.gaps[self.gaps > 0]
         wide = self.gaps >= (np.quantile(gaps, 0.99) if len(gaps) else np.inf)
-        kinds = {f"{name} alone": present[:, i] & (patterns == 1) for i, name in enumerate(NAMES)}
+        kinds = {f"{name} alone": present[:, i] & (patterns == 1) for i, name in enumerate(DEFAULT_NAMES)}
         kinds |= {f"{word} patterns": patterns == n for n, word in enumerate(("two", "three", "four"), 2)}
         kinds |= {"no pattern": patterns == 0, "wide swath gap": wide}
         rng = np.random.default_rng(seed)
@@ -158,7 +160,7 @@ def explore(dataset: Dataset, progress: Progress | None = None) -> Exploration:
     kept: list[int] = []
     masks: list[_Masks] = []
     pictures: list[_Picture] = []
-    position = np.zeros((len(NAMES), *SCORE_GRID), np.float32)
+    position = np.zeros((len(DEFAULT_NAMES), *SCORE_GRID), np.float32)
 
     def work(record: Record) -> tuple[PackedMasks, _Masks, _Picture | Problem]:
         bits = dataset.bits(record.image, SCORE_GRID)
@@ -170,7 +172,7 @@ def explore(dataset: Dataset, progress: Progress | None = None) -> Exploration:
 
     for index, (bits, measured, picture) in dataset.map(work, problems, progress=progress):
         kept.append(index)
-        position += [bits >> place & 1 for place in range(len(NAMES))]
+        position += [bits >> place & 1 for place in range(len(DEFAULT_NAMES))]
         masks.append(measured)
         if isinstance(picture, Problem):
             problems.append(picture)
@@ -181,10 +183,10 @@ def explore(dataset: Dataset, progress: Progress | None = None) -> Exploration:
     return Exploration(
         records=tuple(dataset.records[index] for index in kept),
         pixels=np.array([each.pixels for each in masks], np.int64),
-        areas=tuple(np.concatenate([each.areas[i] for each in masks]) for i in range(len(NAMES))),
+        areas=tuple(np.concatenate([each.areas[i] for each in masks]) for i in range(len(DEFAULT_NAMES))),
         owners=tuple(
             np.repeat(np.arange(len(masks)), [len(each.areas[i]) for each in masks])
-            for i in range(len(NAMES))
+            for i in range(len(DEFAULT_NAMES))
         ),
         position=np.divide(position, len(kept), dtype=np.float32),
         brightness=np.array([each.brightness for each in pictures]),
@@ -215,7 +217,7 @@ class _Picture:
     stray: Numbers
 
 
-_NOTHING = np.full(len(NAMES), np.nan)
+_NOTHING = np.full(len(DEFAULT_NAMES), np.nan)
 _UNREAD = _Picture(np.nan, _NOTHING, _NOTHING, np.nan, _NOTHING)
 
 

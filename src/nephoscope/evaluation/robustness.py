@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import Image
 from nephoscope.evaluation.metrics import dice
 from nephoscope.imagery.scene import open_scene
@@ -120,7 +120,7 @@ def _agreement(
         if change is shifted:
             shift = round(SHIFT * before.shape[2] / pixels.shape[1])
             before, after = before[:, :, :-shift], after[:, :, shift:]
-        either = [index for index in range(len(NAMES)) if before[index].any() or after[index].any()]
+        either = [index for index in range(len(DEFAULT_NAMES)) if before[index].any() or after[index].any()]
         return [dice(before[index], after[index]) for index in either]
 
     return float(np.mean([score for scores in pool.map(one, pictures, answers) for score in scores]))

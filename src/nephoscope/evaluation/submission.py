@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from nephoscope.core.errors import LabelError
-from nephoscope.core.patterns import NAMES
 from nephoscope.core.types import SCORE_GRID, GridShape
 from nephoscope.datasets.labels import Labels, read_labels
 from nephoscope.evaluation.metrics import dice
@@ -45,8 +44,8 @@ def evaluate_csv(predicted: str | Path | Labels, truth: str | Path | Labels) -> 
         LabelError: a file is not in the contest's form, a mask is wrong, or an answered scene has no label.
         OSError: a file cannot be read.
     """
-    answers = predicted if isinstance(predicted, Labels) else read_labels(predicted)
     labels = truth if isinstance(truth, Labels) else read_labels(truth)
+    answers = predicted if isinstance(predicted, Labels) else read_labels(predicted, patterns=labels.patterns)
     scenes, labelled = answers.images, set(labels.images)
     if strangers := [scene for scene in scenes if scene not in labelled]:
         raise LabelError(
@@ -59,14 +58,14 @@ def evaluate_csv(predicted: str | Path | Labels, truth: str | Path | Labels) -> 
         [
             [
                 dice(answers.mask(scene, name, SCORE_GRID), labels.mask(scene, name, SCORE_GRID))
-                for name in NAMES
+                for name in labels.patterns
             ]
             for scene in scenes
         ]
     )
     return Evaluation(
         mean=float(scores.mean()),
-        by_pattern=dict(zip(NAMES, scores.mean(axis=0).tolist(), strict=True)),
+        by_pattern=dict(zip(labels.patterns, scores.mean(axis=0).tolist(), strict=True)),
         scored=len(scenes),
         unanswered=len(labelled) - len(scenes),
         predicted_grid=answers.grid,

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from nephoscope.core.errors import NephoscopeError, SceneError, TooManyPixelsError
 from nephoscope.core.geo import parse_overpass, worldview_name
 from nephoscope.core.io import sanitize_name, unique_name
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.scene import MAX_PIXELS, Scene, open_scene, read_bounded
 from nephoscope.imagery.synthetic import SAMPLE_NAME, sample
 
@@ -20,7 +20,7 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 
 
 # What `segment` itself writes beside or among pictures is not taken for more of them.
-_OUTPUT = re.compile(rf"_(overlay|panel|patterns|{'|'.join(NAMES)})\.(jpg|png|tif)$")
+_OUTPUT = re.compile(rf"_(overlay|panel|patterns|{'|'.join(DEFAULT_NAMES)})\.(jpg|png|tif)$")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 from PIL import ImageDraw, ImageFont
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, GridShape, Image, Mask
 
 Field = NDArray[np.float32]
@@ -49,11 +49,11 @@ def make_scene(
     """
     rng = np.random.default_rng(seed)
     if patterns is None:
-        patterns = tuple(rng.permutation(NAMES)[: rng.integers(1, 4)].tolist())
+        patterns = tuple(rng.permutation(DEFAULT_NAMES)[: rng.integers(1, 4)].tolist())
     unit = size[1] / 525  # px; patterns are drawn in units of a 525 px wide picture
     haze = _noise(rng, size, 60 * unit) + 0.5 * _noise(rng, size, 20 * unit)
     cloud = 0.03 * np.clip(haze, 0, None)
-    masks = {name: np.zeros(size, np.bool_) for name in NAMES}
+    masks = {name: np.zeros(size, np.bool_) for name in DEFAULT_NAMES}
     for name, area in zip(patterns, _areas(rng, size, len(patterns)), strict=True):
         texture = _TEXTURES[name](rng, size, unit)
         edge = cv2.GaussianBlur(area.astype(np.float32), (0, 0), 5 * unit)
@@ -69,7 +69,7 @@ def make_scene(
 
 def sample() -> bytes:
     """The built-in sample, a JPEG of 2100x1400 px that holds all four patterns."""
-    return encode_jpeg(make_scene(SAMPLE_SEED, patterns=NAMES).pixels)
+    return encode_jpeg(make_scene(SAMPLE_SEED, patterns=DEFAULT_NAMES).pixels)
 
 
 def _noise(rng: np.random.Generator, size: GridShape, scale: float) -> Field:

@@ -1,12 +1,13 @@
 """A model's card: all that must be known to use and to judge it, kept as JSON inside the model's file."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from nephoscope.core.errors import CardError, InvalidRequestError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import MAX_PATTERNS, Pattern, styled_patterns
 from nephoscope.core.types import GridShape
 from nephoscope.inference.input_check import MESSAGES
 from nephoscope.inference.postprocess import Rule
@@ -32,8 +33,9 @@ class Card:
         licence: of the weights, as SPDX.
         made_with: version of nephoscope that wrote the file.
         card_version: version of this form.
-        scope: the usual range of each measure of the pictures it was trained on (`scope.measure`); empty
-            where it is not known.
+        scope: the usual range of each measure of the pictures it was trained on (`input_check.measure`);
+            empty where it is not known.
+        styles: `colour` and `meaning` of patterns that have their own, by name.
     """
 
     name: str
@@ -50,10 +52,23 @@ class Card:
     made_with: str
     card_version: int = CARD_VERSION
     scope: dict[str, tuple[float, float]] = field(default_factory=dict)
+    styles: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The card as plain values; without `styles` where there are none."""
+        entries = asdict(self)
+        if not self.styles:
+            del entries["styles"]
+        return entries
 
     def to_json(self) -> str:
         """The card as JSON text, indented for reading."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def styled_patterns(self) -> tuple[Pattern, ...]:
+        """The patterns with their colours and meanings, in the order of the model's outputs."""
+        return styled_patterns(self.patterns, self.styles)
 
     def with_rules(self, changes: Mapping[str, Mapping[str, Any]]) -> "Card":
         """The card with other rules, which says so; its figures, measured under its own, are left out.
@@ -106,15 +121,14 @@ class Card:
                 f"install {'a newer' if version > CARD_VERSION else 'an older'} nephoscope"
             )
         names = {entry.name for entry in fields(cls)}
-        if missing := sorted(names - entries.keys() - {"scope"}):
+        if missing := sorted(names - entries.keys() - {"scope", "styles"}):
             raise CardError(f"its card lacks {', '.join(missing)}")
         if unknown := sorted(entries.keys() - names):
             raise CardError(f"its card has unknown entries: {', '.join(unknown)}")
-        if entries["patterns"] != list(NAMES):
-            raise CardError(f"its patterns are {entries['patterns']}, not {', '.join(NAMES)}")
         try:
-            entries["rules"] = {name: Rule(**entries["rules"][name]) for name in NAMES}
-            entries["patterns"] = NAMES
+            entries["patterns"] = _patterns(entries["patterns"])
+            entries["rules"] = {name: Rule(**entries["rules"][name]) for name in entries["patterns"]}
+            styled_patterns(entries["patterns"], entries.get("styles"))
             entries["input_size"] = _grid(entries["input_size"])
             entries["grid"] = _grid(entries["grid"])
             entries["scope"] = {name: _range(name, ends) for name, ends in entries.get("scope", {}).items()}
@@ -123,6 +137,15 @@ class Card:
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise CardError(f"its card cannot be read: {error!r}") from error
         return cls(**entries)
+
+
+def _patterns(names: Any) -> tuple[str, ...]:
+    """Names that can stand in file names, tables and label files."""
+    if not (isinstance(names, list) and 0 < len(names) <= MAX_PATTERNS and len(set(names)) == len(names)):
+        raise ValueError(f"patterns must be 1 to {MAX_PATTERNS} different names, got {names!r}")
+    if bad := [name for name in names if not (isinstance(name, str) and re.fullmatch(r"[\w-]+", name))]:
+        raise ValueError(f"a pattern's name has letters, digits, _ and - alone, got {bad[0]!r}")
+    return tuple(names)
 
 
 def _range(name: str, ends: Any) -> tuple[float, float]:

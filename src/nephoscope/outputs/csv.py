@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.labels import label_file
 from nephoscope.datasets.rle import encode
@@ -17,7 +17,7 @@ Row = tuple[str, str, str]
 def rows(segmentation: Segmentation) -> list[Row]:
     """One row a pattern: the scene's name, the pattern's, and its mask as run-length text."""
     name = segmentation.scene.name
-    return [(name, pattern, encode(segmentation.mask(pattern, SCORE_GRID))) for pattern in NAMES]
+    return [(name, pattern, encode(segmentation.mask(pattern, SCORE_GRID))) for pattern in DEFAULT_NAMES]
 
 
 def render(segmentation: Segmentation) -> list[bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nephoscope.core.geo import Bounds, area_km2, edges
-from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
 from nephoscope.core.types import Mask
 from nephoscope.inference.regions import Ring, outline
 from nephoscope.inference.segmentation import Segmentation
@@ -29,7 +29,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
     bounds, scene = require_place(segmentation.scene), segmentation.scene
     features = []
     for region, mask in region_masks(segmentation):
-        colour = PATTERNS[NAMES.index(region.pattern)].hex_colour
+        colour = DEFAULT_PATTERNS[DEFAULT_NAMES.index(region.pattern)].hex_colour
         features.append(
             {
                 "type": "Feature",

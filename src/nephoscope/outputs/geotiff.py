@@ -7,7 +7,7 @@ pixel, and gaps between swaths are known to the pixel.
 
 import numpy as np
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format
 from nephoscope.outputs.metadata import attributes, require_place
@@ -36,7 +36,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
             driver="GTiff",
             height=height,
             width=width,
-            count=len(NAMES),
+            count=len(DEFAULT_NAMES),
             dtype="uint8",
             crs="EPSG:4326",
             transform=from_bounds(bounds.west, bounds.south, east, bounds.north, width, height),
@@ -46,7 +46,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
             photometric="minisblack",  # four bands of bytes would be taken for colours with opacity
         ) as dataset:
             dataset.update_tags(**attributes(segmentation))
-            for band, name in enumerate(NAMES, 1):
+            for band, name in enumerate(DEFAULT_NAMES, 1):
                 mask = segmentation.mask(name, (height, width)).view(np.uint8)
                 dataset.write(np.where(gaps, np.uint8(NO_DATA), mask), band)
                 dataset.set_band_description(band, name)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
 
@@ -11,7 +11,7 @@ from nephoscope.outputs.format import Format, Web
 def render(segmentation: Segmentation) -> list[bytes]:
     """Masks of 0 and 1 in the patterns' order, one byte a pixel."""
     size = segmentation.scene.size
-    masks = (segmentation.mask(name, size).view(np.uint8) for name in NAMES)
+    masks = (segmentation.mask(name, size).view(np.uint8) for name in DEFAULT_NAMES)
     return [bytes(cv2.imencode(".png", mask)[1]) for mask in masks]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from nephoscope import __version__
 from nephoscope.core.errors import SceneError
 from nephoscope.core.geo import Bounds
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import Mask
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.regions import Region
@@ -46,7 +46,7 @@ def region_masks(segmentation: Segmentation) -> Iterator[tuple[Region, Mask]]:
     seen: Counter[str] = Counter()
     for region in segmentation.regions:
         seen[region.pattern] += 1
-        groups = segmentation.components[NAMES.index(region.pattern)]
+        groups = segmentation.components[DEFAULT_NAMES.index(region.pattern)]
         yield region, np.asarray(groups == seen[region.pattern], np.bool_)
 
 

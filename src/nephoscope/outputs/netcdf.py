@@ -11,7 +11,7 @@ import numpy as np
 
 from nephoscope import __version__
 from nephoscope.core.geo import edges
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
 from nephoscope.outputs.metadata import attributes, require_day, require_place
@@ -38,7 +38,7 @@ def _dataset(segmentation: Segmentation) -> Any:
     scene, valid = segmentation.scene, segmentation.valid_mask
     longitudes, latitudes = edges(require_place(scene), (valid.shape[0], valid.shape[1]))
     day = require_day(scene)
-    bits = np.array([1 << index for index in range(len(NAMES))], np.int8)
+    bits = np.array([1 << index for index in range(len(DEFAULT_NAMES))], np.int8)
     flags = (segmentation.masks * bits[:, None, None]).sum(axis=0, dtype=np.int8)
     area = {"grid_mapping": "crs", "ancillary_variables": "valid"}
     variables = {
@@ -54,7 +54,7 @@ def _dataset(segmentation: Segmentation) -> Any:
             {
                 "long_name": "patterns found; 0 where there is none or no data",
                 "flag_masks": bits,
-                "flag_meanings": " ".join(NAMES),
+                "flag_meanings": " ".join(DEFAULT_NAMES),
                 **area,
             },
             _COMPRESSED | _NEVER_MISSING,
@@ -72,7 +72,7 @@ def _dataset(segmentation: Segmentation) -> Any:
         ),
         "cover": (
             ("pattern", "time"),
-            np.array([[segmentation.covers[name]] for name in NAMES], np.float32),
+            np.array([[segmentation.covers[name]] for name in DEFAULT_NAMES], np.float32),
             {"long_name": "share of the pixels with data that the pattern covers", "units": "1"},
             _NEVER_MISSING,
         ),
@@ -109,7 +109,11 @@ def _coordinates(longitudes: Any, latitudes: Any, day: date) -> dict[str, Any]:
             },
         ),
         # CF wants numbers in a variable named as its dimension, so the names have one of their own.
-        "pattern_name": ("pattern", np.array(NAMES, object), {"long_name": "pattern of shallow clouds"}),
+        "pattern_name": (
+            "pattern",
+            np.array(DEFAULT_NAMES, object),
+            {"long_name": "pattern of shallow clouds"},
+        ),
         "lat": (
             "lat",
             (latitudes[:-1] + latitudes[1:]) / 2,

@@ -5,7 +5,7 @@ import numpy as np
 from PIL import ImageDraw
 
 from nephoscope.core.geo import brief_name
-from nephoscope.core.patterns import PATTERNS, Pattern
+from nephoscope.core.patterns import DEFAULT_PATTERNS, Pattern
 from nephoscope.core.types import GridShape, Image, Mask
 from nephoscope.imagery.resize import resize
 from nephoscope.inference.segmentation import Segmentation
@@ -45,7 +45,7 @@ def draw(segmentation: Segmentation) -> Image:
     unit = max(1.0, size[1] / 700)  # px; one line's width
     valid = cv2.resize(raster.valid_mask.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
     hatch(pixels, valid == 0, spacing=round(12 * unit))
-    masks = [(pattern, segmentation.mask(pattern.name, size)) for pattern in PATTERNS]
+    masks = [(pattern, segmentation.mask(pattern.name, size)) for pattern in DEFAULT_PATTERNS]
     for pattern, mask in masks:
         tint(pixels, mask, pattern.colour, _STRENGTH)
     for pattern, mask in masks:
@@ -107,8 +107,8 @@ def _legend(pen: ImageDraw.ImageDraw, segmentation: Segmentation, size: GridShap
     height, width = size
     covers = segmentation.covers
     first, second = height + 14 * unit, height + 32 * unit
-    step = width / (len(PATTERNS) + 2)
-    for index, pattern in enumerate(PATTERNS):
+    step = width / (len(DEFAULT_PATTERNS) + 2)
+    for index, pattern in enumerate(DEFAULT_PATTERNS):
         x = 12 * unit + index * step
         present = pattern.name in segmentation.present
         swatch = (x, first - 6 * unit, x + 12 * unit, first + 6 * unit)

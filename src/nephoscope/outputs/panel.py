@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image as PilImage
 from PIL import ImageDraw
 
-from nephoscope.core.patterns import PATTERNS
+from nephoscope.core.patterns import DEFAULT_PATTERNS
 from nephoscope.core.types import GridShape, Image
 from nephoscope.imagery.resize import resize
 from nephoscope.inference.segmentation import Segmentation
@@ -27,12 +27,12 @@ def render(segmentation: Segmentation) -> list[bytes]:
     cell = (max(1, round(_CELL_WIDTH * height / width)), _CELL_WIDTH)
     tall = 2 * cell[0] + _HEADING + _GAP
     large = (tall, max(1, round(tall * width / height)))
-    page_width = 2 * _GAP + large[1] + len(PATTERNS) * (cell[1] + _GAP)
+    page_width = 2 * _GAP + large[1] + len(DEFAULT_PATTERNS) * (cell[1] + _GAP)
     page = np.full((2 * _GAP + 2 * _HEADING + large[0], page_width, 3), 255, np.uint8)
     image, pen = drawing(page)
     name = shortened(segmentation.scene.name, large[1] - 40, font(20))
     _place(image, pen, resize(segmentation.prediction.raster.pixels, large), (_GAP, _GAP), f"a  {name}")
-    for index, pattern in enumerate(PATTERNS):
+    for index, pattern in enumerate(DEFAULT_PATTERNS):
         x = 2 * _GAP + large[1] + index * (cell[1] + _GAP)
         rule = segmentation.card.rules[pattern.name]
         probability = _map(segmentation, index, cell)

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from nephoscope.core.patterns import PATTERNS
+from nephoscope.core.patterns import DEFAULT_PATTERNS
 from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, WIDTH, new_figure, png, quieten
 
-PATTERN_COLOURS: Mapping[str, str] = {pattern.name: pattern.hex_colour for pattern in PATTERNS}
+PATTERN_COLOURS: Mapping[str, str] = {pattern.name: pattern.hex_colour for pattern in DEFAULT_PATTERNS}
 """The patterns' own colours in matplotlib's notation, by name."""
 
 _OTHERS = ("#7d8fa6", "#c9d2dc", "#0072b2", "#56b4e9")  # what is no pattern, in order; Okabe and Ito's blues

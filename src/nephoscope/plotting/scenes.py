@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import ImageDraw
 
-from nephoscope.core.patterns import PATTERNS
+from nephoscope.core.patterns import DEFAULT_PATTERNS
 from nephoscope.core.types import Image, Mask
 from nephoscope.imagery.resize import resize
 from nephoscope.imagery.scene import Raster
@@ -31,7 +31,9 @@ def draw_scene(scene: Raster, masks: Mapping[str, Mask], width: int, title: str 
     size = (round(width * scene.pixels.shape[0] / scene.pixels.shape[1]), width)
     pixels = resize(scene.pixels, size).copy()
     hatch(pixels, ~_onto(scene.valid_mask, size), spacing=12)
-    drawn = [(pattern, _onto(masks[pattern.name], size)) for pattern in PATTERNS if pattern.name in masks]
+    drawn = [
+        (pattern, _onto(masks[pattern.name], size)) for pattern in DEFAULT_PATTERNS if pattern.name in masks
+    ]
     for pattern, mask in drawn:
         tint(pixels, mask, pattern.colour, _STRENGTH)
     for pattern, mask in drawn:
@@ -52,18 +54,19 @@ def draw_scene(scene: Raster, masks: Mapping[str, Mask], width: int, title: str 
 def legend(width: int) -> Image:
     """What the colours in `draw_scene` stand for, a line each; red, green, blue, `width` pixels wide."""
     line = 26
-    page = np.full((line * (len(PATTERNS) + 1) + 12, width, 3), PAPER, np.uint8)
+    page = np.full((line * (len(DEFAULT_PATTERNS) + 1) + 12, width, 3), PAPER, np.uint8)
     swatches = [
-        (np.s_[line * place + 12 : line * (place + 1), 12:48], place) for place in range(len(PATTERNS) + 1)
+        (np.s_[line * place + 12 : line * (place + 1), 12:48], place)
+        for place in range(len(DEFAULT_PATTERNS) + 1)
     ]
-    for (where, _), pattern in zip(swatches, PATTERNS, strict=False):
+    for (where, _), pattern in zip(swatches, DEFAULT_PATTERNS, strict=False):
         page[where] = pattern.colour
     page[swatches[-1][0]] = 0
     hatched = np.zeros(page.shape[:2], np.bool_)
     hatched[swatches[-1][0]] = True
     hatch(page, hatched, spacing=8)
     image, pen = drawing(page)
-    texts = [f"{pattern.name}: {pattern.meaning}" for pattern in PATTERNS]
+    texts = [f"{pattern.name}: {pattern.meaning}" for pattern in DEFAULT_PATTERNS]
     for place, text in enumerate([*texts, "No data: a gap between two swaths of the satellite"]):
         pen.text((60, line * place + 6 + line / 2), text, INK, font(14), anchor="lm")
     return np.asarray(image)

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from nephoscope import __version__
 from nephoscope.core.errors import CardError, LocationError
 from nephoscope.core.geo import parse_bounds, parse_day
-from nephoscope.core.patterns import PATTERNS
+from nephoscope.core.patterns import DEFAULT_PATTERNS
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
 from nephoscope.server import responses, uploads
@@ -73,7 +73,7 @@ async def server(request: Request) -> ServerState:
                     "colour": pattern.hex_colour,
                     "meaning": pattern.meaning,
                 }
-                for pattern in PATTERNS
+                for pattern in DEFAULT_PATTERNS
             ],
             "limits": asdict(settings.limits),
             "formats": responses.downloads(),
@@ -85,7 +85,7 @@ async def server(request: Request) -> ServerState:
 async def models(request: Request) -> ModelCards:
     """The cards of the models that this server has, the usual one first."""
     loaded: dict[str, Model] = request.app.state.models
-    return ModelCards(models=[asdict(model.card) for model in loaded.values()])
+    return ModelCards(models=[model.card.as_dict() for model in loaded.values()])
 
 
 @router.get("/problems/{kind}", tags=["about"], response_class=Response, include_in_schema=False)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Request, Response
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery import synthetic
 from nephoscope.imagery.resize import resize
 from nephoscope.plotting.drawing import jpeg
@@ -72,8 +72,8 @@ def _respond(file: _File, request: Request) -> Response:
 @router.get("/patterns/{name}.jpg")
 def typical(name: str) -> Response:
     """A small made-up picture that is typical of a pattern."""
-    if name not in NAMES:
-        raise Problem("not-found", f"no pattern {name}; there are {', '.join(NAMES)}")
+    if name not in DEFAULT_NAMES:
+        raise Problem("not-found", f"no pattern {name}; there are {', '.join(DEFAULT_NAMES)}")
     return Response(_typical(name), media_type="image/jpeg", headers={"Cache-Control": _DAY})
 
 

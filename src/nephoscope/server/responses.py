@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from fastapi import Response
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.inference import payload
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs import FORMATS, Format, formats
@@ -77,7 +77,7 @@ def _form(chosen: Format) -> Form | None:
     web = chosen.web
     if web is None:
         return None
-    archive = not chosen.per_run and len(chosen.file_endings(NAMES)) > 1 and web.render is None
+    archive = not chosen.per_run and len(chosen.file_endings(DEFAULT_NAMES)) > 1 and web.render is None
     media_type = web.media_type or ("application/zip" if archive else chosen.media_type)
     render = web.render or (partial(render_zip, chosen) if archive else _only_file(chosen))
     ending = web.ending or (f"_{chosen.name}.zip" if archive else "".join(chosen.endings))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import Mask, Probabilities, Progress
 from nephoscope.datasets.catalogue import Record, group_kfold
 from nephoscope.datasets.dataset import Dataset
@@ -86,7 +86,7 @@ def calibrate(model: Model, dataset: Dataset, progress: Progress | None = None) 
         raise DatasetError(f"{dataset.folder}: rules need scenes of at least two days to be judged on")
     folds = group_kfold(groups, min(_FOLDS, len(set(groups))))
     rules, honest, seen = {}, {}, {}
-    for name, table in zip(NAMES, tables, strict=True):
+    for name, table in zip(DEFAULT_NAMES, tables, strict=True):
         small = Table(table.dice[:_PLAIN], table.empty, table.scores[: len(TOP_K)])
         found = max(search(small, folds), search(table, folds), key=lambda result: result.held_out)
         rules[name], honest[name], seen[name] = _rule(found), found.held_out, found.seen
@@ -113,7 +113,7 @@ def calibrated(card: Card, found: Calibration, on: str) -> Card:
                 "on": honest,
                 "how": "nephoscope calibrate",
             }
-            for name in NAMES
+            for name in DEFAULT_NAMES
         ),
         {
             "what": "mean Dice, optimistic",
@@ -157,7 +157,7 @@ def each_scene(
     Raises:
         DatasetError: none can be read.
     """
-    bits_of = np.arange(len(NAMES), dtype=np.uint8)[:, None, None]
+    bits_of = np.arange(len(DEFAULT_NAMES), dtype=np.uint8)[:, None, None]
 
     def one(record: Record) -> Result:
         segmentation = segment(dataset.scene(record.image), model)
@@ -194,7 +194,7 @@ def _measure(
 
     def work(found: Segmentation, truth: NDArray[np.bool_]) -> _Measured:
         presence = found.prediction.presence_probabilities
-        heads = [None] * len(NAMES) if presence is None else presence.tolist()
+        heads = [None] * len(DEFAULT_NAMES) if presence is None else presence.tolist()
         return _Measured(
             np.stack([_dice_of_masks(*pair) for pair in zip(found.probabilities, truth, strict=True)]),
             np.stack([_evidence(*pair) for pair in zip(found.probabilities, heads, strict=True)]),
@@ -209,10 +209,10 @@ def _measure(
             np.array([scene.empty[pattern] for scene in measured], np.float64),
             np.stack([scene.scores[pattern] for scene in measured], 1),
         )
-        for pattern in range(len(NAMES))
+        for pattern in range(len(DEFAULT_NAMES))
     ]
     own = np.mean([scene.own for scene in measured], axis=0)
-    return list(records), tables, dict(zip(NAMES, own.tolist(), strict=True))
+    return list(records), tables, dict(zip(DEFAULT_NAMES, own.tolist(), strict=True))
 
 
 def _dice_of_masks(field: Probabilities, truth: Mask) -> NDArray[np.float64]:

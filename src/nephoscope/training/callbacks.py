@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import Progress, ProgressFactory
 from nephoscope.datasets.catalogue import group_kfold
 from nephoscope.plotting.drawing import png
@@ -96,7 +96,7 @@ class ValidationCallback(Callback):
             )
         result = judge(measured, self.folds)
         mean = float(np.mean(list(result.dice.values())))
-        values = {f"{DICE}_{name}": result.dice[name] for name in NAMES}
+        values = {f"{DICE}_{name}": result.dice[name] for name in DEFAULT_NAMES}
         values |= {DICE: mean, "val/dice_seen": float(np.mean(list(result.seen.values())))}
         values["val/scenes"] = float(len(measured.indices))
         pl_module.log_dict(values, sync_dist=False, rank_zero_only=False)
@@ -215,7 +215,7 @@ class ThroughputMonitor(Callback):
         took = (time.perf_counter() - self._begun) / (done - self._first_epoch)
         metrics, left = trainer.callback_metrics, took * ((trainer.max_epochs or done) - done)
         if trainer.is_global_zero:
-            by_pattern = "  ".join(f"{name} {metrics[f'{DICE}_{name}']:.3f}" for name in NAMES)
+            by_pattern = "  ".join(f"{name} {metrics[f'{DICE}_{name}']:.3f}" for name in DEFAULT_NAMES)
             self.say(
                 f"epoch {done}/{trainer.max_epochs}  loss {loss:.3f}  "
                 f"val Dice {metrics[DICE]:.4f}  {by_pattern}  {rate:.1f} scenes/s  {_minutes(left)} left"

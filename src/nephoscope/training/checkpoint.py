@@ -13,7 +13,7 @@ from torch import Tensor
 from nephoscope import __version__
 from nephoscope.core.errors import CardError, TrainingError
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.imagery.scene import find_nodata
 from nephoscope.inference.card import Card
@@ -107,7 +107,7 @@ def describe_run(
     return Card(
         name=name,
         description=f"{network['architecture']}{encoder}, trained on {len(training):,} scenes",
-        patterns=NAMES,
+        patterns=DEFAULT_NAMES,
         input_size=recipe.input_size,
         grid=SCORE_GRID,
         rules=result.rules,

@@ -20,7 +20,7 @@ from torch import nn
 from nephoscope import __version__
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import Image
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.card import Card
@@ -117,7 +117,7 @@ def check_parity(network: nn.Module, model: Model) -> Parity:
     largest = max(float(np.abs(our - their).max()) for our, their in zip(ours, theirs, strict=True))
     differing = pixels = 0
     for scene in range(len(pictures)):
-        for index, name in enumerate(NAMES):
+        for index, name in enumerate(DEFAULT_NAMES):
             sides = [
                 (answers[0][scene, index], float(answers[1][scene, index]) if len(answers) > 1 else None)
                 for answers in (ours, theirs)

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.scene import GAP_BRIGHTNESS
 from nephoscope.training.augmentation import Augment, degrade
 from nephoscope.training.batches import Batch
@@ -50,7 +50,7 @@ class SegmentationModule(pl.LightningModule):
         constants = {
             "mean": torch.tensor(normalisation["mean"]).reshape(-1, 1, 1),
             "deviation": torch.tensor(normalisation["deviation"]).reshape(-1, 1, 1),
-            "bits": (2 ** torch.arange(len(NAMES))).to(torch.uint8).reshape(1, -1, 1, 1),
+            "bits": (2 ** torch.arange(len(DEFAULT_NAMES))).to(torch.uint8).reshape(1, -1, 1, 1),
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_BN_Weights
 
 from nephoscope.core.errors import TrainingError
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.training import encoders
 from nephoscope.training.config import Recipe
 from nephoscope.training.encoders import IMAGENET, NONE
@@ -162,13 +162,19 @@ def architecture_name(name: str) -> str:
 
 def _build(network: dict[str, Any]) -> nn.Module:
     if network["architecture"] == SEGNET:
-        return SegNet(len(NAMES), network.get("unpooling", "indices"), network.get("presence_head", False))
-    head = {"classes": len(NAMES), "pooling": "avg", "dropout": 0.2} if network["presence_head"] else None
+        return SegNet(
+            len(DEFAULT_NAMES), network.get("unpooling", "indices"), network.get("presence_head", False)
+        )
+    head = (
+        {"classes": len(DEFAULT_NAMES), "pooling": "avg", "dropout": 0.2}
+        if network["presence_head"]
+        else None
+    )
     net = smp.create_model(
         network["architecture"],
         network["encoder"],
         encoder_weights=None,
-        classes=len(NAMES),
+        classes=len(DEFAULT_NAMES),
         aux_params=head,
     )
     return cast(nn.Module, net)

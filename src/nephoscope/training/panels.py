@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.core.patterns import NAMES, PATTERNS
+from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
 from nephoscope.core.types import SCORE_GRID, Image, Mask
 from nephoscope.datasets.catalogue import Record
 from nephoscope.imagery.resize import resize
@@ -56,14 +56,14 @@ def draw(
         row, column = divmod(index, _ACROSS)
         top, left = 2 * _LINE + row * (2 * _CELL[0] + 2 * _EDGE + _LINE), column * (_CELL[1] + _EDGE)
         names.append((left + 4, top + _LINE / 2))
-        true = [(bits >> pattern & 1).astype(np.bool_) for pattern in range(len(NAMES))]
+        true = [(bits >> pattern & 1).astype(np.bool_) for pattern in range(len(DEFAULT_NAMES))]
         for place, masks in enumerate((true, _masks(field * ~find_nodata(picture), head, rules))):
             y = top + _LINE + place * (_CELL[0] + _EDGE)
             page[y : y + _CELL[0], left : left + _CELL[1]] = _tinted(picture, masks)
     image, pen = drawing(page)
     pen.text((6, _LINE / 2), title, INK, font(13), anchor="lm")
     x = 6.0
-    for pattern in PATTERNS:
+    for pattern in DEFAULT_PATTERNS:
         pen.rectangle((x, 1.3 * _LINE, x + 10, 1.8 * _LINE), pattern.colour)
         pen.text((x + 15, 1.55 * _LINE), pattern.name, INK, font(12), anchor="lm")
         x += 80
@@ -81,13 +81,13 @@ def _masks(
             resample(probability, SCORE_GRID), rules[name], head=None if head is None else float(head[index])
         )[0]
         > 0
-        for index, (name, probability) in enumerate(zip(NAMES, field, strict=True))
+        for index, (name, probability) in enumerate(zip(DEFAULT_NAMES, field, strict=True))
     ]
 
 
 def _tinted(picture: Image, masks: Sequence[Mask]) -> Image:
     cell = resize(picture, _CELL).copy()
-    for pattern, mask in zip(PATTERNS, masks, strict=True):
+    for pattern, mask in zip(DEFAULT_PATTERNS, masks, strict=True):
         fitted = cv2.resize(mask.view(np.uint8), _CELL[::-1], interpolation=cv2.INTER_NEAREST)
         tint(cell, fitted.view(np.bool_), pattern.colour, 0.3)
         contours, _ = cv2.findContours(fitted, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)

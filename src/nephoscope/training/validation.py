@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.inference.postprocess import Evidence, Rule
 from nephoscope.training.rule_search import RuleSearchResult, Table, search
@@ -102,7 +102,7 @@ def judge(measured: Measured, folds: Sequence[int]) -> Result:
         folds: of each scene, days kept together.
     """
     rules, dice, seen = {}, {}, {}
-    for index, name in enumerate(NAMES):
+    for index, name in enumerate(DEFAULT_NAMES):
         means = measured.scores[:, index].double().numpy().T
         if measured.head is not None:
             head = measured.head[:, index].double().numpy()

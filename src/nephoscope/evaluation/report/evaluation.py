@@ -9,7 +9,7 @@ import numpy as np
 
 from nephoscope import __version__
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID, Mask, Progress
 from nephoscope.datasets.annotations import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
 from nephoscope.datasets.catalogue import Record, split
@@ -152,8 +152,8 @@ def _agreements(
         label = _masks(dataset, record.image)
         candidates = {
             "model": answer(segmentation),
-            "label": np.stack([label[name] for name in NAMES]),
-            "all empty": np.zeros((len(NAMES), *SCORE_GRID), np.bool_),
+            "label": np.stack([label[name] for name in DEFAULT_NAMES]),
+            "all empty": np.zeros((len(DEFAULT_NAMES), *SCORE_GRID), np.bool_),
         }
         return agreement(scenes_of[record.image], candidates, with_data(segmentation))
 
@@ -170,7 +170,7 @@ def _people_numbers(
 ) -> dict[str, Any] | None:
     if not comparisons:
         return None
-    empty = {"all empty": np.zeros((len(NAMES), *SCORE_GRID), np.bool_)}
+    empty = {"all empty": np.zeros((len(DEFAULT_NAMES), *SCORE_GRID), np.bool_)}
     everywhere = compare([agreement(scene, empty) for scene in practice], MAJORITY)
     images = {record.image for record in judged.records}
     return people_numbers(comparisons, everywhere, sum(scene.image in images for scene in at_hand))
@@ -185,7 +185,7 @@ def _examples(report: Report[ModelEvaluation], model: Model, dataset: Dataset, t
     for kind in ("best", "worst"):
         for number, told in enumerate(report.numbers[kind], 1):
             segmentation = segment(dataset.scene(told["image"]), model, tta=tta)
-            found = {name: segmentation.mask(name) for name in NAMES}
+            found = {name: segmentation.mask(name) for name in DEFAULT_NAMES}
             drawn = scenes.side_by_side(
                 [
                     scenes.draw_scene(segmentation.prediction.raster, masks, _SCENE_WIDTH, title)
@@ -205,7 +205,7 @@ def _examples(report: Report[ModelEvaluation], model: Model, dataset: Dataset, t
 
 def _masks(dataset: Dataset, image: str) -> dict[str, Mask]:
     bits = dataset.bits(image, SCORE_GRID)
-    return {name: (bits >> index & 1).view(np.bool_) for index, name in enumerate(NAMES)}
+    return {name: (bits >> index & 1).view(np.bool_) for index, name in enumerate(DEFAULT_NAMES)}
 
 
 def _about(report: Report[ModelEvaluation], model: Model) -> Section:

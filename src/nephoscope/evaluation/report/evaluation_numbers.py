@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.dataset import count_problems
 from nephoscope.evaluation.agreement import LEAST_PEOPLE, LEAST_SCENES, Comparison, Measure
@@ -44,8 +44,8 @@ def numbers(found: ModelEvaluation) -> dict[str, Any]:
         },
         "reliability_bins": BINS,
         "confusion": {
-            label: dict(zip((*NAMES, "nothing"), map(_finite, row), strict=True))
-            for label, row in zip(NAMES, found.confusion.tolist(), strict=True)
+            label: dict(zip((*DEFAULT_NAMES, "nothing"), map(_finite, row), strict=True))
+            for label, row in zip(DEFAULT_NAMES, found.confusion.tolist(), strict=True)
         },
         "by": {
             what: {
@@ -118,7 +118,7 @@ def _measure(told: Measure) -> dict[str, Any]:
 def _means(found: Sequence[Interval]) -> dict[str, Any]:
     overall, *patterns = found
     return _interval(overall) | {
-        "patterns": {name: _interval(each) for name, each in zip(NAMES, patterns, strict=True)}
+        "patterns": {name: _interval(each) for name, each in zip(DEFAULT_NAMES, patterns, strict=True)}
     }
 
 
@@ -134,7 +134,7 @@ def _scene(found: ModelEvaluation, index: int) -> dict[str, Any]:
         "date": str(record.day or ""),
         "region": record.region,
         "dice": float(dice.mean()),
-        "patterns": dict(zip(NAMES, dice.tolist(), strict=True)),
+        "patterns": dict(zip(DEFAULT_NAMES, dice.tolist(), strict=True)),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.evaluation.agreement import MAJORITY, Comparison
 from nephoscope.evaluation.evaluator import BINS, ModelEvaluation
 from nephoscope.evaluation.report import evaluation_charts, page
@@ -73,7 +73,7 @@ def score(report: Report[ModelEvaluation]) -> Section:
         else "There is no mean mask, as no scenes are left to make it from. "
     )
     return "Score", [
-        page.table(("Mean Dice of", "All", *NAMES), rows),
+        page.table(("Mean Dice of", "All", *DEFAULT_NAMES), rows),
         page.paragraph(
             "The contest's measure: Dice of each scene and pattern on 350x525 pixels, 1 where label and "
             "answer are both empty, averaged. In brackets the 95 % interval: the mean of 2,000 draws of as "
@@ -86,7 +86,7 @@ def score(report: Report[ModelEvaluation]) -> Section:
         ),
         report.figure(
             "dice",
-            evaluation_charts.intervals(["All", *NAMES], means, "mean Dice"),
+            evaluation_charts.intervals(["All", *DEFAULT_NAMES], means, "mean Dice"),
             "Mean Dice and 95 % interval of the model and of answers that do not look at the clouds.",
         ),
     ]
@@ -169,7 +169,7 @@ def _measured(numbers: dict[str, Any], measure: str, heading: str) -> str:
         as_well = f"{found['as_well']} of {found['of_people']}"
         values = map(_number, found["patterns"].values())
         rows.append((f"{_CANDIDATES[name]}, a person", _with_interval(found), difference, as_well, *values))
-    return page.table((heading, "Mean Dice", "Less two people", "As well with", *NAMES), rows)
+    return page.table((heading, "Mean Dice", "Less two people", "As well with", *DEFAULT_NAMES), rows)
 
 
 def presence(report: Report[ModelEvaluation]) -> Section:
@@ -214,14 +214,14 @@ def reliability(report: Report[ModelEvaluation]) -> Section:
 
 def confusion(report: Report[ModelEvaluation]) -> Section:
     """What is answered where a pattern is."""
-    columns = (*NAMES, "nothing")
+    columns = (*DEFAULT_NAMES, "nothing")
     values = np.array(
         [[np.nan if row[name] is None else row[name] for name in columns] for row in _rows(report)]
     )
     return "Confusion", [
         report.figure(
             "confusion",
-            charts.heat_map(NAMES, columns, values, "label", "answer", share=True),
+            charts.heat_map(DEFAULT_NAMES, columns, values, "label", "answer", share=True),
             "Share of the area of each label (row) that the answers of each pattern (column) cover, and that "
             "none covers. Patterns may overlap, so rows may add up to more than 100 %.",
         )
@@ -247,7 +247,10 @@ def groups(report: Report[ModelEvaluation]) -> Section:
                 )
                 for name, found in told.items()
             ]
-            parts += [page.paragraph(meant), page.table((heading, "Scenes", "Mean Dice", *NAMES), rows)]
+            parts += [
+                page.paragraph(meant),
+                page.table((heading, "Scenes", "Mean Dice", *DEFAULT_NAMES), rows),
+            ]
     if not parts:
         text = "The scenes are all of one place, time and satellite, or scenes.csv does not tell."
         return "Where and when", [page.paragraph(text)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID, Image, Progress
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset
@@ -100,31 +100,31 @@ def _compared(report: Report[Exploration], what: str, meant: str, groups: dict[s
         (
             name,
             f"{told['scenes']:,}",
-            *(percent(told["presence"][pattern]) for pattern in NAMES),
+            *(percent(told["presence"][pattern]) for pattern in DEFAULT_NAMES),
             number(told["brightness"]),
             percent(told["gaps"]),
         )
         for name, told in shown.items()
     ]
     how_much = [
-        (name, *(percent(told["median_cover_where_present"][pattern]) for pattern in NAMES))
+        (name, *(percent(told["median_cover_where_present"][pattern]) for pattern in DEFAULT_NAMES))
         for name, told in shown.items()
     ]
     figure = charts.grouped_bars(
         [name.replace(" ", "\n") for name in shown],
-        {pattern: [told["presence"][pattern] for told in shown.values()] for pattern in NAMES},
+        {pattern: [told["presence"][pattern] for told in shown.values()] for pattern in DEFAULT_NAMES},
         "share of scenes",
         share=True,
     )
     return [
         page.paragraph(meant),
-        page.table((what.capitalize(), "Scenes", *NAMES, "Brightness", "Gaps"), how_often),
+        page.table((what.capitalize(), "Scenes", *DEFAULT_NAMES, "Brightness", "Gaps"), how_often),
         page.paragraph(
             "Number of scenes; share of them that have the pattern, in percent; their mean brightness, 0 to "
             "255; their mean share without data."
         ),
         report.figure(what, figure, f"Share of the scenes of each {what} that have the pattern, in percent."),
-        page.table((f"Cover by {what}", *NAMES), how_much),
+        page.table((f"Cover by {what}", *DEFAULT_NAMES), how_much),
         page.paragraph("Median cover, in percent of the scene, of the scenes that have the pattern."),
     ]
 
@@ -152,7 +152,7 @@ def _examples(report: Report[Exploration], dataset: Dataset) -> Section:
 def _drawn(dataset: Dataset, record: Record) -> Image:
     scene = dataset.scene(record.image).read(SCORE_GRID)
     bits = dataset.bits(record.image, SCORE_GRID)
-    masks = {name: (bits >> index & 1).view(np.bool_) for index, name in enumerate(NAMES)}
+    masks = {name: (bits >> index & 1).view(np.bool_) for index, name in enumerate(DEFAULT_NAMES)}
     return scenes.draw_scene(scene, masks, _SCENE_WIDTH, _told(record))
 
 

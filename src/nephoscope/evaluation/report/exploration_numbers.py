@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID, GridShape
 from nephoscope.datasets.dataset import count_problems
 from nephoscope.evaluation.exploration import KNOWN, SPECK, Exploration
@@ -23,7 +23,7 @@ def numbers(found: Exploration) -> dict[str, Any]:
     its count, mean, 5th, 25th, 50th, 75th and 95th percentile, and its largest value.
     """
     present, overlap = found.present, found.overlap
-    names = dict(enumerate(NAMES))
+    names = dict(enumerate(DEFAULT_NAMES))
     together = found.together
     return {
         "scenes": len(found.records),
@@ -31,10 +31,11 @@ def numbers(found: Exploration) -> dict[str, Any]:
         "speck_below_pixels": SPECK,
         "patterns": {name: _pattern(found, index) for index, name in names.items()},
         "patterns_per_scene": {
-            str(count): int((present.sum(axis=1) == count).sum()) for count in range(len(NAMES) + 1)
+            str(count): int((present.sum(axis=1) == count).sum()) for count in range(len(DEFAULT_NAMES) + 1)
         },
         "scenes_with_both": {
-            name: dict(zip(NAMES, together[index].tolist(), strict=True)) for index, name in names.items()
+            name: dict(zip(DEFAULT_NAMES, together[index].tolist(), strict=True))
+            for index, name in names.items()
         },
         "share_of_pixels_shared": {
             name: {other: _finite(overlap[index, place]) for place, other in names.items() if other != name}
@@ -81,10 +82,10 @@ def _groups(found: Exploration, what: str) -> dict[str, Any]:
     return {
         name: {
             "scenes": len(scenes),
-            "presence": {pattern: _share(present[scenes, i]) for i, pattern in enumerate(NAMES)},
+            "presence": {pattern: _share(present[scenes, i]) for i, pattern in enumerate(DEFAULT_NAMES)},
             "median_cover_where_present": {
                 pattern: _distribution(cover[scenes, i][present[scenes, i]])["percentile_50"]
-                for i, pattern in enumerate(NAMES)
+                for i, pattern in enumerate(DEFAULT_NAMES)
             },
             "brightness": _mean(found.brightness[scenes]),
             "gaps": _mean(found.gaps[scenes]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.evaluation.exploration import SPECK, Exploration
 from nephoscope.evaluation.report import page
@@ -22,7 +22,7 @@ def in_short(report: Report[Exploration]) -> Section:
     wrong = f"{problems:,} label problems are named at the end." if problems else "No label is wrong."
     return "In short", [
         page.paragraph(
-            f"{scenes:,} scenes have a picture and sound masks; a scene has {mean} of the {len(NAMES)} "
+            f"{scenes:,} scenes have a picture and sound masks; a scene has {mean} of the {len(DEFAULT_NAMES)} "
             f"patterns on average. {seen} {wrong} explore.json, beside this page, has all numbers."
         )
     ]
@@ -31,10 +31,12 @@ def in_short(report: Report[Exploration]) -> Section:
 def presence(report: Report[Exploration]) -> Section:
     """How many scenes have a pattern, and how many patterns a scene has."""
     patterns = report.numbers["patterns"]
-    shares = {name: patterns[name]["presence"] or 0 for name in NAMES}
+    shares = {name: patterns[name]["presence"] or 0 for name in DEFAULT_NAMES}
     held = report.numbers["patterns_per_scene"]
     caption = "Share of all scenes that have the pattern, in percent."
-    rows = [(name, f"{patterns[name]['scenes']:,}", percent(patterns[name]["presence"])) for name in NAMES]
+    rows = [
+        (name, f"{patterns[name]['scenes']:,}", percent(patterns[name]["presence"])) for name in DEFAULT_NAMES
+    ]
     counts = {("none", "one", "two", "three", "four")[int(key)]: count for key, count in held.items()}
     return "How often", [
         page.paragraph("A scene has a pattern where its mask has at least one pixel on the grid of 350x525."),
@@ -58,12 +60,12 @@ def together(report: Report[Exploration]) -> Section:
     np.fill_diagonal(given, np.nan)
     everywhere = report.found.present.mean(axis=0, keepdims=True)
     shares = np.concatenate([given, everywhere])
-    rows = [*(f"with {name}" for name in NAMES), "all"]
-    heat = charts.heat_map(rows, NAMES, shares, "of the scenes", "have the pattern", share=True)
+    rows = [*(f"with {name}" for name in DEFAULT_NAMES), "all"]
+    heat = charts.heat_map(rows, DEFAULT_NAMES, shares, "of the scenes", "have the pattern", share=True)
     return "Which together", [
         page.table(
-            ("Scenes that have both", *NAMES),
-            [(name, *(f"{both[name][other]:,}" for other in NAMES)) for name in NAMES],
+            ("Scenes that have both", *DEFAULT_NAMES),
+            [(name, *(f"{both[name][other]:,}" for other in DEFAULT_NAMES)) for name in DEFAULT_NAMES],
         ),
         page.paragraph(
             "Number of scenes with the row's and the column's pattern; on the diagonal, with that pattern."
@@ -75,8 +77,11 @@ def together(report: Report[Exploration]) -> Section:
             "row is their share of all scenes: where a row is above it, the two like to come together.",
         ),
         page.table(
-            ("Pixels that carry both", *NAMES),
-            [(name, *(percent(shared[name].get(other)) for other in NAMES)) for name in NAMES],
+            ("Pixels that carry both", *DEFAULT_NAMES),
+            [
+                (name, *(percent(shared[name].get(other)) for other in DEFAULT_NAMES))
+                for name in DEFAULT_NAMES
+            ],
         ),
         page.paragraph(
             "Share of the row's mask pixels, in all scenes, that lie in the column's mask too, in percent."
@@ -87,9 +92,9 @@ def together(report: Report[Exploration]) -> Section:
 def cover(report: Report[Exploration]) -> Section:
     """How much of a scene a pattern takes where it is present."""
     found, patterns = report.found, report.numbers["patterns"]
-    covers = {name: found.cover[found.present[:, i], i] for i, name in enumerate(NAMES)}
+    covers = {name: found.cover[found.present[:, i], i] for i, name in enumerate(DEFAULT_NAMES)}
     rows = []
-    for name in NAMES:
+    for name in DEFAULT_NAMES:
         told = patterns[name]["cover_where_present"]
         spread = [percent(told[f"percentile_{part}"]) for part in (5, 25, 50, 75, 95)]
         rows.append((name, *spread, percent(told["mean"]), percent(patterns[name]["cover_of_all_scenes"])))
@@ -114,10 +119,10 @@ def objects(report: Report[Exploration]) -> Section:
     """How many connected groups a mask has, and how large they are."""
     found, patterns = report.found, report.numbers["patterns"]
     counts = found.counts()
-    each = {name: counts[found.present[:, i], i] for i, name in enumerate(NAMES)}
-    sizes = {name: found.areas[i] / _SCENE_PIXELS for i, name in enumerate(NAMES)}
+    each = {name: counts[found.present[:, i], i] for i, name in enumerate(DEFAULT_NAMES)}
+    sizes = {name: found.areas[i] / _SCENE_PIXELS for i, name in enumerate(DEFAULT_NAMES)}
     rows = []
-    for name in NAMES:
+    for name in DEFAULT_NAMES:
         told = patterns[name]
         pixels = told["object_pixels"]
         rows.append(
@@ -175,7 +180,7 @@ def objects(report: Report[Exploration]) -> Section:
 
 def position(report: Report[Exploration]) -> Section:
     """Mean masks."""
-    fields = dict(zip(NAMES, report.found.position, strict=True))
+    fields = dict(zip(DEFAULT_NAMES, report.found.position, strict=True))
     return "Where in the scene", [
         report.figure(
             "position",
@@ -193,7 +198,7 @@ def brightness(report: Report[Exploration]) -> Section:
     if not bright["count"]:
         return "How bright", [page.paragraph("No picture could be read.")]
     rows = []
-    for name in NAMES:
+    for name in DEFAULT_NAMES:
         inside, outside = patterns[name]["brightness_inside"], patterns[name]["brightness_outside"]
         difference = None if inside is None or outside is None else inside - outside
         rows.append((name, number(inside), number(outside), number(difference)))
@@ -211,7 +216,7 @@ def brightness(report: Report[Exploration]) -> Section:
         page.paragraph("Mean over the scenes that have the pattern, 0 to 255; each scene counts the same."),
         report.figure(
             "brightness",
-            charts.grouped_bars(NAMES, means, "brightness, 0 to 255"),
+            charts.grouped_bars(DEFAULT_NAMES, means, "brightness, 0 to 255"),
             "Mean brightness inside a pattern's mask and in the rest of the same scenes.",
         ),
         report.figure(
@@ -229,7 +234,7 @@ def gaps(report: Report[Exploration]) -> Section:
     gaps, patterns = report.numbers["gaps"], report.numbers["patterns"]
     if not gaps["count"]:
         return "Black gaps", [page.paragraph("No picture could be read.")]
-    rows = [(name, percent(patterns[name]["share_of_mask_without_data"], 2)) for name in NAMES]
+    rows = [(name, percent(patterns[name]["share_of_mask_without_data"], 2)) for name in DEFAULT_NAMES]
     wide = int((report.found.gaps > 0.2).sum())
     return "Black gaps", [
         page.paragraph(
