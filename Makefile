@@ -43,7 +43,7 @@ check: $(TEST_VENV)/installed
 	$(MAKE) --no-print-directory -j 2 --output-sync=target lint unit
 
 unit: $(TEST_VENV)/installed
-	OMP_NUM_THREADS=1 PYTHONPATH=src $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not browser"
+	OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR)/src $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not browser"
 
 test: lint
 	scripts/find-browser

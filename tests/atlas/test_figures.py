@@ -133,6 +133,7 @@ def test_seasons_have_their_days(summary, drawn):
     assert "SON" not in told
 
 
+@pytest.mark.slow
 def test_the_cycle_shows_months_and_intervals(summary, drawn):
     columns = add_up(summary)
     figures.cycle(summary, columns)

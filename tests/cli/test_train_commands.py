@@ -20,6 +20,7 @@ def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_explore_reports_on_a_folder(tmp_path, data):
     done = run("explore", data, "-o", tmp_path / "report")
     assert done.exit_code == 0, done.stderr
@@ -43,6 +44,7 @@ def test_explore_counts_problems_and_strict_stops(tmp_path, data):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_evaluate_judges_a_model(tmp_path, data):
     done = run("evaluate", "default", data, "-o", tmp_path / "report", "--split", "all")
     assert done.exit_code == 0, done.stderr

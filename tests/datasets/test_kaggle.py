@@ -67,6 +67,7 @@ def account(monkeypatch):
     monkeypatch.setenv("KAGGLE_KEY", "made up")
 
 
+@pytest.mark.slow
 def test_pictures_and_labels_are_laid_into_the_folder(kaggle, account, tmp_path):
     for _ in range(2):  # the second time all is there
         done = fetch(tmp_path / "data")
@@ -99,6 +100,7 @@ def test_without_an_account(kaggle, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [

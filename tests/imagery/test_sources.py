@@ -84,6 +84,7 @@ class TestPlaces:
             assert scene.name == source.name
             assert scene.size == picture.shape[:2]
 
+    @pytest.mark.slow
     def test_the_sample(self):
         (source,) = find_sources(["sample"])
         assert "synthetic" in source.name

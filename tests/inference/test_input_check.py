@@ -65,6 +65,7 @@ def swapped():
     return make_scene(4, SIZE).pixels[..., ::-1].copy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("picture", [noise, ocean, land, ice, cat, grey, swapped])
 def test_another_kind_of_picture_is_warned_of(picture, model):
     (warning,) = nephoscope.segment(picture(), model).warnings

@@ -87,6 +87,7 @@ def test_near_groups_join_on_request(bright):
     assert np.array_equal(joined.masks, segment(scene, bright).masks)
 
 
+@pytest.mark.slow
 def test_mirror_images_are_undone(bright, model):
     pixels = painted(350, 525, green_1_4_1_5=240, blue_5_9_6_9=220)
     once, four = segment(pixels, bright), segment(pixels, bright, tta=True)

@@ -204,6 +204,7 @@ class TestGeoTIFF:
 class TestGeoJSON:
     """Features by RFC 7946."""
 
+    @pytest.mark.slow
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(masks=st.integers(0, 2**32 - 1), density=st.floats(0.2, 0.8), place=st.sampled_from(list(PLACES)))
     def test_any_region_has_a_valid_outline(self, card, masks, density, place):

@@ -119,6 +119,7 @@ def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, t
         assert refused.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_eight_bits_are_taken_only_if_dice_stays(data, tiny_model, tmp_path):
     path, dataset = tiny_model(input_size=SIZE), read_dataset(data)
     before, after = quantise(str(path), dataset, dataset, tmp_path / "int8.onnx", tolerance=1.0)

@@ -79,7 +79,7 @@ def lines(run):
 @pytest.mark.slow
 def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
     """The loss falls, unseen scenes score above 0.8, and the model file says what PyTorch says."""
-    write_synthetic_dataset(tmp_path / "data", 240, size=(64, 96))
+    write_synthetic_dataset(tmp_path / "data", 160, size=(64, 96))
     recipe = make_recipe(**LEARNS)
     begin(Settings(str(tmp_path / "data"), recipe), tmp_path / "run", cache=cache)
     losses = [row["train/mean_loss"] for row in lines(tmp_path / "run") if "train/mean_loss" in row]
