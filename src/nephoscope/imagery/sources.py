@@ -3,8 +3,8 @@
 import glob
 import re
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -65,8 +65,8 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
 
 
 _WORLDVIEW = "worldview:"
-_Fetch = Callable[[], bytes]
-_Place = Path | SceneError | _Fetch
+Fetch = Callable[[], bytes | Scene]
+_Place = Path | SceneError | Fetch
 
 
 def _safe_places(word: str) -> list[tuple[str, _Place]]:
@@ -77,6 +77,8 @@ def _safe_places(word: str) -> list[tuple[str, _Place]]:
         return [
             (name, where.absolute() if isinstance(where, Path) else where) for name, where in _places(word)
         ]
+    except NephoscopeError as error:
+        return [(word, SceneError(f"{word}: {error}"))]
     except OSError as error:
         return [("picture", SceneError(f"{word}: {error.strerror or error}"))]
 
@@ -87,10 +89,8 @@ def _places(word: str) -> Iterator[tuple[str, _Place]]:
         yield "stdin", lambda: read_bounded(sys.stdin.buffer, "stdin")
     elif word == "sample":
         yield SAMPLE_NAME, sample
-    elif word.startswith(("http://", "https://")):
-        yield _address_name(word), lambda: _download(word)
-    elif word.startswith(_WORLDVIEW):
-        yield _overpass(word)
+    elif prefixes := [prefix for prefix in SOURCES if word.startswith(prefix)]:
+        yield from SOURCES[max(prefixes, key=len)](word)
     elif Path(word).is_dir():
         yield from _folder(Path(word))
     elif Path(word).exists() or not glob.has_magic(word):
@@ -128,6 +128,8 @@ def _opener(name: str, where: _Place, max_pixels: int) -> Callable[[], Scene]:
         if isinstance(where, SceneError):
             raise where
         source = where if isinstance(where, Path) else where()
+        if isinstance(source, Scene):
+            return replace(source, name=name)
         try:
             return open_scene(source, name=name, max_pixels=max_pixels)
         except TooManyPixelsError as error:
@@ -143,22 +145,31 @@ def _address_name(url: str) -> str:
         return "picture"
 
 
-def _overpass(word: str) -> tuple[str, _Place]:
-    from nephoscope.imagery.worldview import WorldviewClient
-
-    try:
-        overpass = parse_overpass(word.removeprefix(_WORLDVIEW))
-        archive = WorldviewClient.from_environment()
-    except NephoscopeError as error:
-        return word, SceneError(f"{word}: {error}")
-    name = worldview_name(overpass, archive.ending(overpass))
-    return name, lambda: archive.picture(overpass).content
-
-
-def _download(url: str) -> bytes:
+def _address(url: str) -> list[tuple[str, Fetch]]:
     from nephoscope.imagery.http import download
 
-    return download(url)
+    return [(_address_name(url), lambda: download(url))]
+
+
+def _overpass(word: str) -> list[tuple[str, Fetch]]:
+    from nephoscope.imagery.worldview import WorldviewClient
+
+    overpass = parse_overpass(word.removeprefix(_WORLDVIEW))
+    archive = WorldviewClient.from_environment()
+    name = worldview_name(overpass, archive.ending(overpass))
+    return [(name, lambda: archive.picture(overpass).content)]
+
+
+SOURCES: dict[str, Callable[[str], Iterable[tuple[str, Fetch]]]] = {
+    "http://": _address,
+    "https://": _address,
+    _WORLDVIEW: _overpass,
+}
+"""Sources of pictures by the prefix of their words. Other packages may add rows.
+
+A function takes the whole word. For each picture it gives a file name and a function that fetches it: the
+bytes of a file, or a scene. Both raise a NephoscopeError where they cannot.
+"""
 
 
 def _stem(name: str) -> str:

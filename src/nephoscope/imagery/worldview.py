@@ -48,7 +48,7 @@ class Satellite(NamedTuple):
     first: date
 
 
-SATELLITES = {
+SATELLITES: dict[str, Satellite] = {
     "Terra": Satellite("MODIS_Terra_CorrectedReflectance_TrueColor", date(2000, 2, 24)),
     "Aqua": Satellite("MODIS_Aqua_CorrectedReflectance_TrueColor", date(2002, 7, 4)),
     "SNPP": Satellite("VIIRS_SNPP_CorrectedReflectance_TrueColor", date(2015, 11, 24)),
@@ -56,6 +56,7 @@ SATELLITES = {
     "NOAA20": Satellite("VIIRS_NOAA20_CorrectedReflectance_TrueColor", date(2018, 1, 5)),
     "NOAA21": Satellite("VIIRS_NOAA21_CorrectedReflectance_TrueColor", date(2023, 2, 10)),
 }
+"""Satellites by name. Other packages may add rows; the layer is a true-colour one of the archive's."""
 
 
 class Picture(NamedTuple):

@@ -5,17 +5,38 @@ Knows no PyTorch, so that the command can show its options at once.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from nephoscope.core.errors import TrainingError
 
-Loss = Literal["bce+dice", "dice", "bce", "focal", "lovasz"]
 Schedule = Literal["one-cycle", "cosine"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
-SOFT_LOSSES: tuple[Loss, ...] = ("bce+dice", "dice", "bce")
-"""Losses whose target may lie between 0 and 1, as teachers' answers do."""
+
+class Loss(NamedTuple):
+    """A loss that a recipe can name.
+
+    Attributes:
+        function: takes logits and targets, shape (count, patterns, height, width), each pattern's target
+            presence, shape (count, patterns), and the recipe. Returns a tensor of one number, or several by
+            name, which are added. Its path as `module:name` where importing it needs PyTorch.
+        soft_targets: whether targets may lie between 0 and 1, as teachers' predictions do.
+    """
+
+    function: Callable[..., Any] | str
+    soft_targets: bool = False
+
+
+LOSSES: dict[str, Loss] = {
+    "bce+dice": Loss("nephoscope.training.losses:bce_dice", soft_targets=True),
+    "dice": Loss("nephoscope.training.losses:dice", soft_targets=True),
+    "bce": Loss("nephoscope.training.losses:bce", soft_targets=True),
+    "focal": Loss("nephoscope.training.losses:focal_loss"),
+    "lovasz": Loss("nephoscope.training.losses:lovasz_loss"),
+}
+"""Losses by the name that `--loss` gives. Other packages may add rows."""
 
 NETWORK_ENTRIES = frozenset({"arch", "encoder", "encoder_weights", "unpooling", "presence_head", "size"})
 """Entries that weights to begin with decide, in place of the recipe."""
@@ -43,7 +64,7 @@ class Recipe:
     )
     presence_head: bool = _option(True, "Let the network also say which patterns are in a picture at all.")
     size: str = _option("320x480", "Height x width in pixels of what the network sees; multiples of 32.")
-    loss: Loss = _option("bce+dice", f"Of {', '.join(get_args(Loss))}.")
+    loss: str = _option("bce+dice", f"Of {', '.join(LOSSES)}.")
     dice_share: float = _option(0.25, "Of bce+dice, the share of Dice.")
     dice_squared: bool = _option(False, "Square the terms of Dice's denominator.")
     dice_empty: float = _option(
@@ -86,11 +107,10 @@ class Recipe:
     seed: int = _option(0, "Of everything random.")
 
     def __post_init__(self) -> None:
-        for name, allowed in (("loss", Loss), ("schedule", Schedule), ("precision", Precision)):
-            if getattr(self, name) not in get_args(allowed):
-                raise TrainingError(
-                    f"{name} {getattr(self, name)!r}: there are {', '.join(get_args(allowed))}"
-                )
+        choices = {"loss": LOSSES, "schedule": get_args(Schedule), "precision": get_args(Precision)}
+        for name, allowed in choices.items():
+            if (value := getattr(self, name)) not in allowed:
+                raise TrainingError(f"unknown {name} {value!r}; available: {', '.join(allowed)}")
         if self.unpooling not in ("indices", "nearest"):
             raise TrainingError(f"unpooling {self.unpooling!r}: there are indices, nearest")
         for field in dataclasses.fields(self):
@@ -125,8 +145,9 @@ class Recipe:
             raise TrainingError("patience, seed and presence_share must not be below 0")
         if self.scenes and self.scenes < self.batch:
             raise TrainingError(f"scenes must be 0 or at least batch ({self.batch}), not {self.scenes}")
-        if self.teacher_share and self.loss not in SOFT_LOSSES:
-            raise TrainingError(f"loss {self.loss} takes no teachers; there are {', '.join(SOFT_LOSSES)}")
+        if self.teacher_share and not LOSSES[self.loss].soft_targets:
+            soft = [name for name, loss in LOSSES.items() if loss.soft_targets]
+            raise TrainingError(f"loss {self.loss} takes no teachers; available: {', '.join(soft)}")
 
     @property
     def input_size(self) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Networks by name: from a card's `network` entry to a PyTorch module, with weights to start from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,17 @@ from nephoscope.training.encoders import IMAGENET, NONE
 from nephoscope.training.segnet import SegNet
 
 SEGNET = "vgg19-segnet"
+
+NETWORKS: dict[str, Callable[[dict[str, Any], int], nn.Module]] = {
+    SEGNET: lambda network, classes: SegNet(
+        classes, network.get("unpooling", "indices"), network.get("presence_head", False)
+    ),
+}
+"""Networks beside those of segmentation-models-pytorch, by the name that `--arch` gives; more may be added.
+
+A function takes a card's `network` entry and the number of patterns, and returns a module as `build` does.
+Its attribute `encoder` is the part that starts from `--encoder-weights` and learns at `--encoder-factor`.
+"""
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
@@ -49,9 +60,11 @@ def build(network: dict[str, Any]) -> nn.Module:
         TrainingError: no such architecture or encoder; the message names near ones.
     """
     try:
-        return _build(network)
+        if network["architecture"] not in NETWORKS:
+            return _build(network)
     except (KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise TrainingError(f"no such network: {_called(network)}{_nearest(network)}") from error
+    return NETWORKS[network["architecture"]](network, len(DEFAULT_NAMES))
 
 
 def start(recipe: Recipe) -> nn.Module:
@@ -161,10 +174,6 @@ def architecture_name(name: str) -> str:
 
 
 def _build(network: dict[str, Any]) -> nn.Module:
-    if network["architecture"] == SEGNET:
-        return SegNet(
-            len(DEFAULT_NAMES), network.get("unpooling", "indices"), network.get("presence_head", False)
-        )
     head = (
         {"classes": len(DEFAULT_NAMES), "pooling": "avg", "dropout": 0.2}
         if network["presence_head"]
@@ -190,7 +199,7 @@ def _nearest(network: Any) -> str:
     if not isinstance(network, dict):
         return ""
     known = {
-        "architecture": [SEGNET, *smp.MODEL_ARCHITECTURES_MAPPING],
+        "architecture": [*NETWORKS, *smp.MODEL_ARCHITECTURES_MAPPING],
         "encoder": [
             *(name for name in smp.encoders.get_encoder_names() if not name.startswith("timm-")),
             *(f"tu-{name}" for name in timm.list_models()),
