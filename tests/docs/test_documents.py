@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
-import click
 import pytest
 import typer
 from pages import PAGES, ROOT, blocks, run_commands
