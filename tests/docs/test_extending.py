@@ -27,7 +27,7 @@ from nephoscope.outputs import formats
 from nephoscope.testing.worldview_server import WorldviewServer
 from nephoscope.training.config import LOSSES, make_recipe
 from nephoscope.training.losses import make_loss
-from nephoscope.training.networks import NETWORKS, encoder_of, split_answer, start
+from nephoscope.training.networks import NETWORKS, encoder_of, split_outputs, start
 
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 SIZE = (64, 96)
@@ -154,14 +154,14 @@ def test_the_loss_falls_as_the_network_learns(my_clouds):
         size="64x96",
         teacher_share=0.5,
     )
-    network = start(recipe)
+    network = start(recipe, 3)
     assert isinstance(encoder_of(network), nn.Sequential)
     colours = torch.randn(2, 3, *SIZE)
-    truth = (colours[:, :1] > 0).float().expand(-1, split_answer(network(colours))[0].shape[1], -1, -1)
+    truth = (colours[:, :1] > 0).float().expand(-1, 3, -1, -1)
     optimizer = torch.optim.Adam(network.parameters(), 0.01)
     costs = []
     for _ in range(5):
-        parts = make_loss(recipe)(split_answer(network(colours))[0], truth, None)
+        parts = make_loss(recipe)(split_outputs(network(colours))[0], truth, None)
         assert parts.keys() == {"tversky"}
         optimizer.zero_grad()
         parts["tversky"].backward()

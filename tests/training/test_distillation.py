@@ -253,7 +253,7 @@ def test_teachers_of_another_size_and_other_networks_are_refused(tmp_path, data,
         ({"teacher_share": -0.1}, "teacher_share must be from 0 to 1"),
         ({"scenes": 8, "batch": 16}, "scenes must be 0 or at least batch"),
         ({"scenes": -1}, "scenes must be 0"),
-        ({"teacher_share": 0.5, "loss": "lovasz"}, "lovasz takes no teachers; available: bce"),
+        ({"teacher_share": 0.5, "loss": "lovasz"}, "lovasz cannot be used with teachers; available: bce"),
     ],
 )
 def test_recipes_that_cannot_be_are_refused(changes, message):

@@ -74,7 +74,7 @@ def calibration(found: "Calibration") -> None:
     """Print what rules were found and what they are worth."""
     print(f"mean Dice {found.mean:.4f} on days that the rules were not chosen on")
     print(
-        f"          {sum(found.seen.values()) / len(DEFAULT_NAMES):.4f} on those that they were chosen on: optimistic"
+        f"          {sum(found.in_sample_dice.values()) / len(DEFAULT_NAMES):.4f} on those that they were chosen on: optimistic"
     )
     print(f"          {sum(found.before.values()) / len(DEFAULT_NAMES):.4f} there too, with the rules it had")
     evidence = {"top_k": "top {k}", "head": "presence head", "product": "presence head x top {k}"}
