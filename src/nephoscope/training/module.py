@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.imagery.scene import GAP_BRIGHTNESS
+from nephoscope.imagery.scene import NODATA_BRIGHTNESS
 from nephoscope.training.augmentation import Augment, degrade
 from nephoscope.training.batches import Batch
 from nephoscope.training.config import Recipe
@@ -88,7 +88,7 @@ class SegmentationModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> Any:
         """Every rule's Dice on some scenes (`validation.Measured`), and the probabilities they come from."""
         logits, presence = self(_colours(batch))
-        black = batch.pictures.amax(-1) <= GAP_BRIGHTNESS  # no data, so no pattern: as `segment` has it
+        black = batch.pictures.amax(-1) <= NODATA_BRIGHTNESS  # no data, so no pattern: as `segment` has it
         probabilities = logits.sigmoid() * ~black[:, None]
         head = None if presence is None else presence.sigmoid()
         truth = self._unpacked(batch.masks[:, None])

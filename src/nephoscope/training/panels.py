@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
 from nephoscope.core.types import SCORE_GRID, Image, Mask
 from nephoscope.datasets.catalogue import Record
-from nephoscope.imagery.resize import resize
+from nephoscope.imagery.resize import resize, resize_mask
 from nephoscope.imagery.scene import find_nodata
 from nephoscope.inference.postprocess import Rule, resample, segment_pattern
-from nephoscope.plotting.drawing import FAINT, INK, PAPER, drawing, font, shortened, tint
+from nephoscope.plotting.drawing import FAINT, INK, PAPER, drawing, font, shortened, tint_and_outline
 
 COUNT = 8
 _ACROSS = 4
@@ -78,7 +77,9 @@ def _masks(
 ) -> list[Mask]:
     return [
         segment_pattern(
-            resample(probability, SCORE_GRID), rules[name], head=None if head is None else float(head[index])
+            resample(probability, SCORE_GRID),
+            rules[name],
+            presence_probability=None if head is None else float(head[index]),
         )[0]
         > 0
         for index, (name, probability) in enumerate(zip(DEFAULT_NAMES, field, strict=True))
@@ -87,9 +88,6 @@ def _masks(
 
 def _tinted(picture: Image, masks: Sequence[Mask]) -> Image:
     cell = resize(picture, _CELL).copy()
-    for pattern, mask in zip(DEFAULT_PATTERNS, masks, strict=True):
-        fitted = cv2.resize(mask.view(np.uint8), _CELL[::-1], interpolation=cv2.INTER_NEAREST)
-        tint(cell, fitted.view(np.bool_), pattern.colour, 0.3)
-        contours, _ = cv2.findContours(fitted, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(cell, contours, -1, pattern.colour, 2, cv2.LINE_AA)
+    fitted = (resize_mask(mask, _CELL) for mask in masks)
+    tint_and_outline(cell, list(zip(DEFAULT_PATTERNS, fitted, strict=True)))
     return cell
