@@ -82,9 +82,10 @@ def tiny_model(tmp_path: Path, card: Card) -> Callable[..., Path]:
 def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
     """Makes model files whose network is a 1x1 convolution: a pattern's probability is a colour's brightness.
 
-    Patterns follow red (Fish), green (Flower), blue (Gravel), red (Sugar) and so on. `patterns` are the card's,
-    with `OWN_RULE` for those that it has no rule for; other keywords change the card too. `raw_card` replaces it,
-    `outputs` changes the number of outputs, `brightest` the probability of white.
+    Patterns follow red (Fish), green (Flower), blue (Gravel), red (Sugar), green and so on.
+
+    Keywords: `patterns` are the card's, with `OWN_RULE` for those without a rule; `raw_card` replaces the card;
+    `outputs` changes the number of outputs, `brightest` the probability of white; others change the card.
     """
 
     def make(

@@ -51,7 +51,7 @@ def test_the_default_is_shipped_and_says_what_it_is(model):
         (None, "no card inside"),
         ("{", "not JSON"),
         ("[]", "not a JSON object"),
-        ("{}", "does not say its version"),
+        ("{}", "has no version"),
         (json.dumps({"card_version": CARD_VERSION + 1}), "install a newer nephoscope"),
         (json.dumps({"card_version": CARD_VERSION}), "lacks description"),
     ],
@@ -69,7 +69,7 @@ def test_models_without_a_usable_card_are_refused(tiny_model, raw_card, reason):
         ({"surprise": 1}, "unknown entries: surprise"),
         ({"patterns": ["Fish", "Fish"]}, "1 to 8 different names"),
         ({"rules": {"Fish": {}}}, "cannot be read"),
-        ({"grid": [0, 5]}, "a grid of 0x5"),
+        ({"grid": [0, 5]}, "got 0x5"),
         ({"patterns": 5}, "1 to 8 different names, got 5"),
         (
             {"rules": dict.fromkeys(DEFAULT_NAMES, RULE | {"threshold": -1})},

@@ -157,7 +157,7 @@ def _box(grid: _Grid, columns: int, rows: int) -> Bounds:
         and width <= 360 + _SLACK * grid.width
         and -90 - over <= south < north <= 90 + over
     ):
-        raise _Unusable("its grid is outside of the Earth's degrees; it may be in metres")
+        raise _Unusable("its grid is not a box in degrees on Earth; it may be in metres")
     west = wrapped(grid.west)
     east = west + min(width, 360.0)
     return Bounds(west, max(south, -90.0), east if east <= 180 else east - 360, min(north, 90.0))

@@ -171,11 +171,11 @@ def _read(url: str, response: HTTPResponse, largest: int, end: float) -> bytes:
 
 def _detail(error: HTTPError) -> str:
     """Why a server refuses: the detail of its problem document (RFC 9457), else its status."""
-    with error:
-        try:
+    try:
+        with error:
             return str(json.loads(error.read(_DETAIL))["detail"])
-        except (ValueError, LookupError, TypeError, OSError, HTTPException):
-            return f"the server answered {error.code}: {error.reason}"
+    except (ValueError, LookupError, TypeError, OSError, HTTPException):
+        return f"the server answered {error.code}: {error.reason}"
 
 
 def _retry_after(text: str) -> float | None:

@@ -124,7 +124,11 @@ def _is_mask(path: Path) -> bool:
     """Whether a PNG is a mask NAME_PATTERN.png: grey, with the picture NAME or NAME.json beside it."""
     parts = path.stem.split("_")
     names = ["_".join(parts[:count]) for count in range(1, len(parts)) if any(parts[:count])]
-    beside = (path.with_name(name + ending) for name in names for ending in (".json", *ENDINGS))
+    beside = (
+        path.with_name(name + ending)
+        for name in names
+        for ending in (".json", *ENDINGS, *map(str.upper, ENDINGS))
+    )
     if not any(other.is_file() for other in beside):
         return False
     with path.open("rb") as file:
