@@ -172,7 +172,7 @@ def test_no_standard_output_costs_no_output(scenes, tmp_path):
         (["--model", "defualt"], "did you mean default"),
         (["--model", "missing.onnx"], "no such model file"),
         (["--device", "tpu"], "there are auto, cpu, cuda"),
-        (["-o", __file__], "is no folder"),
+        (["-o", __file__], "is not a folder"),
     ],
 )
 def test_wrong_usage_is_refused_before_any_picture_is_read(tmp_path, words, reason):
