@@ -4,8 +4,8 @@ python -m benchmarks.training FOLDER_OF_LABELLED_SCENES [SIZE] [SCENES]
 
 The plain loop is that of a tutorial: the same network of segmentation-models-pytorch in single precision, a
 `Dataset` that decodes a JPEG and its run lengths, augmentation on the CPU with torchvision, a `DataLoader`
-with a worker a core. Both train on the same scenes in the same batches on the same device. The first epoch of each
-is not counted.
+with a worker a core. Both train on the same scenes in the same batches on the same device. The first epoch of
+each is not counted.
 """
 
 import logging

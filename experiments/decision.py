@@ -14,10 +14,11 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.datasets.catalogue import group_kfold, split
+from nephoscope.datasets.catalogue import Record, group_kfold, split
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import presence_score
+from nephoscope.inference.segmentation import segment
 
 LEVELS = 100  # of probability
 TOP_K = (500, 4000, 16000)  # pixels of 350x525
