@@ -181,7 +181,7 @@ class Segmenter(WorkerPlugin):
         done = {
             "status": "done",
             "valid": round(float(found.valid_mask.mean()), _DIGITS),
-            "cover": {name: round(cover, _DIGITS) for name, cover in found.covers.items()},
+            "cover": {name: round(cover, _DIGITS) for name, cover in found.area_fractions.items()},
             "score": {name: round(score, _DIGITS) for name, score in found.scores.items()},
             "bytes": len(answer.content),
             "sha256": answer.sha256,

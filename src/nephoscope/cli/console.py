@@ -74,12 +74,13 @@ def calibration(found: "Calibration") -> None:
     """Print what rules were found and what they are worth."""
     print(f"mean Dice {found.mean:.4f} on days that the rules were not chosen on")
     print(
-        f"          {sum(found.seen.values()) / len(DEFAULT_NAMES):.4f} on those that they were chosen on: optimistic"
+        f"          {sum(found.in_sample_dice.values()) / len(found.rules):.4f} "
+        "on those that they were chosen on: optimistic"
     )
-    print(f"          {sum(found.before.values()) / len(DEFAULT_NAMES):.4f} there too, with the rules it had")
+    print(f"          {sum(found.before.values()) / len(found.rules):.4f} there too, with the rules it had")
     evidence = {"top_k": "top {k}", "head": "presence head", "product": "presence head x top {k}"}
     print(f"{'':<8}{'Dice':>7}{'above':>7}{'area':>7}{'join':>6}  present from")
-    for name in DEFAULT_NAMES:
+    for name in found.rules:
         rule = found.rules[name]
         by = evidence[rule.evidence].format(k=f"{rule.top_k:,}")
         areas = f"{rule.minimum_area:>7,}{rule.join:>6}"

@@ -134,8 +134,9 @@ def train(
         with needs("train"):
             from nephoscope.training import finish
             from nephoscope.training import run as running
+            from nephoscope.training.devices import is_first_process
             from nephoscope.training.tracking import parse_trackers
-        how: dict[str, Any] = {"cache": cache, "say": console.tell, "watch": console.watch}
+        how: dict[str, Any] = {"cache": cache, "log": console.tell, "progress": console.watch}
         run = resume or run
         try:
             if resume is not None:
@@ -153,7 +154,7 @@ def train(
             if Settings.exist(run):
                 console.tell(f"nephoscope train --resume {run} goes on from the last whole epoch")
             raise
-        if running.is_first_process():
+        if is_first_process():
             console.calibration(finish.finish(run, console.tell, console.watch))
             console.tell(f"use it: nephoscope segment SOURCE --model {run / finish.MODEL}")
 

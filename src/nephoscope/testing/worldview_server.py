@@ -61,7 +61,6 @@ Fault = Callable[[Overpass, int], str | None]
 _SCENES = 12
 _SCENE_SIZE: GridShape = (350, 525)
 _HTML = b"<!DOCTYPE html><html><head><title>Oops</title></head><body>Something went wrong.</body></html>"
-_LAYERS = {satellite.layer: name for name, satellite in SATELLITES.items()}
 
 
 class WorldviewServer:
@@ -237,9 +236,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _overpass(asked: MapRequest) -> Overpass:
-    if asked.layer not in _LAYERS:
-        raise InvalidRequestError(f"no layer {asked.layer}")
-    return Overpass(_LAYERS[asked.layer], asked.day, asked.bounds)
+    names = {satellite.layer: name for name, satellite in SATELLITES.items()}
+    if asked.layer not in names:
+        raise InvalidRequestError(f"unknown layer {asked.layer!r}; available: {', '.join(names)}")
+    return Overpass(names[asked.layer], asked.day, asked.bounds)
 
 
 def _catalogued(folder: Path) -> dict[Overpass, Path]:
