@@ -76,7 +76,7 @@ def tiny_model(tmp_path: Path, card: Card) -> Callable[..., Path]:
 def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
     """Makes model files whose network is a 1x1 convolution: a pattern's probability is a colour's brightness.
 
-    Fish and Sugar follow red, Flower green, Gravel blue. Keywords change the card; `raw_card` replaces it;
+    The patterns follow red, green and blue in turn. Keywords change the card; `raw_card` replaces it;
     `outputs` changes the number of patterns, `brightest` what white is answered with.
     """
 
@@ -89,9 +89,8 @@ def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
     ) -> Path:
         made = replace(card, **{"name": "tiny", "made_with": "tests", "weights": "float32", **changes})
         height, width = made.input_size
-        weights = (
-            np.eye(3, dtype=np.float32)[[0, 1, 2, 0][:outputs]].reshape(outputs, 3, 1, 1) * brightest / 255
-        )
+        rows = np.eye(3, dtype=np.float32)[np.arange(outputs) % 3]
+        weights = rows.reshape(outputs, 3, 1, 1) * brightest / 255
         graph = helper.make_graph(
             [
                 helper.make_node("Cast", ["pictures"], ["numbers"], to=TensorProto.FLOAT),

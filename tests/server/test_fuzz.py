@@ -20,9 +20,9 @@ from asking import ask, post
 from conftest import encoded, offline, serving
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
+from nephoscope.server.limits import Limits
 from nephoscope.server.problems import Problem
 from nephoscope.server.responses import response_formats
-from nephoscope.server.limits import Limits
 from nephoscope.server.settings import Settings
 from nephoscope.server.uploads import Upload
 from nephoscope.server.work import PictureJob, segment_upload

@@ -35,8 +35,8 @@ from conftest import encoded, serving
 from nephoscope.core.geo import Overpass, parse_bounds
 from nephoscope.imagery.worldview import WorldviewClient
 from nephoscope.server import guard, work
-from nephoscope.server.problems import Problem
 from nephoscope.server.limits import Limits
+from nephoscope.server.problems import Problem
 from nephoscope.server.settings import Settings
 from nephoscope.server.worldview import ArchiveProxy
 from nephoscope.testing.worldview_server import WorldviewServer
