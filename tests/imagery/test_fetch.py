@@ -165,7 +165,7 @@ class TestScenes:
                 process.send_signal(signal.SIGINT)
                 said = process.communicate(timeout=60)[1]
         assert process.returncode == 130
-        assert b"the files written so far are whole" in said
+        assert b"interrupted; the files written so far are complete" in said
         pictures = list(tmp_path.glob("*.jpeg"))
         assert 5 <= len(pictures) < 2 * 366
         assert len(list(tmp_path.iterdir())) == 2 * len(pictures)

@@ -138,7 +138,7 @@ def test_they_work_by_command(others, jpeg, tmp_path, tiny_model, monkeypatch):
     assert done.stderr.count("cannot be loaded") == 1
     assert "Traceback" not in done.stderr
     told = " ".join(command("--help").stdout.replace("│", " ").split())
-    assert "organisation, listing, names; several with commas." in told
+    assert "organisation, listing, names." in told
 
 
 def test_they_work_on_the_server(others, jpeg, tiny_model):
