@@ -337,7 +337,7 @@ def test_an_interrupted_run_says_so_and_nothing_else(tmp_path, small_model):
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
             _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "nephoscope: interrupted; the files written so far are whole\n"
+    assert said == "nephoscope: interrupted; the files written so far are complete\n"
 
 
 @pytest.mark.slow
