@@ -1,8 +1,8 @@
-"""The pipeline this project began with, as a peer to measure against.
+"""The first pipeline of this project, for comparison.
 
-VGG19 encoder and unpooling decoder in eager PyTorch, Pillow decoding at full size, one component after the
-other. Its weights are random: speed does not depend on them. `python -m benchmarks.first_pipeline PICTURE`
-runs it as a whole process.
+VGG19 encoder and unpooling decoder in eager PyTorch, Pillow decoding at full size, a loop over components.
+The weights are random: speed does not depend on them. `python -m benchmarks.first_pipeline PICTURE` runs it
+as a whole process.
 """
 
 import sys
@@ -23,7 +23,7 @@ SMALLEST = 4000
 
 def load() -> nn.Module:
     torch.manual_seed(0)
-    return build({"architecture": "vgg19-segnet"}).eval()
+    return build({"architecture": "vgg19-segnet"}, len(DEFAULT_NAMES)).eval()
 
 
 def decode(path: Path) -> torch.Tensor:
@@ -39,7 +39,7 @@ def probabilities(network: nn.Module, picture: torch.Tensor) -> np.ndarray:
 def masks(fields: np.ndarray) -> list[np.ndarray]:
     import cv2
 
-    found = []
+    kept_masks = []
     for field in fields:
         mask = cv2.resize(field, GRID) > 0.5
         count, parts = cv2.connectedComponents(mask.astype(np.uint8))
@@ -48,8 +48,8 @@ def masks(fields: np.ndarray) -> list[np.ndarray]:
             part = parts == number
             if part.sum() > SMALLEST:
                 kept[part] = True
-        found.append(kept)
-    return found
+        kept_masks.append(kept)
+    return kept_masks
 
 
 def run_lengths(mask: np.ndarray) -> str:

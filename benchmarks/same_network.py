@@ -1,4 +1,4 @@
-"""The default model's network in eager PyTorch, as a peer: `python -m benchmarks.same_network PICTURE`."""
+"""The default model in eager PyTorch, for comparison: `python -m benchmarks.same_network PICTURE`."""
 
 import sys
 from pathlib import Path
@@ -14,8 +14,9 @@ from nephoscope.training.networks import Deployed, build
 
 def load() -> Deployed:
     torch.manual_seed(0)
-    network = Model.load().card.network
-    return Deployed(build(network), network["mean"], network["deviation"]).eval()
+    card = Model.load().card
+    network = build(card.network, len(card.patterns))
+    return Deployed(network, card.network["mean"], card.network["deviation"]).eval()
 
 
 @torch.inference_mode()

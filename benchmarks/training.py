@@ -1,11 +1,11 @@
-"""How fast training is, beside the plain way to write it, and how fast scenes are read.
+"""Speed of training, compared with a plain loop, and of reading scenes.
 
 python -m benchmarks.training FOLDER_OF_LABELLED_SCENES [SIZE] [SCENES]
 
-The peer is what a tutorial has: the same network of segmentation-models-pytorch in single precision, a
-`Dataset` that decodes a JPEG and its run lengths a scene, augmentation on the CPU with torchvision, a
-`DataLoader` with a worker a core. Both train the same scenes in the same batches on the same device; the
-first epoch of each is not counted.
+The plain loop is that of a tutorial: the same network of segmentation-models-pytorch in single precision, a
+`Dataset` that decodes a JPEG and its run lengths, augmentation on the CPU with torchvision, a `DataLoader`
+with a worker a core. Both train on the same scenes in the same batches on the same device. The first epoch of
+each is not counted.
 """
 
 import logging
@@ -28,9 +28,9 @@ from nephoscope.datasets.dataset import Dataset, read_dataset
 from nephoscope.training.batches import SceneBatchSampler, batches
 from nephoscope.training.cache import open_scenes
 from nephoscope.training.config import make_recipe
+from nephoscope.training.devices import PRECISIONS, precision
 from nephoscope.training.module import SegmentationModule
 from nephoscope.training.networks import describe, start
-from nephoscope.training.run import PRECISIONS, precision
 
 
 class Plain(TorchDataset):
@@ -54,14 +54,15 @@ class Plain(TorchDataset):
         image = self.dataset.records[index].image
         picture = PilImage.open(self.dataset.picture(image)).convert("RGB").resize(self.size[::-1])
         bits = self.dataset.bits(image, self.size)
-        masks = np.stack([bits >> pattern & 1 for pattern in range(4)])
+        masks = np.stack([bits >> pattern & 1 for pattern in range(len(self.dataset.patterns))])
         colours, truth = self.change(tv_tensors.Image(picture), tv_tensors.Mask(masks))
         return (colours / 255 - 0.498) / 0.502, truth.float()
 
 
 def plain_epochs(dataset: Dataset, recipe, device: torch.device) -> float:
-    """Scenes a second of the second epoch."""
-    net = smp.create_model(recipe.arch, recipe.encoder, encoder_weights=None, classes=4).to(device)
+    """Scenes a second in the second epoch."""
+    classes = len(dataset.patterns)
+    net = smp.create_model(recipe.arch, recipe.encoder, encoder_weights=None, classes=classes).to(device)
     optimizer = torch.optim.AdamW(net.parameters(), recipe.learning_rate)
     dice = smp.losses.DiceLoss("multilabel")
     loader = DataLoader(
@@ -86,13 +87,13 @@ def plain_epochs(dataset: Dataset, recipe, device: torch.device) -> float:
 
 
 def our_epochs(folder: Path, recipe, device: torch.device, cache: Path) -> tuple[float, float]:
-    """Scenes a second of the second epoch, and the share of it spent waiting for scenes."""
+    """Scenes a second in the second epoch, and the share of its time spent waiting for scenes."""
     import pytorch_lightning as pl
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     scenes = open_scenes(folder, recipe.input_size, cache=cache)
-    network = describe(recipe)
-    task, begun = SegmentationModule(recipe, start(recipe), network), [0.0]
+    classes, begun = len(scenes.patterns), [0.0]
+    module = SegmentationModule(recipe, start(recipe, classes), describe(recipe), classes)
 
     class Clock(pl.Callback):
         def on_train_epoch_start(self, *_):
@@ -100,7 +101,7 @@ def our_epochs(folder: Path, recipe, device: torch.device, cache: Path) -> tuple
 
     class Quiet(pl.profilers.SimpleProfiler):
         def describe(self) -> None:
-            """Print nothing: what is asked of it is read below."""
+            """Print nothing: the durations are read below."""
 
     loader = batches(
         scenes,
@@ -120,7 +121,7 @@ def our_epochs(folder: Path, recipe, device: torch.device, cache: Path) -> tuple
         profiler=(profiler := Quiet()),
         use_distributed_sampler=False,
     )
-    trainer.fit(task, loader)
+    trainer.fit(module, loader)
     took = time.perf_counter() - begun[0]
     fetched = sum(
         sum(times[-len(loader) :])
@@ -147,7 +148,7 @@ def main(folder: Path, size: str, count: int) -> None:
         part = Path(small) / "data"
         copy(dataset, part)
         rates = []
-        for _ in range(3):  # in turn, for machines that are not always as fast
+        for _ in range(3):  # alternately: the speed of a machine varies
             plain = plain_epochs(dataset, recipe, device)
             ours, waiting = our_epochs(part, recipe, device, Path(small) / "cache")
             rates.append((ours, plain, waiting))
@@ -160,8 +161,7 @@ def main(folder: Path, size: str, count: int) -> None:
 
 
 def copy(dataset: Dataset, to: Path) -> None:
-    """A folder of some of the scenes, their pictures linked."""
-    from nephoscope.core.patterns import DEFAULT_NAMES
+    """Write a folder of some scenes, with links to their pictures."""
     from nephoscope.datasets.labels import write_labels
 
     (to / "train_images").mkdir(parents=True)
@@ -170,7 +170,7 @@ def copy(dataset: Dataset, to: Path) -> None:
     rows = [
         (record.image, name, dataset.labels.texts[record.image, name])
         for record in dataset.records
-        for name in DEFAULT_NAMES
+        for name in dataset.patterns
     ]
     write_labels(to / "train.csv", rows)
 

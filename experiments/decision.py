@@ -14,12 +14,11 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.datasets.catalogue import group_kfold, split
+from nephoscope.datasets.catalogue import Record, group_kfold, split
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import presence_score
-from nephoscope.inference.segmentation import Segmentation
-from nephoscope.training.calibration import each_scene
+from nephoscope.inference.segmentation import segment
 
 LEVELS = 100  # of probability
 TOP_K = (500, 4000, 16000)  # pixels of 350x525
@@ -78,23 +77,26 @@ def report(way: str, scores: np.ndarray) -> None:
 def look(model: Model, data: Path) -> Profile:
     """Segment the validation scenes."""
     dataset = read_dataset(data)
-    _, validation = split(dataset.records)
+    dataset = dataset.select(split(dataset.records)[1])
 
-    def work(found: Segmentation, truth: np.ndarray) -> tuple[np.ndarray, ...]:
+    def work(record: Record) -> tuple[np.ndarray, ...]:
+        segmentation = segment(dataset.scene(record.image), model)
+        grid = segmentation.valid_mask.shape
+        truth = np.stack([dataset.labels.mask(record.image, name, grid) for name in model.card.patterns])
         parts = []
-        for probability, mask in zip(found.probabilities, truth, strict=True):
+        for probability, mask in zip(segmentation.probabilities, truth, strict=True):
             level = np.minimum((probability * LEVELS).astype(np.int64), LEVELS - 1).reshape(-1)
             weights = (None, probability.reshape(-1), mask.reshape(-1).astype(float))
             counts = [np.bincount(level, weight, LEVELS) for weight in weights]
             parts.append([np.cumsum(count[::-1])[::-1] for count in counts])
-        scores = np.array([[presence_score(field, k) for k in TOP_K] for field in found.probabilities])
-        if (presence := found.prediction.presence_probabilities) is not None:
+        scores = np.array([[presence_score(field, k) for k in TOP_K] for field in segmentation.probabilities])
+        if (presence := segmentation.prediction.presence_probabilities) is not None:
             scores = np.column_stack([scores, presence])
         return np.array(parts), truth.sum(axis=(1, 2)), scores
 
-    records, found = zip(*each_scene(model, dataset.select(validation), work), strict=True)
-    parts, labelled, scores = (np.stack(each) for each in zip(*found, strict=True))
-    folds = np.array(group_kfold([record.group for record in records], FOLDS))
+    indices, columns = zip(*dataset.map(work, []), strict=True)
+    parts, labelled, scores = (np.stack(each) for each in zip(*columns, strict=True))
+    folds = np.array(group_kfold([dataset.records[index].group for index in indices], FOLDS))
     return Profile(parts[:, :, 0], parts[:, :, 1], parts[:, :, 2], labelled, scores, folds)
 
 

@@ -25,7 +25,7 @@ from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import segment_pattern
 from nephoscope.inference.segmentation import segment
 from nephoscope.training.cache import open_scenes
-from nephoscope.training.checkpoint import scope_of
+from nephoscope.training.job import scope_of
 from nephoscope.training.quantization import quantise
 
 

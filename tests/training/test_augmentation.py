@@ -1,4 +1,4 @@
-"""What is done to a picture is done to its mask; chance is the generator's alone."""
+"""Augmentation changes pictures and masks alike, and draws from its generator only."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ STILL = Recipe(rotation=0, zoom=1, shift=0, brightness=0, cutmix=0)
 
 
 def batch(count=8, size=(64, 96)):
-    """Scenes whose mask is told by their pixels: pattern bits 1 and 4 where red is bright."""
+    """Scenes whose pixels show their mask: pattern bits 1 and 4 where red is bright."""
     torch.manual_seed(1)
     masks = torch.zeros(count, 1, *size)
     for scene in range(count):
@@ -32,11 +32,11 @@ def test_pictures_and_masks_move_together(what):
     changes = full if what == "all" else {what: full[what]}
     pictures, masks = augmented(dataclasses.replace(STILL, **changes))
     assert set(masks.unique().tolist()) <= {0.0, 5.0}  # bits are never mixed
-    told = pictures[:, :1] > 0.5
-    assert (told != (masks > 0)).float().mean() < 0.02  # only along edges, where pixels are blended
+    bright = pictures[:, :1] > 0.5
+    assert (bright != (masks > 0)).float().mean() < 0.02  # only along edges, where pixels are blended
 
 
-def test_mirror_images_alone_keep_every_pixel():
+def test_reflections_keep_every_pixel():
     pictures, masks = augmented(STILL)
     before, _ = batch()
     assert torch.equal(pictures[:, :1] > 0.5, masks > 0)
@@ -44,14 +44,14 @@ def test_mirror_images_alone_keep_every_pixel():
     assert not torch.equal(pictures, before)
 
 
-def test_the_same_generator_does_the_same():
+def test_augmentation_is_reproducible_by_its_generator():
     recipe = Recipe()
     one, other, third = augmented(recipe, 3), augmented(recipe, 3), augmented(recipe, 4)
     assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
     assert not torch.equal(one[0], third[0])
 
 
-def test_what_comes_in_from_outside_is_black_and_without_a_pattern():
+def test_pixels_from_outside_are_black_and_without_a_pattern():
     recipe = dataclasses.replace(STILL, zoom=1.0, shift=0.5)
     pictures = torch.ones(16, 3, 32, 32)
     moved, masks = Augment(recipe)(
@@ -61,18 +61,18 @@ def test_what_comes_in_from_outside_is_black_and_without_a_pattern():
     assert not (masks[moved[:, :1] == 0] > 0).any()
 
 
-def test_no_data_stays_black_when_it_gets_brighter():
+def test_brightness_leaves_no_data_black():
     pictures = torch.zeros(8, 3, 32, 32)
     pictures[..., 16:] = 0.5
     bright = Augment(dataclasses.replace(STILL, brightness=0.5))
     changed, _ = bright(pictures, torch.zeros(8, 1, 32, 32), torch.Generator().manual_seed(0))
     assert ((changed == 0) | (changed > 0.1)).all()
     assert (changed == 0).float().mean() == pytest.approx(0.5)
-    assert changed.amax((1, 2, 3)).unique().numel() > 4  # each scene by its own amount
+    assert changed.amax((1, 2, 3)).unique().numel() > 4  # one amount a scene
     assert changed.max() <= 1
 
 
-def test_cutmix_takes_a_box_of_another_scene():
+def test_cutmix_pastes_a_box_of_another_scene():
     pictures = torch.arange(1.0, 9.0).reshape(8, 1, 1, 1).expand(8, 3, 64, 96) / 10
     mixed, _ = Augment(dataclasses.replace(STILL, cutmix=1.0))(
         pictures, torch.zeros(8, 1, 64, 96), torch.Generator().manual_seed(2)
@@ -83,7 +83,7 @@ def test_cutmix_takes_a_box_of_another_scene():
     assert any(len((mixed[scene, 0] * 10).round().unique()) == 2 for scene in range(8))
 
 
-def test_none_of_it_can_be_asked_for():
+def test_augmentation_can_be_reduced_to_reflections():
     recipe = dataclasses.replace(STILL)
     pictures, masks = batch(1)
     moved, moved_masks = Augment(recipe)(pictures, masks, torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""Scenes are decoded once: found again at once, noticed when they change, never left half-made."""
+"""The cache of decoded scenes: reused, decoded again after a change, never left incomplete."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def folder(tmp_path):
     return tmp_path / "data"
 
 
-def test_what_is_decoded_is_what_the_files_hold(tmp_path, folder):
+def test_decoded_scenes_equal_the_files(tmp_path, folder):
     scenes = open_scenes(folder, SIZE, cache=tmp_path / "cache")
     dataset = read_dataset(folder)
     for index, record in enumerate(scenes.records):
@@ -36,31 +36,31 @@ def test_what_is_decoded_is_what_the_files_hold(tmp_path, folder):
     assert len(scenes.labels_sha256) == 64
 
 
-def test_a_second_start_decodes_nothing_and_a_change_is_noticed(tmp_path, folder):
-    told = []
-    first = open_scenes(folder, SIZE, cache=tmp_path / "cache", say=told.append)
-    assert len(told) == 1
-    assert "5 scenes" in told[0]
-    assert "MB in" in told[0]
-    open_scenes(folder, SIZE, cache=tmp_path / "cache", say=told.append)
-    assert len(told) == 1
+def test_the_cache_is_reused_until_a_file_changes(tmp_path, folder):
+    messages = []
+    first = open_scenes(folder, SIZE, cache=tmp_path / "cache", log=messages.append)
+    assert len(messages) == 1
+    assert "5 scenes" in messages[0]
+    assert "MB in" in messages[0]
+    open_scenes(folder, SIZE, cache=tmp_path / "cache", log=messages.append)
+    assert len(messages) == 1
     picture = folder / "train_images" / first.records[0].image
     shutil.copy(folder / "train_images" / first.records[1].image, picture)
     os.utime(picture, ns=(1, 1))
-    again = open_scenes(folder, SIZE, cache=tmp_path / "cache", say=told.append)
-    assert "has changed" in told[1]
+    again = open_scenes(folder, SIZE, cache=tmp_path / "cache", log=messages.append)
+    assert "has changed" in messages[1]
     assert np.array_equal(again.pictures[0], again.pictures[1])
     write_synthetic_dataset(folder, 6, size=(128, 192))
     assert len(open_scenes(folder, SIZE, cache=tmp_path / "cache").records) == 6
 
 
-def test_two_sizes_lie_beside_each_other(tmp_path, folder):
+def test_two_sizes_are_cached_side_by_side(tmp_path, folder):
     for size in (SIZE, (32, 64)):
         assert open_scenes(folder, size, cache=tmp_path / "cache").pictures.shape == (5, *size, 3)
     assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 2
 
 
-def test_unsound_scenes_are_left_out_and_named(tmp_path, folder):
+def test_unreadable_scenes_are_left_out_and_reported(tmp_path, folder):
     (folder / "train_images" / "synthetic_00001.jpg").write_bytes(b"\xff\xd8 cut short")
     labels = folder / "train.csv"
     text = labels.read_text().splitlines()
@@ -79,7 +79,7 @@ def test_unsound_scenes_are_left_out_and_named(tmp_path, folder):
         open_scenes(folder, SIZE, cache=tmp_path / "cache", strict=True)
 
 
-def test_a_damaged_cache_is_made_again(tmp_path, folder):
+def test_a_damaged_cache_is_decoded_again(tmp_path, folder):
     whole = open_scenes(folder, SIZE, cache=tmp_path / "cache")
     (place,) = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
     for name, content in (("masks.npy", b""), ("pictures.npy", b"\x93NUMPY"), ("scenes.json", b"[]")):
@@ -89,7 +89,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, folder):
 
 
 def test_a_picture_that_cannot_be_read_does_not_change_the_split(tmp_path, folder):
-    """Whoever judges later splits what the folder lists: scenes trained on must not be among those."""
+    """A later evaluation splits the listed scenes: those trained on must not be validated on."""
     write_synthetic_dataset(folder, 20, size=(64, 96))
     before = open_scenes(folder, SIZE, cache=tmp_path / "cache")
     held_out = {before.records[index].image for index in before.split(4, 1)[1]}
@@ -109,21 +109,21 @@ def test_an_interrupted_decode_leaves_nothing(tmp_path, folder):
         return lambda *_: None
 
     with pytest.raises(KeyboardInterrupt):
-        open_scenes(folder, SIZE, cache=tmp_path / "cache", watch=stop)
+        open_scenes(folder, SIZE, cache=tmp_path / "cache", progress=stop)
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
     assert len(open_scenes(folder, SIZE, cache=tmp_path / "cache").records) == 5
 
 
-def test_a_full_disk_is_told_before(tmp_path, folder, monkeypatch):
+def test_a_full_disk_is_reported_before_decoding(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
-    with pytest.raises(DatasetError, match=r"--cache DIR names another place"):
+    with pytest.raises(DatasetError, match=r"--cache DIR names another folder"):
         open_scenes(folder, SIZE, cache=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("processes", [1, 2, 4])
-def test_processes_share_every_step_of_one_order(processes):
+def test_processes_share_the_scenes_of_every_step(processes):
     shares = [
-        list(SceneBatchSampler(range(37), 8, shuffle=True, seed=3, rank=rank, processes=processes))
+        list(SceneBatchSampler(range(37), 8, shuffle=True, seed=3, share=(rank, processes)))
         for rank in range(processes)
     ]
     alone = list(SceneBatchSampler(range(37), 8, shuffle=True, seed=3))
@@ -132,13 +132,13 @@ def test_processes_share_every_step_of_one_order(processes):
         assert sorted(scenes) == sorted(index for share in shares for index in share[step])
 
 
-def test_parts_of_a_step_are_its_scenes():
+def test_the_parts_of_a_step_are_its_scenes():
     whole, parted = (list(SceneBatchSampler(range(20), 8, parts, shuffle=True)) for parts in (1, 2))
     assert [parted[0] + parted[1], parted[2] + parted[3]] == whole
     assert len(SceneBatchSampler(range(20), 8, 2, shuffle=True)) == 4
 
 
-def test_an_epochs_order_is_its_own():
+def test_every_epoch_has_its_own_order():
     order = SceneBatchSampler(range(64), 8, shuffle=True)
     first = list(order)
     order.set_epoch(1)
@@ -149,17 +149,17 @@ def test_an_epochs_order_is_its_own():
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
-def test_validation_sees_every_scene_once(processes):
-    seen = [
+def test_validation_covers_every_scene_once(processes):
+    drawn = [
         index
         for rank in range(processes)
-        for part in SceneBatchSampler(range(10), 4, shuffle=False, rank=rank, processes=processes)
+        for part in SceneBatchSampler(range(10), 4, shuffle=False, share=(rank, processes))
         for index in part
     ]
-    assert sorted(seen) == list(range(10))
+    assert sorted(drawn) == list(range(10))
 
 
-def test_batches_hold_the_scenes_asked_for(tmp_path, folder):
+def test_batches_hold_the_scenes_of_the_sampler(tmp_path, folder):
     scenes = open_scenes(folder, SIZE, cache=tmp_path / "cache")
     batch = next(iter(batches(scenes, SceneBatchSampler([3, 1], 2, shuffle=False), on_gpu=False)))
     assert batch.indices.tolist() == [3, 1]

@@ -1,4 +1,4 @@
-"""Rules are found where they are known, judged on days they were not chosen on, and written into the card."""
+"""Calibration finds known rules, estimates their Dice on other days, and writes them into the card."""
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ LEVEL, FALSE_ALARM = 150, 90  # of 255: how bright a pattern is, and what is non
 
 @pytest.fixture
 def data(tmp_path):
-    """Scenes whose colours tell their patterns to the tiny model.
+    """Scenes whose colours are the patterns of the tiny model.
 
     Red is Fish and Sugar, green Flower, blue Gravel. Half of the scenes hold a pattern, 20 columns wide and
     bright; the others a dim patch that is none.
@@ -57,46 +57,46 @@ def tiny(tiny_model):
 
 
 @pytest.mark.slow
-def test_rules_that_are_known_are_found(data, tiny):
-    told = []
-    found = calibrate(tiny, read_dataset(data), lambda *step: told.append(step))
-    assert told[-1] == (24, 24)
-    assert (found.scenes, found.days) == (24, 12)
+def test_known_rules_are_found(data, tiny):
+    steps = []
+    result = calibrate(tiny, read_dataset(data), lambda *step: steps.append(step))
+    assert steps[-1] == (24, 24)
+    assert (result.scenes, result.days) == (24, 12)
     for name in DEFAULT_NAMES:
-        rule = found.rules[name]
-        assert found.dice[name] > 0.97
-        assert found.dice[name] <= found.seen[name] + 1e-9
+        rule = result.rules[name]
+        assert result.dice[name] > 0.97
+        assert result.dice[name] <= result.in_sample_dice[name] + 1e-9
         # Either the threshold or the presence score tells a pattern from a false alarm.
         assert rule.threshold >= FALSE_ALARM / 255 or FALSE_ALARM / 255 < rule.presence <= LEVEL / 255
-    assert found.before["Fish"] < 0.9  # the default model's rules are for another network
+    assert result.before["Fish"] < 0.9  # the default model's rules are for another network
 
 
 @pytest.mark.slow
-def test_rules_do_in_segment_what_they_promise(data, tiny, tmp_path):
-    found = calibrate(tiny, read_dataset(data))
+def test_segmentation_reaches_the_calibrated_dice(data, tiny, tmp_path):
+    result = calibrate(tiny, read_dataset(data))
     path = tmp_path / "calibrated.onnx"
-    write_card(str(tmp_path / "tiny.onnx"), calibrated(tiny.card, found, "24 scenes"), path)
+    write_card(str(tmp_path / "tiny.onnx"), calibrated(tiny.card, result, "24 scenes"), path)
     model = Model.load(path)
-    assert model.card.rules == found.rules
-    assert model.card.figures[0]["value"] == pytest.approx(found.mean, abs=1e-4)
+    assert model.card.rules == result.rules
+    assert model.card.figures[0]["value"] == pytest.approx(result.mean, abs=1e-4)
     assert "24 scenes" in model.card.training["rules"]
     again = calibrate(model, read_dataset(data))
-    assert again.before == pytest.approx(found.seen, abs=1e-6)
+    assert again.before == pytest.approx(result.in_sample_dice, abs=1e-6)
     bright = np.full((*SIZE, 3), 40, np.uint8)
     bright[8:56, 30:50, 1] = LEVEL
     assert segment(bright, model).present == ["Flower"]
 
 
 @pytest.mark.slow
-def test_small_patches_are_dropped_where_that_pays(data, tiny):
-    """With a bright speck in every scene, only a minimum area can tell what belongs to the pattern."""
+def test_a_minimum_area_is_used_where_it_raises_dice(data, tiny):
+    """With a bright speck in every scene, only a minimum area separates pattern and background."""
     for path in (data / "train_images").iterdir():
         pixels = cv2.imread(str(path))
         pixels[58:64, 0:9] = LEVEL  # about 1,700 of 350x525
         path.write_bytes(bytes(cv2.imencode(".png", pixels)[1]))
-    found = calibrate(tiny, read_dataset(data))
-    assert found.rules["Flower"].minimum_area >= 2000
-    assert found.dice["Flower"] > 0.97
+    result = calibrate(tiny, read_dataset(data))
+    assert result.rules["Flower"].minimum_area >= 2000
+    assert result.dice["Flower"] > 0.97
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, t
         assert refused.stderr.count("\n") == 1
 
 
-def test_eight_bits_are_taken_only_if_dice_stays(data, tiny_model, tmp_path):
+def test_8_bit_models_are_written_only_if_dice_allows_it(data, tiny_model, tmp_path):
     path, dataset = tiny_model(input_size=SIZE), read_dataset(data)
     before, after = quantise(str(path), dataset, dataset, tmp_path / "int8.onnx", tolerance=1.0)
     assert Model.load(tmp_path / "int8.onnx").card.weights.startswith("int8")
@@ -132,10 +132,10 @@ def test_eight_bits_are_taken_only_if_dice_stays(data, tiny_model, tmp_path):
 
 @pytest.mark.slow
 def test_a_real_model_is_calibrated_on_real_scenes(clouds, model):
-    """On a few days the honest estimate lies below the optimistic one, and where scores of people lie."""
+    """On a few days the honest estimate is below the optimistic one, and close to scores of people."""
     dataset = read_dataset(clouds)
     chosen = [i for i, record in enumerate(dataset.records) if record.split == "val"][:60]
-    found = calibrate(model, dataset.select(chosen))
-    honest, seen = found.mean, np.mean(list(found.seen.values()))
-    assert honest < seen
+    result = calibrate(model, dataset.select(chosen))
+    honest, optimistic = result.mean, np.mean(list(result.in_sample_dice.values()))
+    assert honest < optimistic
     assert 0.5 < honest < 0.75

@@ -1,4 +1,4 @@
-"""Training from trained weights and towards teachers' answers, on made-up scenes; seconds each."""
+"""Fine-tuning and distillation on synthetic scenes; seconds each."""
 
 import dataclasses
 import json
@@ -48,7 +48,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory, data, cache):
-    """Weights of a network that learned a little, with their card."""
+    """Weights of a briefly trained network, with their card."""
     run = tmp_path_factory.mktemp("runs") / "teacher"
     recipe = make_recipe(**TINY, epochs=1, ema=0.0)
     return begin(Settings(str(data), recipe), run, cache=cache)
@@ -61,7 +61,7 @@ def student_of(data, weights, teachers=(), **changes):
 
 
 def log_of(run):
-    """The log without what the clock says."""
+    """The log without times."""
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     return [
         {key: value for key, value in row.items() if key not in ("seconds", "scenes_per_second")}
@@ -69,21 +69,21 @@ def log_of(run):
     ]
 
 
-def answers(weights):
-    """A network's answers to twelve made-up scenes: probabilities of masks and of presence."""
+def predictions(weights):
+    """Probabilities of masks and of presence for twelve synthetic scenes."""
     pictures = torch.from_numpy(np.stack([make_scene(seed, (64, 96)).pixels for seed in range(9000, 9012)]))
     with torch.inference_mode():
         return [part.numpy() for part in read_trained(str(weights)).network().eval()(pictures)]
 
 
-def test_a_student_from_random_weights_comes_nearer_to_its_teacher(tmp_path, data, cache, teacher):
-    """The teacher sees two patterns everywhere and two nowhere, which no label says."""
+def test_a_student_from_random_weights_approaches_its_teacher(tmp_path, data, cache, teacher):
+    """The teacher predicts two patterns everywhere and two nowhere, unlike the labels."""
     weights, card = load_weights(teacher)
     opinion = torch.tensor([3.0, -3.0, 3.0, -3.0])
     biases = [name for name in weights if name.endswith("bias") and weights[name].shape == (len(opinion),)]
     assert len(biases) == 2  # of masks, and of presence
     save_weights(tmp_path / "sure.safetensors", weights | {name: opinion.clone() for name in biases}, card)
-    wanted = answers(tmp_path / "sure.safetensors")
+    wanted = predictions(tmp_path / "sure.safetensors")
     how = {"epochs": 4, "learning_rate": 1e-2, "ema": 0.0, "loss": "bce"}
     recipe = make_recipe(**TINY, **how, teacher_share=1.0)
     settings = Settings(str(data), recipe, teachers=(str(tmp_path / "sure.safetensors"),))
@@ -93,16 +93,16 @@ def test_a_student_from_random_weights_comes_nearer_to_its_teacher(tmp_path, dat
     save_weights(tmp_path / "last.safetensors", last, card)
     torch.manual_seed(0)
     untrained = read_origin(dataclasses.replace(settings, teachers=(), recipe=make_recipe(**TINY)))
-    save_weights(tmp_path / "first.safetensors", untrained.student(recipe).state_dict(), card)
-    for index, (what, nearer) in enumerate({"masks": 0.5, "presence": 0.9}.items()):
+    save_weights(tmp_path / "first.safetensors", untrained.student(recipe, 4).state_dict(), card)
+    for index, (output, ratio) in enumerate({"masks": 0.5, "presence": 0.9}.items()):
         first, after = (
-            np.abs(answers(tmp_path / f"{name}.safetensors")[index] - wanted[index]).mean()
+            np.abs(predictions(tmp_path / f"{name}.safetensors")[index] - wanted[index]).mean()
             for name in ("first", "last")
         )
-        assert after < nearer * first, (what, first, after)
+        assert after < ratio * first, (output, first, after)
 
 
-def test_a_steadier_run_keeps_statistics_and_says_where_it_comes_from(tmp_path, data, cache, teacher):
+def test_a_steadier_run_keeps_statistics_and_records_its_origin(tmp_path, data, cache, teacher):
     run = tmp_path / "run"
     weights, card = load_weights(begin(student_of(data, [teacher]), run, cache=cache))
     first, teachers_card = load_weights(teacher)
@@ -133,7 +133,7 @@ def test_a_resumed_distillation_equals_an_uninterrupted_one(tmp_path, data, cach
             raise KeyboardInterrupt
 
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        begin(settings, tmp_path / "twice", cache=cache, say=stop)
+        begin(settings, tmp_path / "twice", cache=cache, log=stop)
     assert Settings.read(tmp_path / "twice").teachers == (str(teacher),)
     assert len([row for row in log_of(tmp_path / "twice") if "val/dice" in row]) < 3
     resume(tmp_path / "twice", cache=cache)
@@ -151,7 +151,7 @@ def test_a_resumed_run_needs_its_teachers(tmp_path, data, cache, teacher):
         resume(tmp_path / "run", cache=cache)
 
 
-def test_of_several_weights_a_run_begins_with_the_mean(tmp_path, teacher):
+def test_a_run_begins_with_the_mean_of_several_weights(tmp_path, teacher):
     weights, card = load_weights(teacher)
     for number in (1, 2, 3):
         changed = {
@@ -166,8 +166,8 @@ def test_of_several_weights_a_run_begins_with_the_mean(tmp_path, teacher):
         torch.testing.assert_close(mean.weights[name], expected)
 
 
-def test_teachers_answer_mirrored_pictures_the_right_way_round():
-    """One that repeats its picture: whichever way it is mirrored, its answer lies as the picture does."""
+def test_predictions_of_teachers_are_mirrored_back():
+    """A teacher that repeats its picture: its predictions match it along every axis."""
 
     class Repeats(torch.nn.Module):
         def forward(self, colours):
@@ -183,7 +183,7 @@ def test_teachers_answer_mirrored_pictures_the_right_way_round():
         assert torch.equal(present, truth.amax((2, 3)))  # it has no presence head
 
 
-def test_degraded_pictures_stay_pictures():
+def test_degraded_pictures_stay_in_range():
     pictures = torch.rand(24, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     same = degrade(pictures, 0.0, torch.Generator().manual_seed(1))
     changed = degrade(pictures, 1.0, torch.Generator().manual_seed(1))
@@ -196,7 +196,7 @@ def test_degraded_pictures_stay_pictures():
 
 
 def test_soft_targets_weigh_dice_by_presence():
-    """Of a pattern that labels and teachers call absent, a target of 5 % in every pixel costs no Dice."""
+    """A target of 5 % in every pixel of an absent pattern has no Dice loss."""
     loss = make_loss(Recipe(loss="dice", presence_head=False))
     logits, truth = torch.zeros(1, 4, 8, 8), torch.full((1, 4, 8, 8), 0.05)
     absent, present = torch.full((1, 4), 0.1), torch.full((1, 4), 0.9)
@@ -213,7 +213,7 @@ def test_the_moving_average_forgets_its_first_steps():
     assert averages[0].item() == pytest.approx(0.02)
 
 
-def test_a_run_begun_before_there_were_teachers_still_opens(tmp_path):
+def test_settings_without_entries_for_teachers_can_be_read(tmp_path):
     settings = Settings("data", make_recipe(**TINY))
     settings.write(tmp_path)
     entries = json.loads((tmp_path / "run.json").read_text())
@@ -234,7 +234,7 @@ def test_teachers_of_another_size_and_other_networks_are_refused(tmp_path, data,
     recipe = make_recipe(**TINY, teacher_share=0.5)
     for settings, message in (
         (Settings(str(data), recipe, teachers=(str(larger),)), "larger.*takes pictures of 96x96.*64x96"),
-        (Settings(str(data), recipe, teachers=(str(other),)), "other.*do not fit their card's network"),
+        (Settings(str(data), recipe, teachers=(str(other),)), "other.*do not fit the network of their card"),
         (Settings(str(data), recipe), "needs --teacher"),
         (Settings(str(data), recipe, card="card.json"), "--card has no effect"),
         (Settings(str(data), make_recipe(**TINY), teachers=(str(teacher),)), "no effect with teacher_share"),
@@ -249,14 +249,14 @@ def test_teachers_of_another_size_and_other_networks_are_refused(tmp_path, data,
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"degrade": 1.5}, "degrade must be from 0 to 1"),
-        ({"teacher_share": -0.1}, "teacher_share must be from 0 to 1"),
+        ({"degrade": 1.5}, "degrade must be .* between 0 and 1"),
+        ({"teacher_share": -0.1}, "teacher_share must be .* between 0 and 1"),
         ({"scenes": 8, "batch": 16}, "scenes must be 0 or at least batch"),
-        ({"scenes": -1}, "scenes must be 0"),
-        ({"teacher_share": 0.5, "loss": "lovasz"}, "lovasz takes no teachers; there are bce"),
+        ({"scenes": -1}, "scenes must be .* at least 0"),
+        ({"teacher_share": 0.5, "loss": "lovasz"}, "lovasz cannot be used with teachers; available: bce"),
     ],
 )
-def test_recipes_that_cannot_be_are_refused(changes, message):
+def test_invalid_recipes_are_refused(changes, message):
     with pytest.raises(TrainingError, match=message):
         make_recipe(**changes)
 
@@ -273,7 +273,7 @@ def test_recipes_that_cannot_be_are_refused(changes, message):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_what_cannot_be_distilled_is_refused_in_one_line(tmp_path, data, cache, teacher, words, message):
+def test_invalid_distillations_are_refused_in_one_line(tmp_path, data, cache, teacher, words, message):
     from safetensors.torch import save_file
 
     no_card = tmp_path / "no_card.safetensors"
@@ -288,8 +288,8 @@ def test_what_cannot_be_distilled_is_refused_in_one_line(tmp_path, data, cache, 
     assert not (tmp_path / "run" / "run.json").exists()
 
 
-def test_a_card_beside_the_weights_serves_for_all_of_them(tmp_path, data, teacher):
-    """As for `export`: the first weights of the default model carry none."""
+def test_a_separate_card_is_used_for_all_weights(tmp_path, data, teacher):
+    """As in `export`: the first weights of the default model carry no card."""
     from safetensors.torch import save_file
 
     weights, card = load_weights(teacher)
@@ -302,7 +302,7 @@ def test_a_card_beside_the_weights_serves_for_all_of_them(tmp_path, data, teache
     settings = Settings(str(data), recipe, start_from=names, card=str(tmp_path / "card.json"))
     origin = read_origin(settings)
     assert origin.network == beside.network
-    SegmentationModule(recipe, origin.student(recipe), origin.network, origin.teachers)(
+    SegmentationModule(recipe, origin.student(recipe, 4), origin.network, 4, origin.teachers)(
         torch.zeros(1, 3, 64, 96)
     )
     (tmp_path / "card.json").unlink()

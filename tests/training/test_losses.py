@@ -1,4 +1,4 @@
-"""Losses by cases whose value is known, and each by what it makes a network do."""
+"""Losses of cases with known values, and minimisation of each."""
 
 import dataclasses
 import math
@@ -25,17 +25,17 @@ def logits_of(mask: torch.Tensor) -> torch.Tensor:
     return (2 * mask - 1) * SURE
 
 
-def test_dice_of_equal_masks_costs_nothing_of_disjoint_ones_all():
+def test_dice_loss_of_equal_masks_is_0_and_of_disjoint_masks_1():
     assert dice_loss(logits_of(halves()), halves()).item() == pytest.approx(0, abs=1e-6)
     assert dice_loss(logits_of(halves(4)), halves()).item() == pytest.approx(1 - 1 / 65, abs=1e-6)
 
 
-def test_dice_is_twice_the_shared_over_both():
+def test_dice_loss_is_one_minus_dice():
     expected = 1 - (2 * 16 + 1) / (32 + 32 + 1)  # 4x8 px each, 2x8 shared
     assert dice_loss(logits_of(halves(2)), halves()).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_squares_in_the_denominator_favour_doubt_less():
+def test_a_squared_denominator_penalises_uncertain_pixels():
     """At probability 1/2 everywhere: the plain denominator is 32 + 32, the squared one 16 + 32."""
     flat = torch.zeros(1, 1, 8, 8)
     assert dice_loss(flat, halves()).item() == pytest.approx(1 - 33 / 65)
@@ -43,7 +43,7 @@ def test_squares_in_the_denominator_favour_doubt_less():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_an_empty_mask_costs_its_share(share):
+def test_an_empty_mask_has_its_weight(share):
     """One scene right, one empty but predicted everywhere: the mean of 0 and 1 - 1/65, by weight."""
     truth = torch.cat([halves(), torch.zeros(1, 1, 8, 8)])
     logits = torch.cat([logits_of(halves()), torch.full((1, 1, 8, 8), SURE)])
@@ -51,7 +51,7 @@ def test_an_empty_mask_costs_its_share(share):
     assert dice_loss(logits, truth, empty=share).item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_nothing_but_empty_masks_gives_a_finite_loss():
+def test_empty_masks_alone_have_a_finite_loss():
     empty = torch.zeros(2, 4, 8, 8)
     for recipe in (Recipe(), Recipe(loss="dice"), Recipe(loss="dice", dice_empty=1.0), Recipe(loss="lovasz")):
         logits = torch.zeros(2, 4, 8, 8, requires_grad=True)
@@ -61,12 +61,12 @@ def test_nothing_but_empty_masks_gives_a_finite_loss():
         assert torch.isfinite(logits.grad).all()
 
 
-def test_focal_of_one_half_is_known():
+def test_focal_loss_of_one_half():
     """Both classes weigh 1/2, (1 - 1/2)² = 1/4, -log(1/2): 0.5 * 0.25 * log 2."""
     assert focal_loss(torch.zeros(1, 1, 8, 8), halves()).item() == pytest.approx(0.125 * math.log(2))
 
 
-def test_lovasz_is_symmetric_and_nothing_for_the_truth():
+def test_lovasz_loss_is_symmetric_and_0_for_the_truth():
     logits, truth = torch.randn(2, 4, 8, 8), torch.rand(2, 4, 8, 8).round()
     swapped = lovasz_loss(-logits, 1 - truth).item()
     assert lovasz_loss(logits, truth).item() == pytest.approx(swapped, rel=1e-5)
@@ -74,7 +74,7 @@ def test_lovasz_is_symmetric_and_nothing_for_the_truth():
 
 
 @pytest.mark.parametrize("name", ["bce+dice", "dice", "bce", "focal", "lovasz"])
-def test_every_loss_leads_to_the_truth(name):
+def test_minimising_every_loss_gives_the_truth(name):
     torch.manual_seed(0)
     truth = torch.rand(2, 4, 8, 8).round()
     there = torch.randn(2, 4, requires_grad=True)

@@ -1,4 +1,4 @@
-"""One contract for every network that the documentation names; and where encoders' weights come from."""
+"""One contract for every network of the documentation, and initial weights of encoders."""
 
 import dataclasses
 import re
@@ -20,7 +20,7 @@ from nephoscope.inference.segmentation import segment
 from nephoscope.training.checkpoint import save_weights
 from nephoscope.training.config import Recipe
 from nephoscope.training.export import export
-from nephoscope.training.networks import build, describe, encoder_of, split_answer, start
+from nephoscope.training.networks import build, describe, encoder_of, split_outputs, start
 
 SIZE = (64, 96)
 DOCS = Path(__file__).parents[2] / "docs" / "training.md"
@@ -40,7 +40,7 @@ def named_in_the_docs() -> list[dict[str, str]]:
 NETWORKS = [Recipe(**words, encoder_weights="none", size="64x96") for words in named_in_the_docs()]
 
 
-def test_the_docs_name_networks():
+def test_the_docs_list_networks():
     assert {"vgg19-segnet", "unet", "fpn", "deeplabv3plus", "segformer", "upernet"} <= {
         r.arch for r in NETWORKS
     }
@@ -48,11 +48,11 @@ def test_the_docs_name_networks():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", NETWORKS, ids=lambda r: f"{r.arch}-{r.encoder}-{r.unpooling}")
-def test_every_network_answers_learns_and_becomes_a_model(tmp_path, card, recipe):
+def test_every_network_predicts_learns_and_is_exported(tmp_path, card, recipe):
     torch.manual_seed(0)
-    net = start(recipe)
+    net = start(recipe, len(DEFAULT_NAMES))
     for count in (2, 3):
-        masks, presence = split_answer(net(torch.randn(count, 3, *SIZE)))
+        masks, presence = split_outputs(net(torch.randn(count, 3, *SIZE)))
         assert masks.shape == (count, len(DEFAULT_NAMES), *SIZE)
         assert presence.shape == (count, len(DEFAULT_NAMES))
     (masks.square().mean() + presence.square().mean()).backward()
@@ -83,16 +83,16 @@ def test_every_network_answers_learns_and_becomes_a_model(tmp_path, card, recipe
     [
         ({"arch": "fbn"}, "did you mean fpn"),
         ({"encoder": "mobilenet_v9"}, "did you mean mobilenet_v2"),
-        ({"arch": "unet", "encoder": "nothing like it"}, "no such network"),
+        ({"arch": "unet", "encoder": "nothing like it"}, "unknown network"),
     ],
 )
-def test_unknown_networks_are_refused_with_a_near_name(changes, message):
+def test_unknown_networks_are_refused_with_a_similar_name(changes, message):
     with pytest.raises(ValueError, match=message):
-        build(describe(Recipe(**changes)))
+        build(describe(Recipe(**changes)), 4)
 
 
-def test_segnet_goes_down_as_often_as_up_with_fewer_convolutions():
-    net = build({"architecture": "vgg19-segnet"})
+def test_the_decoder_of_segnet_is_symmetric_with_fewer_convolutions():
+    net = build({"architecture": "vgg19-segnet"}, 4)
     down, up = (
         [sum(isinstance(layer, torch.nn.Conv2d) for layer in block) for block in blocks]
         for blocks in (net.encoder, net.decoder)
@@ -105,9 +105,9 @@ def test_segnet_goes_down_as_often_as_up_with_fewer_convolutions():
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 1, 2])
 def test_efficientnet_lite_starts_from_imagenet_without_a_network(size):
-    """A picture's classes are told by the published classifier on our encoder as by the published network."""
+    """Kernels and statistics come from the package of the published weights."""
     recipe = Recipe(encoder=f"tu-tf_efficientnet_lite{size}", size="64x96")
-    random, loaded = start(dataclasses.replace(recipe, encoder_weights="none")), start(recipe)
+    random, loaded = start(dataclasses.replace(recipe, encoder_weights="none"), 4), start(recipe, 4)
     first = "encoder.model.conv_stem.weight"
     assert not torch.equal(random.state_dict()[first], loaded.state_dict()[first])
     norms = [m for m in encoder_of(loaded).modules() if isinstance(m, torch.nn.BatchNorm2d)]
@@ -115,7 +115,7 @@ def test_efficientnet_lite_starts_from_imagenet_without_a_network(size):
 
 
 @pytest.mark.slow
-def test_vgg19_weights_from_a_file_give_vgg19s_features(tmp_path):
+def test_vgg19_weights_give_the_features_of_vgg19(tmp_path):
     torch.manual_seed(0)
     source = vgg19_bn(weights=None)
     for norm in source.modules():
@@ -127,7 +127,7 @@ def test_vgg19_weights_from_a_file_give_vgg19s_features(tmp_path):
             layer.bias.data.normal_()
     path = tmp_path / "vgg19_bn.pth"
     torch.save(source.state_dict(), path)
-    net = start(Recipe(arch="vgg19-segnet", encoder_weights=str(path))).eval()
+    net = start(Recipe(arch="vgg19-segnet", encoder_weights=str(path)), 4).eval()
     picture = torch.randn(1, 3, *SIZE)
     with torch.inference_mode():
         features = picture
@@ -138,10 +138,10 @@ def test_vgg19_weights_from_a_file_give_vgg19s_features(tmp_path):
 
 
 @pytest.mark.slow
-def test_vgg19_without_batch_normalisation_gives_its_kernels(tmp_path):
+def test_kernels_of_vgg19_without_batch_normalisation_are_loaded(tmp_path):
     source = vgg19(weights=None)
     save_file(source.state_dict(), tmp_path / "vgg19.safetensors")
-    net = start(Recipe(arch="vgg19-segnet", encoder_weights=str(tmp_path / "vgg19.safetensors")))
+    net = start(Recipe(arch="vgg19-segnet", encoder_weights=str(tmp_path / "vgg19.safetensors")), 4)
     assert torch.equal(net.encoder[0][0].weight, source.features[0].weight)
     assert torch.equal(net.encoder[4][9].weight, source.features[34].weight)
 
@@ -155,18 +155,18 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     for recipe in (Recipe(arch="vgg19-segnet"), Recipe(arch="unet", encoder="resnet18"), Recipe()):
         for path in (other, text, tmp_path / "none.pth"):
             with pytest.raises(TrainingError, match=path.name):
-                start(dataclasses.replace(recipe, encoder_weights=str(path)))
+                start(dataclasses.replace(recipe, encoder_weights=str(path)), 4)
 
 
-def test_an_encoders_own_weights_come_from_a_file(tmp_path):
+def test_encoder_weights_are_read_from_a_file(tmp_path):
     recipe = Recipe(arch="unet", encoder="resnet18", encoder_weights="none")
-    source = start(recipe)
+    source = start(recipe, 4)
     save_file(encoder_of(source).state_dict(), tmp_path / "encoder.safetensors")
-    loaded = start(dataclasses.replace(recipe, encoder_weights=str(tmp_path / "encoder.safetensors")))
+    loaded = start(dataclasses.replace(recipe, encoder_weights=str(tmp_path / "encoder.safetensors")), 4)
     for name, value in encoder_of(source).state_dict().items():
         assert torch.equal(encoder_of(loaded).state_dict()[name], value)
 
 
-def test_a_card_with_old_normalisation_still_builds(card):
+def test_a_card_with_one_normalisation_for_all_colours_can_be_read(card):
     """The default model's card gives one mean and deviation for all colours."""
     assert isinstance(Card.from_json(card.to_json()).network["mean"], float)

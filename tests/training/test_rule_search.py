@@ -1,11 +1,12 @@
-"""The search for rules finds the best there is, and does not believe its own luck."""
+"""The search finds the best rule, and its held-out Dice is an honest estimate."""
 
 import numpy as np
 import pytest
 import torch
 
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.training.rule_search import Table, search
-from nephoscope.training.validation import THRESHOLDS, concatenate, judge, measure
+from nephoscope.training.validation import THRESHOLDS, concatenate, measure, search_rules
 
 
 def table(dice, empty, scores):
@@ -14,16 +15,16 @@ def table(dice, empty, scores):
     )
 
 
-def test_presence_is_decided_where_it_pays():
-    """Present scenes have high scores and Dice 0.8; in the others saying "there" costs all."""
+def test_a_presence_cut_is_chosen_where_it_raises_dice():
+    """Present scenes have high scores and Dice 0.8; in the others a prediction has Dice 0."""
     dice, empty, scores = [0.8, 0.8, 0.8, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0.9, 0.88, 0.86, 0.2, 0.18, 0.16]
-    found = search(table(dice, empty, scores), [0, 1, 2, 0, 1, 2])
-    assert 0.2 < found.cut <= 0.86
-    assert found.seen == pytest.approx((0.8 + 1) / 2)
-    assert found.held_out == pytest.approx(found.seen)
+    result = search(table(dice, empty, scores), [0, 1, 2, 0, 1, 2])
+    assert 0.2 < result.cut <= 0.86
+    assert result.in_sample_dice == pytest.approx((0.8 + 1) / 2)
+    assert result.held_out_dice == pytest.approx(result.in_sample_dice)
 
 
-def test_the_best_of_every_combination_is_found():
+def test_the_best_combination_is_found():
     rng = np.random.default_rng(0)
     count = 40
     made = Table(rng.random((5, count)), rng.integers(0, 2, count).astype(float), rng.random((3, count)))
@@ -33,24 +34,24 @@ def test_the_best_of_every_combination_is_found():
         for scores in made.scores
         for cut in [*scores, 0.0, 2.0]
     )
-    found = search(made, np.arange(count) % 4)
-    assert found.seen <= best + 1e-12
-    assert found.seen > best - 0.01  # cuts are tried at even shares of the scenes
-    chosen = np.where(made.scores[found.kind] >= found.cut, made.dice[found.mask], made.empty)
-    assert chosen.mean() == pytest.approx(found.seen)
+    result = search(made, np.arange(count) % 4)
+    assert result.in_sample_dice <= best + 1e-12
+    assert result.in_sample_dice > best - 0.01  # cuts are tried at even shares of the scenes
+    chosen = np.where(made.scores[result.kind] >= result.cut, made.dice[result.mask], made.empty)
+    assert chosen.mean() == pytest.approx(result.in_sample_dice)
 
 
-def test_luck_is_seen_through():
+def test_held_out_dice_is_not_optimistic():
     """Of many masks that score at random the best looks good, but not on scenes it was not chosen on."""
     count, results = 100, []
     for seed in range(5):
         scores = np.random.default_rng(seed).integers(0, 2, (300, count)).astype(float)
         results.append(search(Table(scores, np.zeros(count), np.ones((1, count))), np.arange(count) % 10))
-    assert np.mean([found.seen for found in results]) > 0.62  # the best of 300 draws
-    assert abs(np.mean([found.held_out for found in results]) - 0.5) < 0.06  # what any of them is worth
+    assert np.mean([result.in_sample_dice for result in results]) > 0.62  # the best of 300 draws
+    assert abs(np.mean([result.held_out_dice for result in results]) - 0.5) < 0.06  # of any of them
 
 
-def test_measuring_gives_the_dice_of_each_threshold():
+def test_measure_gives_the_dice_of_each_threshold():
     truth = torch.zeros(1, 4, 10, 10)
     truth[:, 0, :5] = 1
     probabilities = torch.full((1, 4, 10, 10), 0.05)
@@ -65,27 +66,27 @@ def test_measuring_gives_the_dice_of_each_threshold():
     assert measured.scores[0, 0, 0].item() == pytest.approx(0.62)  # the maximum
 
 
-def test_scenes_of_several_processes_count_once():
+def test_scenes_of_several_processes_are_counted_once():
     fields = torch.rand(3, 4, 8, 8)
     parts = [
         measure(fields[chosen], fields[chosen].round(), fields[chosen].mean((2, 3)), torch.tensor(chosen))
         for chosen in ([2, 0], [1, 2])
     ]
-    together = concatenate(parts)
-    assert together.indices.tolist() == [0, 1, 2]
-    assert torch.equal(together.dice[2], parts[0].dice[0])
+    combined = concatenate(parts)
+    assert combined.indices.tolist() == [0, 1, 2]
+    assert torch.equal(combined.dice[2], parts[0].dice[0])
 
 
-def test_rules_found_in_training_reach_the_dice_they_promise():
+def test_rules_reach_their_in_sample_dice():
     torch.manual_seed(0)
     truth = (torch.rand(30, 4, 1, 1) < 0.5).float() * (torch.rand(30, 4, 24, 36) < 0.3).float()
     probabilities = (0.3 * truth + 0.4 * torch.rand(30, 4, 24, 36)).clamp(0, 1)
     measured = measure(probabilities, truth, None, torch.arange(30))
-    result = judge(measured, [index % 5 for index in range(30)])
+    result = search_rules(measured, [index % 5 for index in range(30)], DEFAULT_NAMES)
     for index, (name, rule) in enumerate(result.rules.items()):
         at = THRESHOLDS.index(rule.threshold)
         kind = (1, 500, 4000, 16000).index(rule.top_k)
         there = measured.scores[:, index, kind] >= rule.presence
         dice = torch.where(there, measured.dice[:, index, at], measured.empty[:, index].float())
-        assert dice.mean().item() == pytest.approx(result.seen[name], abs=1e-5)
-        assert result.dice[name] <= result.seen[name] + 1e-9
+        assert dice.mean().item() == pytest.approx(result.in_sample_dice[name], abs=1e-5)
+        assert result.dice[name] <= result.in_sample_dice[name] + 1e-9

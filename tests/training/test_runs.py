@@ -1,4 +1,4 @@
-"""Training for real, on made-up scenes: it learns, stops, goes on, and shares the work; seconds each."""
+"""Training runs on synthetic scenes: learning, resuming, several processes; seconds each."""
 
 import json
 import os
@@ -31,7 +31,7 @@ from nephoscope.training.networks import Deployed, build
 from nephoscope.training.run import begin, resume
 from nephoscope.training.settings import Settings
 
-# Small pictures, a small network that knows ImageNet: a minute on two cores.
+# Small pictures and a small network with ImageNet weights: a minute on two cores.
 LEARNS = {
     "arch": "unet",
     "encoder": "tu-tf_efficientnet_lite0",
@@ -70,15 +70,15 @@ def settings(data, **changes):
 
 
 def lines(run):
-    """The log without what the clock says."""
+    """The log without times."""
     timed = ("seconds", "scenes_per_second")
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     return [{key: value for key, value in row.items() if key not in timed} for row in rows]
 
 
 @pytest.mark.slow
-def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
-    """The loss falls, unseen scenes score above 0.8, and the model file says what PyTorch says."""
+def test_a_network_learns_synthetic_scenes_and_is_exported(tmp_path, cache):
+    """The loss falls, Dice of new scenes is above 0.8, and the model file agrees with PyTorch."""
     write_synthetic_dataset(tmp_path / "data", 240, size=(64, 96))
     recipe = make_recipe(**LEARNS)
     begin(Settings(str(tmp_path / "data"), recipe), tmp_path / "run", cache=cache)
@@ -88,15 +88,15 @@ def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
     finish(tmp_path / "run")
     model = Model.load(tmp_path / "run" / "model.onnx")
     scenes = [make_scene(seed, (64, 96)) for seed in range(5000, 5030)]
-    found = [segment(scene.pixels, model) for scene in scenes]
+    results = [segment(scene.pixels, model) for scene in scenes]
     scores = [
-        dice(answer.mask(name, (64, 96)), scene.masks[name])
-        for answer, scene in zip(found, scenes, strict=True)
+        dice(result.mask(name, (64, 96)), scene.masks[name])
+        for result, scene in zip(results, scenes, strict=True)
         for name in DEFAULT_NAMES
     ]
     assert np.mean(scores) > 0.8, np.mean(scores)
     weights, card = load_weights(tmp_path / "run" / "best.safetensors")
-    network = Deployed(build(card.network), card.network["mean"], card.network["deviation"]).eval()
+    network = Deployed(build(card.network, 4), card.network["mean"], card.network["deviation"]).eval()
     network.network.load_state_dict(weights)
     pictures = np.stack([scene.pixels for scene in scenes[:6]])
     with torch.inference_mode():
@@ -109,9 +109,9 @@ def test_a_network_learns_made_up_scenes_and_becomes_a_model(tmp_path, cache):
 
 
 @pytest.mark.slow
-def test_a_run_leaves_what_it_promises(tmp_path, data, cache):
-    told = []
-    best = begin(settings(data), tmp_path / "run", cache=cache, say=told.append)
+def test_the_folder_of_a_run(tmp_path, data, cache):
+    messages = []
+    best = begin(settings(data), tmp_path / "run", cache=cache, log=messages.append)
     assert best == tmp_path / "run" / "best.safetensors"
     kept = {path.name for path in (tmp_path / "run").iterdir()}
     assert kept == {"run.json", "log.jsonl", "log.csv", "panels", "last.ckpt", "best.safetensors"}
@@ -124,7 +124,7 @@ def test_a_run_leaves_what_it_promises(tmp_path, data, cache):
     assert {f"val/dice_{name}" for name in DEFAULT_NAMES} <= measured
     assert any(key.startswith("lr-AdamW") for key in measured)
     assert [row["val/scenes"] for row in lines(tmp_path / "run") if "val/scenes" in row] == [4, 4, 4]
-    assert sum("scenes/s" in line for line in told) == 3
+    assert sum("scenes/s" in line for line in messages) == 3
     table = (tmp_path / "run" / "log.csv").read_text().splitlines()
     assert len(table) == len(lines(tmp_path / "run")) + 1
     _, card = load_weights(best)
@@ -217,7 +217,7 @@ def test_two_processes_train_one_network(tmp_path, data, cache):
 
 @pytest.mark.slow
 def test_out_of_memory_halves_the_batch_and_says_so(tmp_path, data, cache, monkeypatch):
-    forward, told = SegmentationModule.forward, []
+    forward, messages = SegmentationModule.forward, []
 
     def small(self, colours):
         if len(colours) > 2 and self.training:
@@ -225,10 +225,10 @@ def test_out_of_memory_halves_the_batch_and_says_so(tmp_path, data, cache, monke
         return forward(self, colours)
 
     monkeypatch.setattr(SegmentationModule, "forward", small)
-    begin(settings(data), tmp_path / "run", cache=cache, say=told.append)
-    assert [line for line in told if "out of memory" in line] == [
-        "out of memory: going on with 4 scenes at a time, 2 times a step, which learns from 8 as before",
-        "out of memory: going on with 2 scenes at a time, 4 times a step, which learns from 8 as before",
+    begin(settings(data), tmp_path / "run", cache=cache, log=messages.append)
+    assert [line for line in messages if "out of memory" in line] == [
+        "out of memory: continuing with 4 scenes at a time, 2 times a step; a step still learns from 8",
+        "out of memory: continuing with 2 scenes at a time, 4 times a step; a step still learns from 8",
     ]
     assert epochs_done(tmp_path / "run") == 3
     assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)["global_step"] == 3 * 4
@@ -246,7 +246,7 @@ def test_parts_of_a_step_add_up(tmp_path, data, cache):
 
 
 @pytest.mark.slow
-def test_training_stops_when_it_no_longer_helps(tmp_path, data, cache):
+def test_training_stops_early_without_improvement(tmp_path, data, cache):
     begin(settings(data, epochs=30, patience=2, learning_rate=1e-9), tmp_path / "run", cache=cache)
     dice = [row["val/dice"] for row in lines(tmp_path / "run") if "val/dice" in row]
     assert len(dice) < 30
@@ -271,7 +271,7 @@ def test_recipes_are_followed(tmp_path, data, cache, changes):
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_only_from_what_is_sound(tmp_path, data, cache):
+def test_a_run_resumes_only_from_a_sound_checkpoint(tmp_path, data, cache):
     run, moved = tmp_path / "run", tmp_path / "moved"
     write_synthetic_dataset(moved / "old", 20, size=(64, 96))
     begin(settings(moved / "old", epochs=1), run, cache=cache)
@@ -294,13 +294,13 @@ def test_a_run_goes_on_only_from_what_is_sound(tmp_path, data, cache):
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_no_number_is_told(tmp_path, data, cache):
+def test_outputs_that_are_not_finite_are_reported(tmp_path, data, cache):
     with pytest.raises(TrainingError, match="a lower --learning-rate"):
         begin(settings(data, learning_rate=1e30, epochs=1), tmp_path / "run", cache=cache)
 
 
 @pytest.mark.slow
-def test_scenes_that_cannot_be_read_are_not_calibrated_on(tmp_path, cache):
+def test_unreadable_scenes_are_left_out_of_calibration(tmp_path, cache):
     write_synthetic_dataset(tmp_path / "data", 20, size=(64, 96))
     (tmp_path / "data" / "train_images" / "synthetic_00003.jpg").write_bytes(b"broken")
     for fold in (0, 1):  # one of them holds the scene out
@@ -312,8 +312,8 @@ def test_scenes_that_cannot_be_read_are_not_calibrated_on(tmp_path, cache):
     ]
     assert sorted(scenes) == [9, 10]
     run = tmp_path / f"{scenes.index(9)}"
-    found = finish(run)
-    assert (found.scenes, found.unread) == (9, 1)
+    result = finish(run)
+    assert (result.scenes, result.unread) == (9, 1)
     _, card = load_weights(run / "best.safetensors")
     assert card.rules == Model.load(run / "model.onnx").card.rules
 
@@ -330,25 +330,25 @@ def test_a_fold_is_held_out(tmp_path, data, cache):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "dise"}, "loss 'dise': there are bce"),
+        ({"loss": "dise"}, "unknown loss 'dise'; available: bce"),
         ({"size": "100x150"}, "multiples of 32"),
-        ({"size": "big"}, "expected HEIGHTxWIDTH"),
+        ({"size": "big"}, "must be HEIGHTxWIDTH"),
         ({"batch": 10, "accumulate": 3}, "equal parts"),
         ({"epochs": 0}, "at least 1"),
-        ({"cutmix": 1.5}, "from 0 to 1"),
+        ({"cutmix": 1.5}, "between 0 and 1"),
         ({"ema": 1.0}, "below 1"),
         ({"learning_rate": float("nan")}, "finite"),
-        ({"seed": 2**63}, "below 2"),
+        ({"seed": 2**63}, "seed must be"),
         ({"size": "16384x32"}, "at most 8192"),
-        ({"preset": "gpu"}, "there are default, cpu"),
+        ({"preset": "gpu"}, "available: default, cpu"),
     ],
 )
-def test_recipes_that_cannot_be_are_refused(changes, message):
+def test_invalid_recipes_are_refused(changes, message):
     with pytest.raises(TrainingError, match=message):
         make_recipe(**changes)
 
 
-def test_every_preset_is_a_recipe():
+def test_every_preset_is_a_valid_recipe():
     assert all(make_recipe(name) for name in PRESETS)
     assert make_recipe() == Recipe()
     assert make_recipe("first").arch == "vgg19-segnet"
@@ -359,8 +359,8 @@ def test_every_preset_is_a_recipe():
     [
         (["none"], "none: no such folder"),
         ([], "name a folder"),
-        (["--resume", "none", "--epochs", "3"], "none: no run to go on with"),
-        (["--resume", "none"], "none: no run to go on with"),
+        (["--resume", "none", "--epochs", "3"], "none: no run to resume"),
+        (["--resume", "none"], "none: no run to resume"),
         (["DATA", "--arch", "fbn"], "did you mean fpn"),
         (["DATA", "--track", "wanbd"], "did you mean wandb"),
         (["DATA", "--batch", "64"], "36 scenes to train on are fewer than --batch 64"),
@@ -370,7 +370,7 @@ def test_every_preset_is_a_recipe():
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path, data, cache, words, message):
+def test_invalid_runs_are_refused_in_one_line(tmp_path, data, cache, words, message):
     words = [data if word == "DATA" else word for word in words]
     small = ["--arch", "unet", "--encoder", "tu-test_efficientnet", "--size", "64x96", "--batch", "8"]
     given = [*small, "--encoder-weights", "none", *words] if words and words[0] == data else words
@@ -385,7 +385,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path, data, cache, wo
 
 @pytest.mark.slow
 def test_real_scenes_are_trained_on(tmp_path, clouds, cache):
-    """A few steps on real scenes, through the public command: nothing about them is made up."""
+    """A few steps on real scenes, through the public command."""
     dataset = read_dataset(clouds)
     few = [i for i, record in enumerate(dataset.records) if record.split == "train"][::100]
     few += [i for i, record in enumerate(dataset.records) if record.split == "val"][::40]

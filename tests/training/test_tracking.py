@@ -1,4 +1,4 @@
-"""Other people's trackers hold what the run's own log does, offline."""
+"""Trackers hold the values of the run's own log, offline."""
 
 import json
 import struct
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A short run that all three trackers followed."""
+    """A short run with all three trackers."""
     folder = tmp_path_factory.mktemp("tracked")
     write_synthetic_dataset(folder / "data", 20, size=(64, 96))
     recipe = make_recipe(
@@ -123,7 +123,7 @@ def test_mlflow_holds_the_same(run):
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient((run / "mlflow").as_uri())
-    (experiment,) = [found for found in client.search_experiments() if found.name == "nephoscope"]
+    (experiment,) = [each for each in client.search_experiments() if each.name == "nephoscope"]
     (tracked,) = client.search_runs([experiment.experiment_id])  # one, though resumed
     history = client.get_metric_history(tracked.info.run_id, "val/dice")
     assert [metric.value for metric in history] == pytest.approx(logged(run))

@@ -175,7 +175,7 @@ def print_summary(counts: Counter[str], folder: Path, seconds: float) -> None:
 
 def print_calibration(result: "Calibration") -> None:
     """Print calibrated rules and their Dice."""
-    in_sample, before = result.seen, result.before
+    in_sample, before = result.in_sample_dice, result.before
     print(f"mean Dice {result.mean:.4f} on days that were not used to choose the rules")
     print(f"          {_mean(in_sample):.4f} on the days that were used: optimistic")
     print(f"          {_mean(before):.4f} there with the previous rules")

@@ -137,8 +137,9 @@ def _train(run: Path, data: Path | None, settings: Settings | None, cache: Path 
     with needs("train"):
         from nephoscope.training import finish
         from nephoscope.training import run as training
+        from nephoscope.training.devices import is_first_process
 
-    options: dict[str, Any] = {"cache": cache, "say": console.info, "watch": console.progress_bar}
+    options: dict[str, Any] = {"cache": cache, "log": console.info, "progress": console.progress_bar}
     try:
         if settings is None:
             training.resume(run, data, **options)
@@ -148,7 +149,7 @@ def _train(run: Path, data: Path | None, settings: Settings | None, cache: Path 
         if Settings.exist(run):
             console.info(f"'nephoscope train --resume {run}' resumes from the last complete epoch")
         raise
-    if training.is_first_process():
+    if is_first_process():
         console.print_calibration(finish.finish(run, console.info, console.progress_bar))
         console.info(f"use it: nephoscope segment SOURCE --model {run / finish.MODEL}")
 

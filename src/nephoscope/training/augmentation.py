@@ -1,6 +1,6 @@
-"""Scenes turned, mirrored, resized, moved, brightened, mixed and degraded, on whatever device they are on.
+"""Augmentation of batches, on the device they are on.
 
-Every choice is drawn from one generator, so that a step is the same whenever it is done again.
+All random numbers come from one generator, so that a repeated step is the same.
 """
 
 import math
@@ -14,10 +14,10 @@ from torch.nn import functional
 from nephoscope.training.config import Recipe
 
 NO_DATA = 0.04
-"""Of 1: where no colour is brighter there is no data."""
+"""Brightness from 0 to 1: where no colour is brighter there is no data."""
 
-_SHARPEN = 0.6  # times the difference between a pixel and the mean of its neighbourhood, at most
-_REDUCE: tuple[dict[str, Any], ...] = (  # the ways in which programs make pictures smaller
+_SHARPEN = 0.6  # strongest unsharp mask: times the difference from the mean of 3x3 pixels
+_REDUCE: tuple[dict[str, Any], ...] = (  # as image libraries reduce pictures
     {"mode": "area"},
     {"mode": "bilinear", "antialias": True},
     {"mode": "bicubic", "antialias": True},
@@ -25,42 +25,35 @@ _REDUCE: tuple[dict[str, Any], ...] = (  # the ways in which programs make pictu
 
 
 class Augment:
-    """Changes a batch of pictures together with its masks.
-
-    Args:
-        recipe: says how much.
-    """
+    """Random geometric and brightness changes of pictures and their masks, by a recipe."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
 
     def __call__(self, pictures: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Change a batch.
+        """Augment a batch; pixels from outside a scene are black and without a pattern.
 
         Args:
             pictures: red, green, blue from 0 to 1, shape (count, 3, height, width).
             masks: one bit a pattern, as numbers; shape (count, 1, height, width).
-            generator: where chance comes from; on the CPU.
-
-        Returns:
-            Both, changed alike: what comes in from outside a scene is black and without a pattern.
+            generator: of random numbers, on the CPU.
         """
         grid = self._grid(pictures, generator)
         pictures = functional.grid_sample(pictures, grid, align_corners=False)
         masks = functional.grid_sample(masks, grid, mode="nearest", align_corners=False)
         pictures = self._brighten(pictures, generator)
-        if self._uniform(1, generator).item() < self.recipe.cutmix:
+        if torch.rand(1, generator=generator).item() < self.recipe.cutmix:
             pictures, masks = _cutmix(pictures, masks, generator)
         return pictures, masks
 
     def _grid(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        """Where each pixel comes from: one turn, mirror image, zoom and shift a scene."""
+        """Sampling grid: one rotation, reflection, scale and translation a scene."""
         count, _, height, width = pictures.shape
-        angle = self._signed(count, generator) * math.radians(self.recipe.rotation)
-        scale = torch.exp(self._signed(count, generator) * math.log(self.recipe.zoom))
-        shift = self._signed(2 * count, generator).reshape(2, count) * 2 * self.recipe.shift
-        flip = torch.where(self._uniform(2 * count, generator) < 0.5, -1.0, 1.0).reshape(2, count)
-        # Coordinates run from -1 to 1 along each side, so a turn must allow for the sides' lengths.
+        angle = _signed(count, generator) * math.radians(self.recipe.rotation)
+        scale = torch.exp(_signed(count, generator) * math.log(self.recipe.zoom))
+        shift = _signed(2 * count, generator).reshape(2, count) * 2 * self.recipe.shift
+        flip = torch.where(torch.rand(2 * count, generator=generator) < 0.5, -1.0, 1.0).reshape(2, count)
+        # Coordinates run from -1 to 1 along each side, so a rotation depends on the aspect ratio.
         aspect = width / height
         cosine, sine = scale * angle.cos(), scale * angle.sin()
         rows = [
@@ -72,20 +65,18 @@ class Augment:
 
     def _brighten(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """Change contrast and brightness; black, which is no data, stays black."""
-        amounts = self._signed(2 * len(pictures), generator).reshape(2, -1, 1, 1, 1) * self.recipe.brightness
+        amounts = _signed(2 * len(pictures), generator).reshape(2, -1, 1, 1, 1) * self.recipe.brightness
         factor, offset = amounts.to(pictures.device, non_blocking=True)
         brighter = (pictures * (1 + factor) + offset * 0.5).clamp(0, 1)
         return torch.where(pictures.amax(1, keepdim=True) > NO_DATA, brighter, pictures)
 
-    def _uniform(self, count: int, generator: torch.Generator) -> Tensor:
-        return torch.rand(count, generator=generator)
 
-    def _signed(self, count: int, generator: torch.Generator) -> Tensor:
-        return self._uniform(count, generator) * 2 - 1
+def _signed(count: int, generator: torch.Generator) -> Tensor:
+    return torch.rand(count, generator=generator) * 2 - 1
 
 
 def _cutmix(pictures: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Put a box of the next scene into each; its area is uniform from none to all.
+    """Paste a box of the next scene into each; its area is uniform from none to all.
 
     Source: Yun et al. 2019, CutMix, arXiv:1905.04899.
     """
@@ -101,16 +92,15 @@ def _cutmix(pictures: Tensor, masks: Tensor, generator: torch.Generator) -> tupl
 
 
 def degrade(pictures: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Make pictures softer, sharper or recompressed, as files from other sources are; masks stay valid.
+    """Blur, sharpen or recompress pictures, as files from other sources are; masks stay valid.
 
-    Of the degraded pictures, half are shrunk and enlarged again, half of these also recompressed; a quarter
-    are sharpened; a quarter are recompressed. Apart from that, half of all pictures become up to 20 %
-    brighter or darker.
+    Of the degraded pictures, half are reduced and enlarged again, half of these also recompressed; a quarter
+    are sharpened; a quarter are recompressed. Half of all pictures also become up to 20 % brighter or darker.
 
     Args:
         pictures: red, green, blue from 0 to 1, shape (count, 3, height, width).
         share: of the pictures to degrade, 0 to 1.
-        generator: where chance comes from; on the CPU.
+        generator: of random numbers, on the CPU.
     """
     draws = torch.rand(len(pictures), 5, generator=generator).tolist()
     degraded = [
@@ -134,7 +124,7 @@ def _degrade_one(picture: Tensor, share: float, draw: list[float], generator: to
 
 
 def _soften(picture: Tensor, generator: torch.Generator) -> Tensor:
-    """Shrink to as little as half, and enlarge again."""
+    """Reduce to as little as half, and enlarge again."""
     height, width = picture.shape[2:]
     size, smaller, larger = torch.rand(3, generator=generator).tolist()
     scale = 0.5 + 0.5 * size
@@ -144,7 +134,7 @@ def _soften(picture: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _recompress(picture: Tensor, quality: int) -> Tensor:
-    """Write and read as JPEG; the codec runs on the CPU."""
+    """Encode and decode as JPEG; the codec runs on the CPU."""
     pixels = (picture[0].permute(1, 2, 0).flip(2) * 255).round().to("cpu", torch.uint8).numpy()
     encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     decoded = torch.from_numpy(cv2.imdecode(encoded, cv2.IMREAD_COLOR))

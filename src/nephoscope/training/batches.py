@@ -1,4 +1,4 @@
-"""Batches of scenes: in an order that seed and epoch decide, shared out among processes."""
+"""Batches of scenes, in an order that seed and epoch decide, shared among processes."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from nephoscope.training.cache import Scenes
 
 
 class Batch(NamedTuple):
-    """Some scenes as they lie in the cache.
+    """Some scenes as the cache holds them.
 
     Attributes:
         pictures: uint8, shape (count, height, width, 3).
         masks: uint8, one bit a pattern, shape (count, height, width).
-        indices: which scenes they are, shape (count,).
+        indices: of the scenes, shape (count,).
     """
 
     pictures: Tensor
@@ -26,17 +26,16 @@ class Batch(NamedTuple):
 
 
 class SceneBatchSampler(Sampler[list[int]]):
-    """Lists of scenes, one a step; a new order each epoch, the same again for the same seed and epoch.
+    """Lists of scene indices, one a step. The order depends on seed and epoch only.
 
     Args:
-        scenes: indices to go through.
+        scenes: indices to draw from.
         batch: scenes a step, over all processes.
-        parts: in how many parts a process does its share of a step, each a list of its own.
-        shuffle: whether the order changes; then the last scenes, too few for a step, wait for another epoch.
+        parts: a process divides its share of a step into this many lists.
+        shuffle: draw a new order each epoch, and leave out an incomplete last step.
         seed: of the orders.
-        limit: if it is not 0, at most so many scenes an epoch, another draw each time.
-        rank: of this process.
-        processes: how many share the scenes.
+        limit: scenes an epoch, drawn anew each time; 0 for all.
+        share: rank of this process, and number of processes.
     """
 
     def __init__(
@@ -48,16 +47,15 @@ class SceneBatchSampler(Sampler[list[int]]):
         shuffle: bool,
         seed: int = 0,
         limit: int = 0,
-        rank: int = 0,
-        processes: int = 1,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.scenes, self.batch, self.parts = np.asarray(scenes), batch, parts
-        self.shuffle, self.seed, self.rank, self.processes = shuffle, seed, rank, processes
+        self.shuffle, self.seed, self.share = shuffle, seed, share
         self.count = min(len(self.scenes), limit or len(self.scenes))
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next."""
+        """Set the epoch that comes next; Lightning calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -65,16 +63,16 @@ class SceneBatchSampler(Sampler[list[int]]):
         return count * self.parts
 
     def __iter__(self) -> Iterator[list[int]]:
-        scenes = self.scenes
+        scenes, (rank, processes) = self.scenes, self.share
         if self.shuffle:
             scenes = np.random.default_rng((self.seed, self.epoch)).permutation(scenes)
         for start in range(0, len(self) // self.parts * self.batch, self.batch):
-            mine = scenes[start : start + self.batch][self.rank :: self.processes]
-            yield from (part.tolist() for part in np.array_split(mine, self.parts) if len(part))
+            own = scenes[start : start + self.batch][rank::processes]
+            yield from (part.tolist() for part in np.array_split(own, self.parts) if len(part))
 
 
-class _Shelf(Dataset[Batch]):
-    """Hands out batches: many scenes at once, for taking them one by one would cost more than the network."""
+class SceneDataset(Dataset[Batch]):
+    """Indexed by lists: collating single scenes would cost more than the network."""
 
     def __init__(self, scenes: Scenes) -> None:
         self.scenes = scenes
@@ -87,12 +85,12 @@ class _Shelf(Dataset[Batch]):
         )
 
 
-def batches(scenes: Scenes, order: SceneBatchSampler, *, on_gpu: bool) -> DataLoader[Batch]:
-    """Batches in an order. For a GPU, helpers fetch ahead into memory it can copy from at once."""
+def batches(scenes: Scenes, sampler: SceneBatchSampler, *, on_gpu: bool) -> DataLoader[Batch]:
+    """Load batches in the order of a sampler; for a GPU, workers prefetch into pinned memory."""
     return DataLoader(
-        _Shelf(scenes),
+        SceneDataset(scenes),
         batch_size=None,
-        sampler=order,
+        sampler=sampler,
         num_workers=2 if on_gpu else 0,
         pin_memory=on_gpu,
         persistent_workers=on_gpu,

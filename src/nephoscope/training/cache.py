@@ -1,17 +1,16 @@
-"""Labelled scenes decoded once, at the size that training sees them, and mapped into memory ever after."""
+"""Labelled scenes at the size of training, decoded once into memory-mapped files."""
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError
@@ -20,6 +19,7 @@ from nephoscope.datasets.catalogue import Record, read_catalogue, split
 from nephoscope.datasets.dataset import (
     CATALOGUE,
     PICTURES,
+    STYLES,
     Dataset,
     PackedMasks,
     label_file,
@@ -29,7 +29,7 @@ from nephoscope.datasets.dataset import (
 from nephoscope.datasets.labels import Problem
 from nephoscope.imagery.resize import resize
 
-_VERSION = 2  # of what lies in the cache; a change makes older ones stale
+_VERSION = 3  # of the cache's content; older ones are decoded again
 _INDEX, _PIXELS, _MASKS = "scenes.json", "pictures.npy", "masks.npy"
 
 
@@ -38,40 +38,44 @@ class Scenes:
     """Labelled scenes ready for training.
 
     Attributes:
-        records: what is known of each.
-        listed: the same, with scenes that could not be decoded: what a split is made of, so that it does not
-            depend on what can be read.
-        pictures: red, green, blue; uint8, shape (scenes, height, width, 3), mapped from a file.
-        masks: one bit a pattern (see `dataset.Bits`); uint8, shape (scenes, height, width), mapped likewise.
+        records: of the scenes.
+        listed: records of all scenes of the folder. Splits are made of them, so that a split does not depend
+            on which scenes can be read.
+        pictures: red, green, blue; uint8, shape (scenes, height, width, 3), memory-mapped.
+        masks: `PackedMasks`, shape (scenes, height, width), memory-mapped.
+        patterns: names of the patterns, in the order of the bits of `masks`.
+        styles: `colour` and `meaning` of patterns that have their own, by name.
         problems: what was wrong, and left out.
-        labels_sha256: of the label file, to be named in a model's card.
+        labels_sha256: of the label file.
     """
 
     records: tuple[Record, ...]
     listed: tuple[Record, ...]
     pictures: NDArray[np.uint8]
     masks: NDArray[np.uint8]
+    patterns: tuple[str, ...]
+    styles: dict[str, dict[str, Any]]
     problems: tuple[Problem, ...]
     labels_sha256: str
 
     def split(self, folds: int | None, fold: int) -> tuple[list[int], list[int]]:
-        """As `catalogue.split` of all listed scenes: indices of those to train on and to validate on.
+        """Indices of the scenes to train on and to validate on: `catalogue.split` of all listed scenes.
 
         Raises:
-            DatasetError: see there; or no scene of one side can be read.
+            DatasetError: see there; or one side has no readable scene.
         """
-        place = {record.image: index for index, record in enumerate(self.records)}
+        position = {record.image: index for index, record in enumerate(self.records)}
         sides = [
-            [place[self.listed[index].image] for index in side if self.listed[index].image in place]
+            [position[self.listed[index].image] for index in side if self.listed[index].image in position]
             for side in split(self.listed, folds, fold)
         ]
         if not all(sides):
-            raise DatasetError("no scene that can be read is left to train on, or to validate on")
+            raise DatasetError("no readable scene is left to train on, or to validate on")
         return sides[0], sides[1]
 
 
 def default_cache() -> Path:
-    """Where decoded scenes are kept unless another place is named."""
+    """The folder of decoded scenes unless `--cache` names another."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nephoscope" / "scenes"
 
 
@@ -81,51 +85,48 @@ def open_scenes(
     *,
     cache: Path | None = None,
     strict: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-    watch: ProgressFactory = lambda _: lambda *_: None,
+    log: Callable[[str], None] = lambda _: None,
+    progress: ProgressFactory = lambda _: lambda *_: None,
 ) -> Scenes:
-    """Labelled scenes at a size, decoded now if they have not been yet or have changed since.
+    """Open labelled scenes at a size; decode them if they are not in the cache or have changed.
 
-    What has changed is told by the names, sizes and times of the files: nothing is read for it. Of several
-    processes that ask at the same time, one decodes and the others wait.
+    Names, sizes and times of the files decide what has changed. Where several processes ask at the same time,
+    one decodes and the others wait.
 
     Args:
         folder: labelled data in the contest's layout.
         size: height and width.
-        cache: where to keep the decoded scenes.
+        cache: folder of decoded scenes.
         strict: refuse data with any problem.
-        say: told what takes long, with its size on disk.
-        watch: gives progress for each part of the work.
+        log: called with messages, such as the size of the cache on disk.
+        progress: for each part of the work.
 
     Raises:
-        DatasetError: the folder is not in the layout, there is not enough room, or, with `strict`, any
-            problem.
+        DatasetError: the folder is not in the layout, the disk is too full, or, with `strict`, any problem.
         OSError: a file cannot be read or written.
     """
-    place = (cache or default_cache()) / _name(folder, size)
-    with _alone(place):
+    folder_hash = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10]
+    name = f"{folder.resolve().name}-{folder_hash}-{size[0]}x{size[1]}"
+    entry = (cache or default_cache()) / name
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(entry.with_name(f".{name}.lock")):
         key = _key(folder, size)
-        scenes = _open(folder, place, key)
+        scenes = _open(folder, entry, key)
         if scenes is None:
-            if place.exists():
-                say(f"{folder} or its cache has changed: decoding it again")
-            _decode(folder, size, place, key, say, watch)
-            scenes = _open(folder, place, key)
+            if entry.exists():
+                log(f"{folder} or its cache has changed: decoding it again")
+            _decode(folder, size, entry, key, log, progress)
+            scenes = _open(folder, entry, key)
     if scenes is None:
-        raise DatasetError(f"{place}: the decoded scenes cannot be read back")
+        raise DatasetError(f"{entry}: the decoded scenes cannot be read back")
     if strict:
         refuse_problems(folder, scenes.problems)
     return scenes
 
 
-def _name(folder: Path, size: GridShape) -> str:
-    place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10]
-    return f"{folder.resolve().name}-{place}-{size[0]}x{size[1]}"
-
-
 def _key(folder: Path, size: GridShape) -> str:
     """A hash of all that the decoded scenes depend on."""
-    labels = label_file(folder)
+    labels, styles = label_file(folder), folder / STYLES
     if not (folder / PICTURES).is_dir():
         raise DatasetError(f"{folder}: no folder {PICTURES}/ with the pictures in it")
     with os.scandir(folder / PICTURES) as entries:
@@ -134,96 +135,93 @@ def _key(folder: Path, size: GridShape) -> str:
             for entry in entries
             if entry.is_file()
         )
-    stat = labels.stat()
-    facts = [_VERSION, size, labels.name, stat.st_size, stat.st_mtime_ns, files]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    files += [
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for path in (labels, styles)
+        if path.is_file()
+    ]
+    return hashlib.sha256(json.dumps([_VERSION, size, files]).encode()).hexdigest()
 
 
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with (place.parent / f".{place.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _open(folder: Path, place: Path, key: str) -> Scenes | None:
-    """What lies in the cache, or nothing where that is of other files or damaged."""
+def _open(folder: Path, entry: Path, key: str) -> Scenes | None:
+    """The content of the cache; None where it is of other files or damaged."""
     try:
-        index = json.loads((place / _INDEX).read_text())
+        index = json.loads((entry / _INDEX).read_text())
         if index["key"] != key:
             return None
-        pictures, masks = (np.load(place / name, mmap_mode="r") for name in (_PIXELS, _MASKS))
+        pictures, masks = (np.load(entry / name, mmap_mode="r") for name in (_PIXELS, _MASKS))
         if not len(pictures) == len(masks) == len(index["images"]):
             return None
         problems = tuple(Problem(**problem) for problem in index["problems"])
         names, listed, labels = index["images"], index["listed"], index["labels_sha256"]
+        patterns, styles = tuple(index["patterns"]), index["styles"]
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
     known = read_catalogue(folder / CATALOGUE) if (folder / CATALOGUE).is_file() else {}
     records, everything = (
         tuple(known.get(image, Record(image)) for image in each) for each in (names, listed)
     )
-    return Scenes(records, everything, pictures, masks, problems, labels)
+    return Scenes(records, everything, pictures, masks, patterns, styles, problems, labels)
 
 
 def _decode(
-    folder: Path, size: GridShape, place: Path, key: str, say: Callable[[str], None], watch: ProgressFactory
+    folder: Path,
+    size: GridShape,
+    entry: Path,
+    key: str,
+    log: Callable[[str], None],
+    progress: ProgressFactory,
 ) -> None:
-    """Decode into a neighbour of the place, which takes its name once whole."""
-    dataset = read_dataset(folder, progress=watch("reading labels"))
+    """Decode into a neighbour of the entry, which takes its name once complete."""
+    dataset = read_dataset(folder, progress=progress("reading labels"))
     count, (height, width) = len(dataset.records), size
     weight = count * height * width * 4
-    shutil.rmtree(place, ignore_errors=True)
-    say(f"decoding {count:,} scenes to {height}x{width}: {weight / 1e6:,.0f} MB in {place}")
-    if weight > (free := shutil.disk_usage(place.parent).free):
+    shutil.rmtree(entry, ignore_errors=True)
+    log(f"decoding {count:,} scenes to {height}x{width}: {weight / 1e6:,.0f} MB in {entry}")
+    if weight > (free := shutil.disk_usage(entry.parent).free):
         raise DatasetError(
-            f"{place.parent}: {weight / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB free; "
-            "--cache DIR names another place, --size a smaller size"
+            f"{entry.parent}: {weight / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB free; "
+            "--cache DIR names another folder, --size a smaller size"
         )
-    half_made = place.with_name(f".{place.name}.part")
-    shutil.rmtree(half_made, ignore_errors=True)
-    half_made.mkdir()
+    partial = entry.with_name(f".{entry.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
     try:
-        index = _fill(dataset, size, half_made, watch)
-        (half_made / _INDEX).write_text(json.dumps({"key": key, **index}))
-        half_made.rename(place)
+        index = _fill(dataset, size, partial, progress)
+        (partial / _INDEX).write_text(json.dumps({"key": key, **index}))
+        partial.rename(entry)
     except BaseException:
-        shutil.rmtree(half_made, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise
 
 
-def _fill(dataset: Dataset, size: GridShape, into: Path, watch: ProgressFactory) -> dict[str, Any]:
-    """Write pictures and masks of all scenes that are sound; what the index says of them."""
+def _fill(dataset: Dataset, size: GridShape, into: Path, progress: ProgressFactory) -> dict[str, Any]:
+    """Write pictures and masks of all readable scenes; returns the index."""
     count, problems = len(dataset.records), list(dataset.problems)
-    pictures = _new(into / _PIXELS, (count, *size, 3))
-    masks = _new(into / _MASKS, (count, *size))
-    sound = np.zeros(count, np.bool_)
+    pictures, masks = (
+        np.lib.format.open_memmap(into / name, "w+", np.uint8, (count, *size, *channels))
+        for name, channels in ((_PIXELS, (3,)), (_MASKS, ()))
+    )
+    readable = np.zeros(count, np.bool_)
 
     def work(record: Record) -> tuple[PackedMasks, Image]:
         raster = dataset.scene(record.image).read((2 * size[0], 2 * size[1]))  # as `segment` decodes it
         return dataset.bits(record.image, size), resize(raster.pixels, size)
 
-    for index, (bits, pixels) in dataset.map(work, problems, progress=watch("decoding scenes")):
-        masks[index], pictures[index], sound[index] = bits, pixels, True
-    kept = np.flatnonzero(sound)
-    if not len(kept):
-        raise DatasetError(f"{dataset.folder}: no scene is sound; the first problem: {problems[0]}")
-    if len(kept) < count:  # close the gaps that unsound scenes left
-        for array, name in ((pictures, _PIXELS), (masks, _MASKS)):
-            whole = array[kept]
-            del array
-            np.save(into / name, whole)
-    else:
-        pictures.flush()
-        masks.flush()
+    for index, (bits, pixels) in dataset.map(work, problems, progress=progress("decoding scenes")):
+        masks[index], pictures[index], readable[index] = bits, pixels, True
+    if not readable.any():
+        raise DatasetError(f"{dataset.folder}: no scene can be read; the first problem: {problems[0]}")
+    del pictures, masks  # an open map would keep the files from being replaced on some systems
+    if not readable.all():
+        for name in (_PIXELS, _MASKS):
+            rows = np.load(into / name, mmap_mode="r")[readable]
+            np.save(into / name, rows)
     return {
-        "images": [dataset.records[index].image for index in kept],
+        "images": [record.image for record, kept in zip(dataset.records, readable, strict=True) if kept],
         "listed": [record.image for record in dataset.records],
+        "patterns": dataset.patterns,
+        "styles": dataset.styles,
         "problems": [asdict(problem) for problem in problems],
         "labels_sha256": hashlib.sha256(dataset.labels.path.read_bytes()).hexdigest(),
     }
-
-
-def _new(path: Path, shape: tuple[int, ...]) -> "np.memmap[Any, np.dtype[np.uint8]]":
-    return np.lib.format.open_memmap(path, "w+", np.uint8, shape)

@@ -1,226 +1,200 @@
-"""What happens around training: every epoch is judged, the best and the last are kept, the pace is told."""
+"""Callbacks of training: validation, checkpoints, and the messages of a run."""
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.core.types import Progress, ProgressFactory
+from nephoscope.core.patterns import styled_patterns
+from nephoscope.core.types import Progress
 from nephoscope.datasets.catalogue import group_kfold
 from nephoscope.plotting.drawing import png
 from nephoscope.training import panels, tracking
 from nephoscope.training.batches import Batch
-from nephoscope.training.cache import Scenes
+from nephoscope.training.checkpoint import save_weights
+from nephoscope.training.job import BEST, PANELS, Job
 from nephoscope.training.module import SegmentationModule
 from nephoscope.training.run_log import RunLog
-from nephoscope.training.validation import Measured, Result, concatenate, judge
+from nephoscope.training.validation import Measured, ValidationResult, concatenate, search_rules
 
 DICE = "val/dice"
-"""The figure that says which epoch is best: mean Dice, rules chosen on other days."""
+"""The figure that decides which epoch is best: mean Dice under rules chosen on other days."""
 
 _FOLDS = 10
 
 
 class ValidationCallback(Callback):
-    """Measures Dice over all validation scenes, draws some of them, and has the best weights kept.
+    """Measures Dice over all validation scenes, draws some of them, and keeps the best weights.
 
-    It must stand before the callback that averages weights: at the end of validation that one takes its
-    averages away again, and they are what is judged and kept.
-
-    Args:
-        scenes: all scenes.
-        validation: indices of those to validate on.
-        folder: where panels go.
-        every: draw a panel every so many epochs.
-        keep: given the weights and the result of every epoch that is better than all before.
-        seed: of the choice of scenes to draw.
+    It must precede the callback that averages weights: at the end of validation that one removes its
+    averages, and they are what is validated and kept.
     """
 
-    def __init__(
-        self,
-        scenes: Scenes,
-        validation: list[int],
-        folder: Path,
-        every: int,
-        keep: Callable[[dict[str, Tensor], Result, int], None],
-        seed: int,
-    ) -> None:
-        self.scenes, self.folder, self.every, self.keep = scenes, folder, every, keep
-        groups = [scenes.records[index].group for index in sorted(validation)]
+    def __init__(self, job: Job) -> None:
+        self.job, self.scenes = job, job.scenes
+        groups = [self.scenes.records[index].group for index in sorted(job.validation)]
         self.folds = group_kfold(groups, min(_FOLDS, len(set(groups))))
-        self.drawn = panels.choose(validation, seed)
+        self.drawn = panels.choose(job.validation, job.settings.recipe.seed)
         self.best = -1.0
         self._measured: list[Measured] = []
-        self._shown: dict[int, tuple[NDArray[np.float32], NDArray[np.float32] | None]] = {}
+        self._shown: dict[int, tuple[Any, Any]] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run must know: the best so far."""
+        """The best Dice so far, for a resumed run."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what was the best so far."""
+        """Restore the best Dice so far."""
         self.best = state_dict["best"]
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *_: Any
     ) -> None:
-        """Keep what was measured, and the probabilities of the scenes to draw."""
+        """Keep the measures of a batch, and the probabilities of the scenes to draw."""
         measured, probabilities = outputs
         self._measured.append(measured)
-        for place, index in enumerate(batch.indices.tolist()):
+        for position, index in enumerate(batch.indices.tolist()):
             if index in self.drawn:
-                head = None if measured.head is None else measured.head[place].float().cpu().numpy()
-                self._shown[index] = probabilities[place].float().cpu().numpy(), head
+                head = (
+                    None if measured.presence is None else measured.presence[position].float().cpu().numpy()
+                )
+                self._shown[index] = probabilities[position].float().cpu().numpy(), head
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """ValidationCallback all scenes of all processes together."""
-        parts, self._measured = _from_all(self._measured), []
-        shown = {index: answer for some in _from_all([self._shown]) for index, answer in some.items()}
-        self._shown = {}
-        measured = concatenate(parts)
+        """Search rules on the scenes of all processes, log Dice, keep the best weights, draw a panel."""
+        measured = concatenate(_gather(self._measured))
+        shown = {index: fields for part in _gather([self._shown]) for index, fields in part.items()}
+        self._measured, self._shown = [], {}
+        epoch = trainer.current_epoch + 1
         if not measured.scores.isfinite().all():
             raise TrainingError(
-                f"after epoch {trainer.current_epoch + 1} the network gives no numbers any more: "
+                f"after epoch {epoch} the outputs of the network are not finite: "
                 "try a lower --learning-rate, or --precision fp32"
             )
-        result = judge(measured, self.folds)
+        result = search_rules(measured, self.folds, self.scenes.patterns)
         mean = float(np.mean(list(result.dice.values())))
-        values = {f"{DICE}_{name}": result.dice[name] for name in DEFAULT_NAMES}
-        values |= {DICE: mean, "val/dice_seen": float(np.mean(list(result.seen.values())))}
+        values = {f"{DICE}_{name}": dice for name, dice in result.dice.items()}
+        values |= {DICE: mean, "val/dice_seen": float(np.mean(list(result.in_sample_dice.values())))}
         values["val/scenes"] = float(len(measured.indices))
         pl_module.log_dict(values, sync_dist=False, rank_zero_only=False)
-        if mean > self.best:
-            self.best = mean
-            if trainer.is_global_zero:
-                assert isinstance(pl_module, SegmentationModule)
-                weights = {
-                    name: value.detach().cpu() for name, value in pl_module.network.state_dict().items()
-                }
-                self.keep(weights, result, trainer.current_epoch + 1)
-        epoch = trainer.current_epoch + 1
-        if trainer.is_global_zero and (epoch % self.every == 0 or epoch == trainer.max_epochs):
-            self._draw(trainer, shown, result, f"epoch {epoch}, validation Dice {mean:.3f}", epoch)
+        better, self.best = mean > self.best, max(mean, self.best)
+        if not trainer.is_global_zero:
+            return
+        if better:
+            assert isinstance(pl_module, SegmentationModule)
+            state = pl_module.network.state_dict()
+            weights = {name: value.detach().cpu() for name, value in state.items()}
+            save_weights(self.job.run / BEST, weights, self.job.card(result, epoch))
+        if epoch % self.job.settings.panel_every == 0 or epoch == trainer.max_epochs:
+            self._draw(trainer, shown, result, f"epoch {epoch}, validation Dice {mean:.3f}")
 
     def _draw(
-        self, trainer: pl.Trainer, shown: dict[int, Any], result: Result, title: str, epoch: int
+        self, trainer: pl.Trainer, shown: dict[int, tuple[Any, Any]], result: ValidationResult, title: str
     ) -> None:
-        picture = panels.draw(
-            [self.scenes.pictures[index] for index in self.drawn],
-            [self.scenes.masks[index] for index in self.drawn],
-            [shown[index][0] for index in self.drawn],
-            [shown[index][1] for index in self.drawn],
-            [self.scenes.records[index] for index in self.drawn],
-            result.rules,
-            title,
-        )
-        atomic_write(self.folder / f"epoch_{epoch:03d}.png", png(picture))
-        tracking.show(trainer.loggers, picture, trainer.global_step, title)
+        records, pictures, masks = self.scenes.records, self.scenes.pictures, self.scenes.masks
+        scenes = [
+            panels.Scene(records[index].image, pictures[index], masks[index], *shown[index])
+            for index in self.drawn
+        ]
+        patterns = styled_patterns(self.scenes.patterns, self.scenes.styles)
+        picture = panels.draw(scenes, patterns, result.rules, title)
+        atomic_write(self.job.run / PANELS / f"epoch_{trainer.current_epoch + 1:03d}.png", png(picture))
+        tracking.log_image(trainer.loggers, picture, trainer.global_step, title)
 
 
-def _from_all(mine: list[Any]) -> list[Any]:
-    """The same lists of all processes, one after the other."""
+def _gather(values: list[Any]) -> list[Any]:
+    """Concatenate the lists of all processes."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return mine
-    theirs: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(theirs, mine)
-    return [entry for some in theirs for entry in some]
+        return values
+    gathered: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(gathered, values)
+    return [value for part in gathered for value in part]
 
 
 class KeepLast(Callback):
-    """Writes what a stopped run needs to go on, after every epoch: whole, or the one before stays.
+    """Writes the checkpoint that a run resumes from after every epoch, atomically.
 
     Args:
-        path: the checkpoint.
-        log: the run's own; a resumed run goes on where it was when the checkpoint was written.
+        path: of the checkpoint.
+        log: of the run; a resumed run truncates it to its length at the checkpoint.
     """
 
     def __init__(self, path: Path, log: RunLog) -> None:
         self.path, self.run_log = path, log
 
     def state_dict(self) -> dict[str, Any]:
-        """How long the log is."""
+        """The length of the log."""
         return {"log_size": self.run_log.size}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Cut the log back to that."""
+        """Truncate the log to that length."""
         self.run_log.cut(state_dict["log_size"])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save beside the last checkpoint, then take its name."""
+        """Save beside the last checkpoint, then replace it."""
         neighbour = self.path.with_name(f".{self.path.name}.part")
         trainer.save_checkpoint(neighbour)
         if trainer.is_global_zero:
-            with neighbour.open("rb") as file:
+            with neighbour.open("rb+") as file:
                 os.fsync(file.fileno())
             neighbour.replace(self.path)
 
 
 class ThroughputMonitor(Callback):
-    """Logs how many scenes a second are trained on, and tells of every epoch in a line.
+    """Logs the training rate in scenes a second, and a line an epoch."""
 
-    Args:
-        say: told the line.
-        watch: gives progress for each epoch.
-        batch: scenes a step, over all processes.
-    """
-
-    def __init__(self, say: Callable[[str], None], watch: ProgressFactory, batch: int) -> None:
-        self.say, self.watch, self.batch = say, watch, batch
+    def __init__(self, job: Job) -> None:
+        self.job = job
         self._begun = self._epoch_begun = self._training = 0.0
         self._steps = self._first_epoch = 0
         self._losses: list[Tensor] = []
         self._progress: Progress = lambda *_: None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember when, and at which epoch, this process began."""
+        """Note time and epoch."""
         self._begun, self._first_epoch = time.perf_counter(), trainer.current_epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember when."""
+        """Note time and step."""
         self._epoch_begun, self._steps = time.perf_counter(), trainer.global_step
         self._losses = []
-        self._progress = self.watch(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+        self._progress = self.job.progress(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
-        """Keep the loss where it is: fetching it would make the device wait."""
+        """Keep the loss on its device: to copy it would synchronise."""
         self._losses.append(outputs["loss"].detach())
         self._progress(len(self._losses), int(trainer.num_training_batches))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Training has stopped its clock."""
+        """Stop the clock of training."""
         self._training = time.perf_counter() - self._epoch_begun
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the rate of the epoch."""
-        rate = (trainer.global_step - self._steps) * self.batch / max(1e-9, self._training)
+        """Log the rate, the losses and Dice of the epoch."""
+        steps = trainer.global_step - self._steps
+        rate = steps * self.job.settings.recipe.batch / max(1e-9, self._training)
         loss = torch.stack(self._losses).mean().item()
         for logger in trainer.loggers:
             values = {"train/mean_loss": loss, "scenes_per_second": round(rate, 2)}
             logger.log_metrics(values, step=trainer.global_step)
             logger.save()
-        done = trainer.current_epoch + 1
-        took = (time.perf_counter() - self._begun) / (done - self._first_epoch)
-        metrics, left = trainer.callback_metrics, took * ((trainer.max_epochs or done) - done)
         if trainer.is_global_zero:
-            by_pattern = "  ".join(f"{name} {metrics[f'{DICE}_{name}']:.3f}" for name in DEFAULT_NAMES)
-            self.say(
-                f"epoch {done}/{trainer.max_epochs}  loss {loss:.3f}  "
-                f"val Dice {metrics[DICE]:.4f}  {by_pattern}  {rate:.1f} scenes/s  {_minutes(left)} left"
+            done, epochs, metrics = trainer.current_epoch + 1, trainer.max_epochs, trainer.callback_metrics
+            seconds = (time.perf_counter() - self._begun) / (done - self._first_epoch)
+            left = seconds * ((epochs or done) - done)
+            patterns = self.job.scenes.patterns
+            by_pattern = "  ".join(f"{name} {metrics[f'{DICE}_{name}']:.3f}" for name in patterns)
+            self.job.log(
+                f"epoch {done}/{epochs}  loss {loss:.3f}  val Dice {metrics[DICE]:.4f}  {by_pattern}  "
+                f"{rate:.1f} scenes/s  {f'{left:.0f} s' if left < 90 else f'{left / 60:.0f} min'} left"
             )
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,6 +1,6 @@
-"""What a training run does, in numbers and names: one recipe, and presets of it.
+"""The recipe of a training run, and its presets.
 
-Knows no PyTorch, so that the command can show its options at once.
+Does not import PyTorch, so that the command shows its options at once.
 """
 
 import dataclasses
@@ -14,50 +14,54 @@ Loss = Literal["bce+dice", "dice", "bce", "focal", "lovasz"]
 Schedule = Literal["one-cycle", "cosine"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+_CHOICES = {"loss": Loss, "schedule": Schedule, "precision": Precision}
+
 SOFT_LOSSES: tuple[Loss, ...] = ("bce+dice", "dice", "bce")
-"""Losses whose target may lie between 0 and 1, as teachers' answers do."""
+"""Losses whose targets may lie between 0 and 1, as predictions of teachers do."""
 
 NETWORK_ENTRIES = frozenset({"arch", "encoder", "encoder_weights", "unpooling", "presence_head", "size"})
-"""Entries that weights to begin with decide, in place of the recipe."""
+"""Entries that initial weights (`--from`) decide, in place of the recipe."""
 
 
-def _option(default: Any, about: str) -> Any:
-    return dataclasses.field(default=default, metadata={"about": about})
+def _option(default: Any, about: str, low: float = 0, high: float = math.inf) -> Any:
+    return dataclasses.field(default=default, metadata={"about": about, "range": (low, high)})
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides how a network is trained. Each entry's `about` says what it is.
+    """All that decides how a network is trained. The `about` of each entry documents it.
 
     Raises:
-        TrainingError: an entry that cannot be.
+        TrainingError: an entry is unknown or out of range.
     """
 
     arch: str = _option(
-        "fpn", "vgg19-segnet, or an architecture of segmentation-models-pytorch, such as unet."
+        "fpn", "Architecture: vgg19-segnet, or one of segmentation-models-pytorch, such as unet."
     )
-    encoder: str = _option("tu-tf_efficientnet_lite2", "Its encoder; vgg19-segnet brings its own.")
-    encoder_weights: str = _option("imagenet", "imagenet, none, or a file of weights to start from.")
+    encoder: str = _option("tu-tf_efficientnet_lite2", "Encoder; vgg19-segnet has its own.")
+    encoder_weights: str = _option("imagenet", "Initial weights of the encoder: imagenet, none, or a file.")
     unpooling: str = _option(
-        "indices", "For vgg19-segnet: indices (as first built) or nearest (for deployment)."
+        "indices", "Of vgg19-segnet: indices (the original network) or nearest (for deployment)."
     )
-    presence_head: bool = _option(True, "Let the network also say which patterns are in a picture at all.")
-    size: str = _option("320x480", "Height x width in pixels of what the network sees; multiples of 32.")
-    loss: Loss = _option("bce+dice", f"Of {', '.join(get_args(Loss))}.")
-    dice_share: float = _option(0.25, "Of bce+dice, the share of Dice.")
-    dice_squared: bool = _option(False, "Square the terms of Dice's denominator.")
+    presence_head: bool = _option(True, "Add a head that predicts which patterns are present.")
+    size: str = _option("320x480", "Height x width of the network's input in pixels; multiples of 32.")
+    loss: Loss = _option("bce+dice", f"One of {', '.join(get_args(Loss))}.")
+    dice_share: float = _option(0.25, "Weight of Dice in bce+dice.", high=1)
+    dice_squared: bool = _option(False, "Square the terms of the denominator of Dice.")
     dice_empty: float = _option(
-        0.0, "What Dice costs where a mask is empty, as a share of its cost elsewhere."
+        0.0, "Weight of Dice where the mask is empty, relative to other masks.", high=1
     )
-    presence_share: float = _option(0.1, "Weight of the presence head's loss.")
-    epochs: int = _option(12, "Passes over the training scenes.")
-    batch: int = _option(32, "Scenes a step, over all devices.")
-    accumulate: int = _option(1, "Parts a step is done in, to save memory.")
+    presence_share: float = _option(0.1, "Weight of the loss of the presence head.")
+    epochs: int = _option(12, "Passes over the training scenes.", low=1)
+    batch: int = _option(32, "Scenes a step, over all devices.", low=1)
+    accumulate: int = _option(1, "Parts of a step, to save memory (gradient accumulation).", low=1)
     learning_rate: float = _option(1e-3, "Highest learning rate.")
-    encoder_factor: float = _option(1.0, "The encoder's learning rate as a multiple of it.")
-    weight_decay: float = _option(0.01, "Of AdamW.")
-    schedule: Schedule = _option("one-cycle", f"Of the learning rate: {' or '.join(get_args(Schedule))}.")
-    warm_up: float = _option(0.15, "Share of the steps in which the learning rate rises.")
+    encoder_factor: float = _option(1.0, "Learning rate of the encoder, as a multiple of it.")
+    weight_decay: float = _option(0.01, "Weight decay of AdamW.")
+    schedule: Schedule = _option(
+        "one-cycle", f"Schedule of the learning rate: {' or '.join(get_args(Schedule))}."
+    )
+    warm_up: float = _option(0.15, "Share of the steps in which the learning rate rises.", high=1)
     ema: float = _option(
         0.995, "Decay of the moving average of weights that is validated and kept; 0 for none."
     )
@@ -65,87 +69,71 @@ class Recipe:
         False, "Average over fewer steps at first: the decay of step n is at most n / (n + 9)."
     )
     precision: Precision = _option(
-        "auto", f"Of {', '.join(get_args(Precision))}; auto takes bf16 where it is quick."
+        "auto", f"One of {', '.join(get_args(Precision))}; auto takes bf16 where the hardware computes in it."
     )
-    cutmix: float = _option(0.5, "Share of steps in which a box of each scene comes from another.")
-    rotation: float = _option(15.0, "Scenes are turned by up to so many degrees.")
-    zoom: float = _option(1.3, "Scenes are made up to so many times larger or smaller.")
-    shift: float = _option(0.1, "Scenes are moved by up to this share of their sides.")
-    brightness: float = _option(0.15, "Brightness and contrast change by up to this share.")
+    cutmix: float = _option(0.5, "Share of steps with CutMix: boxes from other scenes.", high=1)
+    rotation: float = _option(15.0, "Largest rotation in degrees.")
+    zoom: float = _option(1.3, "Largest change of scale, as a factor.", low=1)
+    shift: float = _option(0.1, "Largest translation, as a share of height and width.", high=1)
+    brightness: float = _option(0.15, "Largest change of brightness and contrast.", high=1)
     degrade: float = _option(
         0.0,
-        "Share of pictures made softer, sharper or recompressed; if above 0, half of all change brightness.",
+        "Share of pictures that are blurred, sharpened or recompressed; above 0, half of all also change "
+        "brightness.",
+        high=1,
     )
     teacher_share: float = _option(
-        0.0, "Weight of the teachers' answers in the targets; labels have the rest. 0 for labels alone."
+        0.0, "Weight of the teachers' predictions in the targets; the labels have the rest.", high=1
     )
-    freeze_norm: bool = _option(False, "Keep the running statistics of batch normalisation as they are.")
+    freeze_norm: bool = _option(False, "Keep the running statistics of batch normalisation.")
     scenes: int = _option(0, "Training scenes an epoch, drawn at random; 0 for all.")
-    patience: int = _option(0, "Stop after so many epochs without a better validation Dice; 0 for never.")
+    patience: int = _option(0, "Stop after this many epochs without a better validation Dice; 0 for never.")
     compile: bool = _option(False, "Compile the network first (torch.compile).")
-    seed: int = _option(0, "Of everything random.")
+    seed: int = _option(0, "Random seed.", high=2**63 - 1)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("loss", Loss), ("schedule", Schedule), ("precision", Precision)):
-            if getattr(self, name) not in get_args(allowed):
-                raise TrainingError(
-                    f"{name} {getattr(self, name)!r}: there are {', '.join(get_args(allowed))}"
-                )
-        if self.unpooling not in ("indices", "nearest"):
-            raise TrainingError(f"unpooling {self.unpooling!r}: there are indices, nearest")
+        choices = {name: get_args(kind) for name, kind in _CHOICES.items()}
+        for name, known in (choices | {"unpooling": ("indices", "nearest")}).items():
+            if getattr(self, name) not in known:
+                raise TrainingError(f"unknown {name} {getattr(self, name)!r}; available: {', '.join(known)}")
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise TrainingError(f"{field.name} must be a finite number, not {value}")
-        if self.seed >= 2**63:
-            raise TrainingError(f"seed must be below 2**63, not {self.seed}")
+            value, (low, high) = getattr(self, field.name), field.metadata["range"]
+            if not isinstance(value, str) and not (low <= value <= high and value != math.inf):
+                limits = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+                raise TrainingError(f"{field.name} must be a finite number {limits}, got {value}")
+        for name in ("learning_rate", "encoder_factor"):
+            if getattr(self, name) == 0:
+                raise TrainingError(f"{name} must be above 0")
+        if self.ema >= 1:
+            raise TrainingError(f"ema must be below 1, got {self.ema}")
         height, width = self.input_size
         if max(height, width) > 8192:
-            raise TrainingError(f"size {self.size}: at most 8192 a side")
+            raise TrainingError(f"size must be at most 8192 a side, got {self.size}")
         if min(height, width) < 32 or height % 32 or width % 32:
-            raise TrainingError(f"size {self.size}: both sides must be multiples of 32")
-        for name in ("epochs", "batch", "accumulate"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}")
+            raise TrainingError(f"size must be multiples of 32, got {self.size}")
         if self.batch % self.accumulate:
-            raise TrainingError(f"batch {self.batch} cannot be done in {self.accumulate} equal parts")
-        shares = ("dice_share", "dice_empty", "warm_up", "cutmix", "shift", "brightness")
-        for name in (*shares, "degrade", "teacher_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise TrainingError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
-        if not 0 <= self.ema < 1:
-            raise TrainingError(f"ema must be from 0 to below 1, not {self.ema}")
-        if self.zoom < 1:
-            raise TrainingError(f"zoom must be at least 1, not {self.zoom}")
-        if min(self.learning_rate, self.encoder_factor) <= 0 or min(self.weight_decay, self.rotation) < 0:
-            raise TrainingError(
-                "learning_rate and encoder_factor must be above 0, weight_decay and rotation not below"
-            )
-        if min(self.patience, self.seed, self.presence_share) < 0:
-            raise TrainingError("patience, seed and presence_share must not be below 0")
+            raise TrainingError(f"batch {self.batch} cannot be divided into {self.accumulate} equal parts")
         if self.scenes and self.scenes < self.batch:
-            raise TrainingError(f"scenes must be 0 or at least batch ({self.batch}), not {self.scenes}")
+            raise TrainingError(f"scenes must be 0 or at least batch ({self.batch}), got {self.scenes}")
         if self.teacher_share and self.loss not in SOFT_LOSSES:
-            raise TrainingError(f"loss {self.loss} takes no teachers; there are {', '.join(SOFT_LOSSES)}")
+            raise TrainingError(
+                f"loss {self.loss} cannot be used with teachers; available: {', '.join(SOFT_LOSSES)}"
+            )
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width in pixels.
-
-        Raises:
-            TrainingError: `size` is no HEIGHTxWIDTH.
-        """
+        """Height and width in pixels."""
         height, _, width = self.size.partition("x")
         if not (height.isdecimal() and width.isdecimal() and len(self.size) < 12):
-            raise TrainingError(f"size {self.size!r}: expected HEIGHTxWIDTH, such as 320x480")
+            raise TrainingError(f"size must be HEIGHTxWIDTH, such as 320x480, got {self.size!r}")
         return int(height), int(width)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    # For two processor cores and an hour: a smaller encoder on smaller pictures.
+    # For two processor cores and an hour: a smaller encoder on smaller images.
     "cpu": {"encoder": "tu-tf_efficientnet_lite0", "size": "192x288", "epochs": 4, "batch": 16},
-    # As this project began: VGG19, index unpooling, Dice loss.
+    # The first network of this project: VGG19, index unpooling, Dice loss.
     "first": {
         "arch": "vgg19-segnet",
         "loss": "dice",
@@ -153,7 +141,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-4,
         "batch": 16,
     },
-    # From trained weights (--from), towards their own answers or those of teachers (--teacher).
+    # Fine-tuning of trained weights (--from) towards their own predictions or those of teachers (--teacher).
     "steadier": {
         "epochs": 1,
         "scenes": 2000,
@@ -174,8 +162,8 @@ def make_recipe(preset: str = "default", **changes: Any) -> Recipe:
     """A preset, with some entries changed.
 
     Raises:
-        TrainingError: no such preset, or an entry that cannot be.
+        TrainingError: an unknown preset, or an entry out of range.
     """
     if preset not in PRESETS:
-        raise TrainingError(f"preset {preset!r}: there are {', '.join(PRESETS)}")
+        raise TrainingError(f"unknown preset {preset!r}; available: {', '.join(PRESETS)}")
     return Recipe(**{**PRESETS[preset], **changes})

@@ -1,8 +1,8 @@
-"""Training from trained weights and towards the answers of trained networks: fine-tuning and distillation.
+"""Fine-tuning of trained weights, and distillation: training towards the predictions of trained networks.
 
-The student answers a degraded picture. Its target is a mean, weighted by `Recipe.teacher_share`, of the
-labels and of what its teachers answer to the same picture before it was degraded, mirrored at random. Without
-teachers of its own, the weights that it begins with teach.
+The student sees a degraded picture. Its target is a mean, weighted by `Recipe.teacher_share`, of the labels
+and of the predictions of its teachers for the same picture before degradation, mirrored at random. Without
+teachers of its own, the initial weights teach.
 
 Sources: Hinton et al. 2015, Distilling the Knowledge in a Neural Network, arXiv:1503.02531; Wortsman et al.
 2022, Model soups, arXiv:2203.05482 (mean of the weights of several runs).
@@ -20,50 +20,16 @@ from torch import Tensor, nn
 
 from nephoscope.core.errors import TrainingError
 from nephoscope.inference.card import Card
-from nephoscope.training.checkpoint import load_weights
+from nephoscope.training.checkpoint import Trained, load_weights
 from nephoscope.training.config import Recipe
-from nephoscope.training.networks import Deployed, build, describe, split_answer, start
+from nephoscope.training.networks import Deployed, describe, split_outputs, start
 from nephoscope.training.settings import Settings
-
-Weights = dict[str, Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """Trained weights.
-
-    Attributes:
-        name: the file, for messages.
-        weights: in single precision.
-        card: what they belong to.
-    """
-
-    name: str
-    weights: Weights
-    card: Card
-
-    def network(self) -> Deployed:
-        """Build the network with these weights and its normalisation.
-
-        Raises:
-            TrainingError: the card's network cannot be built, or the weights do not fit it.
-        """
-        described = self.card.network
-        try:
-            network = Deployed(build(described), described["mean"], described["deviation"])
-            network.network.load_state_dict(self.weights)
-        except (ValueError, KeyError, TypeError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise TrainingError(
-                f"{self.name}: the weights do not fit their card's network: {reason}"
-            ) from error
-        return network
 
 
 class Teachers:
-    """Trained networks whose mean answer is part of a student's target.
+    """Trained networks whose mean prediction is part of the target of a student.
 
-    They are no part of the module that is trained, so that no optimiser, average or checkpoint holds them.
+    They are not part of the module that is trained, so optimisers, averages and checkpoints leave them out.
 
     Args:
         members: with their normalisation; of one input size.
@@ -78,13 +44,13 @@ class Teachers:
     def soften(
         self, colours: Tensor, truth: Tensor, share: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Mix the teachers' answers into the targets of a batch.
+        """Mix the predictions of the teachers into the targets of a batch.
 
         Args:
             colours: red, green, blue from 0 to 1, shape (count, 3, height, width).
             truth: labels, 0 or 1, shape (count, patterns, height, width).
-            share: weight of the answers, 0 to 1.
-            generator: decides along which sides the teachers' pictures are mirrored; on the CPU.
+            share: weight of the predictions, 0 to 1.
+            generator: decides the axes along which the pictures are mirrored; on the CPU.
 
         Returns:
             Target masks of the shape of `truth`, and target presence, shape (count, patterns).
@@ -94,7 +60,7 @@ class Teachers:
         for member in self.members:
             member.to(colours.device)
             normalised = (colours.flip(axes) - member.mean) / member.deviation
-            logits, presence = split_answer(
+            logits, presence = split_outputs(
                 member.network(normalised.contiguous(memory_format=torch.channels_last))
             )
             masks.append(logits.float().sigmoid())
@@ -108,90 +74,105 @@ class Teachers:
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """What a run begins with and learns from besides labels.
+    """Initial weights and teachers of a run.
 
     Attributes:
-        network: what the card says of the network.
-        initial: weights that it begins with, or None for those that the recipe names.
-        teachers: networks whose answers are part of the target, or None.
-        provenance: files of weights and their SHA-256, for the card; empty where there are none.
+        network: the `network` entry of the card.
+        initial: initial weights, or None for those of the recipe.
+        teachers: networks whose predictions are part of the target, or None.
+        patterns: that initial weights and teachers predict, or None where there are neither.
+        provenance: files of weights and their SHA-256, for the card.
     """
 
     network: dict[str, Any]
     initial: Trained | None
     teachers: Teachers | None
+    patterns: tuple[str, ...] | None
     provenance: dict[str, list[dict[str, str]]]
 
-    def student(self, recipe: Recipe) -> nn.Module:
-        """The network with the weights that it begins with.
+    def student(self, recipe: Recipe, classes: int) -> nn.Module:
+        """The network with its initial weights.
 
         Raises:
-            TrainingError, TrainingError, ValueError: see `Trained.network` and `networks.start`.
+            TrainingError: see `Trained.network` and `networks.start`.
         """
-        return start(recipe) if self.initial is None else self.initial.network().network
+        return start(recipe, classes) if self.initial is None else self.initial.network().network
+
+    def check_patterns(self, patterns: tuple[str, ...]) -> None:
+        """Refuse a data set whose patterns are not those of initial weights and teachers.
+
+        Raises:
+            TrainingError: names or order differ.
+        """
+        if self.patterns not in (None, patterns):
+            raise TrainingError(
+                f"initial weights and teachers predict {', '.join(self.patterns or ())}; the labels have "
+                f"{', '.join(patterns)}: the same patterns in the same order are needed"
+            )
 
 
 def read_origin(settings: Settings) -> Origin:
-    """Read the weights that a run begins with, and its teachers.
+    """Read the initial weights of a run and its teachers.
 
     Raises:
-        TrainingError: a file is missing; networks or sizes differ; the recipe asks for teachers and there are
-            none, or the other way round.
-        TrainingError: a file holds no weights, or no card.
+        TrainingError: a file cannot be read, or holds no weights or no card; networks, sizes or patterns
+            differ; the recipe needs teachers and there are none, or the reverse.
     """
+    recipe = settings.recipe
     if settings.card and not (settings.start_from or settings.teachers):
         raise TrainingError("--card has no effect without --from or --teacher")
     initial = mean_of(settings.start_from, settings.card) if settings.start_from else None
-    if initial is not None and network_of(settings.recipe, initial.card) != settings.recipe:
-        raise TrainingError(f"{initial.name}: holds another network than the run began with")
+    if initial is not None and _with_network_of(recipe, initial.card) != recipe:
+        raise TrainingError(f"{initial.name}: holds another network than that of the run")
     teachers = [read_trained(name, settings.card) for name in settings.teachers]
     for teacher in teachers:
-        if teacher.card.input_size != settings.recipe.input_size:
-            size = "x".join(map(str, teacher.card.input_size))
+        if teacher.card.input_size != recipe.input_size:
             raise TrainingError(
-                f"{teacher.name}: takes pictures of {size}, the network in training {settings.recipe.size}; "
-                "teachers must be of the same size"
+                f"{teacher.name}: takes pictures of {_size(teacher.card)}, the network in training "
+                f"{recipe.size}; teachers must be of the same size"
             )
-    share = settings.recipe.teacher_share
-    if teachers and not share:
+    if teachers and not recipe.teacher_share:
         raise TrainingError("--teacher has no effect with teacher_share 0; --teacher-share 0.5 sets it")
-    if share and not teachers:
+    if recipe.teacher_share and not teachers:
         if initial is None:
             raise TrainingError(
-                f"teacher_share {share:g} needs --teacher WEIGHTS, or --from WEIGHTS, which then teach"
+                f"teacher_share {recipe.teacher_share:g} needs --teacher WEIGHTS, or --from WEIGHTS, "
+                "which then teach"
             )
         teachers = [initial]
+    trained = [*teachers, initial] if initial else teachers
+    for one in trained:
+        if one.card.patterns != trained[0].card.patterns:
+            raise TrainingError(f"{one.name}: predicts other patterns than {trained[0].name}")
     files = {"start_from": settings.start_from, "teachers": settings.teachers}
     return Origin(
-        network=describe(settings.recipe) if initial is None else initial.card.network,
+        network=describe(recipe) if initial is None else initial.card.network,
         initial=initial,
         teachers=Teachers([teacher.network() for teacher in teachers]) if teachers else None,
-        provenance={what: [_identity(name) for name in names] for what, names in files.items() if names},
+        patterns=trained[0].card.patterns if trained else None,
+        provenance={
+            entry: [_identity(Path(name)) for name in names] for entry, names in files.items() if names
+        },
     )
 
 
 def with_network_of_start(settings: Settings) -> Settings:
-    """The settings with the network and the input size of the weights that the run begins with, if any.
+    """The settings with network and input size of the initial weights, if any.
 
     Raises:
-        TrainingError, TrainingError, TrainingError: the weights cannot be read, or no run can use their size.
+        TrainingError: the weights cannot be read, or training does not support their size.
     """
     if not settings.start_from:
         return settings
     card = read_trained(settings.start_from[0], settings.card).card
-    return dataclasses.replace(settings, recipe=network_of(settings.recipe, card))
+    return dataclasses.replace(settings, recipe=_with_network_of(settings.recipe, card))
 
 
-def network_of(recipe: Recipe, card: Card) -> Recipe:
-    """A recipe with the network and the input size of a card.
-
-    Raises:
-        TrainingError: the size cannot be trained at.
-    """
+def _with_network_of(recipe: Recipe, card: Card) -> Recipe:
     entries = {"arch": "architecture", "encoder": "encoder", "unpooling": "unpooling"}
     own = {entry: card.network[key] for entry, key in entries.items() if key in card.network}
     own["presence_head"] = card.network.get("presence_head", False)
-    return dataclasses.replace(recipe, size="x".join(map(str, card.input_size)), **own)
+    return dataclasses.replace(recipe, size=_size(card), **own)
 
 
 def read_trained(name: str, card_file: str | None = None) -> Trained:
@@ -202,39 +183,36 @@ def read_trained(name: str, card_file: str | None = None) -> Trained:
         card_file: the card as JSON, in place of the one in the file.
 
     Raises:
-        TrainingError: the file cannot be read.
-        TrainingError: it holds no weights, or no card.
+        TrainingError: the file cannot be read, or holds no weights or no card.
     """
     try:
         return Trained(name, *load_weights(Path(name), Path(card_file) if card_file else None))
     except OSError as error:
         raise TrainingError(
             f"{error.filename or name}: {error.strerror or error}; "
-            "training needs weights and card where they were, and so does --resume"
+            "weights and card must stay where they are, also for --resume"
         ) from error
 
 
 def mean_of(names: Sequence[str], card_file: str | None = None) -> Trained:
-    """The mean of the weights of several runs of one network, with the first one's card.
+    """The mean of the weights of several runs of one network, with the card of the first.
 
-    Weights that began as the same and moved little may be averaged. Counters, which are whole numbers, are
-    the first one's.
+    Useful for runs that began with the same weights and moved little. Integer counters are those of the
+    first.
 
     Args:
         names: files of weights.
         card_file: see `read_trained`.
 
     Raises:
-        TrainingError: a file cannot be read, or holds another network or input size than the first.
-        TrainingError: a file holds no weights, or no card.
+        TrainingError: a file cannot be read, or holds another network, input size or patterns.
 
     Source: Wortsman et al. 2022, arXiv:2203.05482.
     """
     first, *others = (read_trained(name, card_file) for name in names)
     for other in others:
-        same = (other.card.network, other.card.input_size) == (first.card.network, first.card.input_size)
-        if not same or _shapes(other.weights) != _shapes(first.weights):
-            raise TrainingError(f"{other.name}: another network or size than {first.name}; no mean of both")
+        if _layout(other) != _layout(first):
+            raise TrainingError(f"{other.name}: another network or size than {first.name}; cannot average")
     if not others:
         return first
     mean = {
@@ -245,13 +223,16 @@ def mean_of(names: Sequence[str], card_file: str | None = None) -> Trained:
     return dataclasses.replace(first, weights=first.weights | mean)
 
 
-def _shapes(weights: Weights) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in weights.items()}
+def _layout(trained: Trained) -> tuple[Any, ...]:
+    """Of all weights that may be averaged, the same."""
+    card, shapes = trained.card, {name: value.shape for name, value in trained.weights.items()}
+    return card.network, card.input_size, card.patterns, shapes
 
 
-def _identity(name: str) -> dict[str, str]:
-    path = Path(name)
-    return {
-        "file": f"{path.parent.name}/{path.name}",
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
+def _size(card: Card) -> str:
+    return "x".join(map(str, card.input_size))
+
+
+def _identity(path: Path) -> dict[str, str]:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"file": f"{path.parent.name}/{path.name}", "sha256": digest}

@@ -1,4 +1,4 @@
-"""Loss functions. All take logits and truth of shape (count, patterns, height, width)."""
+"""Loss functions of logits and truth, both of shape (count, patterns, height, width)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,8 +13,7 @@ from nephoscope.training.config import Recipe
 
 Parts = dict[str, Tensor]
 
-_PRESENT = 0.3
-"""A mask counts as empty up to this target presence: with teachers' answers, no mask is all zeros."""
+_PRESENT = 0.3  # up to this target presence a mask counts as empty: those of teachers are never all zeros
 
 
 def dice_loss(
@@ -25,23 +24,22 @@ def dice_loss(
     squared: bool = False,
     empty: float = 0.0,
 ) -> Tensor:
-    """Soft Dice, 1 - 2|X∩Y| / (|X|+|Y|), of each scene and pattern; the mean by what each mask costs.
+    """Soft Dice loss, 1 - 2|X∩Y| / (|X|+|Y|): weighted mean over scenes and patterns.
 
     Args:
         logits: before the sigmoid.
         truth: 0 to 1.
-        present: the target of each pattern's presence, 0 to 1, shape (count, patterns); by default, the
-            maximum of its mask.
-        squared: square the terms of the denominator, which weighs sure pixels more.
-        empty: what an empty mask costs, as a share of what one with pixels does. Its Dice is 0 for any
-            prediction above 0, so it asks for less everywhere, and says nothing about where.
+        present: target presence, 0 to 1, shape (count, patterns). Default: the maximum of each mask.
+        squared: square the terms of the denominator, which gives confident pixels more weight.
+        empty: weight of an empty mask, relative to others. Its Dice is 0 for any prediction above 0, so its
+            gradient lowers the prediction everywhere.
 
     Source: Milletari et al. 2016, V-Net, arXiv:1606.04797 (squared); the contest's metric (plain).
     """
     predicted = logits.sigmoid()
     shared = (predicted * truth).sum((2, 3))
     sizes = (predicted.square() if squared else predicted).sum((2, 3)) + truth.sum((2, 3))
-    # One pixel is added so that an empty mask's cost falls to 0 as its prediction does.
+    # One pixel is added so that the loss of an empty mask falls to 0 as its prediction does.
     cost = 1 - (2 * shared + 1) / (sizes + 1)
     present = truth.amax((2, 3)) if present is None else present
     weight = (present > _PRESENT).float().clamp(min=empty)
@@ -49,7 +47,7 @@ def dice_loss(
 
 
 def lovasz_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Symmetric Lovász hinge: the mean over patterns and over their backgrounds, so that empty masks count.
+    """Symmetric Lovász hinge: mean over patterns and their backgrounds, so that empty masks count.
 
     Source: Berman et al. 2018, arXiv:1705.08790.
     """
@@ -60,33 +58,32 @@ def lovasz_loss(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Focal loss with γ = 2, both classes of equal weight. Source: Lin et al. 2017, arXiv:1708.02002."""
+    """Focal loss with γ = 2 and equal weights of both classes. Source: Lin et al. 2017, arXiv:1708.02002."""
     loss: Tensor = sigmoid_focal_loss(logits, truth, alpha=0.5, gamma=2, reduction="mean")
     return loss
 
 
 class LossFunction(Protocol):
-    """A loss in weighted parts."""
+    """A loss of masks and presence."""
 
     def __call__(
         self, logits: Tensor, truth: Tensor, presence: Tensor | None, present: Tensor | None = None
     ) -> Parts:
-        """The weighted parts of the loss by name; their sum is what training makes small.
+        """The weighted terms of the loss by name; training minimises their sum.
 
         Args:
             logits: of masks.
             truth: target masks, 0 to 1.
             presence: logits of presence, shape (count, patterns), or None.
-            present: target presence, 0 to 1; by default, the maximum of each target mask.
+            present: target presence, 0 to 1. Default: the maximum of each target mask.
         """
-        ...
 
 
 def make_loss(recipe: Recipe) -> LossFunction:
-    """The loss a recipe names."""
+    """The loss function of a recipe."""
     bce = functional.binary_cross_entropy_with_logits
     weights = {"bce": 1 - recipe.dice_share, "dice": recipe.dice_share}
-    chosen = weights if recipe.loss == "bce+dice" else {recipe.loss: 1.0}
+    weights = weights if recipe.loss == "bce+dice" else {recipe.loss: 1.0}
     by_name: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
         "bce": lambda logits, truth, _: bce(logits, truth),
         "dice": partial(dice_loss, squared=recipe.dice_squared, empty=recipe.dice_empty),
@@ -96,7 +93,7 @@ def make_loss(recipe: Recipe) -> LossFunction:
 
     def loss(logits: Tensor, truth: Tensor, presence: Tensor | None, present: Tensor | None = None) -> Parts:
         present = truth.amax((2, 3)) if present is None else present
-        parts = {name: weight * by_name[name](logits, truth, present) for name, weight in chosen.items()}
+        parts = {name: weight * by_name[name](logits, truth, present) for name, weight in weights.items()}
         if presence is not None:
             parts["presence"] = recipe.presence_share * bce(presence, present)
         return parts

@@ -1,4 +1,4 @@
-"""What a step of training and of validation is, for pytorch-lightning."""
+"""Training and validation steps for pytorch-lightning."""
 
 import hashlib
 import math
@@ -8,25 +8,25 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.scene import GAP_BRIGHTNESS
 from nephoscope.training.augmentation import Augment, degrade
 from nephoscope.training.batches import Batch
 from nephoscope.training.config import Recipe
 from nephoscope.training.distillation import Teachers
 from nephoscope.training.losses import make_loss
-from nephoscope.training.networks import encoder_of, split_answer
+from nephoscope.training.networks import encoder_of, split_outputs
 from nephoscope.training.validation import measure
 
 
 class SegmentationModule(pl.LightningModule):
-    """Trains a network by a recipe.
+    """A network in training by a recipe.
 
     Args:
-        recipe: how.
-        network: what; see `networks.start`.
-        normalisation: mean and deviation of red, green and blue that it expects: one number, or one a colour.
-        teachers: networks whose answers are part of the target.
+        recipe: of the run.
+        network: see `networks.start`.
+        normalisation: `mean` and `deviation` of red, green and blue: one number, or one a colour.
+        classes: number of patterns.
+        teachers: networks whose predictions are part of the target.
     """
 
     mean: Tensor
@@ -38,6 +38,7 @@ class SegmentationModule(pl.LightningModule):
         recipe: Recipe,
         network: nn.Module,
         normalisation: dict[str, Any],
+        classes: int,
         teachers: Teachers | None = None,
     ) -> None:
         super().__init__()
@@ -50,30 +51,30 @@ class SegmentationModule(pl.LightningModule):
         constants = {
             "mean": torch.tensor(normalisation["mean"]).reshape(-1, 1, 1),
             "deviation": torch.tensor(normalisation["deviation"]).reshape(-1, 1, 1),
-            "bits": (2 ** torch.arange(len(DEFAULT_NAMES))).to(torch.uint8).reshape(1, -1, 1, 1),
+            "bits": (2 ** torch.arange(classes)).to(torch.uint8).reshape(1, -1, 1, 1),
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
 
     def forward(self, colours: Tensor) -> tuple[Tensor, Tensor | None]:
-        """From red, green, blue, 0 to 1, shape (count, 3, height, width), to logits, in full precision."""
+        """From red, green, blue, 0 to 1, shape (count, 3, height, width), to logits in single precision."""
         normalised = ((colours - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
-        masks, presence = split_answer(self.network(normalised))
+        masks, presence = split_outputs(self.network(normalised))
         return masks.float(), None if presence is None else presence.float()
 
     def on_train_epoch_start(self) -> None:
-        """Keep the statistics of batch normalisation, where the recipe says so."""
+        """Freeze the statistics of batch normalisation, where the recipe asks for it."""
         if self.recipe.freeze_norm:
             for module in self.network.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Augment, and compare the answer with the labels, or with labels and teachers' answers."""
-        generator = torch.Generator().manual_seed(self._chance(batch_idx))
-        torch.manual_seed(self._chance(batch_idx))  # for dropout
+        """Augment a batch; the loss against labels, or labels mixed with predictions of teachers."""
+        generator = torch.Generator().manual_seed(self._step_seed(batch_idx))
+        torch.manual_seed(self._step_seed(batch_idx))  # of dropout
         colours, packed = self.augment(_colours(batch), batch.masks[:, None].float(), generator)
-        truth, present = self._unpacked(packed), None
+        truth, present = self._unpack(packed), None
         if self.teachers is not None:
             truth, present = self.teachers.soften(colours, truth, self.recipe.teacher_share, generator)
         if self.recipe.degrade:
@@ -86,37 +87,34 @@ class SegmentationModule(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Any:
-        """Every rule's Dice on some scenes (`validation.Measured`), and the probabilities they come from."""
+        """`validation.Measured` of a batch, and the probabilities it was measured on."""
         logits, presence = self(_colours(batch))
-        black = batch.pictures.amax(-1) <= GAP_BRIGHTNESS  # no data, so no pattern: as `segment` has it
+        black = batch.pictures.amax(-1) <= GAP_BRIGHTNESS  # no data, so no pattern, as in `segment`
         probabilities = logits.sigmoid() * ~black[:, None]
-        head = None if presence is None else presence.sigmoid()
-        truth = self._unpacked(batch.masks[:, None])
-        return measure(probabilities, truth, head, batch.indices), probabilities
+        presence = None if presence is None else presence.sigmoid()
+        truth = self._unpack(batch.masks[:, None])
+        return measure(probabilities, truth, presence, batch.indices), probabilities
 
     def configure_optimizers(self) -> Any:
-        """AdamW; the encoder may learn at another rate; the rate rises and falls with the steps."""
+        """AdamW with a learning rate of its own for the encoder, and the schedule of the recipe."""
         recipe = self.recipe
         encoder = {id(parameter) for parameter in encoder_of(self.network).parameters()}
-        rate = recipe.learning_rate
+        rates = {False: recipe.learning_rate, True: recipe.learning_rate * recipe.encoder_factor}
         groups = [
-            {"params": [p for p in self.parameters() if id(p) not in encoder], "lr": rate},
-            {
-                "params": [p for p in self.parameters() if id(p) in encoder],
-                "lr": rate * recipe.encoder_factor,
-            },
+            {"params": [p for p in self.parameters() if (id(p) in encoder) is inside], "lr": rate}
+            for inside, rate in rates.items()
         ]
         fused = self.device.type == "cuda"
         optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, fused=fused)
         scheduler = _scheduler(recipe, optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _unpacked(self, packed: Tensor) -> Tensor:
-        """One mask a pattern, 0 or 1, from bits; shape (count, 1, height, width) in, patterns for 1 out."""
+    def _unpack(self, packed: Tensor) -> Tensor:
+        """One mask a pattern, 0 or 1, from bits; from shape (count, 1, ...) to (count, patterns, ...)."""
         return (packed.to(torch.uint8) & self.bits).ne(0).float()
 
-    def _chance(self, batch_idx: int) -> int:
-        """The seed of a step: the same whenever it is done again, so that resuming needs no memory of it."""
+    def _step_seed(self, batch_idx: int) -> int:
+        """The seed of a step: the same whenever it is repeated, so a resumed run needs no generator state."""
         facts = f"{self.recipe.seed} {self.current_epoch} {batch_idx} {self.global_rank}"
         return int.from_bytes(hashlib.sha256(facts.encode()).digest()[:7])
 

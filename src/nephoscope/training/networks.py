@@ -1,4 +1,4 @@
-"""Networks by name: from a card's `network` entry to a PyTorch module, with weights to start from."""
+"""Build networks as PyTorch modules from the `network` entry of a card."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_BN_Weights
 
 from nephoscope.core.errors import TrainingError
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.training import encoders
 from nephoscope.training.config import Recipe
 from nephoscope.training.encoders import IMAGENET, NONE
@@ -23,8 +22,8 @@ SEGNET = "vgg19-segnet"
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """What a card's `network` entry says of the network that a recipe trains."""
-    network: dict[str, Any] = {"architecture": architecture_name(recipe.arch)}
+    """The `network` entry of the card of a network that a recipe trains."""
+    network: dict[str, Any] = {"architecture": _architecture(recipe.arch)}
     if network["architecture"] == SEGNET:
         network["unpooling"] = recipe.unpooling
     else:
@@ -32,68 +31,80 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     return network | {"presence_head": recipe.presence_head} | encoders.normalisation(recipe.encoder)
 
 
-def build(network: dict[str, Any]) -> nn.Module:
+def build(network: dict[str, Any], classes: int) -> nn.Module:
     """Build a network without trained weights.
 
     Args:
         network: `architecture`, either `vgg19-segnet` or a name of segmentation-models-pytorch, such as
             `fpn`; for the first also `unpooling`, for the latter `encoder`, such as
             `tu-tf_efficientnet_lite2`; for either `presence_head`.
+        classes: number of patterns.
 
     Returns:
         A module from normalised pictures, shape (count, 3, height, width), to logits of shape
-        (count, patterns, height, width); with a presence head, to a pair with presence logits of shape
-        (count, patterns).
+        (count, classes, height, width); with a presence head, to a pair with presence logits of shape
+        (count, classes).
 
     Raises:
-        TrainingError: no such architecture or encoder; the message names near ones.
+        TrainingError: an unknown architecture or encoder; the message suggests similar names.
     """
+    if not isinstance(network, dict):
+        raise TrainingError(f"not a description of a network: {network!r}")
     try:
-        return _build(network)
+        if network["architecture"] == SEGNET:
+            return SegNet(classes, network.get("unpooling", "indices"), network.get("presence_head", False))
+        head = {"classes": classes, "pooling": "avg", "dropout": 0.2} if network["presence_head"] else None
+        module: nn.Module = smp.create_model(
+            network["architecture"],
+            network["encoder"],
+            encoder_weights=None,
+            classes=classes,
+            aux_params=head,
+        )
     except (KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise TrainingError(f"no such network: {_called(network)}{_nearest(network)}") from error
+        name = " with ".join(str(network[entry]) for entry in ("architecture", "encoder") if entry in network)
+        raise TrainingError(f"unknown network {name!r}{_suggestion(network)}") from error
+    return module
 
 
-def start(recipe: Recipe) -> nn.Module:
-    """Build a recipe's network with the weights its encoder starts from.
+def start(recipe: Recipe, classes: int) -> nn.Module:
+    """Build the network of a recipe with the initial weights of its encoder.
 
     Raises:
-        TrainingError: no such network.
-        TrainingError: the weights are not to be had, or fit another encoder.
+        TrainingError: an unknown network; or its weights cannot be read, fetched or loaded.
     """
-    network = build(describe(recipe))
-    if recipe.encoder_weights == NONE:
+    network, source = build(describe(recipe), classes), recipe.encoder_weights
+    if source == NONE:
         return network
     if isinstance(network, SegNet):
         try:
-            network.load_vgg19(_vgg19(recipe.encoder_weights))
+            network.load_vgg19(_vgg19(source))
         except TrainingError as error:
-            raise TrainingError(f"{recipe.encoder_weights}: not weights of VGG19: {error}") from error
+            raise TrainingError(f"{source}: not weights of VGG19: {error}") from error
         return network
-    encoder = cast(nn.Module, network.encoder)
+    encoder = encoder_of(network)
     module = cast(nn.Module, getattr(encoder, "model", encoder))
-    if recipe.encoder_weights != IMAGENET:
-        path = Path(recipe.encoder_weights)
-        encoders.load_encoder(module, encoders.read_weights(path), str(path))
-    elif encoders.has_package(recipe.encoder):
+    if source != IMAGENET:
+        encoders.load_encoder(module, Path(source))
+    elif recipe.encoder in encoders.LITE:
         encoders.load_lite(recipe.encoder, module)
     else:
-        encoder.load_state_dict(_fetched(recipe))
+        encoder.load_state_dict(_fetch(recipe))
     return network
 
 
-def split_answer(answer: Tensor | tuple[Tensor, Tensor] | list[Tensor]) -> tuple[Tensor, Tensor | None]:
-    """Logits of masks and of the presence head, or None, from what a network gives."""
-    return (answer, None) if isinstance(answer, Tensor) else (answer[0], answer[1])
+def split_outputs(outputs: Tensor | tuple[Tensor, Tensor] | list[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """Logits of masks and of the presence head, or None, from the outputs of a network."""
+    return (outputs, None) if isinstance(outputs, Tensor) else (outputs[0], outputs[1])
 
 
 def encoder_of(network: nn.Module) -> nn.Module:
-    """The part of a network that may start from other weights and learn at another rate."""
+    """The encoder, which may have its own initial weights and learning rate."""
     return cast(nn.Module, network.encoder)
 
 
 class Deployed(nn.Module):
-    """A network as a model file holds it: bytes in, probabilities out, nothing to know."""
+    """A network with its normalisation and sigmoid, as a model file holds it."""
 
     mean: Tensor
     deviation: Tensor
@@ -103,12 +114,12 @@ class Deployed(nn.Module):
         self.network = network
         for name, value in (("mean", mean), ("deviation", deviation)):
             if np.size(value) not in (1, 3) or not np.issubdtype(np.asarray(value).dtype, np.number):
-                raise TrainingError(f"{name} must be one number, or one a colour, not {value}")
+                raise TrainingError(f"{name} must be one number, or one a colour, got {value}")
             self.register_buffer(name, torch.tensor(value).reshape(-1, 1, 1), persistent=False)
 
     @property
     def has_presence_head(self) -> bool:
-        """Whether the network also says which patterns are in a picture at all."""
+        """Whether the network also predicts which patterns are present."""
         return (
             getattr(self.network, "classification_head", None) is not None  # segmentation-models-pytorch
             or getattr(self.network, "presence", None) is not None
@@ -120,16 +131,16 @@ class Deployed(nn.Module):
         With a presence head, also its probabilities, (count, patterns).
         """
         colours = pictures.permute(0, 3, 1, 2).float()
-        masks, presence = split_answer(self.network((colours / 255 - self.mean) / self.deviation))
+        masks, presence = split_outputs(self.network((colours / 255 - self.mean) / self.deviation))
         return (masks.sigmoid(),) if presence is None else (masks.sigmoid(), presence.sigmoid())
 
 
 class Ensemble(nn.Module):
-    """Several deployed networks as one: the mean of what they say, perhaps also of mirror images.
+    """Mean of the predictions of several networks, optionally also of mirror images.
 
     Args:
         members: of the same input size.
-        mirrored: also show each picture left-right, top-bottom and both ways mirrored.
+        mirrored: also predict each picture flipped left-right, top-bottom and both ways.
     """
 
     def __init__(self, members: Sequence[Deployed], mirrored: bool = False) -> None:
@@ -139,56 +150,28 @@ class Ensemble(nn.Module):
 
     @property
     def has_presence_head(self) -> bool:
-        """Whether every member says which patterns are in a picture at all."""
+        """Whether every member has a presence head."""
         return all(cast(Deployed, member).has_presence_head for member in self.members)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """As `Deployed`; presence only where every member has a head for it."""
-        masks, heads = [], []
+        masks, presence = [], []
         for axes in self.views:
             for member in self.members:
-                # Without flips and means of one, the graph of a single network is its own.
-                answer = member(pictures.flip(axes) if axes else pictures)
-                masks.append(answer[0].flip([axis + 1 for axis in axes]) if axes else answer[0])
-                heads += answer[1:]
-        answers = [masks, heads] if self.has_presence_head else [masks]
-        return tuple(answer[0] if len(answer) == 1 else torch.stack(answer).mean(0) for answer in answers)
+                # The graph of a single network has no flips and no mean.
+                outputs = member(pictures.flip(axes) if axes else pictures)
+                masks.append(outputs[0].flip([axis + 1 for axis in axes]) if axes else outputs[0])
+                presence += outputs[1:]
+        stacks = [masks, presence] if self.has_presence_head else [masks]
+        return tuple(stack[0] if len(stack) == 1 else torch.stack(stack).mean(0) for stack in stacks)
 
 
-def architecture_name(name: str) -> str:
-    """An architecture's name as the networks' libraries spell it: `DeepLabV3+` is `deeplabv3plus`."""
+def _architecture(name: str) -> str:
+    """The name of an architecture as libraries spell it: `DeepLabV3+` is `deeplabv3plus`."""
     return name.lower().replace("+", "plus")
 
 
-def _build(network: dict[str, Any]) -> nn.Module:
-    if network["architecture"] == SEGNET:
-        return SegNet(
-            len(DEFAULT_NAMES), network.get("unpooling", "indices"), network.get("presence_head", False)
-        )
-    head = (
-        {"classes": len(DEFAULT_NAMES), "pooling": "avg", "dropout": 0.2}
-        if network["presence_head"]
-        else None
-    )
-    net = smp.create_model(
-        network["architecture"],
-        network["encoder"],
-        encoder_weights=None,
-        classes=len(DEFAULT_NAMES),
-        aux_params=head,
-    )
-    return cast(nn.Module, net)
-
-
-def _called(network: Any) -> str:
-    if not isinstance(network, dict):
-        return str(network)
-    return " with ".join(str(network[entry]) for entry in ("architecture", "encoder") if entry in network)
-
-
-def _nearest(network: Any) -> str:
-    if not isinstance(network, dict):
-        return ""
+def _suggestion(network: dict[str, Any]) -> str:
     known = {
         "architecture": [SEGNET, *smp.MODEL_ARCHITECTURES_MAPPING],
         "encoder": [
@@ -210,22 +193,21 @@ def _vgg19(source: str) -> dict[str, Tensor]:
     try:
         return dict(VGG19_BN_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True))
     except OSError as error:
-        raise _out_of_reach("vgg19_bn", error) from error
+        raise _fetch_error("vgg19_bn", error) from error
 
 
-def _fetched(recipe: Recipe) -> dict[str, Tensor]:
+def _fetch(recipe: Recipe) -> dict[str, Tensor]:
     try:
-        whole = smp.create_model(architecture_name(recipe.arch), recipe.encoder, encoder_weights="imagenet")
+        whole = smp.create_model(_architecture(recipe.arch), recipe.encoder, encoder_weights="imagenet")
     except KeyError as error:
-        raise TrainingError(f"{recipe.encoder}: there are no ImageNet weights for it: {error}") from error
-    except Exception as error:  # hubs and their clients fail in ways of their own
-        raise _out_of_reach(recipe.encoder, error) from error
+        raise TrainingError(f"{recipe.encoder}: no ImageNet weights are published: {error}") from error
+    except Exception as error:  # hubs and their clients share no base class of errors
+        raise _fetch_error(recipe.encoder, error) from error
     return dict(whole.encoder.state_dict())
 
 
-def _out_of_reach(encoder: str, error: Exception) -> TrainingError:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _fetch_error(encoder: str, error: Exception) -> TrainingError:
     return TrainingError(
-        f"{encoder}: its ImageNet weights could not be fetched ({first}); where there is no network, "
-        "--encoder-weights FILE takes them from a file, and none begins without"
+        f"{encoder}: its ImageNet weights could not be fetched ({encoders.first_line(error)}); without a "
+        "network, use --encoder-weights FILE or --encoder-weights none"
     )

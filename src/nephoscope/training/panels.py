@@ -1,14 +1,14 @@
-"""A picture of how a network does: the same validation scenes each time, truth above, prediction below."""
+"""Panels of validation scenes: labels above, predictions below."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
+from nephoscope.core.patterns import Pattern
 from nephoscope.core.types import SCORE_GRID, Image, Mask
-from nephoscope.datasets.catalogue import Record
 from nephoscope.imagery.resize import resize
 from nephoscope.imagery.scene import find_nodata
 from nephoscope.inference.postprocess import Rule, resample, segment_pattern
@@ -21,73 +21,78 @@ _LINE = 20
 _EDGE = 2
 
 
+class Scene(NamedTuple):
+    """A scene to draw.
+
+    Attributes:
+        name: of the picture.
+        pixels: red, green, blue, shape (height, width, 3).
+        bits: labels, one bit a pattern, shape (height, width).
+        probabilities: shape (patterns, height, width).
+        presence: of the presence head, shape (patterns,), or None.
+    """
+
+    name: str
+    pixels: Image
+    bits: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+    presence: NDArray[np.float32] | None
+
+
 def choose(scenes: Sequence[int], seed: int) -> list[int]:
-    """Eight of some scenes (or all, if they are fewer), the same for the same seed."""
+    """Eight scenes (or all, if they are fewer), the same for the same seed."""
     count = min(COUNT, len(scenes))
     return sorted(np.random.default_rng(seed).choice(np.asarray(scenes), count, replace=False).tolist())
 
 
 def draw(
-    pictures: Sequence[Image],
-    truth: Sequence[NDArray[np.uint8]],
-    probabilities: Sequence[NDArray[np.float32]],
-    heads: Sequence[NDArray[np.float32] | None],
-    records: Sequence[Record],
-    rules: dict[str, Rule],
-    title: str,
+    scenes: Sequence[Scene], patterns: Sequence[Pattern], rules: Mapping[str, Rule], title: str
 ) -> Image:
     """Draw a panel.
 
     Args:
-        pictures: red, green, blue, each of shape (height, width, 3).
-        truth: one bit a pattern, each of shape (height, width).
-        probabilities: each of shape (patterns, height, width).
-        heads: what the presence head says of each, shape (patterns,), or None.
-        records: what the scenes are called.
-        rules: how probabilities become masks, on the grid of 350x525.
+        scenes: in reading order.
+        patterns: in the order of bits and probabilities.
+        rules: by pattern, on the grid of 350x525.
         title: written above.
     """
-    down = -(-len(pictures) // _ACROSS)
+    down = -(-len(scenes) // _ACROSS)
     height = 2 * _LINE + down * (2 * _CELL[0] + 2 * _EDGE + _LINE)
     page = np.full((height, _ACROSS * (_CELL[1] + _EDGE), 3), PAPER, np.uint8)
-    names = []
-    together = zip(pictures, truth, probabilities, heads, strict=True)
-    for index, (picture, bits, field, head) in enumerate(together):
+    corners = []
+    for index, scene in enumerate(scenes):
         row, column = divmod(index, _ACROSS)
         top, left = 2 * _LINE + row * (2 * _CELL[0] + 2 * _EDGE + _LINE), column * (_CELL[1] + _EDGE)
-        names.append((left + 4, top + _LINE / 2))
-        true = [(bits >> pattern & 1).astype(np.bool_) for pattern in range(len(DEFAULT_NAMES))]
-        for place, masks in enumerate((true, _masks(field * ~find_nodata(picture), head, rules))):
-            y = top + _LINE + place * (_CELL[0] + _EDGE)
-            page[y : y + _CELL[0], left : left + _CELL[1]] = _tinted(picture, masks)
+        corners.append((left + 4, top + _LINE / 2))
+        labels = [(scene.bits >> bit & 1).astype(np.bool_) for bit in range(len(patterns))]
+        for half, masks in enumerate((labels, _predicted(scene, patterns, rules))):
+            y = top + _LINE + half * (_CELL[0] + _EDGE)
+            page[y : y + _CELL[0], left : left + _CELL[1]] = _tinted(scene.pixels, masks, patterns)
     image, pen = drawing(page)
     pen.text((6, _LINE / 2), title, INK, font(13), anchor="lm")
     x = 6.0
-    for pattern in DEFAULT_PATTERNS:
+    for pattern in patterns:
         pen.rectangle((x, 1.3 * _LINE, x + 10, 1.8 * _LINE), pattern.colour)
         pen.text((x + 15, 1.55 * _LINE), pattern.name, INK, font(12), anchor="lm")
-        x += 80
+        x += max(80, 30 + font(12).getlength(pattern.name))
     pen.text((x, 1.55 * _LINE), "above: people's masks, below: predicted", FAINT, font(12), anchor="lm")
-    for corner, record in zip(names, records, strict=True):
-        pen.text(corner, shortened(record.image, _CELL[1] - 10, font(11)), FAINT, font(11), anchor="lm")
+    for corner, scene in zip(corners, scenes, strict=True):
+        pen.text(corner, shortened(scene.name, _CELL[1] - 10, font(11)), FAINT, font(11), anchor="lm")
     return np.asarray(image)
 
 
-def _masks(
-    field: NDArray[np.float32], head: NDArray[np.float32] | None, rules: dict[str, Rule]
-) -> list[Mask]:
+def _predicted(scene: Scene, patterns: Sequence[Pattern], rules: Mapping[str, Rule]) -> list[Mask]:
+    valid_mask = ~find_nodata(scene.pixels)
+    heads = [None] * len(patterns) if scene.presence is None else scene.presence.tolist()
     return [
-        segment_pattern(
-            resample(probability, SCORE_GRID), rules[name], head=None if head is None else float(head[index])
-        )[0]
-        > 0
-        for index, (name, probability) in enumerate(zip(DEFAULT_NAMES, field, strict=True))
+        segment_pattern(resample(field * valid_mask, SCORE_GRID), rules[pattern.name], head=head)[0] > 0
+        for pattern, field, head in zip(patterns, scene.probabilities, heads, strict=True)
     ]
 
 
-def _tinted(picture: Image, masks: Sequence[Mask]) -> Image:
-    cell = resize(picture, _CELL).copy()
-    for pattern, mask in zip(DEFAULT_PATTERNS, masks, strict=True):
+def _tinted(pixels: Image, masks: Sequence[Mask], patterns: Sequence[Pattern]) -> Image:
+    cell = resize(pixels, _CELL).copy()
+    for pattern, mask in zip(patterns, masks, strict=True):
         fitted = cv2.resize(mask.view(np.uint8), _CELL[::-1], interpolation=cv2.INTER_NEAREST)
         tint(cell, fitted.view(np.bool_), pattern.colour, 0.3)
         contours, _ = cv2.findContours(fitted, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)

@@ -1,4 +1,4 @@
-"""A model with 8-bit convolutions, and what that costs."""
+"""Quantisation of models to 8-bit convolutions."""
 
 import dataclasses
 import tempfile
@@ -10,31 +10,31 @@ import onnx
 from onnxruntime import quantization
 
 from nephoscope.core.errors import TrainingError
-from nephoscope.core.io import atomic_write
+from nephoscope.core.io import atomic_write, available_cpus
 from nephoscope.core.types import Image
 from nephoscope.datasets.dataset import Dataset
+from nephoscope.evaluation.evaluator import evaluate_model
 from nephoscope.imagery.resize import resize
 from nephoscope.inference.model import INPUT, Model, model_file
 from nephoscope.inference.prediction import view
-from nephoscope.training.calibration import each_scene, own_dice
 from nephoscope.training.export import with_card
 
-_SCENES = 64  # from which the range of numbers in every layer is read
+_SCENES = 64  # to read the ranges of activations from
 
 
 def quantise(
     model: str, training: Dataset, validation: Dataset, to: Path, tolerance: float = 0.005
 ) -> tuple[float, float]:
-    """Write a model again with 8-bit convolutions, if it is still as good.
+    """Write a model with 8-bit convolutions, if its Dice allows it.
 
-    Weights are rounded per channel; activations by their range over a few training scenes, in 7 bits, which
-    processors without 8-bit dot products need to be right.
+    Weights are rounded per channel, activations by their range over a few training scenes, in 7 bits, which
+    processors without 8-bit dot products need for correct sums.
 
     Args:
         model: name or file of the model.
         training: scenes to read ranges from.
-        validation: scenes to judge on.
-        to: the file to write; only written if mean Dice falls by no more than the tolerance.
+        validation: scenes to measure Dice on.
+        to: the file to write; only written if mean Dice falls by at most the tolerance.
         tolerance: of mean Dice under the same rules.
 
     Returns:
@@ -42,10 +42,13 @@ def quantise(
 
     Raises:
         TrainingError: mean Dice falls by more.
+        DatasetError: no scene can be read.
     """
     whole = Model.load(model, threads=1)
     chosen = np.random.default_rng(0).permutation(len(training.records))[:_SCENES]
-    pictures = [_shown(training, index, whole) for index in chosen.tolist()]
+    size = whole.card.input_size
+    scenes = (training.scene(training.records[index].image) for index in chosen.tolist())
+    pictures = [resize(view(scene, size).raster.pixels, size) for scene in scenes]
     with tempfile.TemporaryDirectory() as folder:
         prepared, smaller = Path(folder) / "prepared.onnx", Path(folder) / "smaller.onnx"
         quantization.quant_pre_process(str(model_file(model)), str(prepared), skip_symbolic_shape=True)
@@ -60,7 +63,7 @@ def quantise(
         )
         proto = onnx.load(smaller)
         card = dataclasses.replace(whole.card, weights="int8 convolutions, the rest float32", figures=[])
-        del proto.metadata_props[:]  # the tools note there what they did
+        del proto.metadata_props[:]  # notes of the quantisation tools
         content = with_card(proto, card)
         smaller.write_bytes(content)
         before = _mean_dice(whole, validation)
@@ -75,7 +78,7 @@ def quantise(
 
 
 class _Ranges(quantization.CalibrationDataReader):  # type: ignore[misc]
-    """Hands the tools one picture after another."""
+    """One picture after another, for the quantisation tools."""
 
     def __init__(self, pictures: Sequence[Image]) -> None:
         self._rest = iter(pictures)
@@ -85,10 +88,5 @@ class _Ranges(quantization.CalibrationDataReader):  # type: ignore[misc]
         return None if picture is None else {INPUT: picture[None]}
 
 
-def _shown(dataset: Dataset, index: int, model: Model) -> Image:
-    scene = dataset.scene(dataset.records[index].image)
-    return resize(view(scene, model.card.input_size).raster.pixels, model.card.input_size)
-
-
 def _mean_dice(model: Model, dataset: Dataset) -> float:
-    return float(np.mean([dice for _, dice in each_scene(model, dataset, own_dice)]))
+    return float(evaluate_model(model, dataset, workers=available_cpus()).dice.mean())

@@ -1,8 +1,7 @@
-"""Choosing a pattern's rule by its Dice on labelled scenes, and saying honestly what the choice is worth.
+"""Search for the rule of a pattern with the highest Dice on labelled scenes, with an honest estimate of it.
 
-A rule decides twice: which mask a pattern has (threshold, join, minimum area), and whether it is there at
-all. The Dice of every scene is known for each mask, and for "not there"; so every combination is a sum over
-scenes.
+A rule decides which mask a pattern has (threshold, join, minimum area), and whether it is present at all. The
+Dice of each scene is known for every mask and for absence, so each combination is a sum over scenes.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-_CUTS = 48  # presence cuts tried, at even shares of the scenes
+_CUTS = 48  # presence cuts to try, at quantiles of the scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +21,8 @@ class Table:
     """One pattern on some scenes, under every rule.
 
     Attributes:
-        dice: of each mask, where the pattern is said to be there; shape (masks, scenes).
-        empty: 1 where the true mask is empty, else 0: the Dice of saying it is not there; shape (scenes,).
+        dice: of each mask, if the pattern is predicted present; shape (masks, scenes).
+        empty: 1 where the true mask is empty, else 0: Dice if it is predicted absent; shape (scenes,).
         scores: of each kind of presence evidence, from 0 to 1; shape (kinds, scenes).
     """
 
@@ -36,37 +35,37 @@ class RuleSearchResult(NamedTuple):
     """The best rule.
 
     Attributes:
-        mask: which of the masks.
-        kind: which of the kinds of evidence.
-        cut: the pattern is there from this score on.
-        seen: mean Dice on the scenes it was chosen on: optimistic.
-        held_out: mean Dice when the rule for each fold is chosen on the other folds: honest.
+        mask: index of the mask.
+        kind: index of the kind of evidence.
+        cut: the pattern is present from this score on.
+        in_sample_dice: mean Dice on the scenes that the rule was chosen on: optimistic.
+        held_out_dice: mean Dice if the rule of each fold is chosen on the other folds: honest.
     """
 
     mask: int
     kind: int
     cut: float
-    seen: float
-    held_out: float
+    in_sample_dice: float
+    held_out_dice: float
 
 
 def search(table: Table, folds: Sequence[int]) -> RuleSearchResult:
-    """The rule of the highest mean Dice, and what the search for it is worth.
+    """Find the rule of the highest mean Dice, and estimate its Dice by cross-validation.
 
     Args:
-        table: every rule's Dice.
-        folds: of each scene, from 0; scenes that belong together (a day's) in the same one.
+        table: Dice of every rule.
+        folds: of each scene, from 0; scenes of one day in the same fold.
     """
     fold_of = np.asarray(folds)
     count = len(table.empty)
     levels = np.linspace(0, 1, _CUTS)
-    cuts = np.stack([_between(scores, levels) for scores in table.scores])
-    there = (table.scores[:, None, :] >= cuts[:, :, None]).reshape(-1, count)
-    sums = np.zeros((fold_of.max() + 1, len(table.dice), len(there)))
+    cuts = np.stack([_midpoints(scores, levels) for scores in table.scores])
+    present = (table.scores[:, None, :] >= cuts[:, :, None]).reshape(-1, count)
+    sums = np.zeros((fold_of.max() + 1, len(table.dice), len(present)))
     for fold in range(len(sums)):
         inside = fold_of == fold
-        present = there[:, inside].T.astype(np.float64)
-        sums[fold] = table.dice[:, inside] @ present + table.empty[inside] @ (1 - present)
+        counted = present[:, inside].T.astype(np.float64)
+        sums[fold] = table.dice[:, inside] @ counted + table.empty[inside] @ (1 - counted)
     total = sums.sum(axis=0)
     mask, rule = _best(total)
     chosen = [_best(total - part) for part in sums]
@@ -77,17 +76,17 @@ def search(table: Table, folds: Sequence[int]) -> RuleSearchResult:
     )
 
 
-def _between(scores: Numbers, levels: Numbers) -> Numbers:
-    """Cuts halfway between neighbouring scores, so that none lies on a score and rounding changes nothing."""
+def _midpoints(scores: Numbers, levels: Numbers) -> Numbers:
+    """Cuts halfway between neighbouring scores, so that rounding of a score does not matter."""
     ordered = np.concatenate(([0.0], np.unique(scores)))
     middles = (ordered[1:] + ordered[:-1]) / 2
     cuts = np.quantile(middles, levels, method="nearest")
-    cuts[0] = 0.0  # always there
+    cuts[0] = 0.0  # always present
     return np.asarray(cuts, np.float64)
 
 
 def _best(sums: Numbers) -> tuple[int, int]:
-    """The best mask and rule; of cuts that are equally good the middle one, farthest from harm."""
+    """The best mask and rule; of equally good cuts the middle one, which is the most robust."""
     mask, rule = np.unravel_index(int(np.argmax(sums)), sums.shape)
     same_kind = sums[mask].reshape(-1, _CUTS)[rule // _CUTS]
     equal = np.flatnonzero(same_kind == sums[mask, rule])

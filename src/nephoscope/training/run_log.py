@@ -1,4 +1,4 @@
-"""A run's own log, as JSON lines and as CSV: it is the truth, and other trackers follow it."""
+"""The log of a run as JSON lines and as CSV; trackers follow it."""
 
 import csv
 import io
@@ -19,13 +19,9 @@ LINES, CSV = "log.jsonl", "log.csv"
 
 
 class RunLog(Logger):
-    """Writes `log.jsonl` and `log.csv` into a run's folder.
+    """Writes `log.jsonl` and `log.csv` into the folder of a run.
 
-    Each line holds `step` (of the optimiser), `seconds` since the run began or went on, and what was
-    measured.
-
-    Args:
-        folder: the run's.
+    Each line holds `step` (of the optimiser), `seconds` since the run began or resumed, and measured values.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,7 +31,7 @@ class RunLog(Logger):
 
     @property
     def name(self) -> str:
-        """What Lightning calls it."""
+        """Name for Lightning."""
         return "log"
 
     @property
@@ -45,23 +41,22 @@ class RunLog(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """The recipe has a file of its own."""
+        """Write nothing: the recipe is in `run.json`."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a line."""
+        """Append a line."""
         seconds = round(time.perf_counter() - self._started, 3)
-        line = {"step": step, "seconds": seconds, **metrics}
-        with (self.folder / LINES).open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        with (self.folder / LINES).open("a", newline="\n") as file:
+            file.write(json.dumps({"step": step, "seconds": seconds, **metrics}) + "\n")
 
     @rank_zero_only
     def save(self) -> None:
-        """Write the CSV: a column for everything measured in any line."""
+        """Write the CSV, with a column for each value of any line."""
         lines = read(self.folder)
-        names = list(dict.fromkeys(name for line in lines for name in line))
         text = io.StringIO()
-        table = csv.DictWriter(text, names, lineterminator="\n")
+        columns = dict.fromkeys(name for line in lines for name in line)
+        table = csv.DictWriter(text, list(columns), lineterminator="\n")
         table.writeheader()
         table.writerows(lines)
         atomic_write(self.folder / CSV, text.getvalue().encode())
@@ -73,23 +68,21 @@ class RunLog(Logger):
 
     @property
     def size(self) -> int:
-        """Bytes written so far: what a checkpoint notes, for a resumed run to cut the log back to."""
+        """Bytes written so far, which a checkpoint stores."""
         path = self.folder / LINES
         return path.stat().st_size if path.exists() else 0
 
     @rank_zero_only
     def cut(self, size: int) -> None:
-        """Forget what was written after a checkpoint: it will be done, and logged, again."""
+        """Remove what was written after a checkpoint: a resumed run logs it again."""
         if self.size > size:
             os.truncate(self.folder / LINES, size)
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """A run's log, line by line; a last line that a kill cut short is left out."""
-    lines: list[dict[str, Any]] = []
-    if not (folder / LINES).exists():
-        return lines
-    for text in (folder / LINES).read_text(errors="replace").splitlines():
+    """Read the log of a run, without an incomplete last line."""
+    path, lines = folder / LINES, []
+    for text in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
             line = json.loads(text)
         except ValueError:

@@ -1,4 +1,4 @@
-"""The network this project began with: VGG19 down, as many unpooling steps and fewer convolutions up.
+"""SegNet with a VGG19 encoder and a lighter decoder: the first network of this project.
 
 Source: SegNet (Badrinarayanan et al. 2017, doi:10.1109/TPAMI.2016.2644615) on the convolutions of VGG19
 (Simonyan and Zisserman 2015, arXiv:1409.1556), with batch normalisation.
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nephoscope.core.errors import TrainingError
 
-# Channels and convolutions of VGG19's five blocks, and how many the decoder spends on the way back.
+# Channels and convolutions of the five blocks of VGG19, and convolutions of the decoder.
 _WIDTHS = (64, 128, 256, 512, 512)
 _DOWN = (2, 2, 4, 4, 4)
 _UP = (1, 1, 2, 2, 2)
@@ -19,10 +19,10 @@ class SegNet(nn.Module):
     """VGG19 encoder and a symmetric decoder.
 
     Args:
-        classes: how many masks.
-        unpooling: `indices` puts each maximum back where pooling found it, as first built; `nearest` repeats
-            it, which every runtime does quickly.
-        presence_head: also say which classes are in the picture at all.
+        classes: number of masks.
+        unpooling: `indices` restores each maximum at its index, as in the original network; `nearest` repeats
+            it, which every runtime does fast.
+        presence_head: also predict which classes are present.
     """
 
     def __init__(self, classes: int, unpooling: str = "indices", presence_head: bool = False) -> None:
@@ -46,59 +46,58 @@ class SegNet(nn.Module):
 
         With a presence head, also its logits, (count, classes).
         """
-        places = []
+        pooled = []
         for block in self.encoder:
             features, indices = self.pool(block(features))
-            places.append(indices)
+            pooled.append(indices)
         presence = self.presence(features) if self.presence is not None else None
         for block in self.decoder:
-            indices = places.pop()
+            indices = pooled.pop()
             features = block(self.unpool(features, indices) if self.by_index else self.repeat(features))
         logits: Tensor = self.head(features)
         return logits if presence is None else (logits, presence)
 
     def load_vgg19(self, weights: dict[str, Tensor]) -> None:
-        """Take over the convolutions of a VGG19 of torchvision, with or without batch normalisation.
+        """Copy the convolutions of a VGG19 of torchvision, with or without batch normalisation.
 
-        A convolution's bias has no place of its own here: what follows it subtracts the mean, so it goes into
-        that mean. Of a VGG19 without batch normalisation only the kernels are taken.
+        Convolutions here have no bias: it goes into the mean that the next layer subtracts. Of a VGG19
+        without batch normalisation only the kernels are copied.
 
         Raises:
-            ValueError: not the weights of a VGG19.
+            TrainingError: not the weights of a VGG19.
         """
-        layers = list(self.encoder.modules())
-        convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
-        norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm2d)]
+        modules = list(self.encoder.modules())
+        convolutions = [module for module in modules if isinstance(module, nn.Conv2d)]
+        norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
         kernels = (name.removesuffix(".weight") for name, value in weights.items() if value.ndim == 4)
-        places = sorted(kernels, key=_place)  # files may list them in any order
-        if len(places) != len(convolutions):
-            raise TrainingError(f"{len(places)} convolutions in place of VGG19's {len(convolutions)}")
+        layers = sorted(kernels, key=_layer_number)  # files may list them in any order
+        if len(layers) != len(convolutions):
+            raise TrainingError(f"{len(layers)} convolutions; VGG19 has {len(convolutions)}")
         with torch.no_grad():
-            for place, convolution, norm in zip(places, convolutions, norms, strict=True):
-                if weights[f"{place}.weight"].shape != convolution.weight.shape:
-                    raise TrainingError(f"{place}: shape {tuple(weights[f'{place}.weight'].shape)}")
-                convolution.weight.copy_(weights[f"{place}.weight"])
-                stem, _, number = place.rpartition(".")
-                following = f"{stem}.{int(number) + 1}"  # torchvision counts the layers of a block
+            for layer, convolution, norm in zip(layers, convolutions, norms, strict=True):
+                if weights[f"{layer}.weight"].shape != convolution.weight.shape:
+                    raise TrainingError(f"{layer}: shape {tuple(weights[f'{layer}.weight'].shape)}")
+                convolution.weight.copy_(weights[f"{layer}.weight"])
+                following = f"{layer.rpartition('.')[0]}.{_layer_number(layer) + 1}"
                 if f"{following}.running_mean" in weights:
                     norm.weight.copy_(weights[f"{following}.weight"])
                     norm.bias.copy_(weights[f"{following}.bias"])
-                    mean = weights[f"{following}.running_mean"] - weights[f"{place}.bias"]
+                    mean = weights[f"{following}.running_mean"] - weights[f"{layer}.bias"]
                     norm.running_mean, norm.running_var = mean, weights[f"{following}.running_var"].clone()
 
 
-def _place(layer: str) -> int:
-    """Which layer of VGG19's features it is, counted from 0; -1 for any other."""
+def _layer_number(layer: str) -> int:
+    """Index of a layer of torchvision's VGG19 features; -1 for any other."""
     number = layer.rpartition(".")[2]
     return int(number) if number.isdecimal() else -1
 
 
-def _block(before: int, after: int, convolutions: int) -> nn.Sequential:
+def _block(inputs: int, outputs: int, convolutions: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for index in range(convolutions):
         layers += [
-            nn.Conv2d(before if index == 0 else after, after, 3, padding=1, bias=False),
-            nn.BatchNorm2d(after),
+            nn.Conv2d(inputs if index == 0 else outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
             nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers)

@@ -1,10 +1,11 @@
-"""What a run was asked to do, and with what: `run.json` in its folder."""
+"""Settings of a run: `run.json` in its folder."""
 
 import dataclasses
 import importlib.metadata
 import json
 import platform
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,35 +16,29 @@ from nephoscope.training.config import Recipe
 _FILE = "run.json"
 
 _LIBRARIES = (
-    "nephoscope",
-    "numpy",
-    "torch",
-    "torchvision",
-    "timm",
-    "segmentation-models-pytorch",
+    *("nephoscope", "numpy", "torch", "torchvision", "timm", "segmentation-models-pytorch"),
     "pytorch-lightning",
 )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was asked to do.
+    """Settings of a run.
 
     Attributes:
         data: folder of labelled scenes.
         recipe: how to train.
-        folds: parts the scenes are dealt into, or None for the split they come with.
-        fold: which part is validated on.
+        folds: number of folds, or None for the split of the catalogue.
+        fold: which one to validate on.
         strict: refuse data with any problem.
         trackers: names of trackers besides the run's own log.
         device: `auto`, `cpu` or `cuda`.
         panel_every: draw validation scenes every so many epochs.
-        start_from: files of trained weights that the network begins with, as the mean of all; empty for the
-            weights that the recipe names.
-        teachers: files of trained weights whose answers are part of the target.
-        card: a file with the card of all these weights, as JSON; by default, each carries its own.
-        run_id: by which trackers know the run.
-        versions: of what it was begun with.
+        start_from: files of weights whose mean is the initial weights; empty for those of the recipe.
+        teachers: files of weights whose predictions are part of the target.
+        card: file with the card of all these weights, as JSON. Default: the one in each file.
+        run_id: of the run, for trackers.
+        versions: of the libraries that it was begun with.
     """
 
     data: str
@@ -62,38 +57,33 @@ class Settings:
 
     @classmethod
     def read(cls, run: Path) -> "Settings":
-        """Those of a run that was begun before.
+        """Read the settings of a run.
 
         Raises:
-            TrainingError: there is no run in the folder.
+            TrainingError: the folder has no run, or its settings cannot be read.
         """
         try:
             entries = json.loads((run / _FILE).read_text())
             lists = {name: tuple(entries.get(name, ())) for name in ("trackers", "start_from", "teachers")}
             return cls(**{**entries, "recipe": Recipe(**entries["recipe"]), **lists})
         except OSError as error:
-            raise TrainingError(f"{run}: no run to go on with: {error.strerror or error}") from error
+            raise TrainingError(f"{run}: no run to resume: {error.strerror or error}") from error
         except (ValueError, TypeError, KeyError) as error:
             raise TrainingError(f"{run / _FILE}: cannot be read: {error}") from error
 
     @staticmethod
     def exist(run: Path) -> bool:
-        """Whether a run was begun in this folder."""
+        """Whether a folder has a run."""
         return (run / _FILE).exists()
 
     def write(self, run: Path) -> None:
-        """Write them into the run's folder."""
+        """Write them into the folder of a run."""
         atomic_write(run / _FILE, (json.dumps(dataclasses.asdict(self), indent=2) + "\n").encode())
 
 
 def _versions() -> dict[str, str]:
-    found = {name: importlib.metadata.version(name) for name in _LIBRARIES if _installed(name)}
-    return {"python": platform.python_version(), **found}
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+    versions = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions

@@ -1,4 +1,4 @@
-"""Other people's trackers: W&B, TensorBoard, MLflow. Each follows the run's own log, and may be missing."""
+"""Experiment trackers: W&B, TensorBoard, MLflow. Each follows the run's own log, and is optional."""
 
 import os
 from collections.abc import Sequence
@@ -14,42 +14,38 @@ from pytorch_lightning.loggers.logger import Logger
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.types import Image
 
-_LOCAL = ("csv", "jsonl")  # always there: asking for them changes nothing
-_NEEDS = {  # module and package
-    "wandb": ("wandb", "wandb"),
-    "tensorboard": ("tensorboard", "tensorboard"),
-    "mlflow": ("mlflow", "mlflow-skinny"),
-}
+_LOCAL = ("csv", "jsonl")  # always written
+_PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboard", "mlflow": "mlflow-skinny"}
 
 PANEL = "validation_scenes"
 
 
 def parse_trackers(text: str) -> tuple[str, ...]:
-    """Names of trackers from a text with commas between them.
+    """Names of trackers from a comma-separated text.
 
     Raises:
-        TrainingError: an unknown name, or one whose library is not installed.
+        TrainingError: an unknown name, or a library that is not installed.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    known = (*_NEEDS, *_LOCAL)
+    known = (*_PACKAGES, *_LOCAL)
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise TrainingError(f"--track {name}: no such tracker; {hint}")
-        if name in _NEEDS and find_spec(_NEEDS[name][0]) is None:
-            raise TrainingError(f"--track {name}: pip install {_NEEDS[name][1]}")
-    return tuple(name for name in names if name in _NEEDS)
+            hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(known)}"
+            raise TrainingError(f"unknown --track {name!r}; {hint}")
+        if name in _PACKAGES and find_spec(name) is None:
+            raise TrainingError(f"--track {name} is not installed; pip install {_PACKAGES[name]}")
+    return tuple(name for name in names if name in _PACKAGES)
 
 
 def make_trackers(names: Sequence[str], folder: Path, run_id: str, settings: dict[str, Any]) -> list[Logger]:
-    """Start trackers, or go on with those of a run that was stopped.
+    """Start trackers, or continue those of a stopped run.
 
     Args:
-        names: of `parse_trackers`.
-        folder: the run's; what trackers keep locally lies in it.
-        run_id: the same when the run is resumed, so that it goes on where it was.
-        settings: the recipe and what else describes the run.
+        names: from `parse_trackers`.
+        folder: of the run; the files of trackers are in it.
+        run_id: of the run, the same when it is resumed.
+        settings: recipe and versions.
     """
     loggers: list[Logger] = []
     for name in names:
@@ -64,8 +60,8 @@ def make_trackers(names: Sequence[str], folder: Path, run_id: str, settings: dic
     return loggers
 
 
-def show(loggers: Sequence[Logger], picture: Image, step: int, caption: str) -> None:
-    """Hand a picture to every tracker that takes pictures."""
+def log_image(loggers: Sequence[Logger], picture: Image, step: int, caption: str) -> None:
+    """Log a picture with every tracker that takes pictures."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(PANEL, [picture], step=step, caption=[caption])
@@ -81,7 +77,7 @@ def _wandb(folder: Path, run_id: str) -> WandbLogger:
     import wandb
 
     offline = os.environ.get("WANDB_MODE") == "offline" or not wandb.login(prompt=False, verify=False)
-    # Begun here, since what Lightning would ask of W&B in its environment comes too late for it to hear.
+    # Initialised here: Lightning would set the environment of W&B too late.
     experiment = wandb.init(
         project="nephoscope",
         name=folder.name,
@@ -94,16 +90,16 @@ def _wandb(folder: Path, run_id: str) -> WandbLogger:
 
 
 def _mlflow(folder: Path) -> MLFlowLogger:
-    """MLflow: the server that `MLFLOW_TRACKING_URI` names, or files in the run's folder."""
+    """MLflow: the server of `MLFLOW_TRACKING_URI`, or files in the folder of the run."""
     server = os.environ.get("MLFLOW_TRACKING_URI")
     if server is None:
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # the store that needs no database
-    note = folder / "mlflow_run_id.txt"
+    id_file = folder / "mlflow_run_id.txt"
     logger = MLFlowLogger(
         "nephoscope",
         run_name=folder.name,
         tracking_uri=server or (folder / "mlflow").absolute().as_uri(),
-        run_id=note.read_text() if note.is_file() else None,
+        run_id=id_file.read_text() if id_file.is_file() else None,
     )
-    note.write_text(str(logger.run_id))
+    id_file.write_text(str(logger.run_id))
     return logger
