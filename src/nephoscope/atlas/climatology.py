@@ -90,10 +90,7 @@ class Resampling:
     def difference(self, areas: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Pooled:
         """The second satellite's frequencies minus the first's, on days on which both have data of the cell.
 
-        Args:
-            areas: as in `pool`, of two satellites.
-            valid: the same.
-            days: indices of the days to pool.
+        Arguments are those of `pool`, of two satellites.
         """
         both = np.min(valid, axis=1, keepdims=True) > 0
         areas, valid = areas * both[:, :, None], valid * both

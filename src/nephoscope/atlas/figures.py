@@ -96,8 +96,7 @@ def frequency(summary: "xr.Dataset") -> bytes:
     name_panel(panels[-1], "Coverage")
     small_bar(panels[-1], _COVERAGE, ("0", percent(1)))
     colour_bar(figure, _FREQUENCY, scale, _SHARE)
-    head(figure, "Frequency of each pattern", [_days(summary), f"{_HATCHED} Patterns may overlap."])
-    return png(figure)
+    return png(head(figure, "Frequency of each pattern", _days(summary), f"{_HATCHED} Patterns may overlap."))
 
 
 def by_season(summary: "xr.Dataset", pattern: str) -> bytes:
@@ -114,8 +113,7 @@ def by_season(summary: "xr.Dataset", pattern: str) -> bytes:
         draw_map(axes, cells, season["seasonal_freq"].values, _hatched(season, "seasonal"), _FREQUENCY, scale)
         name_panel(axes, name, f"{counts[name]:,} days with data")
     colour_bar(figure, _FREQUENCY, scale, _SHARE)
-    head(figure, f"{pattern} by season", [_days(summary), _HATCHED])
-    return png(figure)
+    return png(head(figure, f"{pattern} by season", _days(summary), _HATCHED))
 
 
 def cycle(summary: "xr.Dataset", columns: Columns) -> bytes:
@@ -159,8 +157,7 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> bytes:
     block = summary.attrs["bootstrap_block"]
     drawn = "days" if block == 1 else f"{block}-day blocks"
     note = f"Area means over the region. Bars: 95 % intervals, {drawn} resampled."
-    head(figure, "Seasonal cycle", [_days(summary), note])
-    return png(figure)
+    return png(head(figure, "Seasonal cycle", _days(summary), note))
 
 
 def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
@@ -201,8 +198,7 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
         f"Means over {_latitude(south)} to {_latitude(north)}. Grey: "
         f"{f'data on fewer than {least} days, or ' if least > 1 else ''}coverage below {percent(LITTLE)}."
     )
-    head(figure, "Hovmöller diagrams: longitude and time", [_days(summary), note])
-    return png(figure)
+    return png(head(figure, "Hovmöller diagrams: longitude and time", _days(summary), note))
 
 
 def diurnal(summary: "xr.Dataset", columns: Columns) -> bytes:
@@ -231,12 +227,13 @@ def diurnal(summary: "xr.Dataset", columns: Columns) -> bytes:
     name_panel(last, "Days seen by both")
     small_bar(last, _COVERAGE, ("0", f"{days.max():,}"))
     colour_bar(figure, _DIFFERENCE, scale, _DIURNAL)
-    notes = [
+    head(
+        figure,
+        "Diurnal difference: early afternoon less late morning",
         f"{_days(summary)} Only days on which both saw a cell.",
         "Dots: the cell's own 95 % interval leaves out 0, which one in twenty does by chance.",
         f"Numbers: the region's mean and 95 % interval, in percentage points. {_HATCHED}",
-    ]
-    head(figure, "Diurnal difference: early afternoon less late morning", notes)
+    )
     return png(figure)
 
 

@@ -93,18 +93,14 @@ class Manifest:
             return []
         return self._parse(batch, content)
 
-    def written(self) -> list[int]:
-        """Numbers of the batches that have an object, in order."""
-        try:
-            paths = [PurePosixPath(path) for path in self._files.ls(self._folder, detail=False)]
-        except FileNotFoundError:
-            return []
-        names = [path.stem for path in paths if path.suffix == ".jsonl" and path.stem.isdecimal()]
-        return sorted(batch for batch in map(int, names) if batch < self.batches)
-
     def read_all(self) -> Iterator[tuple[int, list[Record]]]:
         """Every complete batch with its records, in order; at most 256 batches are held at a time."""
-        batches = self.written()
+        try:
+            objects = [PurePosixPath(path) for path in self._files.ls(self._folder, detail=False)]
+        except FileNotFoundError:
+            return
+        numbers = [int(each.stem) for each in objects if each.suffix == ".jsonl" and each.stem.isdecimal()]
+        batches = sorted(number for number in numbers if number < self.batches)
         for first in range(0, len(batches), _READ_AT_ONCE):
             paths = {batch: self._path(batch) for batch in batches[first : first + _READ_AT_ONCE]}
             contents = self._files.cat(list(paths.values()))

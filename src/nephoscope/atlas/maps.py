@@ -50,13 +50,7 @@ def draw_map(
 ) -> None:
     """Draw one field; cells without a value stay pale.
 
-    Args:
-        axes: of the map.
-        cells: of the field.
-        field: shape (columns, rows), as summaries have them.
-        hatched: cells to hatch, the same shape.
-        colours: of the values.
-        scale: of the colours.
+    `field` and `hatched` have the shape (columns, rows), as in summaries.
     """
     axes.set_facecolor(_EMPTY)
     axes.pcolormesh(cells.longitudes, cells.latitudes, field.T, cmap=colours, norm=scale, rasterized=True)
@@ -117,10 +111,11 @@ def small_bar(axes: Axes, colours: Colormap, ends: tuple[str, str]) -> None:
         bar.text(position, 0.4, label, ha=side, va="center", fontsize=8, color=FAINT)
 
 
-def head(figure: Figure, title: str, lines: list[str]) -> None:
-    """Write a figure's title, and below the panels the lines that explain it."""
+def head(figure: Figure, title: str, *lines: str) -> Figure:
+    """Write a figure's title, and below the panels the lines that explain it; returns the figure."""
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, color=INK, fontweight="bold")
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8, color=FAINT)
+    return figure
 
 
 def percent(share: float, decimals: int = 0) -> str:

@@ -41,11 +41,7 @@ class Columns:
 
 
 def add_up(summary: "xr.Dataset") -> Columns:
-    """Add up a summary's cells by area, some days at a time.
-
-    Args:
-        summary: as `read_summary` gives it.
-    """
+    """Add up a summary's cells by area, some days at a time."""
     areas = summary_cells(summary).areas.T
     columns = (areas * summary["inside"].values).sum(axis=1)
     weights = areas / columns[:, None]  # every column reaches into the atlas
@@ -56,10 +52,8 @@ def add_up(summary: "xr.Dataset") -> Columns:
         valid = days["satellite_coverage"].transpose("date", "satellite", *cell).values
         freq = days["satellite_freq"].transpose("date", "satellite", "pattern", *cell).values
         valid_shares.append(np.einsum("dsxy,xy->dsx", valid, weights))
-        areas_of_classes = np.einsum(
-            "dspxy,dsxy,xy->dspx", np.nan_to_num(freq), valid, weights, optimize=True
-        )
-        class_shares.append(areas_of_classes)
+        factors = np.nan_to_num(freq), valid, weights
+        class_shares.append(np.einsum("dspxy,dsxy,xy->dspx", *factors, optimize=True))
     dates = summary["date"].values.astype("datetime64[D]")
     block, seed = (int(summary.attrs[f"bootstrap_{name}"]) for name in ("block", "seed"))
     resampling = Resampling.of(dates, block, seed)

@@ -52,8 +52,8 @@ def run(
     Args:
         store: where results go.
         model: an ONNX file's bytes.
-        batches: numbers of those to process.
-        archive: where images come from; its `connections` hold for the whole cluster.
+        batches: their numbers.
+        archive: its `connections` hold for the whole cluster.
         client: of the cluster.
 
     Raises:

@@ -55,11 +55,7 @@ class Store:
     _margin: GridShape
 
     def write(self, scene: PlannedScene, flags: Flags) -> None:
-        """Write one scene's chunk, in place of an earlier one.
-
-        Args:
-            scene: of the store's plan.
-            flags: on the box's cells, north first; those of its margin are left out.
+        """Write a scene's flags, north first, without the cells of the box's margin.
 
         Raises:
             AtlasError: the chunk cannot be written.
@@ -75,12 +71,6 @@ class Store:
 def create(address: str, plan: Plan, card: Card, sha256: str) -> Store:
     """Create a store for a plan and a model, or open the one that was created for them.
 
-    Args:
-        address: a path or an address.
-        plan: the scenes that it will hold.
-        card: the model's.
-        sha256: of the model's file.
-
     Raises:
         AtlasError: the store belongs to another plan or model, something else is at the address, or it cannot
             be written.
@@ -88,10 +78,7 @@ def create(address: str, plan: Plan, card: Card, sha256: str) -> Store:
     margin_cells(plan, card.grid)  # both checks come before anything is created
     check_patterns(card.patterns)
     with store_errors(address, "cannot be written"):
-        try:
-            group = zarr.open_group(address, mode="r+")
-        except (GroupNotFoundError, FileNotFoundError):
-            group = None
+        group = _open_group(address)
         if group is None or _is_incomplete(group):
             _check_free(address, group is not None)
             group = _create_group(address, plan, card, sha256)
@@ -115,10 +102,9 @@ def open_store(address: str) -> Store:
     if "://" not in address and Path(address).is_file():
         raise AtlasError(f"{address}: a file, not an atlas; `nephoscope atlas run PLAN STORE` creates one")
     with store_errors(address, "cannot be read"):
-        try:
-            group = zarr.open_group(address, mode="r+")
-        except (GroupNotFoundError, FileNotFoundError):
-            raise AtlasError(f"{address}: no atlas; `nephoscope atlas run PLAN STORE` creates one") from None
+        group = _open_group(address)
+    if group is None:
+        raise AtlasError(f"{address}: no atlas; `nephoscope atlas run PLAN STORE` creates one")
     return _from_group(address, group)
 
 
@@ -141,6 +127,13 @@ def open_atlas(address: str | Path) -> "xarray.Dataset":
     variables: dict[str, Any] = {name: (name, *content) for name, content in coordinates.items()}
     variables["satellite"] = ("satellite", list(store.plan.satellites), {"long_name": "satellite"})
     return xarray.decode_cf(dataset.assign_coords(variables), mask_and_scale=False)
+
+
+def _open_group(address: str) -> zarr.Group | None:
+    try:
+        return zarr.open_group(address, mode="r+")
+    except (GroupNotFoundError, FileNotFoundError):
+        return None
 
 
 def _from_group(address: str, group: zarr.Group) -> Store:
@@ -212,14 +205,9 @@ def _create_group(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Gro
             "_FillValue": NOT_SEGMENTED,
         },
     )
-    for name, (values, attributes) in _coordinates(plan, (height, width)).items():
+    for name, (values, attrs) in _coordinates(plan, (height, width)).items():
         group.create_array(
-            name,
-            data=values,
-            chunks=values.shape,
-            overwrite=True,
-            dimension_names=(name,),
-            attributes=attributes,
+            name, data=values, chunks=values.shape, overwrite=True, dimension_names=(name,), attributes=attrs
         )
     group.update_attributes(_attributes(plan, card, sha256))
     return group

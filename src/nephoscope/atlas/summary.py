@@ -134,44 +134,22 @@ def _daily(freq: Frequency) -> dict[str, Any]:
         return da.where(whole > 0, part / da.maximum(whole, np.float32(1e-30)), np.float32(np.nan))
 
     def of_pattern(ancillary: str) -> dict[str, str]:
-        comment = _overlap(freq)
-        return _share("frequency of the pattern", comment=comment, ancillary_variables=ancillary)
+        return _share("frequency of the pattern", comment=_overlap(freq), ancillary_variables=ancillary)
 
     date = ("date", *_CELL)
-    overall = ratio(classes.sum(axis=0), valid.sum(axis=0)[..., None])
-    mean_comment = "The mean is over the atlas's satellites."
+    overall, each = ratio(classes.sum(axis=0), valid.sum(axis=0)[..., None]), ratio(classes, valid[..., None])
+    overpasses = (valid > 0).sum(axis=0).astype(np.int8)
+    inside, missing = (values.T.astype(np.float32) for values in (freq.inside, freq.missing()))
+    not_segmented = _share("share of the atlas's area that is not segmented")
+    of_mean = {"comment": "The mean is over the atlas's satellites."}
     return {
         "freq": ((*date, "pattern"), overall, of_pattern("coverage overpasses")),
-        "coverage": (
-            date,
-            valid.mean(axis=0),
-            _share("mean share of the cell's area with data", comment=mean_comment),
-        ),
-        "overpasses": (
-            date,
-            (valid > 0).sum(axis=0).astype(np.int8),
-            _share("number of satellites that saw the cell"),
-        ),
-        "satellite_freq": (
-            ("satellite", *date, "pattern"),
-            ratio(classes, valid[..., None]),
-            of_pattern("satellite_coverage"),
-        ),
-        "satellite_coverage": (
-            ("satellite", *date),
-            valid,
-            _share("share of the cell's area with data"),
-        ),
-        "inside": (
-            _CELL,
-            freq.inside.T.astype(np.float32),
-            _share("share of the cell's area that lies in the atlas"),
-        ),
-        "missing": (
-            ("satellite", "date"),
-            freq.missing().T.astype(np.float32),
-            _share("share of the atlas's area that is not segmented"),
-        ),
+        "coverage": (date, valid.mean(axis=0), _share("mean share of the cell's area with data", **of_mean)),
+        "overpasses": (date, overpasses, _share("number of satellites that saw the cell")),
+        "satellite_freq": (("satellite", *date, "pattern"), each, of_pattern("satellite_coverage")),
+        "satellite_coverage": (("satellite", *date), valid, _share("share of the cell's area with data")),
+        "inside": (_CELL, inside, _share("share of the cell's area that lies in the atlas")),
+        "missing": (("satellite", "date"), missing, not_segmented),
     }
 
 
@@ -215,15 +193,12 @@ def _variables(
 
 
 def _coordinates(freq: Frequency) -> dict[str, Any]:
-    days = freq.days
+    days, calendar = freq.days, np.array(list(calendar_months(freq.days)), np.int32)
     season = "season by the initials of its months; 'all' for all days together"
     columns: dict[str, tuple[Any, dict[str, str]]] = {
         "date": (days.astype("datetime64[ns]"), _time("day, in UTC") | {"axis": "T"}),
         "month": (np.array(list(months(days))).astype("datetime64[ns]"), _time("first day of the month")),
-        "calendar_month": (
-            np.array(list(calendar_months(days)), np.int32),
-            _share("month of the year, 1 for January"),
-        ),
+        "calendar_month": (calendar, _share("month of the year, 1 for January")),
         "season": (np.array(list(seasons(days)), object), {"long_name": season}),
         "satellite": (np.array(freq.satellites, object), {"long_name": "satellite"}),
         "pattern": (np.array(freq.classes, object), {"long_name": "pattern of shallow clouds"}),

@@ -27,7 +27,7 @@ from nephoscope.core.geo import worldview_name
 from nephoscope.imagery.scene import open_scene
 from nephoscope.imagery.worldview import Picture, WorldviewClient
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import Segmentation, segment
+from nephoscope.inference.segmentation import segment
 
 THREADS = 2
 """Of a worker process: one batch is segmented while the next is fetched."""
@@ -39,13 +39,9 @@ log = logging.getLogger("nephoscope")
 
 @dataclass(frozen=True)
 class Job:
-    """What all processes need to know.
+    """What all processes need to know: the run's name and the store's address, which all can reach.
 
-    Attributes:
-        name: of this run on its cluster.
-        store: address that every process can reach.
-        archive: where images come from.
-        model: an ONNX file's bytes, so that the file itself need not be on other machines.
+    The model is an ONNX file's bytes, so that the file itself need not be on other machines.
     """
 
     name: str
@@ -80,12 +76,7 @@ class Segmenter(WorkerPlugin):
         self.name = job.name
 
     def setup(self, worker: Any) -> None:  # noqa: ARG002
-        """Load the model and open the store; called by Dask when a worker starts.
-
-        Raises:
-            ModelError: the model cannot be used.
-            AtlasError: the store cannot be reached from here.
-        """
+        """Load the model and open the store; called by Dask when a worker starts."""
         cv2.setNumThreads(1)
         zarr.config.set({"threading.max_workers": 1})
         with tempfile.TemporaryDirectory() as folder:
@@ -102,10 +93,6 @@ class Segmenter(WorkerPlugin):
 
     def process(self, batch: int, connections: int) -> Finished:
         """Fetch, segment and store a batch's scenes that are not done yet, and record them.
-
-        Args:
-            batch: its number.
-            connections: concurrent requests.
 
         Raises:
             AtlasError: the store or the cache of images cannot be written; the batch is not recorded.
@@ -168,7 +155,8 @@ class Segmenter(WorkerPlugin):
             return record | _failed(picture.cause, picture), None
         start = time.perf_counter()
         try:
-            result = self._segment(picture)
+            name = worldview_name(picture.overpass, self.job.archive.ending(picture.overpass))
+            result = segment(open_scene(picture.content, name=name), self.model)
             flags = encode(result.masks, result.valid_mask)
         except SceneError as error:
             try:
@@ -194,10 +182,6 @@ class Segmenter(WorkerPlugin):
             "segment_seconds": round(time.perf_counter() - start, _DIGITS),
         }
         return record | done, flags
-
-    def _segment(self, picture: Picture) -> Segmentation:
-        name = worldview_name(picture.overpass, self.job.archive.ending(picture.overpass))
-        return segment(open_scene(picture.content, name=name), self.model)
 
 
 def _failed(cause: str, reason: object) -> Record:
