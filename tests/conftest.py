@@ -89,8 +89,9 @@ def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
     ) -> Path:
         made = replace(card, **{"name": "tiny", "made_with": "tests", "weights": "float32", **changes})
         height, width = made.input_size
-        rows = np.eye(3, dtype=np.float32)[np.arange(outputs) % 3]
-        weights = rows.reshape(outputs, 3, 1, 1) * brightest / 255
+        weights = (
+            np.eye(3, dtype=np.float32)[np.arange(outputs) % 3].reshape(outputs, 3, 1, 1) * brightest / 255
+        )
         graph = helper.make_graph(
             [
                 helper.make_node("Cast", ["pictures"], ["numbers"], to=TensorProto.FLOAT),

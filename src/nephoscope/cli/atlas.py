@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nephoscope.atlas.estimate import Assumptions, estimate
+from nephoscope.atlas.estimate import Assumptions, Estimate
 from nephoscope.cli import atlas_report, console
 from nephoscope.cli.app import (
     Archive,
@@ -69,7 +69,7 @@ def plan(
         if scenes is not None:
             write_scenes(made, scenes)
     assumed = Assumptions(rate, cores, connections, wait, core_price, storage_price)
-    atlas_report.print_plan(made, estimate(made, assumed), assumed)
+    atlas_report.print_plan(made, Estimate(len(made), assumed), assumed)
     console.hint(f"next: nephoscope atlas run {output} STORE")
 
 
