@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +15,20 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import CARD_KEY, Model
+from nephoscope.inference.postprocess import Rule
 
 if TYPE_CHECKING:
     from nephoscope.server.settings import Settings
 
 DEFAULT_CARD = Path(__file__).parents[1] / "src" / "nephoscope" / "models" / "default.json"
+OWN_RULE = Rule(threshold=0.5, top_k=100, presence=0.6, least_cover=0, minimum_area=50)
+OWN_PATTERNS = {count: tuple(f"Class-{number}" for number in range(1, count + 1)) for count in (2, 6, 8)}
+"""Made-up patterns, for models and data sets of other numbers of patterns than four."""
+
 CLOUDS = Path(os.environ.get("NEPHOSCOPE_CLOUDS", Path(__file__).parents[2] / "shared" / "clouds"))
 
 
@@ -76,17 +82,24 @@ def tiny_model(tmp_path: Path, card: Card) -> Callable[..., Path]:
 def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
     """Makes model files whose network is a 1x1 convolution: a pattern's probability is a colour's brightness.
 
-    The patterns follow red, green and blue in turn. Keywords change the card; `raw_card` replaces it;
-    `outputs` changes the number of patterns, `brightest` what white is answered with.
+    Patterns follow red (Fish), green (Flower), blue (Gravel), red (Sugar), green and so on.
+
+    Keywords: `patterns` are the card's, with `OWN_RULE` for those without a rule; `raw_card` replaces the card;
+    `outputs` changes the number of outputs, `brightest` the probability of white; others change the card.
     """
 
     def make(
         name: str = "tiny.onnx",
-        outputs: int = 4,
+        outputs: int | None = None,
         raw_card: str | None = "",
         brightest: float = 1.0,
+        patterns: Sequence[str] = DEFAULT_NAMES,
         **changes: object,
     ) -> Path:
+        if tuple(patterns) != DEFAULT_NAMES:
+            rules = {name: card.rules.get(name, OWN_RULE) for name in patterns}
+            changes = {"patterns": tuple(patterns), "rules": rules, **changes}
+        outputs = outputs or len(patterns)
         made = replace(card, **{"name": "tiny", "made_with": "tests", "weights": "float32", **changes})
         height, width = made.input_size
         weights = (

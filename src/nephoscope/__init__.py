@@ -1,9 +1,10 @@
-"""Find how shallow clouds organise: Fish, Flower, Gravel and Sugar in satellite pictures.
+"""Segment patterns of shallow clouds (Fish, Flower, Gravel, Sugar) in satellite pictures.
 
 import nephoscope
 
-found = nephoscope.segment("scene.jpg")
-found.covers["Flower"]
+scene = nephoscope.open_scene("scene.jpg")
+segmentation = nephoscope.segment(scene)
+segmentation.area_fractions["Flower"]
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Model", "Scene", "Segmentation", "__version__", "open_scene", "segment"]
 
-_HOMES = {
+_MODULES = {
     "Model": "nephoscope.inference.model",
     "Scene": "nephoscope.imagery.scene",
     "Segmentation": "nephoscope.inference.segmentation",
@@ -27,14 +28,14 @@ _HOMES = {
 
 
 def __dir__() -> list[str]:
-    """What there is to ask for."""
+    """Public names."""
     return __all__
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: whoever needs no network does not wait for one."""
-    if name not in _HOMES:
+    """Import a public name on first use, so that `import nephoscope` stays fast."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'nephoscope' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -106,7 +106,7 @@ def test_an_atlas_holds_what_one_picture_after_the_other_gives(client, tmp_path,
             )
             expected[place] = encode(alone.masks, alone.valid_mask)
             record = by_number[scene.number]
-            assert record["cover"] == pytest.approx(alone.covers, abs=1e-4)
+            assert record["cover"] == pytest.approx(alone.area_fractions, abs=1e-4)
             assert record["score"] == pytest.approx(alone.scores, abs=1e-4)
             assert record["valid"] == pytest.approx(alone.valid_mask.mean(), abs=1e-4)
             assert (record["sha256"], record["url"], record["bytes"]) == (

@@ -59,7 +59,7 @@ def test_a_box_all_around_is_360_degrees_wide():
     ],
 )
 def test_what_is_no_box_is_refused_in_words(words: str):
-    with pytest.raises(LocationError, match=r"no place|no box"):
+    with pytest.raises(LocationError, match=r"unknown region|no box"):
         parse_bounds(words)
 
 

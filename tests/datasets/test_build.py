@@ -125,7 +125,7 @@ class TestLabels:
                 'Aqua,2010-01-04,"-61,10,-50,24",0,0,9,9,Fish',
                 "1100 x 1400 px; rectangles count on 2100 x 1400",
             ),
-            ("Viking,2010-01-04,1,0,0,9,9,Fish", "no satellite 'Viking'"),
+            ("Viking,2010-01-04,1,0,0,9,9,Fish", "unknown satellite 'Viking'"),
             ("Aqua,2010-01-04,9,0,0,9,9,Fish", "line 8: no region '9'"),
         ],
     )

@@ -90,7 +90,9 @@ class TestScenes:
         before = (tmp_path / AQUA).read_bytes()
         done = fetch(server, tmp_path, "--degrees", 0.2)
         assert done.exit_code == 1
-        assert f"{tmp_path / AQUA}: is there and was another request; --overwrite replaces it" in done.stderr
+        assert (
+            f"{tmp_path / AQUA}: exists and is from another request; replace it by --overwrite" in done.stderr
+        )
         assert (tmp_path / AQUA).read_bytes() == before
         assert fetch(server, tmp_path, "--degrees", 0.2, "--overwrite").exit_code == 0
         assert open_scene(tmp_path / AQUA).size == (70, 105)
@@ -131,22 +133,22 @@ class TestScenes:
         assert server.most_at_once <= 2
 
     @pytest.mark.parametrize(
-        ("words", "said"),
+        ("words", "reason"),
         [
-            (["atlantis"], "'atlantis' is no place"),
-            (["--satellites", "Terra,Sputnik"], "no satellite 'Sputnik'"),
+            (["atlantis"], "unknown region 'atlantis'"),
+            (["--satellites", "Terra,Sputnik"], "unknown satellite 'Sputnik'"),
             (["--to", "2020-01-01"], "--to 2020-01-01 is before --from 2020-01-20"),
-            (["--from", "1999-01-01"], "Terra has pictures from 2000-02-24 on"),
-            (["--to", "2999-12-31"], "is still to come"),
-            (["--from", "monday"], "'monday' is no day"),
+            (["--from", "1999-01-01"], "Terra has no pictures before 2000-02-24"),
+            (["--to", "2999-12-31"], "is in the future"),
+            (["--from", "monday"], "'monday' is not a day"),
             (["--degrees", "0"], "degrees must be above 0 and at most 1"),
             (["--archive", "nowhere"], "nowhere: not a server's address"),
         ],
     )
-    def test_wrong_usage(self, server, tmp_path, words, said):
+    def test_wrong_usage(self, server, tmp_path, words, reason):
         done = fetch(server, tmp_path, *words)
         assert done.exit_code == 2
-        assert said in done.stderr
+        assert reason in done.stderr
         assert server.total == 0
         assert not list(tmp_path.iterdir())
 
@@ -163,9 +165,9 @@ class TestScenes:
                 while len(list(tmp_path.glob("*.jpeg"))) < 5 and time.monotonic() < deadline:
                     time.sleep(0.02)
                 process.send_signal(signal.SIGINT)
-                said = process.communicate(timeout=60)[1]
+                errors = process.communicate(timeout=60)[1]
         assert process.returncode == 130
-        assert b"interrupted; the files written so far are complete" in said
+        assert b"the files written so far are complete" in errors
         pictures = list(tmp_path.glob("*.jpeg"))
         assert 5 <= len(pictures) < 2 * 366
         assert len(list(tmp_path.iterdir())) == 2 * len(pictures)

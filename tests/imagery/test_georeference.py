@@ -99,8 +99,8 @@ def test_a_transformation_serves_where_it_is_not_rotated(geotiff):
         ),
         ({"transform": Affine(0.2, 0.05, -61, 0.05, -0.2, 24)}, "rotated"),
         ({"transform": Affine(0.2, 0, -61, 0, 0.2, 10)}, "rows do not run from north to south"),
-        ({"transform": Affine(4, 0, -61, 0, -0.2, 24)}, "no box in degrees"),
-        ({"transform": Affine(0.2, 0, -61, 0, -2, 24)}, "no box in degrees"),
+        ({"transform": Affine(4, 0, -61, 0, -0.2, 24)}, "not a box in degrees"),
+        ({"transform": Affine(0.2, 0, -61, 0, -2, 24)}, "not a box in degrees"),
     ],
 )
 def test_other_grids_leave_the_place_unknown_and_say_why(geotiff, options, reason):
@@ -167,12 +167,12 @@ def test_a_world_file_beside_the_picture(tmp_path, pixels, picture, beside):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("1000\n0\n0\n-1000\n500000\n2000000\n", "counts in metres"),
+        ("1000\n0\n0\n-1000\n500000\n2000000\n", "may be in metres"),
         ("0.2\n0.1\n0.1\n-0.2\n-61\n24\n", "a.jgw describes a rotated grid"),
         ("0.2\n0\n0\n", "a.jgw cannot be read"),
         ("hello", "a.jgw cannot be read"),
         ("nan\n0\n0\nnan\nnan\nnan\n", "do not run"),
-        ("0.2\n0\n0\n-0.2\ninf\n24\n", "no box"),
+        ("0.2\n0\n0\n-0.2\ninf\n24\n", "not a box"),
     ],
 )
 def test_a_world_file_that_is_no_box_in_degrees_is_told(tmp_path, pixels, content, reason):
@@ -232,6 +232,6 @@ def test_a_large_jpeg_is_decoded_finely_enough_for_the_stated_place(tmp_path, ti
     path = tmp_path / "a.jpg"
     path.write_bytes(encoded(np.full((1400, 2100, 3), 99, np.uint8), ".jpg"))
     model = Model.load(tiny_model())
-    assert segment(path, model).scene.pixels.shape[:2] == (700, 1050)
+    assert segment(path, model).prediction.raster.pixels.shape[:2] == (700, 1050)
     wide = segment(path, model, bounds=Bounds(-61, 0, -19, 28))
-    assert wide.scene.pixels.shape[:2] == (1400, 2100)
+    assert wide.prediction.raster.pixels.shape[:2] == (1400, 2100)

@@ -62,6 +62,19 @@ class TestPlaces:
         assert names(folder / "b*.*g") == ["b.jpg"]
         assert names(folder / "b_overlay.jpg") == ["b_overlay.jpg"]
 
+    def test_masks_of_other_patterns_are_not_segmented_again(self, folder, picture):
+        grey = encoded(picture[:, :, 0], ".png")
+        for name in ("b_closed_cell.png", "a_open.png", "b_open.png"):
+            (folder / name).write_bytes(grey)
+        (folder / "alone.json").write_text("{}")
+        (folder / "alone_open.png").write_bytes(grey)
+        assert names(folder) == ["a.PNG", "b.jpg", "c.tif", "d.webp"]
+
+    def test_grey_and_numbered_pictures_are_no_masks(self, folder, picture):
+        (folder / "b_2.png").write_bytes(encoded(picture, ".png"))
+        (folder / "other_b.png").write_bytes(encoded(picture[:, :, 0], ".png"))
+        assert names(folder) == ["a.PNG", "b.jpg", "b_2.png", "c.tif", "d.webp", "other_b.png"]
+
     def test_a_picture_is_taken_once(self, folder, monkeypatch):
         monkeypatch.chdir(folder)
         assert names("b.jpg", folder, "*.jpg") == ["b.jpg", "a.PNG", "c.tif", "d.webp"]
@@ -107,15 +120,15 @@ class TestPlaces:
 
     def test_empty_standard_input(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
-        assert failure("-") == "stdin: nothing came"
+        assert failure("-") == "stdin: no content"
 
     def test_names_are_printable(self, tmp_path, picture):
         content = encoded(picture, ".png")
         for name in (b"new\nline.png", b"not\xffutf8.png"):
             (tmp_path / os.fsdecode(name)).write_bytes(content)
-        found = find_sources([str(tmp_path)])
-        assert sorted(source.name for source in found) == ["new_line.png", "not\ufffdutf8.png"]
-        assert all(source.open().size == picture.shape[:2] for source in found)
+        sources = find_sources([str(tmp_path)])
+        assert sorted(source.name for source in sources) == ["new_line.png", "not\ufffdutf8.png"]
+        assert all(source.open().size == picture.shape[:2] for source in sources)
 
     def test_a_pipe_among_pictures_is_not_waited_for(self, folder):
         os.mkfifo(folder / "pipe.jpg")
@@ -243,7 +256,7 @@ class TestAddresses:
             ("/round", "infinite loop"),
             ("/html", "not a JPEG, PNG, TIFF or WebP picture"),
             ("/short", "cut short"),
-            ("/empty", "nothing came"),
+            ("/empty", "no content"),
             ("/dropped", "/dropped: "),
         ],
     )
@@ -309,9 +322,9 @@ class TestWorldview:
             sources = find_sources([self.WORD])
             job = Job(Model.load(tiny_model()), tmp_path / "out", ("json",))
             (done,) = run(sources, job)
-        found = json.loads((tmp_path / "out" / f"{Path(sources[0].name).stem}.json").read_text())
+        answer = json.loads((tmp_path / "out" / f"{Path(sources[0].name).stem}.json").read_text())
         assert isinstance(done, Done)
-        assert found["scene"] == sources[0].name
+        assert answer["scene"] == sources[0].name
 
     def test_a_region_by_name_and_a_box_across_the_antimeridian(self):
         assert names("worldview:Terra/2020-02-01/barbados", "worldview:Terra/2020-02-01/170,-5,-170,5") == [
@@ -320,18 +333,18 @@ class TestWorldview:
         ]
 
     @pytest.mark.parametrize(
-        ("word", "said"),
+        ("word", "reason"),
         [
-            ("worldview:", "give SATELLITE/DAY/PLACE"),
-            ("worldview:Aqua/2020-02-01", "give SATELLITE/DAY/PLACE"),
-            ("worldview:Aqua/yesterday/barbados", "'yesterday' is no day"),
-            ("worldview:Aqua/2020-02-01/atlantis", "'atlantis' is no place"),
-            ("worldview:Sputnik/2020-02-01/barbados", "no satellite 'Sputnik'"),
-            ("worldview:Aqua/1999-02-01/barbados", "Aqua has pictures from 2002-07-04 on"),
+            ("worldview:", "give SATELLITE/DAY/REGION"),
+            ("worldview:Aqua/2020-02-01", "give SATELLITE/DAY/REGION"),
+            ("worldview:Aqua/yesterday/barbados", "'yesterday' is not a day"),
+            ("worldview:Aqua/2020-02-01/atlantis", "unknown region 'atlantis'"),
+            ("worldview:Sputnik/2020-02-01/barbados", "unknown satellite 'Sputnik'"),
+            ("worldview:Aqua/1999-02-01/barbados", "Aqua has no pictures before 2002-07-04"),
         ],
     )
-    def test_a_bad_word_fails_with_a_hint(self, word, said):
-        assert said in failure(word)
+    def test_a_bad_word_fails_with_a_hint(self, word, reason):
+        assert reason in failure(word)
 
     def test_an_archive_that_is_no_address(self, monkeypatch):
         monkeypatch.setenv("NEPHOSCOPE_WORLDVIEW", "nowhere")

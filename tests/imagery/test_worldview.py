@@ -1,4 +1,4 @@
-"""Scenes from an archive that misbehaves in every known way: what comes, what is said, what is kept."""
+"""WorldviewClient with a server that fails in every known way: results, errors, cache."""
 
 import json
 import pickle
@@ -159,18 +159,18 @@ class TestFallback:
 
 
 @pytest.mark.parametrize(
-    ("overpass", "said"),
+    ("overpass", "reason"),
     [
-        (SCENE._replace(satellite="Landsat"), "no satellite 'Landsat'; there are Terra, Aqua, SNPP"),
-        (SCENE._replace(day=date(2002, 7, 3)), "Aqua has pictures from 2002-07-04 on"),
-        (SCENE._replace(day=datetime.now(UTC).date() + timedelta(days=1)), "is still to come"),
+        (SCENE._replace(satellite="Landsat"), "unknown satellite 'Landsat'; available: Terra, Aqua, SNPP"),
+        (SCENE._replace(day=date(2002, 7, 3)), "Aqua has no pictures before 2002-07-04"),
+        (SCENE._replace(day=datetime.now(UTC).date() + timedelta(days=1)), "is in the future"),
     ],
 )
-def test_what_cannot_be_is_not_asked_for(overpass, said):
+def test_what_cannot_be_is_not_asked_for(overpass, reason):
     with WorldviewServer() as server:
         error = failure(archive(server), overpass)
     assert error.cause == "no such scene"
-    assert said in str(error)
+    assert reason in str(error)
     assert server.total == 0
 
 

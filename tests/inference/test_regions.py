@@ -19,7 +19,7 @@ def test_a_rectangle():
     (region,) = find_regions("Fish", label_components(mask), probability, valid, (100, 240))
     assert region.pattern == "Fish"
     assert region.area == 200 * 2 * 4
-    assert region.cover == pytest.approx(200 / (40 * 60))
+    assert region.area_fraction == pytest.approx(200 / (40 * 60))
     assert region.box == (120, 20, 200, 40)
     assert region.centroid == (160, 30)
     assert region.mean_probability == pytest.approx(0.8)

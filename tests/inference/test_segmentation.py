@@ -46,7 +46,7 @@ def test_a_pattern_is_where_it_was_painted_at_any_size(bright, size):
     height, width = size
     slack = 2 + max(size) / 80
     assert region.box == pytest.approx((0.3 * width, 0.2 * height, 0.8 * width, 0.6 * height), abs=slack)
-    assert found.covers["Flower"] == pytest.approx(0.2, rel=0.1)
+    assert found.area_fractions["Flower"] == pytest.approx(0.2, rel=0.1)
     assert dice(found.mask("Flower", size), pixels[:, :, 1] == 240) > 0.93
 
 
@@ -66,7 +66,7 @@ def test_no_data_is_never_part_of_a_pattern(bright, size):
     for name in DEFAULT_NAMES:
         assert not found.mask(name)[~found.valid_mask].any()
         assert not found.mask(name, size)[(pixels == 0).all(axis=2)].any()
-    assert found.covers["Fish"] == pytest.approx(1, abs=0.02)
+    assert found.area_fractions["Fish"] == pytest.approx(1, abs=0.02)
 
 
 def test_a_black_picture_has_no_patterns_and_no_data(model):
@@ -74,7 +74,7 @@ def test_a_black_picture_has_no_patterns_and_no_data(model):
     assert not found.valid_mask.any()
     assert not found.masks.any()
     assert found.regions == []
-    assert set(found.covers.values()) == {0}
+    assert set(found.area_fractions.values()) == {0}
 
 
 def test_near_groups_join_on_request(bright):

@@ -96,14 +96,14 @@ def test_pictures_are_never_written_over(pictures, job, tmp_path):
     protected = frozenset(source.path for source in sources)
     own = Job(job().model, pictures, ("mask",), overwrite=True, protected=protected)
     first, second = run(sources, own)
-    assert "is one of the pictures; -o DIR" in first.reason
+    assert "is an input picture; -o DIR" in first.reason
     assert isinstance(second, Done)
     assert (pictures / "0_Fish.png").read_bytes() == before
 
 
 def test_one_csv_for_all_cannot_be_kept_for_some(pictures, job):
     list(run(find_sources([str(pictures / "0.jpg")]), job("csv")))
-    with pytest.raises(OutputConflictError, match=r"submission.csv: is there already; --overwrite"):
+    with pytest.raises(OutputConflictError, match=r"submission.csv: exists already; --overwrite"):
         job("csv")
     job("csv", overwrite=True)
 

@@ -139,7 +139,7 @@ class TestNetCDF:
         assert np.array_equal(dataset.valid.values[0], found.valid_mask)
         covers = dataset.set_index(pattern="pattern_name").cover
         for name in DEFAULT_NAMES:
-            assert covers.sel(pattern=name).item() == pytest.approx(found.covers[name])
+            assert covers.sel(pattern=name).item() == pytest.approx(found.area_fractions[name])
 
     def test_flags_are_those_of_the_published_labels(self, card):
         mask = opened(segmentation(card, blobs(3))).mask
@@ -263,7 +263,7 @@ class TestGeoJSON:
         for feature, region in zip(features(found)["features"], found.regions, strict=True):
             properties = feature["properties"]
             assert properties["pattern"] == region.pattern
-            assert properties["cover"] == pytest.approx(region.cover, abs=1e-4)
+            assert properties["cover"] == pytest.approx(region.area_fraction, abs=1e-4)
             assert properties["mean_probability"] == pytest.approx(region.mean_probability, abs=1e-4)
             assert (properties["scene"], properties["date"]) == ("made-up.jpg", "2020-02-01")
             colour = DEFAULT_PATTERNS[DEFAULT_NAMES.index(region.pattern)].colour
@@ -285,10 +285,10 @@ class TestGeoJSON:
 def test_nothing_is_drawn_on_a_map_without_a_place(card, name):
     found = segmentation(card, blobs(1))
     nowhere = with_scene(found, bounds=None)
-    with pytest.raises(SceneError, match=r"^made-up.jpg: its place is not known; --bounds west,south"):
+    with pytest.raises(SceneError, match=r"^made-up.jpg: unknown location; state it by --bounds west,south"):
         FORMATS[name].render(nowhere)
     why = with_scene(found, bounds=None, location_problem="its grid is rotated")
-    with pytest.raises(SceneError, match="not known: its grid is rotated; --bounds"):
+    with pytest.raises(SceneError, match="unknown location: its grid is rotated; state it by --bounds"):
         FORMATS[name].render(why)
 
 

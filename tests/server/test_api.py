@@ -102,8 +102,8 @@ def test_rules_of_a_request_are_in_force(server, content, found, model):
     answer = post(server, content, f"{PLACED}&rules={json.dumps(rules)}".replace(" ", "").replace('"', "%22"))
     changed = nephoscope.segment(found.scene, replace(model, card=model.card.with_rules(rules)))
     patterns = answer.json["scenes"][0]["patterns"]
-    assert patterns["Flower"]["cover"] == round(changed.covers["Flower"], 4)
-    assert patterns["Sugar"]["cover"] == round(found.covers["Sugar"], 4)
+    assert patterns["Flower"]["cover"] == round(changed.area_fractions["Flower"], 4)
+    assert patterns["Sugar"]["cover"] == round(found.area_fractions["Sugar"], 4)
     told = answer.json["scenes"][0]["rules"]
     assert told["chosen"] == "stated by the user"
     assert (told["Flower"]["threshold"], told["Sugar"]) == (0.6, vars(model.card.rules["Sugar"]))

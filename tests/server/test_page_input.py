@@ -46,7 +46,9 @@ def test_a_tiff_is_shown_though_browsers_cannot(visit, tmp_path, scenes, model):
     page = visit()
     choose(page, path)
     found = nephoscope.segment(path, model)
-    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in DEFAULT_NAMES])
+    expect(page.locator(".cover")).to_have_text(
+        [cover_words(found.area_fractions[name]) for name in DEFAULT_NAMES]
+    )
     expect(page.locator("#viewer")).not_to_have_class(re.compile("empty"))
 
 
@@ -59,7 +61,9 @@ def test_a_turned_picture_is_turned(visit, tmp_path, scenes, model):
     choose(page, path)
     found = nephoscope.segment(path, model)
     assert found.scene.size == (320, 480)
-    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in DEFAULT_NAMES])
+    expect(page.locator(".cover")).to_have_text(
+        [cover_words(found.area_fractions[name]) for name in DEFAULT_NAMES]
+    )
     # As wide as the stage, less its margins: upright, it would be a third of that.
     seen = page.evaluate(
         """() => {
@@ -184,7 +188,9 @@ def test_one_of_several_models_is_chosen(visit, scenes, model, tiny_model):
         found = nephoscope.segment(scenes[1], Model.load(other))
         settled(page)
         for name in DEFAULT_NAMES:
-            expect(pattern(page, name).locator(".cover")).to_have_text(cover_words(found.covers[name]))
+            expect(pattern(page, name).locator(".cover")).to_have_text(
+                cover_words(found.area_fractions[name])
+            )
         expect(page.locator("#model")).to_have_text("tiny")
         made = json.loads(
             download(page, page.locator("#downloads").get_by_role("button", name="Regions JSON"))

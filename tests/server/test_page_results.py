@@ -26,9 +26,12 @@ def test_a_dropped_scene_shows_its_covers(visit, scenes, model):
     page.dispatch_event("body", "drop", {"dataTransfer": files_for(page, scenes[0])})
     settled(page)
     found = nephoscope.segment(scenes[0], model)
-    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in DEFAULT_NAMES])
+    expect(page.locator(".cover")).to_have_text(
+        [cover_words(found.area_fractions[name]) for name in DEFAULT_NAMES]
+    )
     expect(page.locator("#summary")).to_have_text(
-        ", ".join(f"{name} {cover_words(found.covers[name])}" for name in found.present) or "No pattern found"
+        ", ".join(f"{name} {cover_words(found.area_fractions[name])}" for name in found.present)
+        or "No pattern found"
     )
     expect(page.locator("#picture-name")).to_have_text("Aqua, 22 January 2009")
     expect(page.locator("#regions tbody tr")).to_have_count(len(found.regions))
@@ -36,7 +39,9 @@ def test_a_dropped_scene_shows_its_covers(visit, scenes, model):
     page.dispatch_event("#viewer", "drop", {"dataTransfer": files_for(page, scenes[1])})
     found = nephoscope.segment(scenes[1], model)
     expect(page.locator("#picture-name")).to_have_text("second.jpg")
-    expect(page.locator(".cover")).to_have_text([cover_words(found.covers[name]) for name in DEFAULT_NAMES])
+    expect(page.locator(".cover")).to_have_text(
+        [cover_words(found.area_fractions[name]) for name in DEFAULT_NAMES]
+    )
 
 
 def smooth(rng: np.random.Generator, size: tuple[int, int], width: float) -> np.ndarray:
@@ -99,7 +104,7 @@ def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, mod
             "title", re.compile(f"^{expected:,} ")
         )
 
-    name = max(found.covers, key=found.covers.__getitem__)
+    name = max(found.area_fractions, key=found.area_fractions.__getitem__)
     check(name)
     for steps in (20, 61, 119, 150, 177):
         slide(page, name, "Pixel threshold", steps)
@@ -124,7 +129,7 @@ def test_an_outline_is_where_python_has_it(visit, scenes, model):
     page = visit(viewport={"width": 1000, "height": 700})
     choose(page, scenes[0])
     found = nephoscope.segment(scenes[0], model)
-    name = max(found.covers, key=found.covers.__getitem__)
+    name = max(found.area_fractions, key=found.area_fractions.__getitem__)
     for other in DEFAULT_NAMES:
         if other != name:
             pattern(page, other).get_by_role("checkbox").uncheck()
@@ -190,7 +195,7 @@ def test_regions_tell_what_they_are(visit, scenes, model):
     region = found.regions[0]
     button = page.locator("#regions .region").filter(has_text=region.pattern).first
     said = button.get_attribute("aria-label")
-    assert f"{region.pattern}, {cover_words(region.cover)} of the picture" in said
+    assert f"{region.pattern}, {cover_words(region.area_fraction)} of the picture" in said
     told = float(re.search(r"([\d,]+)\u202fkm²", said)[1].replace(",", ""))
     assert told == pytest.approx(feature["area_km2"], rel=0.01)
     probability = float(re.search(r"mean probability (\d\.\d+)", said)[1])

@@ -172,7 +172,7 @@ class Segmenter(WorkerPlugin):
         done = {
             "status": "done",
             "valid": round(float(result.valid_mask.mean()), _DIGITS),
-            "cover": {name: round(cover, _DIGITS) for name, cover in result.covers.items()},
+            "cover": {name: round(cover, _DIGITS) for name, cover in result.area_fractions.items()},
             "score": {name: round(score, _DIGITS) for name, score in result.scores.items()},
             "bytes": len(picture.content),
             "sha256": picture.sha256,

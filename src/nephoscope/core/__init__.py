@@ -1,1 +1,1 @@
-"""What every other package needs; imports nothing of nephoscope."""
+"""Types, errors, files, locations and patterns that every package uses; imports nothing of nephoscope."""

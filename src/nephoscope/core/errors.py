@@ -1,23 +1,23 @@
-"""All errors that a person can mend, under one root.
+"""Errors that a user can fix, under one root.
 
     NephoscopeError             bad input, a missing file, a wrong option, an unreachable server
     ├── SceneError              a picture cannot be used
     │   └── TooManyPixelsError  it is larger than allowed
-    ├── LocationError           a text names no place or no day
-    ├── DownloadError           an address gave no content
-    │   └── WorldviewError      NASA Worldview, or a mirror of it, gave no picture of a scene
+    ├── LocationError           a text is not a location or a day
+    ├── DownloadError           a request for an address failed
+    │   └── WorldviewError      NASA Worldview, or a mirror of it, sent no picture of a scene
     ├── ServerError             a `nephoscope serve` cannot be reached, refuses, or cannot listen
-    │   └── PayloadError        bytes are not the packed prediction of a server
+    │   └── PayloadError        bytes are not a packed prediction
     ├── ModelError              a model cannot be used
     │   └── CardError           its card cannot be read, or does not fit
     ├── LabelError              a label file or its run lengths are wrong
     ├── DatasetError            labelled data, their catalogue or their annotations cannot be used
     ├── ShapeMismatchError      two masks have different shapes
-    ├── OutputError             an output cannot be made; an unknown format
+    ├── OutputError             an output cannot be made, or its format is unknown
     │   ├── MissingExtraError   a library of an optional extra is not installed
-    │   └── OutputConflictError a file is in the way of an output
+    │   └── OutputConflictError a file with the name of an output exists
     ├── InvalidRequestError     a parameter is missing, unknown or out of range
-    ├── TrainingError           training, its recipe, its weights, or exporting them
+    ├── TrainingError           training, its recipe, its weights, or their export
     └── AtlasError              an atlas: its plan, its store, its cluster, its summaries
 
 Commands catch `NephoscopeError` and `OSError` alone. Any other exception is a bug and shows its traceback.
@@ -27,11 +27,11 @@ from typing import Any
 
 
 class NephoscopeError(ValueError):
-    """Root of all errors that a person can mend; the message says what is wrong, where, and what to do."""
+    """Root of all errors that a user can fix; the message says what is wrong, in which file, what to do."""
 
 
 class SceneError(NephoscopeError):
-    """A picture cannot be used; the message names it and says why."""
+    """A picture cannot be used."""
 
 
 class TooManyPixelsError(SceneError):
@@ -39,20 +39,20 @@ class TooManyPixelsError(SceneError):
 
 
 class LocationError(NephoscopeError):
-    """A text names no place or no day; the message says what is expected."""
+    """A text is not a location or a day."""
 
 
 class DownloadError(NephoscopeError):
-    """An address gave no content.
+    """A request for an address failed.
 
     Attributes:
         url: the address.
-        reason: why, without the address.
-        cause: which kind of failure it is: `unreachable` (no connection, or it broke), `refused` (a status
-            of 4xx), `busy` (429 or 503), `server error` (another 5xx), `cut short`, `too slow`
-            or `too large`; `mapserver.ask` adds others.
-        status: the HTTP status of the server's answer, if one came.
-        retry_after: seconds after which the server wants to be asked again, if it said so.
+        reason: without the address.
+        cause: kind of failure: `unreachable` (no connection, or it broke), `refused` (a status of 4xx),
+            `busy` (429 or 503), `server error` (another 5xx), `cut short`, `too slow` or `too large`;
+            `map_server.request_map` adds others.
+        status: HTTP status of the response, if there was one.
+        retry_after: seconds in the response's `Retry-After`, if it had one.
     """
 
     def __init__(
@@ -71,18 +71,18 @@ class DownloadError(NephoscopeError):
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What pickle needs: errors come from other processes, too."""
+        """Pickle by the arguments, not by the message."""
         return type(self), (self.url, self.reason, self.cause, self.status, self.retry_after)
 
 
 class WorldviewError(DownloadError):
-    """NASA Worldview, or a mirror of it, gave no picture of a scene; the message names it and says why.
+    """NASA Worldview, or a mirror of it, sent no picture of a scene.
 
     Attributes:
         name: of the scene's picture.
-        cause: which kind of failure it was, to be counted by: the first server's, of those that
-            `mapserver.ask` lists; `no such scene` where nothing was asked; `cache` where that cannot be used.
-        reason: why, without the name.
+        cause: that of the first server's `DownloadError`; `no such scene` for an impossible request; `cache`
+            where the cache cannot be used.
+        reason: without the name.
     """
 
     def __init__(self, name: str, cause: str, reason: object):
@@ -90,7 +90,7 @@ class WorldviewError(DownloadError):
         self.name = name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What pickle needs: workers of an atlas send it."""
+        """Pickle by the arguments, not by the message."""
         return type(self), (self.name, self.cause, self.reason)
 
 
@@ -99,19 +99,19 @@ class ServerError(NephoscopeError):
 
 
 class PayloadError(ServerError):
-    """Bytes are not the packed prediction of a server; the message says why."""
+    """Bytes are not a packed prediction."""
 
 
 class ModelError(NephoscopeError):
-    """A model cannot be used; the message names it and says why."""
+    """A model cannot be used."""
 
 
 class CardError(ModelError):
-    """A model's card lacks something, cannot be read, or is of another version."""
+    """A model's card is missing, invalid or of another version."""
 
 
 class LabelError(NephoscopeError):
-    """A label file is not in the contest's form, or a run-length text is wrong."""
+    """A label file is not in the contest's format, or a run-length text is invalid."""
 
 
 class DatasetError(NephoscopeError):
@@ -123,7 +123,7 @@ class ShapeMismatchError(NephoscopeError):
 
 
 class OutputError(NephoscopeError):
-    """An output cannot be made; its format is unknown, for example."""
+    """An output cannot be made, or its format is unknown."""
 
 
 class MissingExtraError(OutputError):
@@ -131,7 +131,7 @@ class MissingExtraError(OutputError):
 
 
 class OutputConflictError(OutputError):
-    """A file or folder is in the way of an output and is not replaced."""
+    """A file or folder with the name of an output exists and is not replaced."""
 
 
 class InvalidRequestError(NephoscopeError):
@@ -139,7 +139,7 @@ class InvalidRequestError(NephoscopeError):
 
 
 class TrainingError(NephoscopeError):
-    """Training cannot begin or go on, or its weights cannot be used or exported."""
+    """Training cannot start or continue, or its weights cannot be used or exported."""
 
 
 class AtlasError(NephoscopeError):

@@ -1,4 +1,4 @@
-"""Where and when: boxes in degrees, regions by name, and one satellite's pass over a box on a day."""
+"""Locations: bounds in degrees, regions by name, satellite overpasses, and areas on the sphere."""
 
 import re
 from datetime import date
@@ -57,13 +57,13 @@ REGIONS = {
     "barbados": Bounds(-62, 6, -41, 20),
     "eurec4a": Bounds(-62, 6, -41, 20),
 }
-"""Boxes of 21° x 14°: the three of the contest, and the ocean upwind of Barbados, where EUREC4A flew.
+"""Regions of 21° x 14°: the three of the contest, and the ocean upwind of Barbados, where EUREC4A flew.
 
 Source: Rasp, Schulz, Bony and Stevens 2020, BAMS, doi:10.1175/BAMS-D-19-0324.1; Stevens et al. 2021,
 "EUREC4A", ESSD, doi:10.5194/essd-13-4067-2021.
 """
 
-# As NASA Worldview names its snapshots: satellite, layer, date, west-east, south-north.
+# Name of a NASA Worldview snapshot: satellite, layer, date, west-east, south-north.
 _DEGREES = r"(-?\d+(?:\.\d+)?)"
 _WORLDVIEW_NAME = re.compile(
     rf"(?P<satellite>[A-Za-z0-9]+)_CorrectedReflectance\w*?(?P<date>\d{{8}})"
@@ -72,77 +72,79 @@ _WORLDVIEW_NAME = re.compile(
 
 
 def parse_bounds(text: str) -> Bounds:
-    """A box from `west,south,east,north` in degrees, or a region's name.
+    """Parse bounds: `west,south,east,north` in degrees, or a region's name.
 
-    Longitudes go from -180 to 360 and come back between -180 and 180; a box may cross the antimeridian.
+    Longitudes from -180 to 360 become -180 to 180; bounds may cross the antimeridian.
 
     Raises:
-        LocationError: no such region, not four numbers, or no box on Earth.
+        LocationError: an unknown region, not four numbers, or no box on Earth.
     """
-    if text.strip().lower() in REGIONS:
-        return REGIONS[text.strip().lower()]
+    if region := REGIONS.get(text.strip().lower()):
+        return region
     try:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:
         raise LocationError(
-            f"{text!r} is no place: give west,south,east,north in degrees, or one of {', '.join(REGIONS)}"
+            f"unknown region {text!r}; give west,south,east,north in degrees; available: {', '.join(REGIONS)}"
         ) from None
     if not (-90 <= south < north <= 90 and -180 <= west <= 360 and -180 <= east <= 360):
         raise LocationError(
-            f"{text}: no box on Earth: south must lie below north, both within -90 to 90, and west and east "
-            "within -180 to 360"
+            f"{text}: no box on Earth: south must be below north, both from -90 to 90; west and east from "
+            "-180 to 360"
         )
     if west == east:
-        raise LocationError(f"{text}: no box on Earth: west and east are the same; all around is -180 to 180")
+        raise LocationError(
+            f"{text}: no box on Earth: west and east are equal; the whole circle is -180 to 180"
+        )
     return Bounds(wrapped(west), south, 180.0 if wrapped(east) == -180 else wrapped(east), north)
 
 
 def wrapped(longitude: float) -> float:
-    """A longitude brought to at least -180 and less than 180 degrees."""
+    """The same longitude from -180 to less than 180 degrees."""
     return (longitude + 180) % 360 - 180 if not -180 <= longitude < 180 else longitude
 
 
 def parse_day(text: str) -> date:
-    """A day from `2020-02-01`.
+    """Parse a day such as `2020-02-01`.
 
     Raises:
-        LocationError: not such a day.
+        LocationError: not a day.
     """
     try:
         return date.fromisoformat(text.strip())
     except ValueError:
-        raise LocationError(f"{text!r} is no day: give it as 2020-02-01") from None
+        raise LocationError(f"{text!r} is not a day: give it as 2020-02-01") from None
 
 
 def parse_overpass(text: str) -> Overpass:
-    """A satellite over a box on a day from `Aqua/2020-02-01/barbados` or `Aqua/2020-02-01/-61,10,-40,24`.
+    """Parse an overpass such as `Aqua/2020-02-01/barbados` or `Aqua/2020-02-01/-61,10,-40,24`.
 
     Raises:
-        LocationError: not these three; whether there is such a satellite is not looked at.
+        LocationError: not an overpass; any name of a satellite is accepted.
     """
     try:
-        satellite, day, place = text.split("/")
+        satellite, day, region = text.split("/")
     except ValueError:
         raise LocationError(
-            f"{text!r} is no overpass: give SATELLITE/DAY/PLACE, such as Aqua/2020-02-01/barbados"
+            f"{text!r} is not an overpass: give SATELLITE/DAY/REGION, such as Aqua/2020-02-01/barbados"
         ) from None
-    return Overpass(satellite.strip(), parse_day(day), parse_bounds(place))
+    return Overpass(satellite.strip(), parse_day(day), parse_bounds(region))
 
 
 def worldview_name(overpass: Overpass, ending: str = ".jpeg") -> str:
-    """As NASA Worldview names a snapshot: `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`."""
+    """Name of a snapshot at NASA Worldview: `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`."""
     west, south, east, north = (f"{edge:.10g}" for edge in overpass.bounds)
     day = f"{overpass.day:%Y%m%d}"
     return f"{overpass.satellite}_CorrectedReflectance{day}_{west}-{east}_{south}-{north}{ending}"
 
 
 def brief_name(name: str) -> str:
-    """A name without the words that all of Worldview's snapshots share, for where there is little room."""
+    """A snapshot's name without the words that all share, for narrow columns."""
     return name.replace("CorrectedReflectance", "")
 
 
 def parse_worldview_name(name: str) -> tuple[Bounds | None, date | None, str | None]:
-    """Place, day and satellite from a snapshot's name; None for each that it does not tell."""
+    """Parse bounds, day and satellite of a snapshot's name; None for each that it does not contain."""
     match = _WORLDVIEW_NAME.search(name)
     if match is None:
         return None, None, None
@@ -157,7 +159,7 @@ def parse_worldview_name(name: str) -> tuple[Bounds | None, date | None, str | N
 
 
 def edges(bounds: Bounds, grid: GridShape) -> tuple[Degrees, Degrees]:
-    """Edges of a grid's pixels, in degrees.
+    """Edges of a grid's pixels in degrees.
 
     Args:
         bounds: of the whole grid.
@@ -175,13 +177,13 @@ def edges(bounds: Bounds, grid: GridShape) -> tuple[Degrees, Degrees]:
 
 
 def pixel_areas(bounds: Bounds, grid: GridShape) -> NDArray[np.float64]:
-    """What a pixel of each row covers on the sphere, in km², shape (height,)."""
+    """Area of a pixel of each row on the sphere in km², shape (height,)."""
     sines = np.sin(np.radians(edges(bounds, grid)[1]))
     return np.asarray(EARTH_RADIUS**2 * np.radians(bounds.width / grid[1]) * (sines[:-1] - sines[1:]))
 
 
 def area_km2(mask: Mask, bounds: Bounds) -> float:
-    """What a mask covers on the sphere, in km².
+    """Area of a mask on the sphere in km².
 
     Args:
         mask: boolean, shape (height, width).

@@ -1,6 +1,6 @@
-"""Patterns in which shallow clouds organise: the four default ones, and how others are shown.
+"""Cloud patterns: the four default ones, and the names, colours and meanings of others.
 
-Everything else takes its patterns from the model card, the data set or the store that it works on.
+Everything else takes its patterns from the model card, the data set or the store.
 
 Source: Stevens et al. 2020, "Sugar, gravel, fish and flowers", QJRMS, doi:10.1002/qj.3662.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Pattern:
-    """One pattern: its name, its colour (red, green, blue, 0 to 255) and what it looks like."""
+    """A pattern: its name, its colour (red, green, blue, 0 to 255) and what it looks like."""
 
     name: str
     colour: tuple[int, int, int]
@@ -20,12 +20,12 @@ class Pattern:
 
     @property
     def hex_colour(self) -> str:
-        """The colour as pages and maps write it, such as `#d55e00`."""
+        """The colour in hexadecimal, such as `#d55e00`."""
         return "#{:02x}{:02x}{:02x}".format(*self.colour)
 
 
-# The contest's order. The colours are from Okabe and Ito's palette, told apart with any colour vision; its
-# blues come last because the sea is blue.
+# In the contest's order. The colours are Okabe and Ito's, which suit any colour vision; their blues come last
+# in the palette because the sea is blue.
 DEFAULT_PATTERNS = (
     Pattern("Fish", (213, 94, 0), "long skeletal networks of cloud between wide clear lanes"),
     Pattern("Flower", (204, 121, 167), "large separate clumps of stratiform cloud"),
@@ -35,7 +35,7 @@ DEFAULT_PATTERNS = (
 DEFAULT_NAMES = tuple(pattern.name for pattern in DEFAULT_PATTERNS)
 
 MAX_PATTERNS = 8
-"""Masks are packed into the bits of a byte."""
+"""The masks of all patterns are packed into the bits of one byte."""
 
 _PALETTE = (
     *(pattern.colour for pattern in DEFAULT_PATTERNS),
@@ -49,14 +49,14 @@ _PALETTE = (
 def styled_patterns(
     names: Sequence[str], styles: Mapping[str, Mapping[str, Any]] | None = None
 ) -> tuple[Pattern, ...]:
-    """Patterns with the colours and meanings that somebody states, else the default ones.
+    """Make patterns of names, with given colours and meanings, else the default ones.
 
     Args:
         names: of the patterns, at most `MAX_PATTERNS`.
         styles: by name, `colour` (red, green, blue, 0 to 255) and `meaning`; either may be missing.
 
     Returns:
-        In the order of `names`. A pattern without a colour gets the next one of the palette that is free.
+        Patterns in the order of `names`. One without a colour gets the next free colour of the palette.
     """
     defaults = {pattern.name: pattern for pattern in DEFAULT_PATTERNS}
     styles = styles or {}

@@ -1,4 +1,4 @@
-"""Array types, and the grids that labels and scores count on."""
+"""Array types, grids of labels and scores, and progress callbacks."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ ComponentLabels = NDArray[np.int32]
 """Number of the connected component of each pixel, from 1; 0 where the mask is off."""
 
 GridShape = tuple[int, int]
-"""Height and width, in pixels."""
+"""Height and width in pixels."""
 
 LABEL_GRID: GridShape = (1400, 2100)
 """Of the contest's pictures and labels (`train.csv`)."""
@@ -27,7 +27,7 @@ SCORE_GRID: GridShape = (350, 525)
 """Of the contest's submissions, on which Dice is measured."""
 
 Progress = Callable[[int, int], None]
-"""Called with how much is done, of how much in all."""
+"""Callback with the number of finished items, and of all."""
 
 ProgressFactory = Callable[[str], Progress]
-"""From the name of a piece of work to its progress."""
+"""Makes a progress callback for a named piece of work."""

@@ -1,1 +1,1 @@
-"""Where pictures come from and how they are read."""
+"""Sources of satellite pictures, and how they are read."""

@@ -1,4 +1,4 @@
-"""Many scenes from NASA Worldview into a folder: named as Worldview names them, each with a sidecar."""
+"""Fetch scenes from NASA Worldview into a folder, named as Worldview names them, each with a sidecar."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Literal, NamedTuple
 
-from nephoscope.core.errors import DownloadError, NephoscopeError, OutputConflictError
+from nephoscope.core.errors import NephoscopeError, OutputConflictError
 from nephoscope.core.geo import Bounds, Overpass, worldview_name
 from nephoscope.core.io import map_in_order
 from nephoscope.imagery.sidecar import read_sidecar, sha256, sidecar, write_with_sidecar
@@ -18,12 +18,12 @@ log = logging.getLogger("nephoscope")
 
 
 class Fetched(NamedTuple):
-    """What became of a scene.
+    """The result for one scene.
 
     Attributes:
-        overpass: which.
+        overpass: the scene.
         path: of its picture.
-        state: `fetched`; `kept`, as it was there already; or `failed`.
+        state: `fetched`; `kept`, as it existed already; or `failed`.
         no_coverage: whether the picture is all black: the satellite has no data of that day and box.
         reason: why it failed, in one line.
     """
@@ -36,71 +36,71 @@ class Fetched(NamedTuple):
 
 
 def overpasses(satellites: Iterable[str], first: date, last: date, boxes: Iterable[Bounds]) -> list[Overpass]:
-    """Every satellite over every box on every day from the first to the last, day by day."""
+    """List every satellite over every box on every day from the first to the last, day by day."""
     days = [first + timedelta(days) for days in range((last - first).days + 1)]
     boxes, satellites = list(boxes), list(satellites)
     return [Overpass(satellite, day, box) for day in days for box in boxes for satellite in satellites]
 
 
 def fetch_scenes(
-    wanted: Iterable[Overpass], folder: Path, archive: WorldviewClient, *, overwrite: bool = False
+    wanted: Iterable[Overpass], folder: Path, client: WorldviewClient, *, overwrite: bool = False
 ) -> Iterator[Fetched]:
-    """Fetch scenes into a folder, several at once; results come in order, and one that fails costs no other.
+    """Fetch scenes into a folder, several at once; results come in order, and failures do not stop others.
 
-    A scene that is there with its sidecar is kept. What is there under its name but was another request (of
-    another size, say), or has no sidecar and differs, is left alone, and the scene fails.
+    A scene that exists with its sidecar is kept. A scene fails where a file of its name is from another
+    request (of another size, say), or has no sidecar and differs.
 
     Args:
-        wanted: which scenes.
-        folder: where to; made if it is not there.
-        archive: where from; it says how many requests are under way at once.
-        overwrite: fetch all anew, and replace what is there.
+        wanted: the scenes.
+        folder: created if it is missing.
+        client: of the archive; it limits the requests under way at once.
+        overwrite: fetch all scenes again, and replace existing files.
     """
     stopping = Event()
 
     def fetch(overpass: Overpass) -> Fetched:
-        return _one(overpass, folder, archive, overwrite, stopping)
+        return _fetch_one(overpass, folder, client, overwrite, stopping)
 
-    with closing(map_in_order(fetch, wanted, archive.connections)) as results:
+    with closing(map_in_order(fetch, wanted, client.connections)) as results:
         try:
             yield from results
         finally:
-            stopping.set()  # nobody waits between two tries for a caller that has stopped
+            stopping.set()  # ends pauses between tries
 
 
-def _one(
-    overpass: Overpass, folder: Path, archive: WorldviewClient, overwrite: bool, stopping: Event
+def _fetch_one(
+    overpass: Overpass, folder: Path, client: WorldviewClient, overwrite: bool, stopping: Event
 ) -> Fetched:
-    path = folder / worldview_name(overpass, archive.ending(overpass))
+    path = folder / worldview_name(overpass, client.ending(overpass))
 
     def sleep(seconds: float) -> None:
         if stopping.wait(seconds):
-            raise DownloadError(path.name, "stopped between two tries", "too slow")
+            raise NephoscopeError(f"{path.name}: stopped between two tries")
 
     try:
-        archive.check(overpass)
-        if not overwrite and (there := _there(path, archive.request(overpass))) is not None:
-            return Fetched(overpass, path, "kept", there)
-        picture = archive.picture(overpass, sleep)
+        client.check(overpass)
+        if not overwrite and (no_coverage := _existing(path, client.request(overpass))) is not None:
+            return Fetched(overpass, path, "kept", no_coverage)
+        picture = client.picture(overpass, sleep)
         if not overwrite:
-            _check_place(path, picture.content)
-        write_with_sidecar(path, picture.content, archive.about(picture))
+            _check_replaceable(path, picture.content)
+        write_with_sidecar(path, picture.content, client.about(picture))
     except NephoscopeError as error:
         return Fetched(overpass, path, "failed", reason=str(error))
     except OSError as error:
         return Fetched(overpass, path, "failed", reason=f"{path}: not written: {error.strerror or error}")
-    except Exception as error:  # one scene must never cost the others
+    except Exception as error:  # a bug must not fail the other scenes
         log.exception("%s: internal error", path.name)
         reason = f"{path.name}: internal error: {type(error).__name__}: {error}"
         return Fetched(overpass, path, "failed", reason=reason)
     return Fetched(overpass, path, "fetched", picture.no_coverage)
 
 
-_MEND = "; --overwrite replaces it, another folder leaves it"
+_HINT = "; replace it by --overwrite, or give another folder"
 
 
-def _there(path: Path, request: dict[str, object]) -> bool | None:
-    """Whether the picture that is there, whole and as requested, has no coverage; None if it is not there.
+def _existing(path: Path, request: dict[str, object]) -> bool | None:
+    """Whether an existing picture of this request has no coverage; None if there is none, or a damaged one.
 
     Raises:
         OutputConflictError: the sidecar is of another request.
@@ -109,19 +109,17 @@ def _there(path: Path, request: dict[str, object]) -> bool | None:
     if about is None:
         return None
     if not request.items() <= about.items():
-        raise OutputConflictError(f"{path}: is there and was another request{_MEND}")
+        raise OutputConflictError(f"{path}: exists and is from another request{_HINT}")
     if not path.is_file() or sha256(path.read_bytes()) != about["sha256"]:
         return None
     return bool(about["no_coverage"])
 
 
-def _check_place(path: Path, content: bytes) -> None:
-    """Let a picture be written where nothing is lost but what was damaged.
+def _check_replaceable(path: Path, content: bytes) -> None:
+    """Check that writing a picture replaces nothing but a damaged one.
 
     Raises:
-        OutputConflictError: something else is there.
+        OutputConflictError: another file has its name.
     """
     if path.exists() and not sidecar(path).exists() and path.read_bytes() != content:
-        raise OutputConflictError(
-            f"{path}: is there without {sidecar(path).name} and is another picture{_MEND}"
-        )
+        raise OutputConflictError(f"{path}: exists without {sidecar(path).name} and differs{_HINT}")

@@ -1,4 +1,4 @@
-"""Where a picture lies, by what is in the file or beside it: GeoTIFF tags, or a world file.
+"""Georeference of a picture: its GeoTIFF tags, or a world file beside it.
 
 Source: OGC GeoTIFF standard 1.1 (docs.ogc.org/is/19-008r4); Esri, "World files for raster datasets".
 """
@@ -20,11 +20,11 @@ _SLACK = 0.5  # pixels that rounded numbers may reach over a pole, or make a glo
 
 
 class Georeference(NamedTuple):
-    """What a file tells about its place.
+    """Location of a picture by its file.
 
     Attributes:
         bounds: the outer edges of the picture's pixels, if known.
-        reason: why they are not known although the file tells something of a place; else empty.
+        reason: why the bounds are not known although the file has a georeference; else empty.
     """
 
     bounds: Bounds | None = None
@@ -45,30 +45,26 @@ class _Grid(NamedTuple):
 
 
 def read_georeference(image: PilImage.Image, path: Path | None) -> Georeference:
-    """Read where a picture lies, first from its GeoTIFF tags, then from a world file beside it.
+    """Read a picture's bounds from its GeoTIFF tags, else from a world file beside it.
 
-    Only unrotated grids of geographic degrees give bounds. They hold for the picture as it is stored, so one
-    that EXIF says to turn has none.
+    Only unrotated grids of geographic degrees give bounds. They apply to the picture as it is stored, so one
+    that EXIF rotates has none.
 
     Args:
-        image: an opened picture, not yet decoded or turned.
+        image: an opened picture, not yet decoded or rotated.
         path: of its file, where it is one.
     """
     try:
         grid = _from_tags(image) or (_from_world_file(path) if path else None)
         if grid is None:
             return Georeference()
-        _refuse_turned(image)
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            return Georeference(reason="its georeference applies to the picture before EXIF rotates it")
         return Georeference(_box(grid, image.width, image.height))
     except _Unusable as error:
         return Georeference(reason=str(error))
     except Exception:  # a damaged tag can make a decoder raise anything; the picture may still be whole
         return Georeference(reason="its georeference is damaged")
-
-
-def _refuse_turned(image: PilImage.Image) -> None:
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        raise _Unusable("its georeference holds for the picture before EXIF turns it")
 
 
 def _from_tags(image: PilImage.Image) -> _Grid | None:
@@ -77,23 +73,23 @@ def _from_tags(image: PilImage.Image) -> _Grid | None:
         return None
     keys = _geo_keys(tags[_GEO_KEYS])
     if keys.get(_MODEL_TYPE) not in (_GEOGRAPHIC, _PROJECTED):
-        raise _Unusable("its GeoTIFF tags name no geographic CRS")
+        raise _Unusable("its GeoTIFF tags have no geographic CRS")
     if keys[_MODEL_TYPE] == _PROJECTED:
         code = keys.get(_PROJECTED_CRS, _USER_DEFINED)
         raise _Unusable(
             "its grid is in a projected CRS" + (f" (EPSG:{code})" if code != _USER_DEFINED else "")
         )
     if keys.get(_ANGULAR_UNITS, _DEGREES) != _DEGREES:
-        raise _Unusable("its grid does not count in degrees")
+        raise _Unusable("its grid is not in degrees")
     # Where a pixel is a point, coordinates are those of its centre; the edge lies half a pixel before.
     before = 0.5 if keys.get(_RASTER_TYPE) == _PIXEL_IS_POINT else 0.0
     if _TRANSFORMATION in tags:
         return _affine(_numbers(tags[_TRANSFORMATION], 16), before)
     if _PIXEL_SCALE not in tags or _TIE_POINT not in tags:
-        raise _Unusable("its GeoTIFF tags give no pixel size and corner")
+        raise _Unusable("its GeoTIFF tags have no pixel size and corner")
     width, height = _numbers(tags[_PIXEL_SCALE], 2)[:2]
     if len(tags[_TIE_POINT]) != 6:
-        raise _Unusable("its grid is given by several control points")
+        raise _Unusable("its grid is defined by several control points")
     column, row, _, longitude, latitude, _ = _numbers(tags[_TIE_POINT], 6)
     return _Grid(longitude - (column + before) * width, latitude + (row + before) * height, width, height)
 
@@ -116,7 +112,7 @@ def _numbers(values: object, least: int) -> list[float]:
 
 
 def _affine(matrix: list[float], before: float) -> _Grid:
-    """From ModelTransformation: rows of a 4x4 matrix from (column, row, 0, 1) to coordinates."""
+    """Grid of a ModelTransformation: rows of a 4x4 matrix from (column, row, 0, 1) to coordinates."""
     width, turn, _, west, other_turn, height, _, north = matrix[:8]
     if turn or other_turn:
         raise _Unusable("its grid is rotated")
@@ -124,22 +120,24 @@ def _affine(matrix: list[float], before: float) -> _Grid:
 
 
 def _from_world_file(path: Path) -> _Grid | None:
-    found = next((file for file in _world_files(path) if file.is_file()), None)
-    if found is None:
+    world_file = next((file for file in _world_files(path) if file.is_file()), None)
+    if world_file is None:
         return None
     try:
-        with found.open("rb") as file:
+        with world_file.open("rb") as file:
             lines = file.read(_WORLD_FILE_BYTES).split()
         width, turn, other_turn, height, longitude, latitude = map(float, lines)
     except (OSError, ValueError):
-        raise _Unusable(f"its world file {found.name} cannot be read: six numbers are expected") from None
+        raise _Unusable(
+            f"its world file {world_file.name} cannot be read: six numbers are expected"
+        ) from None
     if turn or other_turn:
-        raise _Unusable(f"its world file {found.name} describes a rotated grid")
+        raise _Unusable(f"its world file {world_file.name} describes a rotated grid")
     return _Grid(longitude - width / 2, latitude - height / 2, width, -height)
 
 
 def _world_files(path: Path) -> list[Path]:
-    """Names that a picture's world file may bear: for `x.jpg` `x.jgw`, `x.jpgw`, `x.wld`, `x.jpg.wld`."""
+    """Names of a picture's world file: for `x.jpg` `x.jgw`, `x.jpgw`, `x.wld`, `x.jpg.wld`."""
     ending = path.suffix[1:].lower()
     if not ending:
         return []
@@ -159,7 +157,7 @@ def _box(grid: _Grid, columns: int, rows: int) -> Bounds:
         and width <= 360 + _SLACK * grid.width
         and -90 - over <= south < north <= 90 + over
     ):
-        raise _Unusable("its grid is no box in degrees on Earth: maybe it counts in metres")
+        raise _Unusable("its grid is not a box in degrees on Earth; it may be in metres")
     west = wrapped(grid.west)
     east = west + min(width, 360.0)
     return Bounds(west, max(south, -90.0), east if east <= 180 else east - 360, min(north, 90.0))

@@ -1,13 +1,18 @@
-"""Pictures from http and https addresses, within bounds of size and time."""
+"""HTTP requests within bounds of size and time, and the retry rule."""
 
+import json
+import random
 import ssl
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http.client import HTTPException, HTTPMessage, HTTPResponse
+from itertools import count
+from math import inf
 from threading import Thread
-from typing import IO
+from typing import IO, NamedTuple, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import (
@@ -25,55 +30,119 @@ from nephoscope import __version__
 from nephoscope.core.errors import DownloadError
 from nephoscope.core.io import MAX_BYTES
 
+T = TypeVar("T")
+
 LONGEST = 60.0  # s, for the whole
+LONGEST_PAUSE = 120.0  # s
 _SILENCE = 20.0  # s without a byte
 _PIECE = 64 * 1024  # bytes
+_DETAIL = 100_000  # bytes of an error's content that are read
+
+
+class Retry(NamedTuple):
+    """The retry rule: repeat a request that may succeed later, after growing pauses.
+
+    A pause varies by half, so that clients do not return all at once, and is at least as long as the server's
+    `Retry-After`. A server that asks for more than `LONGEST_PAUSE` is not asked again.
+
+    Attributes:
+        tries: requests at most, the first included.
+        pause: seconds before the second request.
+        growth: factor from each pause to the next.
+        causes: of `DownloadError` that are worth another request.
+        patience: seconds after which no request begins.
+    """
+
+    tries: float = inf
+    pause: float = 1.0
+    growth: float = 2.0
+    causes: frozenset[str] = frozenset(
+        ("busy", "server error", "unreachable", "too slow", "cut short", "error page", "error picture")
+    )
+    patience: float = inf
+
+    def run(self, request: Callable[[], T], sleep: Callable[[float], object] = time.sleep) -> T:
+        """Call `request` until it succeeds.
+
+        Args:
+            request: raises DownloadError where it fails.
+            sleep: waits so many seconds between two requests; what it raises ends them.
+
+        Raises:
+            DownloadError: the last one; its reason says how many requests there were.
+        """
+        end, pause = time.monotonic() + self.patience, self.pause
+        for tried in count(1):
+            try:
+                return request()
+            except DownloadError as error:
+                own = min(pause * random.uniform(0.5, 1.5), LONGEST_PAUSE)
+                wait = max(own, error.retry_after or 0)
+                late = wait > LONGEST_PAUSE or time.monotonic() + wait > end
+                if late or error.cause not in self.causes or tried >= self.tries:
+                    reason = f"{error.reason} (asked {tried} times)" if tried > 1 else error.reason
+                    raise DownloadError(
+                        error.url, reason, error.cause, error.status, error.retry_after
+                    ) from error
+            sleep(wait)
+            pause *= self.growth
+        raise AssertionError  # the loop does not end
 
 
 def download(
-    url: str, *, largest: int = MAX_BYTES, longest: float = LONGEST, redirects: bool = True
+    request: str | Request,
+    *,
+    largest: int = MAX_BYTES,
+    longest: float = LONGEST,
+    silence: float = _SILENCE,
+    redirects: bool = True,
 ) -> bytes:
-    """Fetch what lies at an http or https address; redirects are followed to such addresses only.
+    """Send a request and return the content of the response.
+
+    Redirects lead to http and https addresses only. A request with content or a token follows none.
 
     Args:
-        url: the address.
-        largest: bytes; more is refused.
-        longest: seconds for the whole; more is refused.
-        redirects: whether one may lead to another host.
+        request: an address, or a request with content or headers.
+        largest: bytes; a larger response is refused.
+        longest: seconds for the whole; a slower response is refused.
+        silence: seconds without a byte after which the connection is given up.
+        redirects: whether a redirect may lead to another host.
 
     Raises:
-        DownloadError: refused, not there, too large or too slow; the message names the address.
+        DownloadError: refused, missing, too large or too slow; the message names the address.
     """
-    outcome: list[bytes | DownloadError] = []
+    url = request if isinstance(request, str) else request.full_url
+    end = time.monotonic() + longest
+    outcome: list[bytes | Exception] = []
 
     def fetch() -> None:
         try:
-            outcome.append(_fetch(url, largest, longest, redirects))
-        except DownloadError as error:
+            outcome.append(_fetch(request, largest, min(silence, longest), end, redirects))
+        except Exception as error:
             outcome.append(error)
 
-    # A server can drip where no time-out of a socket sees it: the wait has an end of its own.
+    # A server that sends a byte now and then never exceeds a socket's time-out: the wait has its own end.
     thread = Thread(target=fetch, daemon=True)
     thread.start()
     thread.join(longest)
     if not outcome:
-        raise _too_slow(url, longest)
-    if isinstance(outcome[0], DownloadError):
+        raise DownloadError(url, f"not done after {longest:g} s", "too slow")
+    if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
 
 
-def _fetch(url: str, largest: int, longest: float, redirects: bool) -> bytes:
-    end = time.monotonic() + longest
+def _fetch(request: str | Request, largest: int, silence: float, end: float, redirects: bool) -> bytes:
+    url = request if isinstance(request, str) else request.full_url
     try:
-        request = Request(url, headers={"User-Agent": f"nephoscope/{__version__}"})
-        with _opener(redirects).open(request, timeout=min(_SILENCE, longest)) as answer:
-            return _read(url, answer, largest, longest, end)
+        made = Request(url) if isinstance(request, str) else request
+        made.add_header("User-Agent", f"nephoscope/{__version__}")
+        with _opener(redirects).open(made, timeout=silence) as response:
+            return _read(url, response, largest, end)
     except HTTPError as error:
-        error.close()
+        cause = "busy" if error.code in (429, 503) else "server error" if error.code >= 500 else "refused"
         wait = _retry_after(error.headers.get("Retry-After", ""))
-        reason = f"the server answered {error.code}: {error.reason}"
-        raise DownloadError(url, reason, _cause(error.code), error.code, wait) from error
+        raise DownloadError(url, _detail(error), cause, error.code, wait) from error
     except URLError as error:
         slow = isinstance(error.reason, TimeoutError)
         words = getattr(error.reason, "strerror", None) or error.reason  # without its number
@@ -86,32 +155,31 @@ def _fetch(url: str, largest: int, longest: float, redirects: bool) -> bytes:
         raise DownloadError(url, error) from error
 
 
-def _read(url: str, answer: HTTPResponse, largest: int, longest: float, end: float) -> bytes:
+def _read(url: str, response: HTTPResponse, largest: int, end: float) -> bytes:
     content = bytearray()
-    while piece := answer.read1(_PIECE):
+    while piece := response.read1(_PIECE):
         content += piece
         if len(content) > largest:
             raise DownloadError(url, f"more than {largest:,} bytes", "too large")
-        if time.monotonic() > end:  # nobody waits for it any more
-            raise _too_slow(url, longest)
-    announced = answer.headers.get("Content-Length")
+        if time.monotonic() > end:  # nobody waits any more
+            raise DownloadError(url, "not done in time", "too slow")
+    announced = response.headers.get("Content-Length")
     if announced and announced.isdigit() and len(content) < int(announced):
         raise DownloadError(url, f"cut short: {len(content):,} of {int(announced):,} bytes", "cut short")
     return bytes(content)
 
 
-def _too_slow(url: str, longest: float) -> DownloadError:
-    return DownloadError(url, f"not done after {longest:g} s", "too slow")
-
-
-def _cause(status: int) -> str:
-    if status in (429, 503):
-        return "busy"
-    return "server error" if status >= 500 else "refused"
+def _detail(error: HTTPError) -> str:
+    """Why a server refuses: the detail of its problem document (RFC 9457), else its status."""
+    try:
+        with error:
+            return str(json.loads(error.read(_DETAIL))["detail"])
+    except (ValueError, LookupError, TypeError, OSError, HTTPException):
+        return f"the server answered {error.code}: {error.reason}"
 
 
 def _retry_after(text: str) -> float | None:
-    """Seconds from a `Retry-After`, which gives them or a date; None from anything else."""
+    """Seconds from a `Retry-After` header, which holds seconds or a date; None from anything else."""
     if text.strip().isdecimal():
         return float(text)
     try:
@@ -122,30 +190,35 @@ def _retry_after(text: str) -> float | None:
     return max(0.0, seconds)
 
 
-class _SameHost(HTTPRedirectHandler):
-    """Follows a redirect only where the host stays the same."""
+class _Redirects(HTTPRedirectHandler):
+    """Follows a redirect unless it would carry a token or content away, or, on demand, to another host."""
+
+    def __init__(self, other_hosts: bool) -> None:
+        self.other_hosts = other_hosts
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
+        if req.data is not None or req.has_header("Authorization"):
+            return None
         before, after = urlsplit(req.full_url), urlsplit(newurl)
-        if before.netloc != after.netloc:
-            raise URLError(f"the server sends to another host, {after.netloc}")
+        if not self.other_hosts and before.netloc != after.netloc:
+            raise URLError(f"the server redirects to another host, {after.netloc}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 @cache
 def _opener(redirects: bool) -> OpenerDirector:
-    """Speaks http and https alone, so that no redirect leads to a file or another protocol.
+    """Opener for http and https alone, so that no redirect leads to a file or another protocol.
 
-    One serves all requests: reading the certificates takes longer than many an answer.
+    One serves all requests: reading the certificates takes longer than many a response.
     """
     opener = OpenerDirector()
     for handler in (
         ProxyHandler(),
         HTTPHandler(),
         HTTPSHandler(context=ssl.create_default_context()),
-        HTTPRedirectHandler() if redirects else _SameHost(),
+        _Redirects(redirects),
         HTTPErrorProcessor(),
         HTTPDefaultErrorHandler(),
     ):

@@ -1,4 +1,4 @@
-"""Requests for pictures of a part of the Earth, written and read: Worldview Snapshots', and WMS 1.3.0's.
+"""Map requests, written and parsed: those of Worldview Snapshots and of WMS 1.3.0.
 
 Source: https://wvs.earthdata.nasa.gov; OGC Web Map Service 1.3.0 (06-042).
 """
@@ -12,22 +12,14 @@ from nephoscope.core.geo import Bounds
 from nephoscope.core.types import GridShape
 
 FORMATS = ("jpeg", "png")
-LONGEST_SIDE = 8192  # px, about what Snapshots allow
+LONGEST_SIDE = 8192  # px, about the limit of Snapshots
 
 _SNAPSHOT = {"REQUEST": "GetSnapshot", "CRS": "EPSG:4326"}
 _MAP = {"SERVICE": "WMS", "VERSION": "1.3.0", "REQUEST": "GetMap", "STYLES": "", "CRS": "EPSG:4326"}
 
 
 class MapRequest(NamedTuple):
-    """One picture.
-
-    Attributes:
-        layer: what is drawn.
-        day: when it was seen.
-        bounds: where; it does not cross the antimeridian.
-        size: height and width in pixels.
-        format: `jpeg` or `png`.
-    """
+    """One picture of a layer on a day, in `jpeg` or `png`; its bounds do not cross the antimeridian."""
 
     layer: str
     day: date
@@ -36,18 +28,18 @@ class MapRequest(NamedTuple):
     format: str
 
 
-def snapshot_query(asked: MapRequest) -> str:
-    """As Worldview Snapshots are asked."""
-    return _query(_SNAPSHOT | _values(asked))
+def snapshot_query(request: MapRequest) -> str:
+    """Write a request as a query of Worldview Snapshots."""
+    return _query(_SNAPSHOT | _values(request))
 
 
-def map_query(asked: MapRequest) -> str:
-    """As a map server is asked, which would leave white what it has no data of if it were not told."""
-    return _query(_MAP | _values(asked) | {"BGCOLOR": "0x000000"})
+def map_query(request: MapRequest) -> str:
+    """Write a request as a WMS query; no data is black, not white as by default."""
+    return _query(_MAP | _values(request) | {"BGCOLOR": "0x000000"})
 
 
 def parse_snapshot_query(query: str) -> MapRequest:
-    """What a request of `snapshot_query`'s form asks for.
+    """Parse a query of Worldview Snapshots.
 
     Raises:
         InvalidRequestError: a parameter is missing or wrong.
@@ -56,7 +48,7 @@ def parse_snapshot_query(query: str) -> MapRequest:
 
 
 def parse_map_query(query: str) -> MapRequest:
-    """What a request of `map_query`'s form asks for.
+    """Parse a WMS query.
 
     Raises:
         InvalidRequestError: a parameter is missing or wrong.
@@ -64,16 +56,16 @@ def parse_map_query(query: str) -> MapRequest:
     return _parse(query, _MAP)
 
 
-def _values(asked: MapRequest) -> dict[str, Any]:
-    west, south, east, north = asked.bounds
+def _values(request: MapRequest) -> dict[str, Any]:
+    west, south, east, north = request.bounds
     return {
-        "TIME": asked.day.isoformat(),
-        # Latitude first, as EPSG:4326 has it.
+        "TIME": request.day.isoformat(),
+        # EPSG:4326 has latitude first.
         "BBOX": ",".join(f"{edge:.10g}" for edge in (south, west, north, east)),
-        "LAYERS": asked.layer,
-        "FORMAT": f"image/{asked.format}",
-        "WIDTH": asked.size[1],
-        "HEIGHT": asked.size[0],
+        "LAYERS": request.layer,
+        "FORMAT": f"image/{request.format}",
+        "WIDTH": request.size[1],
+        "HEIGHT": request.size[0],
     }
 
 
@@ -92,9 +84,9 @@ def _parse(query: str, expected: dict[str, str]) -> MapRequest:
         size = (int(given["HEIGHT"]), int(given["WIDTH"]))
         south, west, north, east = map(float, given["BBOX"].split(","))
     except (KeyError, ValueError) as error:
-        raise InvalidRequestError(f"missing, or no day or number: {error}") from error
+        raise InvalidRequestError(f"missing, or not a day or number: {error}") from error
     if format not in FORMATS or not 1 <= min(size) <= max(size) <= LONGEST_SIDE:
-        raise InvalidRequestError("FORMAT, WIDTH or HEIGHT is not offered")
+        raise InvalidRequestError("FORMAT, WIDTH or HEIGHT is not supported")
     if not (-90 <= south < north <= 90 and -180 <= west < east <= 180):
         raise InvalidRequestError("BBOX must be south,west,north,east")
     return MapRequest(layer, day, Bounds(west, south, east, north), size, format)

@@ -1,16 +1,17 @@
-"""Resizing of pictures."""
+"""Resizing of pictures and masks."""
 
+import cv2
 import numpy as np
 from PIL import Image as PilImage
 
-from nephoscope.core.types import GridShape, Image
+from nephoscope.core.types import GridShape, Image, Mask
 
 
 def resize(pixels: Image, size: GridShape) -> Image:
-    """Bring a picture to a size: bicubic, and smoothed as far as it shrinks, so that nothing aliases.
+    """Resize a picture: bicubic, with antialiasing where it shrinks.
 
-    A picture comes out about equally sharp whatever it was made of. Plain means over areas do not do that:
-    shrunk by little they blur, and blur is what tells Sugar from nothing.
+    The result is about equally sharp whatever the original size. Area means are not: shrinking by little,
+    they blur, and a network needs the fine detail to tell Sugar from nothing.
 
     Args:
         pixels: red, green, blue, shape (height, width, 3).
@@ -20,3 +21,9 @@ def resize(pixels: Image, size: GridShape) -> Image:
         return pixels
     picture = PilImage.fromarray(pixels).resize(size[::-1], PilImage.Resampling.BICUBIC)
     return np.asarray(picture, np.uint8)
+
+
+def resize_mask(mask: Mask, size: GridShape) -> Mask:
+    """Resize a mask of shape (height, width) to the nearest neighbour."""
+    values = np.ascontiguousarray(mask).view(np.uint8)
+    return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST).view(np.bool_)

@@ -1,6 +1,6 @@
-"""Satellite pictures: opened by their header, decoded when a size is asked for.
+"""Scenes: satellite pictures, opened by their header and decoded on demand.
 
-`open_scene` reads name, size, place and day. `Scene.read` decodes, as coarsely as the caller allows.
+`open_scene` reads name, size, location and day. `Scene.read` decodes, as coarsely as the caller allows.
 """
 
 import io
@@ -27,19 +27,19 @@ from nephoscope.imagery.georeference import Georeference, read_georeference
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
-"""Largest picture that is decoded unless the caller allows more: 300 MB once decoded."""
+"""Default limit of a picture's pixels: 300 MB once decoded."""
 
-_LEAST_SIDE = 32  # px; less cannot show how clouds organise
-_LONGEST = 20  # times the shorter side; enlarged for the network, a thread would fill the memory
-GAP_BRIGHTNESS = 10  # of 255: a swath gap is black, and JPEG's ringing at its edge stays below this
-_GAP_SHARE = 0.0005  # of the picture: a smaller black patch is a shadow, not a gap
+_LEAST_SIDE = 32  # px; a smaller picture cannot show how clouds organise
+_LONGEST = 20  # times the shorter side; a narrower picture, enlarged for the network, would fill the memory
+NODATA_BRIGHTNESS = 10  # of 255: no data is black, and JPEG's ringing at its edge stays below this
+_MIN_NODATA_FRACTION = 0.0005  # of the picture: a smaller black patch is a shadow
 
 
 class Raster(NamedTuple):
     """A decoded picture.
 
     Attributes:
-        pixels: red, green, blue, shape (height, width, 3); black or nearly so where there is no data.
+        pixels: red, green, blue, shape (height, width, 3); nearly black where there is no data.
         valid_mask: boolean, shape (height, width); false where there is no data.
     """
 
@@ -52,12 +52,12 @@ class Scene:
     """One satellite picture, not yet decoded.
 
     Attributes:
-        name: what it is called in tables and files: its file name where it has one.
+        name: in tables and files: its file name where it has one.
         size: height and width in pixels.
-        bounds: where it is, if known.
-        day: when it was taken, if known.
-        satellite: what took it, if known.
-        location_problem: why the place is not known although the file has a georeference; else empty.
+        bounds: location, if known.
+        day: on which it was taken, if known.
+        satellite: that took it, if known.
+        location_problem: why the bounds are not known although the file has a georeference; else empty.
         source: the picture's file or its content; None for an array.
     """
 
@@ -72,14 +72,14 @@ class Scene:
     _full: list[Raster] = field(default_factory=list, repr=False)  # one, once it is decoded at full size
 
     def read(self, min_shape: GridShape | None = None) -> Raster:
-        """Decode the picture. The full-size raster is kept, so that a second call costs nothing.
+        """Decode the picture. A full-size raster is kept for the next call.
 
         Args:
-            min_shape: least height and width wanted; a JPEG is decoded at a half, a quarter or an eighth of
-                its size where that is enough. Full size if left out.
+            min_shape: least height and width. A JPEG is decoded at a half, a quarter or an eighth of its size
+                where that is enough. Default: full size.
 
         Raises:
-            SceneError: the picture is damaged, or its file is no longer there.
+            SceneError: the picture is damaged, or its file is missing.
         """
         if self._full and min_shape is None:
             return self._full[0]
@@ -89,7 +89,7 @@ class Scene:
         return raster
 
     def with_location(self, bounds: Bounds | None = None, day: date | None = None) -> "Scene":
-        """The same scene with the place and day that somebody states; what is None stays as it is."""
+        """A copy of the scene with other bounds and day; None leaves them unchanged."""
         return replace(self, bounds=bounds or self.bounds, day=day or self.day)
 
 
@@ -101,20 +101,20 @@ def open_scene(
 ) -> Scene:
     """Open a picture: JPEG, PNG, TIFF or WebP, colour or grey, 8 or 16 bits, with or without alpha.
 
-    Swath gaps (large black areas) and transparent pixels become "no data". Of 16-bit values the high byte is
-    kept. EXIF rotation is applied. Satellite, date and place are taken from names such as
-    `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`; where the name tells no place, from GeoTIFF tags
-    or a world file. All three are believed: what was cropped later must be stated anew. The time in a TIFF's
-    tags is that of its last change, and tells nothing.
+    Large black areas (gaps between swaths) and transparent pixels become "no data". Of 16-bit values the high
+    byte is kept. EXIF rotation is applied. Satellite, date and bounds come from names such as
+    `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`; where the name has no bounds, they come from
+    GeoTIFF tags or a world file. All are wrong for a picture that was cropped later. The time in a TIFF's
+    tags is that of its last change, and is not used.
 
     Args:
         source: a path, the bytes of a file, an open binary file, or an array of shape (height, width),
             (height, width, 3) or (height, width, 4), uint8 or uint16.
-        name: what to call the scene; the file's name if left out.
-        max_pixels: a picture with more is refused.
+        name: of the scene. Default: the file's name.
+        max_pixels: a larger picture is refused.
 
     Raises:
-        SceneError: no picture, damaged, too large or too small.
+        SceneError: not a picture, damaged, too large or too small.
     """
     if isinstance(source, np.ndarray):
         return _open_array(source, name or "array")
@@ -136,16 +136,16 @@ def open_scene(
 
 def _decode_file(source: Path | bytes, name: str, max_pixels: int, min_shape: GridShape) -> Raster:
     with _open_image(source, name, max_pixels) as image:
-        size, turned = _upright_size(image)
+        size, rotated = _upright_size(image)
         if min_shape != size:
-            image.draft(None, min_shape if turned else min_shape[::-1])
+            image.draft(None, min_shape if rotated else min_shape[::-1])
         array = _decode(image)
     return _to_raster(array)
 
 
 @contextmanager
 def _open_image(source: Path | bytes, name: str, max_pixels: int) -> Iterator[PilImage.Image]:
-    """An opened picture; whatever goes wrong while it is used becomes a SceneError that names it."""
+    """Open a picture; any error while it is used becomes a SceneError that names it."""
     with _open(source, name) as file, _header(file, name, max_pixels) as image:
         try:
             yield image
@@ -156,13 +156,13 @@ def _open_image(source: Path | bytes, name: str, max_pixels: int) -> Iterator[Pi
 
 
 def _readable_again(path: Path, name: str) -> Path | bytes:
-    """A file that can be read again and again: itself, or what came out of a pipe."""
+    """A source that can be read repeatedly: the file itself, or the content of a pipe."""
     try:
         if path.is_file():
             if path.stat().st_size == 0:
                 raise SceneError(f"{name}: the file is empty")
             return path
-        with path.open("rb") as pipe:  # what is not there, or is a folder, does not open
+        with path.open("rb") as pipe:  # raises for a missing file or a folder
             return read_bounded(pipe, name)
     except FileNotFoundError:
         raise SceneError(f"{path}: no such file") from None
@@ -173,7 +173,7 @@ def _readable_again(path: Path, name: str) -> Path | bytes:
 def _open(source: Path | bytes, name: str) -> BinaryIO:
     if isinstance(source, bytes):
         if not source:
-            raise SceneError(f"{name}: nothing came")
+            raise SceneError(f"{name}: no content")
         return io.BytesIO(source)
     try:
         return source.open("rb")
@@ -199,15 +199,15 @@ _pillow_limit = threading.Lock()
 @contextmanager
 def _header(file: BinaryIO, name: str, max_pixels: int) -> Iterator[PilImage.Image]:
     """Open a picture without decoding it, and refuse it by its header."""
-    # Pillow's own limit is one for the whole process: it steps aside, for this header, for the caller's.
+    # Pillow's own limit applies to the whole process: it is lifted for this header.
     with _pillow_limit:
-        theirs, PilImage.MAX_IMAGE_PIXELS = PilImage.MAX_IMAGE_PIXELS, None
+        limit, PilImage.MAX_IMAGE_PIXELS = PilImage.MAX_IMAGE_PIXELS, None
         try:
             image = PilImage.open(file, formats=FORMATS)
-        except Exception as error:  # as above
+        except Exception as error:  # a damaged file can make a decoder raise anything
             raise SceneError(f"{name}: not a JPEG, PNG, TIFF or WebP picture") from error
         finally:
-            PilImage.MAX_IMAGE_PIXELS = theirs
+            PilImage.MAX_IMAGE_PIXELS = limit
     with image:
         if image.width * image.height > max_pixels:
             raise TooManyPixelsError(
@@ -217,12 +217,12 @@ def _header(file: BinaryIO, name: str, max_pixels: int) -> Iterator[PilImage.Ima
 
 
 def _upright_size(image: PilImage.Image) -> tuple[GridShape, bool]:
-    """Height and width once EXIF rotation is applied, and whether that swaps the sides."""
-    # Pillow tells the size of a TIFF as it is once turned, that of other formats as it is stored.
-    turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    size = (image.width, image.height) if turned else (image.height, image.width)
+    """Height and width after EXIF rotation, and whether it swaps the sides."""
+    # Pillow applies the rotation to the size of a TIFF, but not to that of other formats.
+    rotated = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    size = (image.width, image.height) if rotated else (image.height, image.width)
     _check_size(size)
-    return size, turned
+    return size, rotated
 
 
 def _check_size(size: GridShape) -> None:
@@ -241,7 +241,7 @@ def _decode(image: PilImage.Image) -> NDArray[Any]:
     if image.mode.startswith("I;16"):
         return _high_byte(np.asarray(image))
     if image.mode in ("F", "I"):
-        raise SceneError("32 bits a pixel: give a true-colour picture of 8 or 16 bits")
+        raise SceneError("32 bits a pixel are not supported: give a true-colour picture of 8 or 16 bits")
     return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
 
 
@@ -267,12 +267,11 @@ def _open_array(array: NDArray[Any], name: str) -> Scene:
 
 
 def _keep(raster: Raster, _min_shape: GridShape) -> Raster:
-    """An array is decoded already."""
     return raster
 
 
 def _to_raster(array: NDArray[Any]) -> Raster:
-    """Colour pixels and where there is data, from a grey, colour or colour-with-alpha array."""
+    """Make a raster of a grey, colour or colour-with-alpha array."""
     if array.ndim == 2:
         array = array[:, :, None]
     pixels = np.ascontiguousarray(np.broadcast_to(array[:, :, :3], (*array.shape[:2], 3)))
@@ -285,7 +284,7 @@ def _to_raster(array: NDArray[Any]) -> Raster:
 
 
 def find_nodata(pixels: Image) -> Mask:
-    """Where a picture has no data: connected black areas of at least 0.05 % of it, as swath gaps are.
+    """Find no data: connected black areas of at least 0.05 % of the picture, such as gaps between swaths.
 
     Args:
         pixels: red, green, blue, shape (height, width, 3).
@@ -293,10 +292,10 @@ def find_nodata(pixels: Image) -> Mask:
     Returns:
         Boolean, shape (height, width).
     """
-    black = cv2.inRange(pixels, (0, 0, 0), (GAP_BRIGHTNESS,) * 3)
-    least = max(1, round(_GAP_SHARE * black.size))
+    black = cv2.inRange(pixels, (0, 0, 0), (NODATA_BRIGHTNESS,) * 3)
+    least = max(1, round(_MIN_NODATA_FRACTION * black.size))
     if cv2.countNonZero(black) < least:
         return np.zeros(black.shape, np.bool_)
-    _, parts = cv2.connectedComponents(black, connectivity=8)
-    large = np.bincount(parts[black > 0]) >= least  # part 0, all that is not black, counts as empty
-    return np.take(large, np.asarray(parts))
+    _, labels = cv2.connectedComponents(black, connectivity=8)
+    large = np.bincount(labels[black > 0]) >= least  # label 0, all that is not black, has no pixels here
+    return np.take(large, np.asarray(labels))

@@ -1,7 +1,7 @@
-"""A picture and, beside it, where it came from: two files that belong together.
+"""Sidecars: JSON files beside fetched pictures that record their source.
 
-The sidecar is JSON and is written last: a picture without one, or with one that tells another hash, was not
-finished or has been damaged since.
+The sidecar is written last: a picture without one, or with another hash than the sidecar's, is unfinished or
+damaged.
 """
 
 import hashlib
@@ -13,17 +13,17 @@ from nephoscope.core.io import atomic_write
 
 
 def sidecar(picture: Path) -> Path:
-    """Where the sidecar lies: `scene.jpeg.json`, for `scene.json` is what the scene's patterns are called."""
+    """Path of a picture's sidecar: `scene.jpeg.json`, as `scene.json` holds the scene's patterns."""
     return picture.with_name(f"{picture.name}.json")
 
 
 def sha256(content: bytes) -> str:
-    """The hash that a sidecar tells, in hexadecimal."""
+    """SHA-256 in hexadecimal, as sidecars hold it."""
     return hashlib.sha256(content).hexdigest()
 
 
 def write_with_sidecar(picture: Path, content: bytes, about: dict[str, Any]) -> None:
-    """Write a picture whole, then its sidecar.
+    """Write a picture atomically, then its sidecar.
 
     Raises:
         OSError: a file cannot be written.
@@ -33,10 +33,10 @@ def write_with_sidecar(picture: Path, content: bytes, about: dict[str, Any]) -> 
 
 
 def read_sidecar(picture: Path) -> dict[str, Any] | None:
-    """What a sidecar tells; None where there is none, nothing where it is another file of that name.
+    """Read a picture's sidecar; None where there is none, empty where it is another kind of file.
 
     Raises:
-        OSError: it is there but cannot be read.
+        OSError: it exists but cannot be read.
     """
     try:
         about = json.loads(sidecar(picture).read_bytes())
@@ -48,10 +48,10 @@ def read_sidecar(picture: Path) -> dict[str, Any] | None:
 
 
 def read_with_sidecar(picture: Path) -> tuple[bytes, dict[str, Any]] | None:
-    """A picture and its sidecar; None where either is missing or they do not belong together.
+    """Read a picture and its sidecar; None where either is missing or the hash does not match.
 
     Raises:
-        OSError: a file is there but cannot be read.
+        OSError: a file exists but cannot be read.
     """
     about = read_sidecar(picture)
     if not about:

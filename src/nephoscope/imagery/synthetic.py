@@ -1,7 +1,7 @@
-"""Made-up scenes with known patterns, to try nephoscope offline and to test it. They are no observations.
+"""Synthetic scenes with known patterns, for tests and offline trials. They are not observations.
 
-Clouds are drawn from filtered noise in a few polygons per scene, each textured as one pattern; the polygon is
-that pattern's true mask, as the contest's rectangles are. A mark in the corner says what a scene is.
+Clouds are drawn from filtered noise in a few polygons a scene, each textured as one pattern; the polygon is
+the pattern's true mask, as the contest's rectangles are. The corner is marked "SYNTHETIC".
 """
 
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ _CLOUD = np.array([236, 238, 242], np.float32)
 
 @dataclass(frozen=True, eq=False)
 class SyntheticScene:
-    """A made-up picture and the truth about it.
+    """A synthetic picture and its true masks.
 
     Attributes:
         pixels: red, green, blue, shape (height, width, 3).
-        masks: where each pattern was drawn, by name; boolean, shape (height, width); never in the gap.
+        masks: of the drawn patterns, by name; boolean, shape (height, width); false where there is no data.
     """
 
     pixels: Image
@@ -40,12 +40,12 @@ class SyntheticScene:
 def make_scene(
     seed: int, size: GridShape = LABEL_GRID, patterns: tuple[str, ...] | None = None
 ) -> SyntheticScene:
-    """Make a scene up.
+    """Make a synthetic scene.
 
     Args:
         seed: the same seed makes the same scene.
         size: height and width in pixels; the drawing scales with it.
-        patterns: names of those to draw, at most four; one to three at random if left out.
+        patterns: names of the patterns to draw, at most four. Default: one to three at random.
     """
     rng = np.random.default_rng(seed)
     if patterns is None:
@@ -62,13 +62,13 @@ def make_scene(
     light = 1 + 0.12 * _noise(rng, size, 120 * unit)
     picture = _SEA * light[..., None] + (_CLOUD - _SEA) * np.clip(cloud, 0, 1)[..., None]
     picture += rng.normal(0, 3, size)[..., None]
-    gap = _swath_gap(rng, size)
-    pixels = _marked(np.clip(picture, 12, 255).astype(np.uint8), gap, unit)
-    return SyntheticScene(pixels, {name: mask & ~gap for name, mask in masks.items()})
+    nodata = _swath_gap(rng, size)
+    pixels = _marked(np.clip(picture, 12, 255).astype(np.uint8), nodata, unit)
+    return SyntheticScene(pixels, {name: mask & ~nodata for name, mask in masks.items()})
 
 
 def sample() -> bytes:
-    """The built-in sample, a JPEG of 2100x1400 px that holds all four patterns."""
+    """The built-in sample: a JPEG of 2100x1400 px with all four patterns."""
     return encode_jpeg(make_scene(SAMPLE_SEED, patterns=DEFAULT_NAMES).pixels)
 
 
@@ -177,13 +177,13 @@ def _swath_gap(rng: np.random.Generator, size: GridShape) -> Mask:
     return gap.view(np.bool_)
 
 
-def _marked(pixels: Image, gap: Mask, unit: float) -> Image:
-    """Cut the gap out and say in the corner what this is."""
-    pixels[gap] = 0
+def _marked(pixels: Image, nodata: Mask, unit: float) -> Image:
+    """Blacken no data and mark the corner."""
+    pixels[nodata] = 0
     image = PilImage.fromarray(pixels)
     draw = ImageDraw.Draw(image)
-    place = (6 * unit, pixels.shape[0] - 6 * unit)
-    draw.text(place, "SYNTHETIC", (200, 205, 215), ImageFont.load_default(max(6.0, 9 * unit)), anchor="ls")
+    corner = (6 * unit, pixels.shape[0] - 6 * unit)
+    draw.text(corner, "SYNTHETIC", (200, 205, 215), ImageFont.load_default(max(6.0, 9 * unit)), anchor="ls")
     return np.asarray(image).copy()
 
 

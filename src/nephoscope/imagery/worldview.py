@@ -1,7 +1,7 @@
-"""NASA Worldview: one satellite over one box on one day, as a true-colour picture.
+"""Client for NASA Worldview: one satellite over one box on one day, as a true-colour picture.
 
-The Worldview Snapshots service is asked, again and with growing pauses where that may help, and then GIBS,
-the map server beneath it. A day without coverage is a black picture: an answer like any other.
+It requests the picture from the Worldview Snapshots service, by the retry rule of `imagery.http`, and then
+from GIBS, the map server beneath it. A day without coverage is a black picture, and no failure.
 
 Source: NASA Worldview Snapshots (https://wvs.earthdata.nasa.gov) and Global Imagery Browse Services, part of
 NASA EOSDIS; https://nasa-gibs.github.io/gibs-api-docs.
@@ -10,12 +10,12 @@ NASA EOSDIS; https://nasa-gibs.github.io/gibs-api-docs.
 import hashlib
 import json
 import os
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -27,46 +27,44 @@ from nephoscope import __version__
 from nephoscope.core.errors import DownloadError, InvalidRequestError, SceneError, WorldviewError
 from nephoscope.core.geo import Bounds, Overpass, worldview_name
 from nephoscope.core.types import GridShape
-from nephoscope.imagery.http import LONGEST
+from nephoscope.imagery.http import LONGEST, Retry
 from nephoscope.imagery.map_requests import FORMATS, MapRequest, map_query, snapshot_query
-from nephoscope.imagery.map_server import ask, is_black
+from nephoscope.imagery.map_server import is_black, request_map
 from nephoscope.imagery.sidecar import read_with_sidecar, sha256, write_with_sidecar
 
 SNAPSHOTS = "https://wvs.earthdata.nasa.gov/api/v1/snapshot"
 GIBS = "https://gibs.earthdata.nasa.gov/wms/epsg4326/best/wms.cgi"
 ENVIRONMENT = "NEPHOSCOPE_WORLDVIEW"
-"""Name of the environment's variable that holds the address of a mirror of the Snapshots service."""
-
-_HOPELESS = ("refused", "too large")  # asking the same again brings the same
-_LONGEST_PAUSE = 120.0  # s; a server that wants to be left alone for longer is not asked again
+"""Environment variable with the address of a mirror of the Snapshots service."""
 
 
 class Satellite(NamedTuple):
-    """A satellite's true-colour layer and the first day that is asked for."""
+    """A satellite's true-colour layer and its first day."""
 
     layer: str
     first: date
 
 
-SATELLITES = {
+SATELLITES: dict[str, Satellite] = {
     "Terra": Satellite("MODIS_Terra_CorrectedReflectance_TrueColor", date(2000, 2, 24)),
     "Aqua": Satellite("MODIS_Aqua_CorrectedReflectance_TrueColor", date(2002, 7, 4)),
     "SNPP": Satellite("VIIRS_SNPP_CorrectedReflectance_TrueColor", date(2015, 11, 24)),
-    # The archive's own list says since when these two are there; a day too early would come back black.
+    # By the archive's own list of layers; a day too early would come back black.
     "NOAA20": Satellite("VIIRS_NOAA20_CorrectedReflectance_TrueColor", date(2018, 1, 5)),
     "NOAA21": Satellite("VIIRS_NOAA21_CorrectedReflectance_TrueColor", date(2023, 2, 10)),
 }
+"""Satellites by name. Other packages may add rows; the layer is a true-colour one of the archive's."""
 
 
 class Picture(NamedTuple):
-    """A scene's picture as it came.
+    """A scene's picture as it was received.
 
     Attributes:
-        overpass: what was asked for.
+        overpass: the request.
         content: a JPEG or PNG file.
-        url: where it came from; two addresses with a space between where it was put together from halves.
+        url: its source; two addresses with a space between where it was joined from halves.
         sha256: of the content.
-        from_cache: whether no server was asked.
+        from_cache: whether it came from the cache.
         no_coverage: whether it is all black: the satellite has no data of that day and box.
     """
 
@@ -80,21 +78,21 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class WorldviewClient:
-    """Where pictures are asked for, and how. It holds no connection, and may go to another process.
+    """A client for Worldview Snapshots. It holds no connection, and can be pickled.
 
     Attributes:
-        address: of a service that speaks as Worldview Snapshots do.
-        fallback: of a map server (WMS 1.3.0), asked where the first keeps failing.
-        cache: folder where pictures are kept by what was asked for, whichever server it was.
-        tries: how often each server is asked.
-        pause: seconds before the second try; each further pause is twice as long, and all are varied by half.
+        address: of a service with the interface of Worldview Snapshots.
+        fallback: of a map server (WMS 1.3.0), used where the first keeps failing.
+        cache: folder of received pictures, by their request and whichever server sent them.
+        tries: requests at most to each server, see `imagery.http.Retry`.
+        pause: seconds before the second try, see `imagery.http.Retry`.
         connections: requests under way at once in this process.
-        degrees: what a pixel spans.
-        format: `jpeg` or `png`. A box across the antimeridian comes as PNG, put together from two halves.
-        patience: seconds to wait for one answer.
+        degrees: size of a pixel.
+        format: `jpeg` or `png`. A box across the antimeridian comes as PNG, joined from two halves.
+        patience: seconds to wait for one response.
 
     Raises:
-        InvalidRequestError: a value makes no sense.
+        InvalidRequestError: a value is out of range.
     """
 
     address: str = SNAPSHOTS
@@ -119,15 +117,15 @@ class WorldviewClient:
             if getattr(self, name) < 1:
                 raise InvalidRequestError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.pause >= 0:
-            raise InvalidRequestError(f"pause must not be negative, got {self.pause}")
+            raise InvalidRequestError(f"pause must be at least 0, got {self.pause}")
         if not 0 < self.degrees <= 1:
             raise InvalidRequestError(f"degrees must be above 0 and at most 1, got {self.degrees}")
 
     @classmethod
     def from_environment(cls, address: str | None = None, **changes: Any) -> "WorldviewClient":
-        """The archive at an address; NASA's, or the mirror that the environment names, where none is given.
+        """Make a client for an address. Default: the mirror in `NEPHOSCOPE_WORLDVIEW`, else NASA's server.
 
-        A mirror has no fallback unless `changes`, which are attributes, give one.
+        A mirror has no fallback unless `changes`, which are attributes, set one.
         """
         mirror = address or os.environ.get(ENVIRONMENT)
         return cls(**({"address": mirror, "fallback": None} if mirror else {}) | changes)
@@ -138,34 +136,34 @@ class WorldviewClient:
         return max(1, round(bounds.height / self.degrees)), max(1, round(bounds.width / self.degrees))
 
     def ending(self, overpass: Overpass) -> str:
-        """How the name of a scene's picture ends: `.jpeg` or `.png`."""
+        """File ending of a scene's picture: `.jpeg` or `.png`."""
         return ".png" if _crosses(overpass.bounds) else f".{self.format}"
 
     def check(self, overpass: Overpass) -> None:
-        """Refuse what no server can have, before any is asked.
+        """Check that a scene can exist, before any request.
 
         Raises:
-            WorldviewError: no such satellite, or a day before its first or after today.
+            WorldviewError: an unknown satellite, or a day before its first or after today.
         """
         name, satellite = worldview_name(overpass, self.ending(overpass)), SATELLITES.get(overpass.satellite)
         if satellite is None:
-            reason = f"no satellite {overpass.satellite!r}; there are {', '.join(SATELLITES)}"
+            reason = f"unknown satellite {overpass.satellite!r}; available: {', '.join(SATELLITES)}"
             raise WorldviewError(name, "no such scene", reason)
         if overpass.day < satellite.first:
-            reason = f"{overpass.satellite} has pictures from {satellite.first} on"
+            reason = f"{overpass.satellite} has no pictures before {satellite.first}"
             raise WorldviewError(name, "no such scene", reason)
         if overpass.day > datetime.now(UTC).date():
-            raise WorldviewError(name, "no such scene", f"{overpass.day} is still to come")
+            raise WorldviewError(name, "no such scene", f"{overpass.day} is in the future")
 
     def picture(self, overpass: Overpass, sleep: Callable[[float], object] = time.sleep) -> Picture:
-        """A scene's picture, from the cache where it is there undamaged.
+        """Get a scene's picture, from the cache where it holds an undamaged one.
 
         Args:
-            overpass: which scene.
+            overpass: the scene.
             sleep: waits so many seconds between tries; what it raises ends the tries.
 
         Raises:
-            WorldviewError: no such scene, or no server gave it; the message says what each answered.
+            WorldviewError: no such scene, or no server sent it; the message has the reason of each.
         """
         self.check(overpass)
         size = self.size(overpass)
@@ -184,7 +182,7 @@ class WorldviewClient:
         return picture
 
     def forget(self, overpass: Overpass) -> None:
-        """Drop a scene's picture from the cache: it came whole, and yet cannot be decoded.
+        """Remove a scene's picture, which cannot be decoded, from the cache.
 
         Raises:
             WorldviewError: it cannot be removed.
@@ -194,7 +192,7 @@ class WorldviewClient:
                 kept.unlink(missing_ok=True)
 
     def request(self, overpass: Overpass) -> dict[str, Any]:
-        """What makes one picture differ from another, whichever server gives it."""
+        """Everything that determines a picture, whichever server sends it."""
         height, width = self.size(overpass)
         return {
             "layer": SATELLITES[overpass.satellite].layer,
@@ -206,7 +204,7 @@ class WorldviewClient:
         }
 
     def about(self, picture: Picture) -> dict[str, Any]:
-        """A picture's sidecar: what was asked for, what came, from where and when."""
+        """Content of a picture's sidecar: the request, the result, its source and time."""
         return {
             "satellite": picture.overpass.satellite,
             **self.request(picture.overpass),
@@ -220,7 +218,7 @@ class WorldviewClient:
         }
 
     def _kept(self, overpass: Overpass) -> Path | None:
-        """Where the cache has the picture, or would have it."""
+        """The picture's path in the cache, whether or not it exists."""
         if self.cache is None:
             return None
         request = json.dumps(self.request(overpass), sort_keys=True)
@@ -236,13 +234,13 @@ class WorldviewClient:
             raise WorldviewError(name, "cache", f"{self.cache}: {error.strerror or error}") from error
 
     def _content(self, overpass: Overpass, sleep: Callable[[float], object]) -> tuple[bytes, str]:
-        """The picture and its address; of a box across the antimeridian, two halves side by side."""
+        """Request the picture; across the antimeridian, as two halves. Returns its content and address."""
         bounds, (height, width) = overpass.bounds, self.size(overpass)
         if not _crosses(bounds):
-            return self._ask(overpass, bounds, (height, width), sleep)
+            return self._request_box(overpass, bounds, (height, width), sleep)
         left = min(width - 1, max(1, round((180 - bounds.west) / self.degrees)))
         halves = [
-            self._ask(overpass, half, (height, columns), sleep)
+            self._request_box(overpass, half, (height, columns), sleep)
             for half, columns in (
                 (bounds._replace(east=180), left),
                 (bounds._replace(west=-180), width - left),
@@ -252,48 +250,34 @@ class WorldviewClient:
             content = _side_by_side([half for half, _ in halves])
         except SceneError as error:
             name = worldview_name(overpass, self.ending(overpass))
-            raise WorldviewError(name, "cut short", "a half is whole, and yet no picture") from error
+            raise WorldviewError(name, "cut short", "a half cannot be decoded") from error
         return content, " ".join(url for _, url in halves)
 
-    def _ask(
+    def _request_box(
         self, overpass: Overpass, bounds: Bounds, size: GridShape, sleep: Callable[[float], object]
     ) -> tuple[bytes, str]:
-        """One picture from the first server that gives it, and its address."""
+        """Request one picture from each server in turn; returns the first one and its address."""
         layer = SATELLITES[overpass.satellite].layer
-        asked = MapRequest(layer, overpass.day, bounds, size, self.format)
-        urls = [f"{self.address}?{snapshot_query(asked)}"]
+        request = MapRequest(layer, overpass.day, bounds, size, self.format)
+        urls = [f"{self.address}?{snapshot_query(request)}"]
         if self.fallback:
-            urls.append(f"{self.fallback}?{map_query(asked)}")
-        failures: list[tuple[str, str]] = []
+            urls.append(f"{self.fallback}?{map_query(request)}")
+        retry = Retry(self.tries, self.pause)
+        failures = []
         for url in urls:
-            answer = self._persist(url, size, sleep)
-            if isinstance(answer, bytes):
-                return answer, url
-            failures.append(answer)
-        reasons = "; ".join(reason for _, reason in failures)
-        raise WorldviewError(worldview_name(overpass, self.ending(overpass)), failures[0][0], reasons)
-
-    def _persist(
-        self, url: str, size: GridShape, sleep: Callable[[float], object]
-    ) -> bytes | tuple[str, str]:
-        """What an address gives, asked as often as allowed; else the last failure's cause and reason."""
-        pause = self.pause
-        for tried in range(1, self.tries + 1):
+            send = partial(
+                request_map, url, self.format, size, connections=self.connections, patience=self.patience
+            )
             try:
-                return ask(url, self.format, size, connections=self.connections, patience=self.patience)
+                return retry.run(send, sleep), url
             except DownloadError as error:
-                last = error
-            wait = max(min(pause * random.uniform(0.5, 1.5), _LONGEST_PAUSE), last.retry_after or 0)
-            if last.cause in _HOPELESS or wait > _LONGEST_PAUSE or tried == self.tries:
-                break
-            sleep(wait)
-            pause *= 2
-        times = f" (asked {tried} times)" if tried > 1 else ""
-        return last.cause, f"{urlsplit(url).netloc}: {last.reason}{times}"
+                failures.append(error)
+        reasons = "; ".join(f"{urlsplit(error.url).netloc}: {error.reason}" for error in failures)
+        raise WorldviewError(worldview_name(overpass, self.ending(overpass)), failures[0].cause, reasons)
 
 
 def _side_by_side(pictures: list[bytes]) -> bytes:
-    """Pictures from west to east as one PNG, which adds no loss to theirs."""
+    """Join pictures from west to east into one PNG, without further loss."""
     decoded = [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR) for each in pictures]
     if any(each is None for each in decoded):
         raise SceneError("cannot be decoded")

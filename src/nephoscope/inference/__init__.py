@@ -1,1 +1,1 @@
-"""A scene and a model in, patterns out."""
+"""Models, and the segmentation of scenes by them."""

@@ -1,4 +1,4 @@
-"""A model's card: all that must be known to use and to judge it, kept as JSON inside the model's file."""
+"""Model cards: everything needed to use and judge a model, stored as JSON inside the model's file."""
 
 import json
 import re
@@ -17,25 +17,24 @@ CARD_VERSION = 1
 
 @dataclass(frozen=True)
 class Card:
-    """What a model is.
+    """A model's card.
 
     Attributes:
-        name: what to call it.
+        name: of the model.
         description: one line.
-        patterns: the patterns in the order of the model's outputs.
-        input_size: height and width in pixels of the pictures it takes.
-        grid: height and width of the grid on which the rules count pixels, for one such picture.
-        rules: how probabilities become a mask, by pattern.
-        network: architecture, encoder, heads and normalisation: what builds it again.
-        weights: how the numbers are stored.
+        patterns: names in the order of the model's outputs.
+        input_size: height and width in pixels of the network's input.
+        grid: height and width of the rules' grid for one such input.
+        rules: from probabilities to components, by pattern.
+        network: architecture, encoder, heads and normalisation, enough to rebuild it.
+        weights: number format, such as `float32`.
         training: data with their terms, split and recipe.
-        figures: what was measured: each with `what`, `value`, `on` and `how`.
+        figures: measured scores, each with `what`, `value`, `on` and `how`.
         licence: of the weights, as SPDX.
         made_with: version of nephoscope that wrote the file.
-        card_version: version of this form.
-        scope: the usual range of each measure of the pictures it was trained on (`input_check.measure`);
-            empty where it is not known.
-        styles: `colour` and `meaning` of patterns that have their own, by name.
+        card_version: of this format.
+        scope: usual range of each measure of the training pictures (`input_check.measure`); empty if unknown.
+        styles: `colour` and `meaning` by pattern, of those that differ from the default.
     """
 
     name: str
@@ -55,7 +54,7 @@ class Card:
     styles: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The card as plain values; without `styles` where there are none."""
+        """The card as plain values, without empty `styles`."""
         entries = asdict(self)
         if not self.styles:
             del entries["styles"]
@@ -71,18 +70,18 @@ class Card:
         return styled_patterns(self.patterns, self.styles)
 
     def with_rules(self, changes: Mapping[str, Mapping[str, Any]]) -> "Card":
-        """The card with other rules, which says so; its figures, measured under its own, are left out.
+        """A copy of the card with other rules, without its figures, which depend on the rules.
 
         Args:
-            changes: attributes of `Rule` by pattern, of those that are to change.
+            changes: by pattern, the attributes of `Rule` to change.
 
         Raises:
-            CardError: no such pattern or attribute, or a rule that cannot be.
+            CardError: an unknown pattern or attribute, or a value out of range.
         """
         rules = dict(self.rules)
         for name, change in changes.items():
             if name not in rules:
-                raise CardError(f"no pattern {name!r}; there are {', '.join(rules)}")
+                raise CardError(f"unknown pattern {name!r}; available: {', '.join(rules)}")
             try:
                 rules[name] = replace(rules[name], **change)
             except (TypeError, InvalidRequestError) as error:
@@ -95,16 +94,16 @@ class Card:
 
     @property
     def rules_in_words(self) -> dict[str, Any]:
-        """Where the rules come from (`chosen`), and each pattern's, as plain values."""
+        """The origin of the rules (`chosen`), and each pattern's rule, as plain values."""
         rules = {name: asdict(rule) for name, rule in self.rules.items()}
         return {"chosen": self.training.get("rules", "not stated"), **rules}
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
-        """Read a card.
+        """Parse a card.
 
         Raises:
-            CardError: not JSON, a newer form, a missing or unknown entry, or other patterns.
+            CardError: not JSON, another version, or a missing, unknown or invalid entry.
         """
         try:
             entries = json.loads(text)
@@ -114,7 +113,7 @@ class Card:
             raise CardError("its card is not a JSON object")
         version = entries.get("card_version")
         if not isinstance(version, int):
-            raise CardError("its card does not say its version")
+            raise CardError("its card has no version")
         if version != CARD_VERSION:
             raise CardError(
                 f"its card has version {version}, this nephoscope reads version {CARD_VERSION}: "
@@ -140,23 +139,23 @@ class Card:
 
 
 def _patterns(names: Any) -> tuple[str, ...]:
-    """Names that can stand in file names, tables and label files."""
+    """Check names, which stand in file names, tables and label files."""
     if not (isinstance(names, list) and 0 < len(names) <= MAX_PATTERNS and len(set(names)) == len(names)):
         raise ValueError(f"patterns must be 1 to {MAX_PATTERNS} different names, got {names!r}")
     if bad := [name for name in names if not (isinstance(name, str) and re.fullmatch(r"[\w-]+", name))]:
-        raise ValueError(f"a pattern's name has letters, digits, _ and - alone, got {bad[0]!r}")
+        raise ValueError(f"a pattern's name must consist of letters, digits, _ and -, got {bad[0]!r}")
     return tuple(names)
 
 
 def _range(name: str, ends: Any) -> tuple[float, float]:
     least, most = (float(end) for end in ends)
     if name not in MESSAGES or not least <= most:
-        raise ValueError(f"a scope of {name} from {least} to {most}")
+        raise ValueError(f"scope has an unknown or empty range: {name} from {least} to {most}")
     return least, most
 
 
 def _grid(values: Any) -> GridShape:
     height, width = (int(value) for value in values)
     if min(height, width) < 1:
-        raise ValueError(f"a grid of {height}x{width}")
+        raise ValueError(f"a grid must have at least one pixel, got {height}x{width}")
     return height, width

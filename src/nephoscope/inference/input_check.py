@@ -1,8 +1,7 @@
-"""Whether a picture is of the kind that a model was trained on: plain measures, and their usual ranges.
+"""Out-of-distribution warnings: measures of a picture, compared with their ranges in the training data.
 
-No such check knows what a picture shows. It knows what the pictures of training had in common: dark water,
-clouds without colour, detail as fine as an imager's, and little of anything red. A picture that differs is
-answered as any other is, with a warning beside the answer.
+The measures describe what the training pictures have in common: dark water, clouds without colour, detail as
+fine as an imager's, and little red. A picture outside of a range is segmented all the same, with a warning.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +12,7 @@ import numpy as np
 from nephoscope.core.types import Image, Mask
 
 Ranges = Mapping[str, tuple[float, float]]
-"""The lowest and highest usual value of each measure."""
+"""Lowest and highest usual value of each measure."""
 
 MESSAGES = {
     "darkest": ("darker water", "no dark water"),
@@ -22,30 +21,30 @@ MESSAGES = {
     "red": ("", "red in it"),
     "grain": ("too smooth", "too grainy"),
 }
-"""What is said of a picture whose measure is too low, and too high."""
+"""Warnings for a measure that is too low, and too high."""
 
 _DARK = 0.1  # share of the pixels that are darkest
 _RED = 8  # by which red exceeds blue, of 255
-_STEP = 2  # of rows, one of so many is measured: it is enough, and half the work
-_EDGE = np.ones((5, 5), np.uint8)  # so near to a gap nothing is measured: its rim is no detail
+_STEP = 2  # every second row is measured: half the work
+_EDGE = np.ones((5, 5), np.uint8)  # pixels this near to no data are left out: its edge is no detail
 _USUAL = (0.1, 99.9)  # percent of the pictures
-_ROOM = 0.25  # of a range, on both of its sides
+_MARGIN = 0.25  # of a range, on both sides
 
 
-def measure(pixels: Image, valid: Mask) -> dict[str, float]:
-    """A picture's measures.
+def measure(pixels: Image, valid_mask: Mask) -> dict[str, float]:
+    """Measure a picture.
 
     Args:
-        pixels: red, green, blue, shape (height, width, 3), as large as the network sees them.
-        valid: where there is data, shape (height, width).
+        pixels: red, green, blue, shape (height, width, 3), at the network's resolution.
+        valid_mask: where there is data, shape (height, width).
 
     Returns:
-        `darkest`: brightness, 0 to 255, below which a tenth of the pixels lie; `contrast`: deviation of the
-        brightness; `tint`: by how much blue exceeds red, in the mean; `red`: share of the pixels whose red
-        plainly exceeds their blue; `grain`: by how much a pixel differs from its neighbour, in the mean, as a
-        share of the contrast. Nothing where there is no data.
+        `darkest`: 10th percentile of the brightness, 0 to 255; `contrast`: standard deviation of the
+        brightness; `tint`: mean of blue minus red; `red`: share of the pixels whose red clearly exceeds their
+        blue; `grain`: mean difference between neighbouring pixels, as a share of the contrast. Empty if there
+        is no data.
     """
-    inner = cv2.erode(valid.view(np.uint8), _EDGE, borderValue=1)[::_STEP]
+    inner = cv2.erode(valid_mask.view(np.uint8), _EDGE, borderValue=1)[::_STEP]
     count = cv2.countNonZero(inner)
     if not count:
         return {}
@@ -66,27 +65,24 @@ def measure(pixels: Image, valid: Mask) -> dict[str, float]:
 
 
 def training_ranges(measured: Iterable[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    """The usual range of each measure: what all pictures but one in a thousand have, and some room.
+    """Usual range of each measure: the central 99.8 % of the pictures, with a margin.
 
     Args:
-        measured: of the pictures that a model was trained on; those without data do not count.
+        measured: of the training pictures; those without data do not count.
     """
     rows = [list(each.values()) for each in measured if each]
     if not rows:
         return {}
     low, high = np.percentile(np.array(rows), _USUAL, axis=0)
-    room = _ROOM * (high - low)
-    ranges = np.stack([low - room, high + room], 1).round(4).tolist()
+    margin = _MARGIN * (high - low)
+    ranges = np.stack([low - margin, high + margin], 1).round(4).tolist()
     return {name: (least, most) for name, (least, most) in zip(MESSAGES, ranges, strict=True)}
 
 
 def out_of_range(measured: Mapping[str, float], usual: Ranges) -> list[str]:
-    """In what a picture differs from all that is usual, in words; nothing where it does not."""
-    found = []
-    for name, (least, most) in usual.items():
-        value = measured.get(name, least)
-        if value < least:
-            found.append(MESSAGES[name][0])
-        elif value > most:
-            found.append(MESSAGES[name][1])
-    return found
+    """Warnings for the measures that are outside of their usual range."""
+    return [
+        MESSAGES[name][measured[name] > most]
+        for name, (least, most) in usual.items()
+        if name in measured and not least <= measured[name] <= most
+    ]

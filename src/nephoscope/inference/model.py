@@ -1,6 +1,5 @@
-"""A model: one ONNX file that carries its own card, run by ONNX Runtime."""
+"""Models: ONNX files that carry their own card, run by ONNX Runtime."""
 
-import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
@@ -22,10 +21,10 @@ from nephoscope.inference.prediction import Prediction, resize_valid, view
 from nephoscope.inference.tiling import run_tiled
 
 CARD_KEY = "nephoscope"
-"""Name of the card among an ONNX file's metadata."""
+"""Key of the card in an ONNX file's metadata."""
 
 INPUT, OUTPUT, PRESENCE = "pictures", "probabilities", "presence"
-"""Names of what goes into a model and comes out; the last only where the network has a presence head."""
+"""Names of a model's input and outputs; the last only where the network has a presence head."""
 
 _MIRRORS = ((1,), (0,), (0, 1))  # axes to flip: left-right, top-bottom, both
 
@@ -33,12 +32,12 @@ _SHIPPED = Path(str(files("nephoscope"))) / "models"
 
 
 def shipped() -> list[str]:
-    """Names of the models that come with nephoscope."""
+    """Names of the models that are part of nephoscope."""
     return sorted(path.stem for path in _SHIPPED.glob("*.onnx"))
 
 
 class NetworkOutput(NamedTuple):
-    """What a network gives for some pictures of its input size.
+    """Output of a network for pictures of its input size.
 
     Attributes:
         probabilities: from 0 to 1, shape (count, patterns, height, width).
@@ -51,11 +50,11 @@ class NetworkOutput(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network ready to run, and its card. Threads may share one.
+    """A loaded model, which threads may share.
 
     Attributes:
-        card: what the model is.
-        threads: how many threads one run of the network uses.
+        card: of the model.
+        threads: that one run of the network uses.
     """
 
     card: Card
@@ -66,18 +65,16 @@ class Model:
     def load(
         cls, model: str | Path = "default", *, threads: int | None = None, device: str = "auto"
     ) -> "Model":
-        """Load a model by its name or its file.
-
-        Nothing is fetched and nothing in the file is executed but the network's own operations.
+        """Load a model by name or from a file, without network access.
 
         Args:
             model: the name of a shipped model, or the path of an ONNX file with a card.
-            threads: for one run of the network; all the processor's if left out.
-            device: `cpu`, `cuda`, or `auto` for the best there is.
+            threads: for one run of the network. Default: all processors.
+            device: `cpu`, `cuda`, or `auto` for CUDA where it is available.
 
         Raises:
-            ModelError: no such model, no ONNX file, no card, a newer card, outputs other than the card
-                says, or no such device.
+            ModelError: an unknown model or device, not an ONNX file, no card, a card of another version, or
+                outputs that differ from the card.
         """
         path = model_file(str(model))
         threads = threads or available_cpus()
@@ -85,9 +82,11 @@ class Model:
         try:
             text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
         except UnicodeDecodeError as error:
-            raise ModelError(f"{path}: its card is no text: {error}") from error
+            raise ModelError(f"{path}: its card is not text: {error}") from error
         if text is None:
-            raise ModelError(f"{path}: no card inside: not a nephoscope model (see `nephoscope export`)")
+            raise ModelError(
+                f"{path}: no card inside: not a nephoscope model (`nephoscope export` makes one)"
+            )
         try:
             card = Card.from_json(text)
         except CardError as error:
@@ -97,7 +96,7 @@ class Model:
 
     @property
     def has_presence_head(self) -> bool:
-        """Whether the network itself says which patterns are in a picture."""
+        """Whether the network has an output for the presence of each pattern in a picture."""
         return len(self._session.get_outputs()) > 1
 
     def __call__(self, pictures: Image) -> NetworkOutput:
@@ -107,23 +106,23 @@ class Model:
             pictures: red, green, blue, shape (count, height, width, 3) at the card's input size.
 
         Raises:
-            ModelError: the network gave something that is no probability.
+            ModelError: the network returned values outside [0, 1].
         """
-        answers = [np.asarray(answer, np.float32) for answer in self._session.run(None, {INPUT: pictures})]
-        if not all(answer.min() >= 0 and answer.max() <= 1 for answer in answers):
-            raise ModelError(f"the model {self.card.name} gives numbers that are no probabilities")
-        return NetworkOutput(answers[0], answers[1] if len(answers) > 1 else None)
+        outputs = [np.asarray(output, np.float32) for output in self._session.run(None, {INPUT: pictures})]
+        if not all(output.min() >= 0 and output.max() <= 1 for output in outputs):
+            raise ModelError(f"the model {self.card.name} returned values outside [0, 1]")
+        return NetworkOutput(outputs[0], outputs[1] if len(outputs) > 1 else None)
 
     def predict(self, scene: Scene, *, tta: bool = False) -> Prediction:
         """Run the network on a scene of any size.
 
         Args:
             scene: the picture.
-            tta: mean over the picture and its mirror images: a little better, four times the work.
+            tta: mean over the picture and its mirror images: slightly better, four times the work.
 
         Raises:
             SceneError: the picture cannot be decoded.
-            ModelError: the network gave something that is no probability.
+            ModelError: the network returned values outside [0, 1].
         """
         card = self.card
         raster, canvas = view(scene, card.input_size)
@@ -137,33 +136,30 @@ class Model:
         return Prediction(scene, raster, card, probabilities, valid_mask, presence, tta, measures)
 
     def _mean_over_mirrors(self, canvas: Image) -> tuple[Probabilities, Probabilities | None]:
-        """The mean over a canvas and its mirror images; one of them is held at a time."""
+        """Mean over a canvas and its mirror images, of which one is in memory at a time."""
         fields, presence = self._run(canvas, ())
-        fields, heads = fields.copy(), [presence]
+        fields, presences = fields.copy(), [presence]
         for axes in _MIRRORS:
             more, presence = self._run(canvas, axes)
             fields += more
-            heads.append(presence)
-        fields /= len(heads)
-        known = [head for head in heads if head is not None]
+            presences.append(presence)
+        fields /= len(presences)
+        known = [each for each in presences if each is not None]
         return fields, np.asarray(np.mean(known, axis=0), np.float32) if known else None
 
     def _run(self, canvas: Image, axes: tuple[int, ...]) -> tuple[Probabilities, Probabilities | None]:
-        """Probabilities of one view, turned back, and of its presence head.
-
-        A tile that has a pattern speaks for the scene.
-        """
-        heads: list[Probabilities] = []
+        """Run on a canvas flipped along some axes, and flip back; the presence is the tiles' highest."""
+        presences: list[Probabilities] = []
 
         def network(pictures: Image) -> Probabilities:
             output = self(pictures)
             if output.presence is not None:
-                heads.append(output.presence)
+                presences.append(output.presence)
             return output.probabilities
 
         flipped = np.ascontiguousarray(np.flip(canvas, axes)) if axes else canvas
         fields = run_tiled(flipped, self.card.input_size, network)
-        presence = np.concatenate(heads).max(axis=0) if heads else None
+        presence = np.concatenate(presences).max(axis=0) if presences else None
         return np.flip(fields, tuple(axis + 1 for axis in axes)), presence
 
 
@@ -176,10 +172,10 @@ def _rules_grid(canvas: tuple[int, ...], card: Card) -> GridShape:
 
 
 def model_file(model: str) -> Path:
-    """The file of a shipped model by its name, or the path itself.
+    """Path of a model: a shipped one by its name, or a file.
 
     Raises:
-        ModelError: neither.
+        ModelError: neither exists.
     """
     names = shipped()
     if model in names:
@@ -190,11 +186,11 @@ def model_file(model: str) -> Path:
             return path
     except OSError as error:
         raise ModelError(f"{model}: {error.strerror or error}") from error
-    if path.suffix or os.sep in model:
+    if path.suffix or len(path.parts) > 1:
         raise ModelError(f"{model}: no such model file")
     near = get_close_matches(model, names, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}"
-    raise ModelError(f"{model}: no such model; {hint}")
+    hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(names) or 'none'}"
+    raise ModelError(f"unknown model {model!r}; {hint}")
 
 
 def _providers(device: str) -> list[str]:
@@ -205,35 +201,30 @@ def _providers(device: str) -> list[str]:
             return [cpu]
         case "cuda" if not has_cuda:
             raise ModelError(
-                "cuda: this ONNX Runtime has none; install onnxruntime-gpu in place of onnxruntime"
+                "cuda: this ONNX Runtime has no CUDA; install onnxruntime-gpu in place of onnxruntime"
             )
         case "cuda" | "auto":
             return [cuda, cpu] if has_cuda else [cpu]
         case _:
-            raise ModelError(f"{device}: no such device; there are auto, cpu, cuda")
+            raise ModelError(f"unknown device {device!r}; available: auto, cpu, cuda")
 
 
 def _session(path: Path, threads: int, providers: list[str]) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # its complaints come back as exceptions, told once, by us
+    options.log_severity_level = 4  # its errors come as exceptions
     try:
-        # From memory rather than by path: a file cannot then point at others beside it.
+        # Not by path: the file could then refer to other files.
         return ort.InferenceSession(path.read_bytes(), options, providers=providers)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise ModelError(
-            f"{path}: not an ONNX model that ONNX Runtime can run: {_first_line(error)}"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{path}: not an ONNX model that ONNX Runtime can run: {reason}") from error
 
 
 def _check_interface(session: ort.InferenceSession, card: Card, path: Path) -> None:
-    """Hold the network's inputs and outputs against what every nephoscope model has."""
+    """Check that the network's inputs and outputs are those of a nephoscope model with this card."""
 
     def shape(node: Any) -> list[int | None]:
         return [side if isinstance(side, int) else None for side in node.shape]
@@ -245,6 +236,7 @@ def _check_interface(session: ort.InferenceSession, card: Card, path: Path) -> N
     }
     if any(rule.evidence != "top_k" for rule in card.rules.values()) or len(session.get_outputs()) > 1:
         expected[PRESENCE] = ("tensor(float)", [None, len(card.patterns)])
-    found = {node.name: (node.type, shape(node)) for node in (*session.get_inputs(), *session.get_outputs())}
-    if list(found.items()) != list(expected.items()):
-        raise ModelError(f"{path}: its inputs and outputs are {found}; a nephoscope model has {expected}")
+    nodes = (*session.get_inputs(), *session.get_outputs())
+    actual = {node.name: (node.type, shape(node)) for node in nodes}
+    if list(actual.items()) != list(expected.items()):
+        raise ModelError(f"{path}: its inputs and outputs are {actual}; its card requires {expected}")

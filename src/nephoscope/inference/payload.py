@@ -1,4 +1,4 @@
-"""What a server answers to programs: a network's probabilities in NumPy's own archive (`.npz`)."""
+"""The server's response to programs: a prediction as NumPy archive (`.npz`)."""
 
 import io
 import json
@@ -17,7 +17,7 @@ MEDIA_TYPE = "application/x-npz"
 
 
 class Payload(NamedTuple):
-    """What a server's answer tells of a `Prediction`; attributes as there."""
+    """The part of a `Prediction` that a server sends; attributes as there."""
 
     card: Card
     probabilities: Probabilities
@@ -27,18 +27,18 @@ class Payload(NamedTuple):
 
 
 def quantize_probabilities(probabilities: Probabilities, steps: int) -> NDArray[np.uint8]:
-    """Probabilities as whole steps, rounded up.
+    """Quantize probabilities to whole steps, rounded up.
 
-    For a threshold that is a whole number of steps, `probability > threshold` is then just as true of the
-    steps, although they are a fourteenth of the size.
+    For a threshold that is a whole number of steps, `probability > threshold` holds for the steps exactly
+    where it holds for the probabilities.
 
     Args:
         probabilities: from 0 to 1.
-        steps: how many make 1, at most 255.
+        steps: from 0 to 1, at most 255.
     """
     thresholds = np.arange(steps + 1).astype(np.float32) / np.float32(steps)
     whole = np.minimum(np.ceil(probabilities * np.float32(steps)), steps).astype(np.uint8)
-    # The product is rounded, and may have come out on the other side of a threshold.
+    # The rounded product may be on the other side of a threshold.
     whole -= (whole > 0) & (probabilities <= thresholds[np.maximum(whole, 1) - 1])
     whole += (whole < steps) & (probabilities > thresholds[whole])
     return np.asarray(whole, np.uint8)
@@ -50,16 +50,16 @@ def pack(
     steps: int | None = None,
     picture: bytes | None = None,
 ) -> bytes:
-    """Make an archive of what was said of a scene.
+    """Pack a prediction into an archive.
 
-    Its members are `probabilities`, `valid`, `about` and `card`, and where there are, `heads` and `picture`;
-    the texts and the picture as bytes.
+    Its members are `probabilities`, `valid`, `about` and `card`, and optionally `heads` (presence
+    probabilities) and `picture`; texts and picture as bytes.
 
     Args:
-        prediction: what the network answered.
-        about: plain values for who only looks: kept as JSON.
-        steps: probabilities in so many steps, see `quantize_probabilities`, compressed; exact if left out.
-        picture: a JPEG file's content, for who cannot read the scene's own format.
+        prediction: of a network.
+        about: plain values that describe the scene, stored as JSON.
+        steps: compress the probabilities to so many steps, see `quantize_probabilities`. Default: exact.
+        picture: a JPEG file's content, for a client that cannot read the scene's own format.
     """
     exact = prediction.probabilities
     members: dict[str, NDArray[Any]] = {
@@ -72,7 +72,7 @@ def pack(
         members["heads"] = prediction.presence_probabilities
     if picture is not None:
         members["picture"] = _bytes(picture)
-    # float32 does not shrink, and would take longer to compress than many a network to run.
+    # float32 does not shrink, and compressing it takes longer than running many a network.
     method, level = (zipfile.ZIP_STORED, None) if steps is None else (zipfile.ZIP_DEFLATED, 1)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", method, compresslevel=level) as file:
@@ -83,38 +83,39 @@ def pack(
 
 
 def unpack(content: bytes) -> Payload:
-    """What `pack` packed, with exact probabilities.
+    """Unpack an archive of `pack` with exact probabilities.
 
     Raises:
-        PayloadError: it is something else, or was packed in steps.
+        PayloadError: it is damaged, something else, or packed in steps.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             members = {name: archive[name] for name in archive.files}
         about = json.loads(members["about"].tobytes())
         card = Card.from_json(members["card"].tobytes().decode())
-        probabilities, valid, heads = members["probabilities"], members["valid"], members.get("heads")
+        probabilities, valid_mask = members["probabilities"], members["valid"]
+        presence = members.get("heads")
         tta = bool(about["tta"])
     except CardError as error:
         raise PayloadError(str(error)) from error
     except Exception as error:  # bytes from elsewhere can make NumPy and zipfile raise anything
-        raise PayloadError(f"not an answer of nephoscope: {error!r}") from error
-    shape = (len(card.patterns), *valid.shape)
-    if probabilities.dtype != np.float32 or probabilities.shape != shape or valid.dtype != np.bool_:
+        raise PayloadError(f"not a response of nephoscope: {error!r}") from error
+    shape = (len(card.patterns), *valid_mask.shape)
+    if probabilities.dtype != np.float32 or probabilities.shape != shape or valid_mask.dtype != np.bool_:
         raise PayloadError(
             f"probabilities are {probabilities.dtype} of shape {probabilities.shape}, not {shape}"
         )
-    if heads is not None and (heads.dtype != np.float32 or heads.shape != shape[:1]):
-        raise PayloadError(f"presence is {heads.dtype} of shape {heads.shape}, not {shape[:1]}")
-    if heads is None and any(rule.evidence != "top_k" for rule in card.rules.values()):
-        raise PayloadError("its rules ask for a presence head, and there is none")
-    if valid.ndim != 2 or not valid.size:
-        raise PayloadError(f"a field of shape {valid.shape}")
+    if presence is not None and (presence.dtype != np.float32 or presence.shape != shape[:1]):
+        raise PayloadError(f"presence is {presence.dtype} of shape {presence.shape}, not {shape[:1]}")
+    if presence is None and any(rule.evidence != "top_k" for rule in card.rules.values()):
+        raise PayloadError("its rules need a presence head, and there is none")
+    if valid_mask.ndim != 2 or not valid_mask.size:
+        raise PayloadError(f"probabilities of shape {probabilities.shape}")
     if not all(
-        values.min() >= 0 and values.max() <= 1 for values in (probabilities, heads) if values is not None
+        values.min() >= 0 and values.max() <= 1 for values in (probabilities, presence) if values is not None
     ):
-        raise PayloadError("numbers that are no probabilities")
-    return Payload(card, probabilities, valid, heads, tta)
+        raise PayloadError("values outside [0, 1]")
+    return Payload(card, probabilities, valid_mask, presence, tta)
 
 
 def _bytes(content: bytes) -> NDArray[np.uint8]:

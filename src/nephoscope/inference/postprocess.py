@@ -1,7 +1,6 @@
-"""From one pattern's probabilities to its mask and groups: threshold, presence, components, minimum area.
+"""Rules: from one pattern's probabilities to its components, by threshold, presence and minimum area.
 
-Everything counts in pixels of the grid the rules are stated on (a model's card names it), so that one rule
-means the same area whatever the picture's size.
+All sizes are in pixels of the model card's grid, so that a rule means the same area for any picture.
 """
 
 from dataclasses import dataclass
@@ -14,12 +13,11 @@ from nephoscope.core.errors import InvalidRequestError, ModelError
 from nephoscope.core.types import ComponentLabels, GridShape, Mask, Probabilities
 
 LARGEST_JOIN = 100
-"""Pixels; farther apart, groups are hardly one region, and the search for them takes seconds."""
-
+"""Pixels; the search for components farther apart takes seconds."""
 
 Evidence = Literal["top_k", "head", "product"]
-"""What speaks for a pattern's presence: the mean of its highest probabilities (of one: their maximum), the
-network's own presence head, or the product of both."""
+"""Source of the presence score: the mean of the highest probabilities (`top_k`), the network's presence head,
+or the product of both."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +25,16 @@ class Rule:
     """How one pattern's probabilities become its mask.
 
     Attributes:
-        threshold: a pixel belongs to the pattern where its probability is above this.
-        top_k: how many of the highest probabilities the presence score is the mean of.
-        presence: the pattern is present where the presence score reaches this...
-        least_cover: ... and this many pixels are above the threshold.
-        minimum_area: groups of fewer pixels are dropped.
-        join: groups with at most this many pixels between them count as one.
-        evidence: what the presence score is made of.
+        threshold: pixels with a higher probability belong to the pattern.
+        top_k: number of highest probabilities in the mean of the presence score.
+        presence: least presence score of a present pattern.
+        least_cover: least number of pixels above the threshold of a present pattern.
+        minimum_area: components of fewer pixels are removed.
+        join: components with at most this many pixels between them count as one.
+        evidence: source of the presence score.
 
     Raises:
-        InvalidRequestError: a threshold or presence outside 0 to 1, no pixel to take the mean of, a negative
-            area, a join outside 0 to `LARGEST_JOIN`, or unknown evidence.
+        InvalidRequestError: a value is out of range, or unknown.
     """
 
     threshold: float
@@ -67,7 +64,7 @@ def _check_join(join: int) -> None:
 
 
 def resample(values: Probabilities, grid: GridShape) -> Probabilities:
-    """Bring a field of shape (height, width) onto another grid: area means if coarser, linear if finer."""
+    """Resample a field of shape (height, width) to another grid: area means if coarser, linear if finer."""
     if values.shape == grid:
         return values
     shrinks = grid[0] * grid[1] < values.shape[0] * values.shape[1]
@@ -79,15 +76,14 @@ def resample(values: Probabilities, grid: GridShape) -> Probabilities:
 
 
 def above(probability: Probabilities, threshold: float) -> Mask:
-    """Where the probability is above the threshold."""
+    """Mask of the probabilities above a threshold."""
     return np.asarray(probability > threshold, np.bool_)
 
 
 def presence_score(probability: Probabilities, top_k: int) -> float:
     """Mean of the `top_k` highest probabilities, from 0 to 1.
 
-    Where there are fewer pixels the missing ones count as 0, as do pixels without data: a sliver of data is
-    no evidence.
+    Missing pixels count as 0, as do pixels without data.
     """
     values = probability.reshape(-1)
     if len(values) > top_k:
@@ -95,35 +91,39 @@ def presence_score(probability: Probabilities, top_k: int) -> float:
     return float(values.sum(dtype=np.float64) / top_k)
 
 
-def evidence_score(probability: Probabilities, rule: Rule, head: float | None = None) -> float:
-    """How much speaks for a pattern's presence, from 0 to 1, by its rule's evidence.
+def evidence_score(
+    probability: Probabilities, rule: Rule, presence_probability: float | None = None
+) -> float:
+    """Presence score of a pattern, from 0 to 1, by its rule's evidence.
 
     Args:
         probability: from 0 to 1, shape (height, width).
         rule: the pattern's rule.
-        head: the network's presence head, from 0 to 1, where it has one.
+        presence_probability: of the network's presence head, where it has one.
 
     Raises:
-        ModelError: the rule asks for a presence head and there is none.
+        ModelError: the rule needs a presence head and there is none.
     """
     if rule.evidence == "top_k":
         return presence_score(probability, rule.top_k)
-    if head is None:
-        raise ModelError("the rule asks for a presence head, and the network has none")
-    return head if rule.evidence == "head" else head * presence_score(probability, rule.top_k)
+    if presence_probability is None:
+        raise ModelError("the rule needs a presence head, and the network has none")
+    if rule.evidence == "head":
+        return presence_probability
+    return presence_probability * presence_score(probability, rule.top_k)
 
 
 def is_present(score: float, mask: Mask, rule: Rule) -> bool:
-    """Whether a pattern with this presence score and these pixels above the threshold is in the scene."""
+    """Whether a pattern with this presence score and mask is present."""
     return score >= rule.presence and int(np.count_nonzero(mask)) >= max(1, rule.least_cover)
 
 
 def label_components(mask: Mask, join: int = 0) -> ComponentLabels:
-    """Number a mask's connected groups from 1; 0 where the mask is off. Diagonal neighbours connect.
+    """Label a mask's connected components from 1, with 8-connectivity; 0 where the mask is off.
 
     Args:
         mask: boolean, shape (height, width).
-        join: groups with at most this many pixels between them count as one; at most `LARGEST_JOIN`.
+        join: components with at most this many pixels between them count as one; at most `LARGEST_JOIN`.
 
     Raises:
         InvalidRequestError: `join` is negative or too large.
@@ -134,46 +134,48 @@ def label_components(mask: Mask, join: int = 0) -> ComponentLabels:
         # Two pixels with `join` others between them touch once each has grown by a disc this wide.
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (join + 1, join + 1))
         spread = np.asarray(cv2.dilate(spread, disc), np.uint8)
-    groups = np.asarray(cv2.connectedComponents(spread, connectivity=8)[1], np.int32)
+    components = np.asarray(cv2.connectedComponents(spread, connectivity=8)[1], np.int32)
     if join:
-        groups[~mask] = 0
-    return groups
+        components[~mask] = 0
+    return components
 
 
-def remove_small_components(groups: ComponentLabels, minimum_area: int) -> ComponentLabels:
-    """Drop groups of fewer than `minimum_area` pixels and number the others from 1, largest first."""
-    areas = np.bincount(groups.reshape(-1), minlength=1)
+def remove_small_components(components: ComponentLabels, minimum_area: int) -> ComponentLabels:
+    """Remove components of fewer than `minimum_area` pixels and number the others from 1, largest first."""
+    areas = np.bincount(components.reshape(-1), minlength=1)
     areas[0] = 0
     kept = [number for number in np.argsort(-areas, kind="stable") if areas[number] >= max(1, minimum_area)]
     if kept == list(range(1, len(areas))):
-        return groups
+        return components
     renumbered = np.zeros(len(areas), np.int32)
     renumbered[kept] = np.arange(1, len(kept) + 1)
-    return np.take(renumbered, groups, mode="clip")  # they are all there: quicker than to check it
+    return np.take(renumbered, components, mode="clip")  # all are in range; faster than checking
 
 
 def segment_pattern(
-    probability: Probabilities, rule: Rule, join: int | None = None, head: float | None = None
+    probability: Probabilities,
+    rule: Rule,
+    join: int | None = None,
+    presence_probability: float | None = None,
 ) -> tuple[ComponentLabels, float]:
-    """All steps in order: probabilities to a pattern's groups, and its presence score.
+    """Apply a rule: from a pattern's probabilities to its components and presence score.
 
     Args:
         probability: from 0 to 1, shape (height, width), on the rule's grid; 0 where there is no data.
         rule: the pattern's rule.
-        join: groups with at most this many pixels between them count as one; the rule's own if left out.
-        head: the network's presence head, from 0 to 1, where it has one.
+        join: components with at most this many pixels between them count as one. Default: from the rule.
+        presence_probability: of the network's presence head, where it has one.
 
     Returns:
         Components numbered from 1, largest first, 0 elsewhere (the mask is `components > 0`); the
         presence score.
 
     Raises:
-        ModelError: the rule asks for a presence head and there is none.
+        ModelError: the rule needs a presence head and there is none.
     """
     mask = above(probability, rule.threshold)
-    score = evidence_score(probability, rule, head)
+    score = evidence_score(probability, rule, presence_probability)
     if not is_present(score, mask, rule):
         return np.zeros(mask.shape, np.int32), score
-    return remove_small_components(
-        label_components(mask, rule.join if join is None else join), rule.minimum_area
-    ), score
+    components = label_components(mask, rule.join if join is None else join)
+    return remove_small_components(components, rule.minimum_area), score

@@ -1,4 +1,4 @@
-"""What a model answers of a scene, before any rule is applied."""
+"""Predictions: a model's probabilities for a scene, before any rule is applied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from nephoscope.inference.tiling import canvas_size
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A model's answer for one scene, on the grid of the model's rules.
+    """A model's probabilities for one scene, on the grid of its rules.
 
     Attributes:
         scene: the picture.
-        raster: the picture as it was decoded for the network.
+        raster: the picture, decoded for the network.
         card: of the model.
         probabilities: from 0 to 1, shape (patterns, height, width); 0 where there is no data.
         valid_mask: where there is data, shape (height, width).
         presence_probabilities: of the network's presence head, from 0 to 1, shape (patterns,); None where it
             has none.
         tta: whether probabilities are means over mirror images.
-        measures: of the picture as the network sees it (`scope.measure`).
+        measures: of the picture at the network's resolution (`input_check.measure`).
     """
 
     scene: Scene
@@ -42,21 +42,21 @@ class Prediction:
 
 
 class Predictor(Protocol):
-    """What a model is for the rest: `Model` runs the network here, `RemoteModel` on a server."""
+    """Interface of models: `Model` runs the network here, `RemoteModel` on a server."""
 
     @property
     def card(self) -> Card:
-        """What the model is."""
+        """The model's card."""
 
     def predict(self, scene: Scene, *, tta: bool = False) -> Prediction:
-        """The model's answer for a scene; `tta` takes the mean over the picture and its mirror images."""
+        """Run the network on a scene; `tta` takes the mean over the picture and its mirror images."""
 
 
 class View(NamedTuple):
-    """A scene as a network sees it.
+    """A scene at a network's resolution.
 
     Attributes:
-        raster: as it was decoded.
+        raster: the decoded picture.
         canvas: at the scale of the network's input; red, green, blue, shape (height, width, 3).
     """
 
@@ -65,10 +65,10 @@ class View(NamedTuple):
 
 
 def view(scene: Scene, input_size: GridShape) -> View:
-    """Decode a scene and bring it to the scale of a network's input.
+    """Decode a scene and resize it to the scale of a network's input.
 
-    It is decoded twice as fine as the network sees it: a JPEG decoded just fine enough comes out blurred, and
-    blur is what tells Sugar from nothing.
+    It is decoded at twice that resolution at least: a JPEG decoded at less loses the fine detail that tells
+    Sugar from nothing.
 
     Args:
         scene: the picture.
@@ -83,7 +83,7 @@ def view(scene: Scene, input_size: GridShape) -> View:
 
 
 def resize_valid(valid_mask: Mask, grid: GridShape) -> Mask:
-    """A valid mask on another grid: a pixel has data where at least half of its area has.
+    """Resize a valid mask: a pixel has data where at least half of its area has.
 
     Args:
         valid_mask: boolean, shape (height, width).

@@ -1,4 +1,4 @@
-"""Connected regions of a pattern as objects, and their outlines."""
+"""Regions of a pattern: area, centroid and outline of each component."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ from nephoscope.core.types import ComponentLabels, GridShape, Mask, Probabilitie
 
 Ring = list[tuple[float, float]]
 
-_DIGITS = 4  # after the point, of places: a fraction of any pixel
+_DIGITS = 4  # after the point, of coordinates: a fraction of any pixel
 
 
 @dataclass(frozen=True)
 class Region:
-    """One connected region of a pattern. Places are in the picture's pixels, from its top left corner.
+    """One connected region of a pattern. Coordinates are in the picture's pixels, from its top left corner.
 
     Attributes:
         pattern: the pattern's name.
         area: size in the picture's pixels.
-        cover: its share of the scene's pixels with data, 0 to 1.
+        area_fraction: its fraction of the scene's pixels with data, 0 to 1.
         box: left, top, right, bottom.
         centroid: x, y of its centre of mass.
         mean_probability: mean over its pixels, 0 to 1.
@@ -29,7 +29,7 @@ class Region:
 
     pattern: str
     area: float
-    cover: float
+    area_fraction: float
     box: tuple[float, float, float, float]
     centroid: tuple[float, float]
     mean_probability: float
@@ -37,37 +37,37 @@ class Region:
 
 
 def find_regions(
-    pattern: str, groups: ComponentLabels, probability: Probabilities, valid: Mask, size: GridShape
+    pattern: str, components: ComponentLabels, probability: Probabilities, valid_mask: Mask, size: GridShape
 ) -> list[Region]:
-    """Describe every group of a pattern as a region, largest first.
+    """Describe every component of a pattern as a region, in their order.
 
     Args:
         pattern: the pattern's name.
-        groups: numbered from 1, shape (height, width).
+        components: numbered from 1, shape (height, width).
         probability: the same shape.
-        valid: where there is data, the same shape.
-        size: height and width of the picture whose pixels the regions count in.
+        valid_mask: where there is data, the same shape.
+        size: height and width of the picture.
     """
-    count = int(groups.max())
+    count = int(components.max())
     if not count:
         return []
-    y_scale, x_scale = size[0] / groups.shape[0], size[1] / groups.shape[1]
-    with_data = int(np.count_nonzero(valid))
+    y_scale, x_scale = size[0] / components.shape[0], size[1] / components.shape[1]
+    with_data = int(np.count_nonzero(valid_mask))
     regions = []
     for number in range(1, count + 1):
-        mask = (groups == number).view(np.uint8)
+        mask = (components == number).view(np.uint8)
         left, top, width, height = cv2.boundingRect(mask)
         window = np.s_[top : top + height, left : left + width]
         inner = mask[window]
         moments = cv2.moments(inner, binaryImage=True)
         area = moments["m00"]
-        # Moments count from the centre of the first pixel.
+        # Moments are relative to the centre of the first pixel.
         x, y = moments["m10"] / area + left + 0.5, moments["m01"] / area + top + 0.5
         regions.append(
             Region(
                 pattern=pattern,
                 area=area * y_scale * x_scale,
-                cover=area / with_data,
+                area_fraction=area / with_data,
                 box=(left * x_scale, top * y_scale, (left + width) * x_scale, (top + height) * y_scale),
                 centroid=(x * x_scale, y * y_scale),
                 mean_probability=cv2.mean(probability[window], inner)[0],
@@ -88,7 +88,7 @@ def outline(
     Args:
         mask: boolean, shape (height, width).
         corner: x, y of the mask's own top left corner.
-        scale: by which x and y are multiplied in the end.
+        scale: factors of x and y.
     """
     height, width = mask.shape
     # OpenCV traces pixel centres. On a grid twice as fine, where each pixel spreads over its own corners,

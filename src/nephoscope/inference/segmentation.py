@@ -1,4 +1,4 @@
-"""A scene and a model in, its patterns out."""
+"""Segmentation: the patterns of a scene, by a model and its rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nephoscope.core.errors import InvalidRequestError, ModelError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.types import GridShape, Mask, Probabilities
+from nephoscope.imagery.resize import resize_mask
 from nephoscope.imagery.scene import Scene, open_scene
 from nephoscope.inference.card import Card
 from nephoscope.inference.input_check import out_of_range
@@ -28,11 +29,11 @@ class Segmentation:
     """The patterns of a scene. Arrays are on the grid of the model's rules, patterns in the card's order.
 
     Attributes:
-        prediction: the model's answer that the rules were applied to.
+        prediction: the model's prediction.
         components: connected components numbered from 1, largest first, 0 elsewhere; shape (patterns, height,
             width).
-        scores: presence score from 0 to 1 by pattern; the card's rules say from which one on it is present.
-        join: how far apart components were counted as one, in pixels of the grid; None for the rules' own.
+        scores: presence score from 0 to 1 by pattern; the rules hold the least score of a present pattern.
+        join: distance in pixels of the grid up to which components count as one; None for that of the rules.
     """
 
     prediction: Prediction
@@ -47,22 +48,22 @@ class Segmentation:
 
     @property
     def card(self) -> Card:
-        """Of the model."""
+        """The model's card."""
         return self.prediction.card
 
     @property
     def probabilities(self) -> Probabilities:
-        """From 0 to 1, shape (patterns, height, width); 0 where there is no data."""
+        """Values from 0 to 1, shape (patterns, height, width); 0 where there is no data."""
         return self.prediction.probabilities
 
     @property
     def valid_mask(self) -> Mask:
-        """Where there is data, shape (height, width)."""
+        """Mask of the pixels with data, shape (height, width)."""
         return self.prediction.valid_mask
 
     def __repr__(self) -> str:
-        covers = ", ".join(f"{name} {self.covers[name]:.0%}" for name in self.present)
-        return f"<Segmentation of {self.scene.name}: {covers or 'no pattern'}>"
+        fractions = ", ".join(f"{name} {self.area_fractions[name]:.0%}" for name in self.present)
+        return f"<Segmentation of {self.scene.name}: {fractions or 'no pattern'}>"
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
@@ -71,12 +72,12 @@ class Segmentation:
 
     @cached_property
     def present(self) -> list[str]:
-        """Names of the patterns that were found."""
+        """Names of the patterns that are present."""
         return [name for name, mask in zip(self.card.patterns, self.masks, strict=True) if mask.any()]
 
     @cached_property
-    def covers(self) -> dict[str, float]:
-        """Share of the pixels with data that each pattern covers, 0 to 1 (0 in a scene without data)."""
+    def area_fractions(self) -> dict[str, float]:
+        """Fraction of the pixels with data that each pattern covers, 0 to 1 (0 in a scene without data)."""
         with_data = max(1, int(np.count_nonzero(self.valid_mask)))
         return {
             name: float(np.count_nonzero(mask) / with_data)
@@ -96,20 +97,22 @@ class Segmentation:
 
     @cached_property
     def warnings(self) -> list[str]:
-        """Why what was found may mean nothing: no data, or a picture unlike those the model learned from."""
+        """Why results may be unreliable: no data, or a picture unlike those that the model was trained on."""
         if not self.valid_mask.any():
             return ["no data: the whole picture is black, so its masks are empty"]
-        odd = out_of_range(self.prediction.measures, self.card.scope)
+        reasons = out_of_range(self.prediction.measures, self.card.scope)
         kind = f"unlike the pictures that the model {self.card.name} was trained on"
-        return [f"{kind} ({', '.join(odd)}): what is found may mean nothing"] if odd else []
+        return [f"{kind} ({', '.join(reasons)}): results may be unreliable"] if reasons else []
 
     def mask(self, pattern: str, size: GridShape | None = None) -> Mask:
-        """One pattern's mask, brought to any size; without one, on the rules' grid.
+        """One pattern's mask at any size; pixels without data stay false.
 
-        A pixel of the scene without data stays out of the mask at every size.
+        Args:
+            pattern: its name.
+            size: height and width. Default: the grid of the rules.
 
         Raises:
-            ValueError: no such pattern.
+            InvalidRequestError: an unknown pattern.
         """
         if pattern not in self.card.patterns:
             raise InvalidRequestError(
@@ -122,8 +125,7 @@ class Segmentation:
         raster = self.scene.read() if size == self.scene.size else self.prediction.raster
         method = cv2.INTER_AREA if height * width < mask.size else cv2.INTER_LINEAR
         soft = cv2.resize(mask.view(np.uint8) * 255, (width, height), interpolation=method)
-        valid = cv2.resize(raster.valid_mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-        return np.asarray(np.logical_and(soft >= 128, valid > 0), np.bool_)
+        return np.asarray((soft >= 128) & resize_mask(raster.valid_mask, size), np.bool_)
 
 
 def segment(
@@ -136,23 +138,23 @@ def segment(
     day: date | None = None,
     server: str | None = None,
 ) -> Segmentation:
-    """Find the patterns in one picture.
+    """Segment the patterns of one picture.
 
     Args:
         picture: a path, a file's bytes, an array of shape (height, width, 3), or a scene.
         model: a loaded model, or the name or path of one.
-        join: components of a pattern with at most this many pixels of 350x525 between them count as one
-            region. Default: from the model card.
+        join: components of a pattern with at most this many pixels of the rules' grid between them count as
+            one region. Default: from the model card.
         tta: mean over the picture and its mirror images: a little better, four times the work.
-        bounds: where the picture is, whatever it says itself; `place.parse_bounds` makes them from words.
-        day: when it was taken, whatever it says itself.
-        server: the address that `nephoscope serve` printed on another machine, with its token: the network
-            then runs there, and `model` is the name of one that it has. The result is the same.
+        bounds: of the picture, in place of its own; see `core.geo.parse_bounds`.
+        day: on which it was taken, in place of its own.
+        server: run the network on another machine: the address that its `nephoscope serve` printed, with the
+            token. `model` is then the name of one of its models.
 
     Raises:
         SceneError: the picture cannot be used.
         ModelError: the model cannot be used.
-        ServerError: the server cannot be reached, or refuses; the message says why.
+        ServerError: the server cannot be reached, or refuses.
     """
     if server is not None:
         model = _remote(server, model)
@@ -168,22 +170,24 @@ def _remote(server: str, model: Predictor | str | Path) -> Predictor:
 
     if isinstance(model, str | Path):
         return RemoteModel(server, str(model))
-    raise ModelError(f"{model.card.name}: a loaded model runs here; name one that the server has")
+    raise ModelError(
+        f"{model.card.name}: a loaded model cannot run on a server; give the name of one of the server's"
+    )
 
 
 def apply_rules(
     prediction: Prediction, rules: Mapping[str, Rule] | None = None, *, join: int | None = None
 ) -> Segmentation:
-    """Turn a model's probabilities into masks and components.
+    """Apply rules to a prediction: from probabilities to masks and components.
 
     Args:
-        prediction: the model's answer.
+        prediction: of a model.
         rules: by pattern. Default: from the model card.
         join: components with at most this many pixels of the rules' grid between them count as one. Default:
             from the rules.
 
     Raises:
-        ValueError: a rule asks for a presence head and the network has none.
+        ModelError: a rule needs a presence head and the network has none.
     """
     card, presence = prediction.card, prediction.presence_probabilities
     if rules is not None:

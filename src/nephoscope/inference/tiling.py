@@ -1,8 +1,7 @@
-"""How a scene of any size is shown to a network of one size, and how its answers become one field.
+"""Tiling: run a network of one input size over a scene of any size.
 
-A network learned from pictures that show 21° x 14°. A scene is brought to that scale, on a *canvas* whose
-pixels are the network's; a canvas larger than one picture is cut into overlapping tiles whose answers are
-blended.
+Networks are trained on pictures of 21° x 14°. A scene is resized to that scale, the *canvas*; a canvas larger
+than the input is cut into overlapping tiles, whose outputs are blended.
 """
 
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from nephoscope.core.geo import Bounds
 from nephoscope.core.types import GridShape, Image, Probabilities
 
 _FRAME_DEGREES = (14.0, 21.0)  # height and width of the pictures the contest's labels were drawn on
-_SLACK = 0.02  # relative; sides this near to the frame's are stretched onto it
+_SLACK = 0.02  # relative; sides this near to the frame's are stretched to it
 _LONGEST = 1.5  # times the frame's aspect; a scene further from it is tiled along its longer side
 _OVERLAP = 0.25  # of a tile, at least
 
@@ -21,13 +20,13 @@ _OVERLAP = 0.25  # of a tile, at least
 def canvas_size(size: GridShape, bounds: Bounds | None, frame: GridShape) -> GridShape:
     """Height and width of the canvas for a scene, in the network's pixels.
 
-    Where the place is known, a canvas pixel spans as many degrees as the network learned from. Where not,
-    the whole picture is taken for one view: it is fitted into one frame, or, if much longer than that, into
-    frames along its longer side.
+    Where the bounds are known, a canvas pixel spans as many degrees as in the training pictures. Otherwise
+    the whole picture is fitted into one frame, or, if much longer than that, into frames along its longer
+    side.
 
     Args:
         size: height and width of the picture.
-        bounds: where it is, if known.
+        bounds: of the picture, if known.
         frame: height and width of the network's input.
     """
     if bounds is not None:
@@ -56,8 +55,8 @@ def run_tiled(canvas: Image, frame: GridShape, network: Callable[[Image], Probab
 
     Args:
         canvas: shape (height, width, 3).
-        frame: height and width that the network takes. A canvas smaller than this gets a black margin, which
-            is what "no data" looks like.
+        frame: height and width that the network takes. A smaller canvas gets a black margin, as for
+            no data.
         network: from pictures (count, *frame, 3) to fields (count, classes, *frame).
 
     Returns:
@@ -67,8 +66,8 @@ def run_tiled(canvas: Image, frame: GridShape, network: Callable[[Image], Probab
     height, width = canvas.shape[:2]
     if (height, width) == frame:
         return np.asarray(network(canvas[None])[0], np.float32)
-    # A tile's weight is that of its rows times that of its columns, and so is the sum over all tiles: two
-    # lines serve in place of a canvas of weights, and answers are added up in the result itself.
+    # Weights are products of a row's and a column's weight, and so is their sum over all tiles: two lines are
+    # enough in place of a canvas of weights.
     down, across = _Line(height, frame[0]), _Line(width, frame[1])
     weight = np.outer(down.weight, across.weight)
     tile = np.zeros((1, *frame, 3), np.uint8)
@@ -76,10 +75,10 @@ def run_tiled(canvas: Image, frame: GridShape, network: Callable[[Image], Probab
     for rows, inner_rows in down.spans:
         for columns, inner_columns in across.spans:
             tile[0, inner_rows, inner_columns] = canvas[rows, columns]
-            answer = network(tile)[0]
+            output = network(tile)[0]
             if fields is None:
-                fields = np.zeros((len(answer), height, width), np.float32)
-            fields[:, rows, columns] += (answer * weight)[:, inner_rows, inner_columns]
+                fields = np.zeros((len(output), height, width), np.float32)
+            fields[:, rows, columns] += (output * weight)[:, inner_rows, inner_columns]
     assert fields is not None  # there is always a first tile
     for first in range(0, height, frame[0]):
         band = slice(first, first + frame[0])
@@ -88,12 +87,12 @@ def run_tiled(canvas: Image, frame: GridShape, network: Callable[[Image], Probab
 
 
 class _Line:
-    """How tiles lie along one side of a canvas.
+    """Positions and weights of tiles along one side of a canvas.
 
     Attributes:
         weight: of a tile's pixels along this line.
         weights: their sum over all tiles, for each of the canvas's pixels.
-        spans: for each tile, its pixels on the canvas and, in the tile, those that are not margin.
+        spans: for each tile, its pixels on the canvas, and in the tile those that are not margin.
     """
 
     def __init__(self, length: int, tile: int) -> None:
@@ -109,7 +108,7 @@ class _Line:
 
 
 def _starts(length: int, tile: int) -> list[int]:
-    """Where tiles begin so that they cover a line, evenly spaced, overlapping by at least a quarter."""
+    """Starts of tiles that cover a line, evenly spaced, overlapping by at least a quarter."""
     if length == tile:
         return [0]
     count = int(np.ceil((length - tile) / (tile * (1 - _OVERLAP)))) + 1

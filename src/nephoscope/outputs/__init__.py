@@ -1,4 +1,4 @@
-"""Output formats. One module a format, each with its `FORMAT`; `registry` knows them all."""
+"""Output formats: one module a format, each with its `FORMAT`, and the registry of all."""
 
 from nephoscope.outputs.format import Format, Web
 from nephoscope.outputs.registry import FORMATS, formats, parse_formats

@@ -1,4 +1,4 @@
-"""Many pictures through one model into files: in order, on all processors, whatever becomes of one."""
+"""Segment many pictures into files: in order, on all processors, each independent of the others."""
 
 import logging
 import time
@@ -27,9 +27,9 @@ class Done:
 
     Attributes:
         name: of the source.
-        summary: as in the `json` output, less the regions.
-        files: what was written.
-        kept: outputs that were there already and were left as they are.
+        summary: as in the `json` output, without the regions.
+        files: that were written.
+        kept: existing outputs that were left unchanged.
         seconds: from opening the picture to its last file.
         parts: by format, of those that make one file a run.
     """
@@ -44,7 +44,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Kept:
-    """A picture that was left alone because all of its outputs are there already."""
+    """A picture that was skipped because all of its outputs exist."""
 
     name: str
     kept: list[Path]
@@ -52,7 +52,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Failed:
-    """A picture that could not be segmented, and why in one line."""
+    """A picture that could not be segmented, and the reason in one line."""
 
     name: str
     reason: str
@@ -60,22 +60,22 @@ class Failed:
 
 @dataclass(frozen=True)
 class Job:
-    """What to do with each picture.
+    """Settings of a batch.
 
     Attributes:
         model: to segment with.
-        folder: where outputs go.
+        folder: of the outputs.
         formats: names of output formats.
-        overwrite: whether outputs that are there already are written anew.
+        overwrite: whether existing outputs are replaced.
         join: see `segment`.
         tta: see `segment`.
-        protected: files that are never written over, whatever is asked: the pictures themselves.
-        bounds: where all pictures are, whatever they say themselves.
-        day: when all pictures were taken, whatever they say themselves.
+        protected: files that are never overwritten: the pictures themselves.
+        bounds: of all pictures, in place of their own.
+        day: of all pictures, in place of their own.
 
     Raises:
-        OutputConflictError: the folder is a file; or there is already the one file of a format that makes one
-            for all pictures, which cannot be kept for some.
+        OutputConflictError: the folder is a file, or the file of a format that makes one a run exists and
+            `overwrite` is off.
     """
 
     model: Model
@@ -91,13 +91,13 @@ class Job:
     def __post_init__(self) -> None:
         try:
             if self.folder.exists() and not self.folder.is_dir():
-                raise OutputConflictError(f"{self.folder}: is no folder; -o DIR names one for the outputs")
+                raise OutputConflictError(f"{self.folder}: is not a folder; give another by -o DIR")
         except OSError as error:
             raise OutputConflictError(f"{self.folder}: {error.strerror or error}") from error
         for path in (self.folder / chosen.file_name for chosen in self.per_run):
             if path.exists() and not self.overwrite:
                 raise OutputConflictError(
-                    f"{path}: is there already; --overwrite replaces it, -o DIR writes elsewhere"
+                    f"{path}: exists already; --overwrite replaces it, -o DIR writes elsewhere"
                 )
 
     @property
@@ -109,13 +109,12 @@ class Job:
 def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done | Kept | Failed]:
     """Segment pictures and write their outputs; results come in the sources' order.
 
-    Formats of one file a run are written after the last picture; a file that cannot be written is one more
-    result.
+    Formats of one file a run are written after the last picture. If that fails, one more `Failed` follows.
 
     Args:
         sources: the pictures.
-        job: what to do with each.
-        workers: pictures worked on at the same time.
+        job: the settings.
+        workers: pictures that are processed at the same time.
     """
     parts: dict[str, list[bytes]] = {chosen.name: [] for chosen in job.per_run}
     for result in map_in_order(partial(_one, job), sources, workers):
@@ -129,7 +128,7 @@ def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done 
 
 
 def _merge(chosen: Format, parts: list[bytes], folder: Path) -> Failed | None:
-    """Write the one file of a format; what went wrong, if anything did."""
+    """Write the one file of a format; returns what went wrong, if anything did."""
     path = folder / chosen.file_name
     assert chosen.merge is not None
     try:
@@ -155,12 +154,12 @@ def _one(job: Job, source: Source) -> Done | Kept | Failed:
         return Failed(source.name, f"{source.name}: not written: {where}{error.strerror or error}")
     except MemoryError:
         return Failed(source.name, f"{source.name}: not enough memory")
-    except Exception as error:  # one picture must never cost the others
+    except Exception as error:  # a bug must not fail the other pictures
         return _internal_error(source.name, error)
 
 
 def _internal_error(name: str, error: Exception) -> Failed:
-    """A bug, which costs one picture; the log has its traceback."""
+    """Report a bug that fails one picture; the log has its traceback."""
     log.error("%s: internal error", name, exc_info=error)
     return Failed(name, f"{name}: internal error: {type(error).__name__}: {error}")
 
@@ -185,7 +184,7 @@ def _segment_to_files(source: Source, job: Job) -> Done | Kept:
 
 
 def _wanted(source: Source, job: Job) -> tuple[dict[str, list[Path]], list[Path]]:
-    """Paths to write, by format, and those that are there already."""
+    """Paths to write, by format, and existing ones to keep."""
     wanted: dict[str, list[Path]] = {}
     kept: list[Path] = []
     for name in job.formats:
@@ -193,10 +192,10 @@ def _wanted(source: Source, job: Job) -> tuple[dict[str, list[Path]], list[Path]
         paths = [job.folder / f"{Path(source.name).stem}{ending}" for ending in endings]
         if own := [path for path in paths if path.absolute() in job.protected]:
             raise SceneError(
-                f"{source.name}: its output {own[0]} is one of the pictures; -o DIR writes elsewhere"
+                f"{source.name}: its output {own[0]} is an input picture; -o DIR writes elsewhere"
             )
-        there = [] if job.overwrite else [path for path in paths if path.is_file()]
-        kept += there
-        if len(there) < len(paths):
+        existing = [] if job.overwrite else [path for path in paths if path.is_file()]
+        kept += existing
+        if len(existing) < len(paths):
             wanted[name] = paths
     return wanted, kept

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.labels import label_file
 from nephoscope.datasets.rle import encode
@@ -15,18 +14,18 @@ Row = tuple[str, str, str]
 
 
 def rows(segmentation: Segmentation) -> list[Row]:
-    """One row a pattern: the scene's name, the pattern's, and its mask as run-length text."""
-    name = segmentation.scene.name
-    return [(name, pattern, encode(segmentation.mask(pattern, SCORE_GRID))) for pattern in DEFAULT_NAMES]
+    """Make a row for each pattern: the scene's name, the pattern's, and its mask as run-length text."""
+    name, patterns = segmentation.scene.name, segmentation.card.patterns
+    return [(name, pattern, encode(segmentation.mask(pattern, SCORE_GRID))) for pattern in patterns]
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
-    """A table of one scene, with its header."""
+    """Render a table of one scene, with its header."""
     return [label_file(rows(segmentation))]
 
 
 def merge(parts: Sequence[bytes]) -> bytes:
-    """One table of several, with one header."""
+    """Merge several tables into one, with one header."""
     header = label_file([])
     return header + b"".join(part.removeprefix(header) for part in parts)
 

@@ -1,4 +1,4 @@
-"""What an output format is: its files, what it needs, and how it is served over HTTP."""
+"""Output formats: their files, their requirements, and how the server offers them."""
 
 import io
 import zipfile
@@ -11,26 +11,26 @@ from typing import Literal
 from nephoscope.core.errors import MissingExtraError
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.segmentation import Segmentation
-from nephoscope.outputs.metadata import require_day, require_place
+from nephoscope.outputs.metadata import require_bounds, require_day
 
 Need = Literal["place", "day"]
 Merge = Callable[[Sequence[bytes]], bytes]
 PATTERN = "{pattern}"
-"""In an ending, stands for one file a pattern."""
+"""Placeholder in an ending that makes one file a pattern."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Web:
-    """How the server answers in a format; what is left out follows from the format itself.
+    """How the server offers a format. Defaults come from the format itself.
 
     Attributes:
         label: of the page's button.
-        kind: of file, in small letters beneath the label.
-        media_type: by which requests ask for it; the ending of the one file that answers; its content.
-        ending: see `media_type`.
-        render: see `media_type`.
-        merge: one file of several scenes' contents; None where the format holds one scene alone.
-        file_name: of what `merge` makes.
+        kind: type of the file, in small letters beneath the label.
+        media_type: that requests ask for in `Accept`.
+        ending: of the file that answers such a request.
+        render: makes that file.
+        merge: makes one file of several scenes' contents; None where a file holds one scene alone.
+        file_name: of the merged file.
     """
 
     label: str = ""
@@ -44,21 +44,21 @@ class Web:
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """An output format, of one or more files a scene, or of one file a run.
+    """An output format: files for each scene, or one file for each run.
 
     Attributes:
-        name: by which `--format` asks for it.
+        name: as in `--format NAME`.
         description: one line.
         media_type: of its files.
-        render: contents of a scene's files, in the order of `endings`; for one file a run, its one part.
-        endings: of a scene's files, put behind the scene's name. One with `{pattern}` in it stands for one
-            file a pattern.
-        needs: what must be known of a scene: its place, its day.
-        extra: of nephoscope, that installs the libraries it needs.
-        libraries: modules that it needs beside the base.
-        merge: for one file a run: its content, of the scenes' parts in their order.
+        render: makes the contents of a scene's files, in the order of `endings`; for one file a run, its
+            part.
+        endings: of a scene's files, appended to the scene's name. `{pattern}` makes one file a pattern.
+        needs: what must be known of a scene: its location (`place`), its day.
+        extra: of nephoscope, which installs the libraries.
+        libraries: modules that it imports beside those of the base install.
+        merge: for one file a run: makes it of the scenes' parts, in their order.
         file_name: of the one file a run; empty for files per scene.
-        web: how the server answers in it; None where it does not.
+        web: how the server offers it; None where it does not.
     """
 
     name: str
@@ -83,25 +83,23 @@ class Format:
         return bool(self.file_name)
 
     def file_endings(self, patterns: Sequence[str]) -> tuple[str, ...]:
-        """Endings of the files of one scene."""
+        """Endings of one scene's files."""
         return tuple(
-            name
+            ending.replace(PATTERN, pattern)
             for ending in self.endings
-            for name in (
-                [ending.replace(PATTERN, pattern) for pattern in patterns] if PATTERN in ending else [ending]
-            )
+            for pattern in (patterns if PATTERN in ending else ("",))
         )
 
     @property
     def missing(self) -> list[str]:
-        """Libraries it needs that are not installed."""
+        """Libraries that are not installed."""
         return [library for library in self.libraries if find_spec(library) is None]
 
     def check_libraries(self) -> None:
-        """See that its libraries are installed.
+        """Check that its libraries are installed.
 
         Raises:
-            MissingExtraError: they are not; the message says how to install them.
+            MissingExtraError: one is not; the message says how to install it.
         """
         if missing := self.missing:
             what = f"nephoscope[{self.extra}]" if self.extra else " ".join(missing)
@@ -110,19 +108,19 @@ class Format:
             )
 
     def check(self, scene: Scene) -> None:
-        """See that a scene has what the format needs.
+        """Check that a scene has what the format needs.
 
         Raises:
-            SceneError: its place or day is not known.
+            SceneError: its location or day is not known.
         """
         if "place" in self.needs:
-            require_place(scene)
+            require_bounds(scene)
         if "day" in self.needs:
             require_day(scene)
 
 
 def render_zip(chosen: Format, segmentation: Segmentation) -> bytes:
-    """All files of one scene as a ZIP archive, stored and not compressed."""
+    """Pack all files of one scene into a ZIP archive, uncompressed."""
     archive, stem = io.BytesIO(), Path(segmentation.scene.name).stem
     endings = chosen.file_endings(segmentation.card.patterns)
     with zipfile.ZipFile(archive, "w") as file:

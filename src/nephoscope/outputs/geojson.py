@@ -10,26 +10,25 @@ from typing import Any
 import numpy as np
 
 from nephoscope.core.geo import Bounds, area_km2, edges
-from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
 from nephoscope.core.types import Mask
 from nephoscope.inference.regions import Ring, outline
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
-from nephoscope.outputs.metadata import attributes, region_masks, require_place
+from nephoscope.outputs.metadata import attributes, region_masks, require_bounds
 
 _DIGITS = 6  # after the point: a tenth of a metre
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
-    """A FeatureCollection, its features in the order of `Segmentation.regions`.
+    """Render a FeatureCollection, its features in the order of `Segmentation.regions`.
 
     Raises:
-        SceneError: the place is not known.
+        SceneError: the bounds are not known.
     """
-    bounds, scene = require_place(segmentation.scene), segmentation.scene
+    bounds, scene = require_bounds(segmentation.scene), segmentation.scene
+    colours = {pattern.name: pattern.hex_colour for pattern in segmentation.card.styled_patterns}
     features = []
     for region, mask in region_masks(segmentation):
-        colour = DEFAULT_PATTERNS[DEFAULT_NAMES.index(region.pattern)].hex_colour
         features.append(
             {
                 "type": "Feature",
@@ -38,13 +37,13 @@ def render(segmentation: Segmentation) -> list[bytes]:
                 "properties": {
                     "pattern": region.pattern,
                     "area_km2": round(area_km2(mask, bounds), 1),
-                    "cover": round(region.cover, 4),
+                    "cover": round(region.area_fraction, 4),
                     "mean_probability": round(region.mean_probability, 4),
                     "scene": scene.name,
                     "date": scene.day.isoformat() if scene.day else None,
                     "satellite": scene.satellite,
-                    "stroke": colour,
-                    "fill": colour,
+                    "stroke": colours[region.pattern],
+                    "fill": colours[region.pattern],
                     "fill-opacity": 0.3,
                 },
             }
@@ -71,7 +70,7 @@ def _geometry(mask: Mask, bounds: Bounds) -> dict[str, Any]:
 def _polygons(mask: Mask, bounds: Bounds) -> list[list[Ring]]:
     """Outlines in degrees, cut where they cross the antimeridian."""
     height, width = mask.shape
-    # Column of the antimeridian; rounded, so that one that is a pixel's edge cuts no sliver off the pixel.
+    # Column of the antimeridian; rounded, so that a seam on a pixel's edge cuts no sliver off the pixel.
     seam = round((180 - bounds.west) / bounds.width * width, 6)
 
     def placed(part: Mask, least: float, most: float, turn: float) -> list[list[Ring]]:

@@ -1,4 +1,4 @@
-"""`json`: everything found in a scene, for programs."""
+"""`json`: scores, area fractions and every region of a scene, for programs."""
 
 import json
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from nephoscope.outputs.format import Format, Web
 
 
 def summary(segmentation: Segmentation) -> dict[str, Any]:
-    """The scene and each pattern's presence, score and cover, as plain values."""
-    scene, covers = segmentation.scene, segmentation.covers
+    """Describe the scene, and each pattern's presence, score and area fraction, as plain values."""
+    scene = segmentation.scene
     return {
         "scene": scene.name,
         "width": scene.size[1],
@@ -26,7 +26,7 @@ def summary(segmentation: Segmentation) -> dict[str, Any]:
             name: {
                 "present": name in segmentation.present,
                 "score": round(segmentation.scores[name], 4),
-                "cover": round(covers[name], 4),
+                "cover": round(segmentation.area_fractions[name], 4),
             }
             for name in segmentation.card.patterns
         },
@@ -34,7 +34,7 @@ def summary(segmentation: Segmentation) -> dict[str, Any]:
 
 
 def everything(segmentation: Segmentation) -> dict[str, Any]:
-    """The summary, every region in the picture's pixels, and what made it, as plain values."""
+    """The summary, every region in the picture's pixels, the model and its rules, as plain values."""
     return summary(segmentation) | {
         "regions": [_described(region) for region in segmentation.regions],
         "model": {"name": segmentation.card.name, "made_with": segmentation.card.made_with},
@@ -46,7 +46,7 @@ def everything(segmentation: Segmentation) -> dict[str, Any]:
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
-    """All of it as one file."""
+    """Render everything as one file."""
     return [(json.dumps(everything(segmentation), ensure_ascii=False) + "\n").encode()]
 
 
@@ -55,9 +55,9 @@ def _described(region: Region) -> dict[str, Any]:
     return {
         "pattern": region.pattern,
         "area": round(region.area, 4),
-        "cover": round(region.cover, 4),
+        "cover": round(region.area_fraction, 4),
         "box": [round(side, 4) for side in region.box],
-        "centroid": [round(place, 4) for place in region.centroid],
+        "centroid": [round(side, 4) for side in region.centroid],
         "mean_probability": round(region.mean_probability, 4),
         "outline": region.outline,
     }

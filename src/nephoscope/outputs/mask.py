@@ -1,17 +1,16 @@
-"""`mask`: one PNG a pattern at the picture's own size, 0 and 1, for programs (it looks black on a screen)."""
+"""`mask`: one PNG a pattern at the picture's own size, 0 and 1, for programs (black on a screen)."""
 
 import cv2
 import numpy as np
 
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
-    """Masks of 0 and 1 in the patterns' order, one byte a pixel."""
+    """Render masks of 0 and 1 in the patterns' order, one byte a pixel."""
     size = segmentation.scene.size
-    masks = (segmentation.mask(name, size).view(np.uint8) for name in DEFAULT_NAMES)
+    masks = (segmentation.mask(name, size).view(np.uint8) for name in segmentation.card.patterns)
     return [bytes(cv2.imencode(".png", mask)[1]) for mask in masks]
 
 

@@ -1,4 +1,4 @@
-"""What the outputs for maps share: where a grid's pixels lie, how large they are, and what made them."""
+"""Metadata that outputs share: location and day of a scene, masks of its regions, provenance."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,51 +15,55 @@ from nephoscope.imagery.scene import Scene
 from nephoscope.inference.regions import Region
 from nephoscope.inference.segmentation import Segmentation
 
+_REFERENCES = "doi:10.1002/qj.3662 (patterns), doi:10.1175/BAMS-D-19-0324.1 (labels)"
+"""Of the default patterns."""
 
-def require_place(scene: Scene) -> Bounds:
-    """Where a scene is.
+
+def require_bounds(scene: Scene) -> Bounds:
+    """The bounds of a scene.
 
     Raises:
-        SceneError: nothing tells; it says what can be done.
+        SceneError: they are not known; the message says how to state them.
     """
     if scene.bounds is None:
         why = f": {scene.location_problem}" if scene.location_problem else ""
-        raise SceneError(
-            f"{scene.name}: its place is not known{why}; --bounds west,south,east,north states it"
-        )
+        raise SceneError(f"{scene.name}: unknown location{why}; state it by --bounds west,south,east,north")
     return scene.bounds
 
 
 def require_day(scene: Scene) -> date:
-    """When a scene was taken.
+    """The day on which a scene was taken.
 
     Raises:
-        SceneError: nothing tells; it says what can be done.
+        SceneError: it is not known; the message says how to state it.
     """
     if scene.day is None:
-        raise SceneError(f"{scene.name}: its day is not known; --time 2020-02-01 states it")
+        raise SceneError(f"{scene.name}: unknown day; state it by --time, such as --time 2020-02-01")
     return scene.day
 
 
 def region_masks(segmentation: Segmentation) -> Iterator[tuple[Region, Mask]]:
-    """Every region with its mask on the grid of the model's rules, in the order of `Segmentation.regions`."""
-    seen: Counter[str] = Counter()
+    """Yield every region with its mask on the grid of the rules, in the order of `Segmentation.regions`."""
+    numbers: Counter[str] = Counter()
     for region in segmentation.regions:
-        seen[region.pattern] += 1
-        groups = segmentation.components[DEFAULT_NAMES.index(region.pattern)]
-        yield region, np.asarray(groups == seen[region.pattern], np.bool_)
+        numbers[region.pattern] += 1
+        components = segmentation.components[segmentation.card.patterns.index(region.pattern)]
+        yield region, np.asarray(components == numbers[region.pattern], np.bool_)
 
 
 def attributes(segmentation: Segmentation) -> dict[str, str]:
-    """What was looked at and what looked, as attributes for a file."""
+    """Describe the picture and the model, as global attributes of a file."""
     scene, card = segmentation.scene, segmentation.card
-    known = {"satellite": scene.satellite, "date": scene.day and scene.day.isoformat()}
-    return {
-        "title": f"Fish, Flower, Gravel and Sugar in {scene.name}",
+    *others, last = card.patterns
+    own = set(card.patterns) - set(DEFAULT_NAMES)
+    known = {
+        "title": f"{', '.join(others)} and {last} in {scene.name}" if others else f"{last} in {scene.name}",
         "picture": scene.name,
-        **{name: value for name, value in known.items() if value},
+        "satellite": scene.satellite,
+        "date": scene.day and scene.day.isoformat(),
         "software": f"nephoscope {__version__}",
         "model": card.name,
         "license": f"{card.licence} (weights of the model)",
-        "references": "doi:10.1002/qj.3662 (patterns), doi:10.1175/BAMS-D-19-0324.1 (labels)",
+        "references": "" if own else _REFERENCES,
     }
+    return {name: value for name, value in known.items() if value}

@@ -1,9 +1,10 @@
-"""`netcdf`: probabilities and masks on a grid of latitude and longitude, as the CF conventions want them.
+"""`netcdf`: probabilities and masks on a grid of latitude and longitude, by the CF conventions.
 
 Source: CF conventions 1.11, cfconventions.org. Bits and meanings of `mask` are those of the labels published
 for EUREC4A.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,10 +12,9 @@ import numpy as np
 
 from nephoscope import __version__
 from nephoscope.core.geo import edges
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
-from nephoscope.outputs.metadata import attributes, require_day, require_place
+from nephoscope.outputs.metadata import attributes, require_bounds, require_day
 
 _MISSING = np.int16(-32768)
 _STEP = np.float32(1e-4)  # of packed probabilities
@@ -24,10 +24,10 @@ _NEVER_MISSING = {"_FillValue": None}
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
-    """One dataset on the grid of the model's rules, rows from north to south as in the picture.
+    """Render one dataset on the grid of the model's rules, rows from north to south as in the picture.
 
     Raises:
-        SceneError: place or day are not known.
+        SceneError: bounds or day are not known.
     """
     return [bytes(_dataset(segmentation).to_netcdf(engine="h5netcdf"))]
 
@@ -36,10 +36,12 @@ def _dataset(segmentation: Segmentation) -> Any:
     import xarray as xr
 
     scene, valid = segmentation.scene, segmentation.valid_mask
-    longitudes, latitudes = edges(require_place(scene), (valid.shape[0], valid.shape[1]))
+    longitudes, latitudes = edges(require_bounds(scene), (valid.shape[0], valid.shape[1]))
     day = require_day(scene)
-    bits = np.array([1 << index for index in range(len(DEFAULT_NAMES))], np.int8)
-    flags = (segmentation.masks * bits[:, None, None]).sum(axis=0, dtype=np.int8)
+    patterns = segmentation.card.patterns
+    flag_type = np.int8 if len(patterns) < 8 else np.int16  # classic readers know no unsigned integers
+    bits = np.left_shift(1, np.arange(len(patterns))).astype(flag_type)
+    flags = (segmentation.masks * bits[:, None, None]).sum(axis=0, dtype=flag_type)
     area = {"grid_mapping": "crs", "ancillary_variables": "valid"}
     variables = {
         "probability": (
@@ -54,7 +56,7 @@ def _dataset(segmentation: Segmentation) -> Any:
             {
                 "long_name": "patterns found; 0 where there is none or no data",
                 "flag_masks": bits,
-                "flag_meanings": " ".join(DEFAULT_NAMES),
+                "flag_meanings": " ".join(patterns),
                 **area,
             },
             _COMPRESSED | _NEVER_MISSING,
@@ -72,14 +74,16 @@ def _dataset(segmentation: Segmentation) -> Any:
         ),
         "cover": (
             ("pattern", "time"),
-            np.array([[segmentation.covers[name]] for name in DEFAULT_NAMES], np.float32),
+            np.array([[segmentation.area_fractions[name]] for name in patterns], np.float32),
             {"long_name": "share of the pixels with data that the pattern covers", "units": "1"},
             _NEVER_MISSING,
         ),
         "crs": ((), np.int8(0), _WGS84, {}),
         **_bounds(longitudes, latitudes, day),
     }
-    return xr.Dataset(variables, _coordinates(longitudes, latitudes, day), _attributes(segmentation))
+    return xr.Dataset(
+        variables, _coordinates(longitudes, latitudes, day, patterns), _attributes(segmentation)
+    )
 
 
 _WGS84 = {
@@ -91,7 +95,7 @@ _WGS84 = {
 _EPOCH = date(1970, 1, 1)
 
 
-def _coordinates(longitudes: Any, latitudes: Any, day: date) -> dict[str, Any]:
+def _coordinates(longitudes: Any, latitudes: Any, day: date, patterns: Sequence[str]) -> dict[str, Any]:
     """Centres of the grid's pixels, the day's beginning, and the patterns' names."""
     return {
         "time": (
@@ -111,7 +115,7 @@ def _coordinates(longitudes: Any, latitudes: Any, day: date) -> dict[str, Any]:
         # CF wants numbers in a variable named as its dimension, so the names have one of their own.
         "pattern_name": (
             "pattern",
-            np.array(DEFAULT_NAMES, object),
+            np.array(patterns, object),
             {"long_name": "pattern of shallow clouds"},
         ),
         "lat": (

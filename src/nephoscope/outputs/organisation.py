@@ -1,20 +1,18 @@
-"""`organisation`: how clouds are arranged around each region, one row a region, for statistics.
+"""`organisation`: metrics of cloud organisation in the window of each region, one row a region.
 
 Measured in a region's bounding box, on the picture brought to twice the grid of the model's rules (0.02° a
-pixel where the place is known), or at its own size where that is coarser.
-`nephoscope.outputs.organisation_metrics.METRICS` says what each column means; `pixel_km` turns its pixels into kilometres.
+pixel where the location is known), or at its own size where that is coarser.
+`nephoscope.outputs.organisation_metrics.METRICS` says what each column means; `pixel_km` turns its pixels
+into kilometres.
 """
 
 import csv
 import io
 from math import ceil, floor, isnan, sqrt
 
-import cv2
-import numpy as np
-
 from nephoscope.core.geo import area_km2, pixel_areas, wrapped
 from nephoscope.core.types import GridShape, Mask
-from nephoscope.imagery.resize import resize
+from nephoscope.imagery.resize import resize, resize_mask
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.regions import Region
 from nephoscope.inference.segmentation import Segmentation
@@ -28,13 +26,13 @@ COLUMNS = (
     *METRICS,
 )
 """`area` in the picture's pixels; longitude and latitude of the region's centroid; the window in measured
-pixels, and the share of it that has data. What is not known or not defined is empty."""
+pixels, and the share of it that has data. Values that are unknown or undefined are empty."""
 
 _FINER = 2  # times the rules' grid
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
-    """A row for each of `Segmentation.regions`, in their order.
+    """Render a table with a row for each of `Segmentation.regions`, in their order.
 
     Raises:
         ImportError: cloudmetrics is not installed (the extra `organisation`).
@@ -43,29 +41,29 @@ def render(segmentation: Segmentation) -> list[bytes]:
     height, width = (
         min(_FINER * side, own) for side, own in zip(segmentation.valid_mask.shape, scene.size, strict=True)
     )
-    valid = cv2.resize(raster.valid_mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    cloud = cloud_mask(resize(raster.pixels, (height, width)), valid)
+    valid_mask = resize_mask(raster.valid_mask, (height, width))
+    cloud = cloud_mask(resize(raster.pixels, (height, width)), valid_mask)
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
     for region, mask in region_masks(segmentation):
         rows, columns = _window(region, scene.size, (height, width))
-        has_data = np.asarray(valid[rows, columns])
-        found = _described(region, mask, segmentation) | {
+        has_data = valid_mask[rows, columns]
+        row = _described(region, mask, segmentation) | {
             "pixel_km": _pixel_km(region, scene, (height, width)),
             "window_width": has_data.shape[1],
             "window_height": has_data.shape[0],
             "valid": float(has_data.mean()),
             **measure(cloud[rows, columns], has_data),
         }
-        table.writerow({name: _text(value) for name, value in found.items()})
+        table.writerow({name: _text(value) for name, value in row.items()})
     return [text.getvalue().encode()]
 
 
 def _window(region: Region, size: GridShape, grid: GridShape) -> tuple[slice, slice]:
     left, top, right, bottom = region.box
     down, across = grid[0] / size[0], grid[1] / size[1]
-    slack = 1e-6  # of a pixel: edges that lie on a pixel's up to rounding do not take in the next
+    slack = 1e-6  # of a pixel: rounding must not add a row or column
     return (
         slice(floor(top * down + slack), ceil(bottom * down - slack)),
         slice(floor(left * across + slack), ceil(right * across - slack)),
@@ -73,7 +71,7 @@ def _window(region: Region, size: GridShape, grid: GridShape) -> tuple[slice, sl
 
 
 def _described(region: Region, mask: Mask, segmentation: Segmentation) -> dict[str, object]:
-    """What is known of a region itself."""
+    """Columns that describe the region itself."""
     scene = segmentation.scene
     known: dict[str, object] = {
         "scene": scene.name,
@@ -83,7 +81,7 @@ def _described(region: Region, mask: Mask, segmentation: Segmentation) -> dict[s
         "area": region.area,
     }
     if bounds := scene.bounds:
-        x, y = (place / side for place, side in zip(region.centroid, scene.size[::-1], strict=True))
+        x, y = (pixels / side for pixels, side in zip(region.centroid, scene.size[::-1], strict=True))
         known |= {
             "area_km2": area_km2(mask, bounds),
             "longitude": wrapped(bounds.west + x * bounds.width),
@@ -93,7 +91,7 @@ def _described(region: Region, mask: Mask, segmentation: Segmentation) -> dict[s
 
 
 def _pixel_km(region: Region, scene: Scene, grid: GridShape) -> float:
-    """Side of a square as large as a measured pixel at a region's centroid; not a number without a place."""
+    """Side of a square as large as a measured pixel at a region's centroid; NaN without a location."""
     if scene.bounds is None:
         return float("nan")
     row = int(region.centroid[1] / scene.size[0] * grid[0])

@@ -1,10 +1,9 @@
-"""How clouds are arranged: metrics of a cloud mask cut out of a larger scene.
+"""Metrics of cloud organisation, for a window cut out of a larger cloud mask.
 
-Most come from cloudmetrics. Those of its metrics that do not suit a cut-out are left out: `orientation`
-follows the window's own shape, `scai` the pixel's size (and its `min_area` leaves the count of objects as it
-is), and `cop` is infinite where two objects share a centroid and takes memory by the square of their number.
-Two are written anew: its `iorg` calls a function that NumPy no longer has, and counts in 10,000 bins whatever
-it is told; its `open_sky` is a pixel off beside the edges and takes seconds, in which no other thread runs.
+Most come from cloudmetrics. Metrics that do not suit a window are left out: `orientation` follows the
+window's own shape, `scai` the pixel's size, and `cop` is infinite where two objects share a centroid. Two are
+implemented here: the `iorg` of cloudmetrics calls a function that NumPy no longer has, and its `open_sky` is
+a pixel off beside the edges and holds Python's lock for seconds.
 """
 
 from dataclasses import dataclass
@@ -26,15 +25,7 @@ _LEAST_SIDE = 16  # px: below this box counting has fewer than three sizes to fi
 
 @dataclass(frozen=True)
 class Metric:
-    """What a column of numbers means.
-
-    Attributes:
-        unit: "1" for a pure number; "px" for pixels of the grid that was measured on.
-        least: smallest value it can take.
-        most: largest value it can take.
-        meaning: in words.
-        source: where it is defined.
-    """
+    """A metric: its unit ("1", or "px" of the measured grid), range of values, meaning and source."""
 
     unit: str
     least: float
@@ -56,8 +47,8 @@ METRICS = {
         "1",
         0,
         1,
-        "nearest neighbours' distances against those of random points: 0.5 random, more clustered, less "
-        "regular. Neighbours beyond the window are not seen, so few objects come out a little too regular",
+        "distances of nearest neighbours, compared with random points: 0.5 random, more clustered, less "
+        "regular. Neighbours beyond the window do not count, so few objects look a little too regular",
         "Weger et al. 1992, doi:10.1029/92JD02038; Tompkins and Semie 2017, doi:10.1002/2016MS000802",
     ),
     "open_sky": Metric(
@@ -77,30 +68,31 @@ METRICS = {
         _JANSSENS,
     ),
 }
-"""Every metric, and what it means. Those that a mask does not define (no cloud, one object) are not a number.
+"""Every metric by name; NaN where a mask does not define it (no cloud, one object).
 
-None takes the window for periodic. `cloud_fraction` is safe on any cut-out; objects are cut off at its edges,
+None assumes a periodic window. `cloud_fraction` is safe on any cut-out; objects are cut off at its edges,
 which makes those lengths small where objects are not much smaller than the window; `iorg`, `open_sky` and
-`fractal_dimension` say little of windows only a few objects wide, and the last two take gaps for clear sky.
+`fractal_dimension` mean little in windows only a few objects wide, and the last two count no data as clear
+sky.
 """
 
 
-def cloud_mask(pixels: NDArray[np.uint8], valid: Mask) -> Mask:
-    """Where a true-colour picture shows cloud.
+def cloud_mask(pixels: NDArray[np.uint8], valid_mask: Mask) -> Mask:
+    """Mask of the clouds in a true-colour picture.
 
     Args:
         pixels: red, green, blue, shape (height, width, 3).
-        valid: where there is data, shape (height, width).
+        valid_mask: where there is data, shape (height, width).
     """
-    return np.asarray((pixels[:, :, 0] > BRIGHTNESS) & valid, np.bool_)
+    return np.asarray((pixels[:, :, 0] > BRIGHTNESS) & valid_mask, np.bool_)
 
 
-def measure(cloud: Mask, valid: Mask) -> dict[str, float]:
-    """All metrics of a window, by name.
+def measure(cloud: Mask, valid_mask: Mask) -> dict[str, float]:
+    """Compute all metrics of a window, by name.
 
     Args:
         cloud: where there is cloud, shape (height, width); never where there is no data.
-        valid: where there is data, the same shape.
+        valid_mask: where there is data, the same shape.
 
     Raises:
         ImportError: cloudmetrics is not installed (the extra `organisation`).
@@ -108,31 +100,31 @@ def measure(cloud: Mask, valid: Mask) -> dict[str, float]:
     from cloudmetrics import mask as whole
     from cloudmetrics.objects import metrics as by_object
 
-    found = dict.fromkeys(METRICS, float("nan"))
-    found["num_objects"] = 0.0
-    if not valid.any():
-        return found
+    metrics = dict.fromkeys(METRICS, float("nan"))
+    metrics["num_objects"] = 0.0
+    if not valid_mask.any():
+        return metrics
     cloud = np.ascontiguousarray(cloud)
-    found["cloud_fraction"] = whole.cloud_fraction(cloud[valid])
-    found["open_sky"] = _open_sky(cloud)
-    found["fractal_dimension"] = _fractal_dimension(cloud)
+    metrics["cloud_fraction"] = whole.cloud_fraction(cloud[valid_mask])
+    metrics["open_sky"] = _open_sky(cloud)
+    metrics["fractal_dimension"] = _fractal_dimension(cloud)
     if cloud.any():
         count, objects, _, centroids = cv2.connectedComponentsWithStats(cloud.view(np.uint8), connectivity=4)
         for name in ("num_objects", "mean_length_scale", "max_length_scale", "mean_perimeter_length"):
-            found[name] = float(getattr(by_object, name)(np.asarray(objects)))
-        if count > 2:  # the first is all that is clear
-            found["iorg"] = _iorg(np.asarray(centroids[1:], np.float64), int(np.count_nonzero(valid)))
-    return found
+            metrics[name] = float(getattr(by_object, name)(np.asarray(objects)))
+        if count > 2:  # the first is the clear sky
+            metrics["iorg"] = _iorg(np.asarray(centroids[1:], np.float64), int(np.count_nonzero(valid_mask)))
+    return metrics
 
 
 def _open_sky(cloud: Mask) -> float:
-    """The largest product of a clear pixel's two runs of clear pixels, along its row and along its column."""
+    """Largest product of a clear pixel's two runs of clear pixels, along its row and its column."""
     areas = _clear_run(cloud) * _clear_run(cloud.T).T
     return float(np.max(areas, where=~cloud, initial=0) / cloud.size)
 
 
 def _clear_run(cloud: Mask) -> NDArray[np.int64]:
-    """How many clear pixels lie in a row, without a break, through each clear pixel."""
+    """Length of the unbroken run of clear pixels along the row, through each clear pixel."""
     columns, width = np.arange(cloud.shape[1]), cloud.shape[1]
     before = np.maximum.accumulate(np.where(cloud, columns, -1), axis=1)
     after = np.minimum.accumulate(np.where(cloud, columns, width)[:, ::-1], axis=1)[:, ::-1]
@@ -140,10 +132,9 @@ def _clear_run(cloud: Mask) -> NDArray[np.int64]:
 
 
 def _iorg(centroids: NDArray[np.float64], area: int) -> float:
-    """Area under the observed distribution of nearest neighbours' distances, drawn over the random one.
+    """Area under the observed distribution of nearest neighbours' distances, plotted over the random one.
 
-    The random one is 1 - exp(-density π distance²); the area under the steps of the observed one is the mean
-    of what the random one leaves above each step.
+    The random one is 1 - exp(-density π distance²); the area is the mean of its complement at each distance.
     """
     from cloudmetrics.utils import find_nearest_neighbors
 
@@ -152,12 +143,12 @@ def _iorg(centroids: NDArray[np.float64], area: int) -> float:
 
 
 def _fractal_dimension(cloud: Mask) -> float:
-    """Of the middle of a window, as far as whole boxes go: parts of boxes would count as cloud edges."""
+    """Box-counting dimension of the window's middle, in whole boxes: cut boxes would count as cloud edges."""
     from cloudmetrics.mask import fractal_dimension
 
     if min(cloud.shape) < _LEAST_SIDE:
         return float("nan")
     box = 1 << (min(cloud.shape).bit_length() - 1)
     rows, columns = (slice((side % box) // 2, (side % box) // 2 + side // box * box) for side in cloud.shape)
-    with np.errstate(divide="ignore", invalid="ignore"):  # no edge in any box of some size: not a number
+    with np.errstate(divide="ignore", invalid="ignore"):  # no edge in any box of some size: NaN
         return float(fractal_dimension(cloud[rows, columns]))

@@ -1,11 +1,13 @@
-"""`panel`: the picture, four probability maps and four masks side by side, as in a paper's figure."""
+"""`panel`: the picture, and a probability map and a mask for each pattern, as in a paper's figure."""
+
+from string import ascii_lowercase
 
 import cv2
 import numpy as np
 from PIL import Image as PilImage
 from PIL import ImageDraw
 
-from nephoscope.core.patterns import DEFAULT_PATTERNS
+from nephoscope.core.patterns import Pattern
 from nephoscope.core.types import GridShape, Image
 from nephoscope.imagery.resize import resize
 from nephoscope.inference.segmentation import Segmentation
@@ -22,29 +24,28 @@ _GREY = (205, 205, 205)  # no data
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
-    """A PNG: the picture at the left, then a column a pattern: its probability above, its mask below."""
+    """Render a PNG: the picture, then a column a pattern with its probability above and its mask below."""
     height, width = segmentation.probabilities.shape[1:]
     cell = (max(1, round(_CELL_WIDTH * height / width)), _CELL_WIDTH)
     tall = 2 * cell[0] + _HEADING + _GAP
     large = (tall, max(1, round(tall * width / height)))
-    page_width = 2 * _GAP + large[1] + len(DEFAULT_PATTERNS) * (cell[1] + _GAP)
+    patterns = segmentation.card.styled_patterns
+    letters = ascii_lowercase[1:]
+    page_width = 2 * _GAP + large[1] + len(patterns) * (cell[1] + _GAP)
     page = np.full((2 * _GAP + 2 * _HEADING + large[0], page_width, 3), 255, np.uint8)
     image, pen = drawing(page)
     name = shortened(segmentation.scene.name, large[1] - 40, font(20))
     _place(image, pen, resize(segmentation.prediction.raster.pixels, large), (_GAP, _GAP), f"a  {name}")
-    for index, pattern in enumerate(DEFAULT_PATTERNS):
+    for index, pattern in enumerate(patterns):
         x = 2 * _GAP + large[1] + index * (cell[1] + _GAP)
         rule = segmentation.card.rules[pattern.name]
         probability = _map(segmentation, index, cell)
-        _place(image, pen, probability, (x, _GAP), f"{'bcde'[index]}  {pattern.name}: probability")
-        share = (
-            f"{segmentation.covers[pattern.name]:.0%}"
-            if pattern.name in segmentation.present
-            else "not found"
-        )
+        _place(image, pen, probability, (x, _GAP), f"{letters[index]}  {pattern.name}: probability")
+        present = pattern.name in segmentation.present
+        share = f"{segmentation.area_fractions[pattern.name]:.0%}" if present else "not found"
         lower = 2 * _GAP + _HEADING + cell[0]
-        heading = f"{'fghi'[index]}  {pattern.name}: mask, {share}"
-        _place(image, pen, _mask(segmentation, pattern.name, pattern.colour, cell), (x, lower), heading)
+        heading = f"{letters[len(patterns) + index]}  {pattern.name}: mask, {share}"
+        _place(image, pen, _mask(segmentation, pattern, cell), (x, lower), heading)
         foot = f"score {segmentation.scores[pattern.name]:.2f} (present from {rule.presence:.2f})"
         pen.text((x + cell[1], page.shape[0] - _GAP - 8), foot, (90, 90, 90), font(15), anchor="rm")
     _colour_bar(image, pen, (_GAP, page.shape[0] - _GAP - 16), large[1] // 2)
@@ -58,11 +59,11 @@ def _map(segmentation: Segmentation, index: int, cell: GridShape) -> Image:
     return resize(np.asarray(colours, np.uint8), cell)
 
 
-def _mask(segmentation: Segmentation, name: str, colour: tuple[int, int, int], cell: GridShape) -> Image:
-    mask = segmentation.mask(name)
+def _mask(segmentation: Segmentation, pattern: Pattern, cell: GridShape) -> Image:
+    mask = segmentation.mask(pattern.name)
     picture = np.full((*mask.shape, 3), 245, np.uint8)
     picture[~segmentation.valid_mask] = _GREY
-    picture[mask] = colour
+    picture[mask] = pattern.colour
     return resize(picture, cell)
 
 
@@ -92,7 +93,7 @@ def _colour_bar(
 
 FORMAT = Format(
     name="panel",
-    description="The picture, four probability maps and four masks, as in a paper's figure",
+    description="The picture, and a probability map and a mask for each pattern, as in a paper's figure",
     media_type="image/png",
     render=render,
     endings=("_panel.png",),

@@ -1,4 +1,4 @@
-"""All output formats by name: those of nephoscope, and those of other packages by entry points."""
+"""Registry of output formats: nephoscope's own, and those of other packages by entry points."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ log = logging.getLogger("nephoscope")
 
 @cache
 def formats() -> Mapping[str, Format]:
-    """All formats by name; other packages' come after nephoscope's own, and are loaded on the first call."""
+    """All formats by name: nephoscope's own, then those of other packages, loaded on the first call."""
     every = dict(FORMATS)
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         if (loaded := _load(entry, every)) is not None:
@@ -33,10 +33,10 @@ def formats() -> Mapping[str, Format]:
 
 
 def _load(entry: EntryPoint, taken: Mapping[str, Format]) -> Format | None:
-    """Another package's format; one that cannot be used costs a warning and no more."""
+    """Load another package's format; one that cannot be used is logged as a warning."""
     where = f"output format {entry.name!r} of {entry.dist.name if entry.dist else entry.value}"
     if entry.name in taken:
-        log.warning("%s: ignored: the name is taken; its package must give it another", where)
+        log.warning("%s: ignored: the name is taken; its package must rename it", where)
         return None
     try:
         loaded = entry.load()
@@ -44,25 +44,25 @@ def _load(entry: EntryPoint, taken: Mapping[str, Format]) -> Format | None:
         log.warning("%s: cannot be loaded: %s: %s", where, type(error).__name__, " ".join(str(error).split()))
         return None
     if not isinstance(loaded, Format) or loaded.name != entry.name:
-        log.warning("%s: ignored: %s is no Format of this name", where, entry.value)
+        log.warning("%s: ignored: %s is not a Format of this name", where, entry.value)
         return None
     return loaded
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
-    """Names of formats from a text with commas between them, each once.
+    """Parse names of formats that are separated by commas; each comes once.
 
     Raises:
-        OutputError: an unknown name, with the nearest one there is, or none at all.
-        MissingExtraError: one needs a library that is not installed.
+        OutputError: an unknown name, or none at all.
+        MissingExtraError: a format needs a library that is not installed.
     """
     known = formats()
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise OutputError(f"--format {name}: no such format; {hint}")
+            hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(known)}"
+            raise OutputError(f"--format: unknown format {name!r}; {hint}")
         known[name].check_libraries()
     if not names:
         raise OutputError(f"--format: name at least one of {', '.join(known)}")
@@ -70,15 +70,12 @@ def parse_formats(text: str) -> tuple[str, ...]:
 
 
 def markdown_table(chosen: Iterable[Format]) -> str:
-    """Formats as a table for documents, one row a format."""
+    """Make a Markdown table of formats, one row a format."""
     lines = ["| format | files | media type | needs | what it holds |", "|---|---|---|---|---|"]
     for each in chosen:
-        files = f"`{each.file_name}`, one a run" if each.per_run else ", ".join(map(_shown, each.endings))
+        endings = (f"`SCENE{ending.replace('{pattern}', 'PATTERN')}`" for ending in each.endings)
+        files = f"`{each.file_name}`, one a run" if each.per_run else ", ".join(endings)
         extra = [f"`nephoscope[{each.extra}]`"] if each.extra else []
         needs = ", ".join([*each.needs, *extra])
         lines.append(f"| `{each.name}` | {files} | {each.media_type} | {needs} | {each.description} |")
     return "\n".join(lines) + "\n"
-
-
-def _shown(ending: str) -> str:
-    return f"`SCENE{ending.replace('{pattern}', 'PATTERN')}`"

@@ -61,7 +61,6 @@ Fault = Callable[[Overpass, int], str | None]
 _SCENES = 12
 _SCENE_SIZE: GridShape = (350, 525)
 _HTML = b"<!DOCTYPE html><html><head><title>Oops</title></head><body>Something went wrong.</body></html>"
-_LAYERS = {satellite.layer: name for name, satellite in SATELLITES.items()}
 
 
 class WorldviewServer:
@@ -227,9 +226,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _overpass(request: MapRequest) -> Overpass:
-    if request.layer not in _LAYERS:
-        raise InvalidRequestError(f"no layer {request.layer}")
-    return Overpass(_LAYERS[request.layer], request.day, request.bounds)
+    names = {satellite.layer: name for name, satellite in SATELLITES.items()}
+    if request.layer not in names:
+        raise InvalidRequestError(f"unknown layer {request.layer!r}; available: {', '.join(names)}")
+    return Overpass(names[request.layer], request.day, request.bounds)
 
 
 def _read_pictures(folder: Path) -> dict[Overpass, Path]:

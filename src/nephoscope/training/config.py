@@ -5,19 +5,38 @@ Does not import PyTorch, so that the command shows its options at once.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from nephoscope.core.errors import TrainingError
 
-Loss = Literal["bce+dice", "dice", "bce", "focal", "lovasz"]
 Schedule = Literal["one-cycle", "cosine"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
-_CHOICES = {"loss": Loss, "schedule": Schedule, "precision": Precision}
 
-SOFT_LOSSES: tuple[Loss, ...] = ("bce+dice", "dice", "bce")
-"""Losses whose targets may lie between 0 and 1, as predictions of teachers do."""
+class Loss(NamedTuple):
+    """A loss that a recipe can name.
+
+    Attributes:
+        function: takes logits and targets, shape (count, patterns, height, width), each pattern's target
+            presence, shape (count, patterns), and the recipe. Returns a tensor of one number, or several by
+            name, which are added. Its path as `module:name` where importing it needs PyTorch.
+        soft_targets: whether targets may lie between 0 and 1, as predictions of teachers do.
+    """
+
+    function: Callable[..., Any] | str
+    soft_targets: bool = False
+
+
+LOSSES: dict[str, Loss] = {
+    "bce+dice": Loss("nephoscope.training.losses:bce_dice", soft_targets=True),
+    "dice": Loss("nephoscope.training.losses:dice", soft_targets=True),
+    "bce": Loss("nephoscope.training.losses:bce", soft_targets=True),
+    "focal": Loss("nephoscope.training.losses:focal_loss"),
+    "lovasz": Loss("nephoscope.training.losses:lovasz_loss"),
+}
+"""Losses by the name that `--loss` gives. Other packages may add rows."""
 
 NETWORK_ENTRIES = frozenset({"arch", "encoder", "encoder_weights", "unpooling", "presence_head", "size"})
 """Entries that initial weights (`--from`) decide, in place of the recipe."""
@@ -45,7 +64,7 @@ class Recipe:
     )
     presence_head: bool = _option(True, "Add a head that predicts which patterns are present.")
     size: str = _option("320x480", "Height x width of the network's input in pixels; multiples of 32.")
-    loss: Loss = _option("bce+dice", f"One of {', '.join(get_args(Loss))}.")
+    loss: str = _option("bce+dice", f"One of {', '.join(LOSSES)}.")
     dice_share: float = _option(0.25, "Weight of Dice in bce+dice.", high=1)
     dice_squared: bool = _option(False, "Square the terms of the denominator of Dice.")
     dice_empty: float = _option(
@@ -92,8 +111,13 @@ class Recipe:
     seed: int = _option(0, "Random seed.", high=2**63 - 1)
 
     def __post_init__(self) -> None:
-        choices = {name: get_args(kind) for name, kind in _CHOICES.items()}
-        for name, known in (choices | {"unpooling": ("indices", "nearest")}).items():
+        choices = {
+            "loss": tuple(LOSSES),
+            "schedule": get_args(Schedule),
+            "precision": get_args(Precision),
+            "unpooling": ("indices", "nearest"),
+        }
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise TrainingError(f"unknown {name} {getattr(self, name)!r}; available: {', '.join(known)}")
         for field in dataclasses.fields(self):
@@ -115,10 +139,9 @@ class Recipe:
             raise TrainingError(f"batch {self.batch} cannot be divided into {self.accumulate} equal parts")
         if self.scenes and self.scenes < self.batch:
             raise TrainingError(f"scenes must be 0 or at least batch ({self.batch}), got {self.scenes}")
-        if self.teacher_share and self.loss not in SOFT_LOSSES:
-            raise TrainingError(
-                f"loss {self.loss} cannot be used with teachers; available: {', '.join(SOFT_LOSSES)}"
-            )
+        if self.teacher_share and not LOSSES[self.loss].soft_targets:
+            soft = ", ".join(name for name, loss in LOSSES.items() if loss.soft_targets)
+            raise TrainingError(f"loss {self.loss} cannot be used with teachers; available: {soft}")
 
     @property
     def input_size(self) -> tuple[int, int]:

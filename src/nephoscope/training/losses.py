@@ -1,7 +1,6 @@
 """Loss functions of logits and truth, both of shape (count, patterns, height, width)."""
 
-from collections.abc import Callable
-from functools import partial
+from pkgutil import resolve_name
 from typing import Protocol
 
 from segmentation_models_pytorch.losses import LovaszLoss
@@ -9,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
-from nephoscope.training.config import Recipe
+from nephoscope.training.config import LOSSES, Recipe
 
 Parts = dict[str, Tensor]
 
@@ -46,7 +45,7 @@ def dice_loss(
     return (cost * weight).sum() / weight.sum().clamp(min=1)
 
 
-def lovasz_loss(logits: Tensor, truth: Tensor) -> Tensor:
+def lovasz_loss(logits: Tensor, truth: Tensor, *_: object) -> Tensor:
     """Symmetric Lovász hinge: mean over patterns and their backgrounds, so that empty masks count.
 
     Source: Berman et al. 2018, arXiv:1705.08790.
@@ -57,10 +56,28 @@ def lovasz_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return both
 
 
-def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
+def focal_loss(logits: Tensor, truth: Tensor, *_: object) -> Tensor:
     """Focal loss with γ = 2 and equal weights of both classes. Source: Lin et al. 2017, arXiv:1708.02002."""
     loss: Tensor = sigmoid_focal_loss(logits, truth, alpha=0.5, gamma=2, reduction="mean")
     return loss
+
+
+def bce(logits: Tensor, truth: Tensor, *_: object) -> Tensor:
+    """Binary cross-entropy."""
+    return functional.binary_cross_entropy_with_logits(logits, truth)
+
+
+def dice(logits: Tensor, truth: Tensor, present: Tensor, recipe: Recipe) -> Tensor:
+    """Soft Dice with the options of a recipe."""
+    return dice_loss(logits, truth, present, squared=recipe.dice_squared, empty=recipe.dice_empty)
+
+
+def bce_dice(logits: Tensor, truth: Tensor, present: Tensor, recipe: Recipe) -> Parts:
+    """Binary cross-entropy and soft Dice, weighted by a recipe."""
+    return {
+        "bce": (1 - recipe.dice_share) * bce(logits, truth),
+        "dice": recipe.dice_share * dice(logits, truth, present, recipe),
+    }
 
 
 class LossFunction(Protocol):
@@ -81,19 +98,13 @@ class LossFunction(Protocol):
 
 def make_loss(recipe: Recipe) -> LossFunction:
     """The loss function of a recipe."""
-    bce = functional.binary_cross_entropy_with_logits
-    weights = {"bce": 1 - recipe.dice_share, "dice": recipe.dice_share}
-    weights = weights if recipe.loss == "bce+dice" else {recipe.loss: 1.0}
-    by_name: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-        "bce": lambda logits, truth, _: bce(logits, truth),
-        "dice": partial(dice_loss, squared=recipe.dice_squared, empty=recipe.dice_empty),
-        "focal": lambda logits, truth, _: focal_loss(logits, truth),
-        "lovasz": lambda logits, truth, _: lovasz_loss(logits, truth),
-    }
+    chosen = LOSSES[recipe.loss].function
+    function = resolve_name(chosen) if isinstance(chosen, str) else chosen
 
     def loss(logits: Tensor, truth: Tensor, presence: Tensor | None, present: Tensor | None = None) -> Parts:
         present = truth.amax((2, 3)) if present is None else present
-        parts = {name: weight * by_name[name](logits, truth, present) for name, weight in weights.items()}
+        value = function(logits, truth, present, recipe)
+        parts: Parts = dict(value) if isinstance(value, dict) else {recipe.loss: value}
         if presence is not None:
             parts["presence"] = recipe.presence_share * bce(presence, present)
         return parts

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from nephoscope.imagery.scene import GAP_BRIGHTNESS
+from nephoscope.imagery.scene import NODATA_BRIGHTNESS
 from nephoscope.training.augmentation import Augment, degrade
 from nephoscope.training.batches import Batch
 from nephoscope.training.config import Recipe
@@ -89,7 +89,7 @@ class SegmentationModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> Any:
         """`validation.Measured` of a batch, and the probabilities it was measured on."""
         logits, presence = self(_colours(batch))
-        black = batch.pictures.amax(-1) <= GAP_BRIGHTNESS  # no data, so no pattern, as in `segment`
+        black = batch.pictures.amax(-1) <= NODATA_BRIGHTNESS  # no data, so no pattern, as in `segment`
         probabilities = logits.sigmoid() * ~black[:, None]
         presence = None if presence is None else presence.sigmoid()
         truth = self._unpack(batch.masks[:, None])

@@ -1,6 +1,6 @@
 """Build networks as PyTorch modules from the `network` entry of a card."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,17 @@ from nephoscope.training.encoders import IMAGENET, NONE
 from nephoscope.training.segnet import SegNet
 
 SEGNET = "vgg19-segnet"
+
+NETWORKS: dict[str, Callable[[dict[str, Any], int], nn.Module]] = {
+    SEGNET: lambda network, classes: SegNet(
+        classes, network.get("unpooling", "indices"), network.get("presence_head", False)
+    ),
+}
+"""Networks beside those of segmentation-models-pytorch, by the name that `--arch` gives; more may be added.
+
+A function takes the `network` entry of a card and the number of classes, and returns a module as `build`
+does. Its attribute `encoder` starts from `--encoder-weights` and learns at `--encoder-factor`.
+"""
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
@@ -50,9 +61,9 @@ def build(network: dict[str, Any], classes: int) -> nn.Module:
     """
     if not isinstance(network, dict):
         raise TrainingError(f"not a description of a network: {network!r}")
+    if builder := NETWORKS.get(str(network.get("architecture"))):
+        return builder(network, classes)
     try:
-        if network["architecture"] == SEGNET:
-            return SegNet(classes, network.get("unpooling", "indices"), network.get("presence_head", False))
         head = {"classes": classes, "pooling": "avg", "dropout": 0.2} if network["presence_head"] else None
         module: nn.Module = smp.create_model(
             network["architecture"],
@@ -173,7 +184,7 @@ def _architecture(name: str) -> str:
 
 def _suggestion(network: dict[str, Any]) -> str:
     known = {
-        "architecture": [SEGNET, *smp.MODEL_ARCHITECTURES_MAPPING],
+        "architecture": [*NETWORKS, *smp.MODEL_ARCHITECTURES_MAPPING],
         "encoder": [
             *(name for name in smp.encoders.get_encoder_names() if not name.startswith("timm-")),
             *(f"tu-{name}" for name in timm.list_models()),

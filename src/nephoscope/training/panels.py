@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.patterns import Pattern
 from nephoscope.core.types import SCORE_GRID, Image, Mask
-from nephoscope.imagery.resize import resize
+from nephoscope.imagery.resize import resize, resize_mask
 from nephoscope.imagery.scene import find_nodata
 from nephoscope.inference.postprocess import Rule, resample, segment_pattern
-from nephoscope.plotting.drawing import FAINT, INK, PAPER, drawing, font, shortened, tint
+from nephoscope.plotting.drawing import FAINT, INK, PAPER, drawing, font, shortened, tint_and_outline
 
 COUNT = 8
 _ACROSS = 4
@@ -85,16 +84,16 @@ def _predicted(scene: Scene, patterns: Sequence[Pattern], rules: Mapping[str, Ru
     valid_mask = ~find_nodata(scene.pixels)
     heads = [None] * len(patterns) if scene.presence is None else scene.presence.tolist()
     return [
-        segment_pattern(resample(field * valid_mask, SCORE_GRID), rules[pattern.name], head=head)[0] > 0
+        segment_pattern(
+            resample(field * valid_mask, SCORE_GRID), rules[pattern.name], presence_probability=head
+        )[0]
+        > 0
         for pattern, field, head in zip(patterns, scene.probabilities, heads, strict=True)
     ]
 
 
 def _tinted(pixels: Image, masks: Sequence[Mask], patterns: Sequence[Pattern]) -> Image:
     cell = resize(pixels, _CELL).copy()
-    for pattern, mask in zip(patterns, masks, strict=True):
-        fitted = cv2.resize(mask.view(np.uint8), _CELL[::-1], interpolation=cv2.INTER_NEAREST)
-        tint(cell, fitted.view(np.bool_), pattern.colour, 0.3)
-        contours, _ = cv2.findContours(fitted, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(cell, contours, -1, pattern.colour, 2, cv2.LINE_AA)
+    fitted = (resize_mask(mask, _CELL) for mask in masks)
+    tint_and_outline(cell, list(zip(patterns, fitted, strict=True)))
     return cell

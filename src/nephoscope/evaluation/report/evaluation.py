@@ -31,7 +31,7 @@ from nephoscope.evaluation.report.evaluation_numbers import numbers, people_numb
 from nephoscope.evaluation.report.report import Report, Section
 from nephoscope.inference.model import Model
 from nephoscope.inference.segmentation import segment
-from nephoscope.plotting import scenes
+from nephoscope.plotting import drawing
 
 Part = Literal["val", "train", "all"]
 
@@ -177,7 +177,8 @@ def _people_numbers(
 
 
 def _examples(report: Report[ModelEvaluation], model: Model, dataset: Dataset, tta: bool) -> Section:
-    legend = scenes.encoded(scenes.legend(700), ".png")
+    patterns = model.card.styled_patterns
+    legend = drawing.png(drawing.legend(patterns, 700))
     parts = [
         page.paragraph("The three scenes with the highest mean Dice, then the three with the lowest."),
         report.figure("scenes_legend", legend, "What the colours stand for."),
@@ -186,9 +187,9 @@ def _examples(report: Report[ModelEvaluation], model: Model, dataset: Dataset, t
         for number, told in enumerate(report.numbers[kind], 1):
             segmentation = segment(dataset.scene(told["image"]), model, tta=tta)
             found = {name: segmentation.mask(name) for name in DEFAULT_NAMES}
-            drawn = scenes.side_by_side(
+            drawn = drawing.side_by_side(
                 [
-                    scenes.draw_scene(segmentation.prediction.raster, masks, _SCENE_WIDTH, title)
+                    drawing.draw_scene(segmentation.prediction.raster, patterns, masks, _SCENE_WIDTH, title)
                     for title, masks in (
                         ("label", _masks(dataset, told["image"])),
                         (f"model, Dice {told['dice']:.2f}", found),
@@ -198,7 +199,7 @@ def _examples(report: Report[ModelEvaluation], model: Model, dataset: Dataset, t
             where = [told["image"], told["date"], told["satellite"], told["region"].replace(UNKNOWN, "")]
             each = ", ".join(f"{name} {value:.2f}" for name, value in told["patterns"].items())
             caption = f"{kind.capitalize()} {number}: {', '.join(filter(None, where))}. Dice of {each}."
-            png, jpeg = scenes.encoded(drawn, ".png"), scenes.encoded(drawn, ".jpg")
+            png, jpeg = drawing.png(drawn), drawing.jpeg(drawn, 85)
             parts.append(report.figure(f"{kind}_{number}", png, caption, jpeg))
     return "Best and worst scenes", parts
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import DEFAULT_NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES, styled_patterns
 from nephoscope.core.types import SCORE_GRID, Image, Progress
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset
@@ -17,7 +17,7 @@ from nephoscope.evaluation.report import page
 from nephoscope.evaluation.report.exploration_numbers import numbers
 from nephoscope.evaluation.report.exploration_sections import number, percent
 from nephoscope.evaluation.report.report import Report, Section
-from nephoscope.plotting import charts, scenes
+from nephoscope.plotting import charts, drawing
 
 _SCENE_WIDTH = 525  # px; two of them fill the page
 _GROUPS = 12  # regions or years in one figure; more could not be read
@@ -130,20 +130,20 @@ def _compared(report: Report[Exploration], what: str, meant: str, groups: dict[s
 
 
 def _examples(report: Report[Exploration], dataset: Dataset) -> Section:
-    legend = scenes.encoded(scenes.legend(700), ".png")
+    legend = drawing.png(drawing.legend(styled_patterns(dataset.patterns, dataset.styles), 700))
     parts = [
         page.paragraph("Scenes of each kind, chosen by chance, with the masks as people drew them."),
         report.figure("scenes_legend", legend, "What the colours stand for."),
     ]
     for kind, indices in report.found.examples().items():
         records = [report.found.records[index] for index in indices]
-        drawn = scenes.side_by_side([_drawn(dataset, record) for record in records])
+        drawn = drawing.side_by_side([_drawn(dataset, record) for record in records])
         parts.append(
             report.figure(
                 f"scenes_{kind.replace(' ', '_').lower()}",
-                scenes.encoded(drawn, ".png"),
+                drawing.png(drawn),
                 f"{kind.capitalize()}: {'; '.join(_told(record) for record in records)}.",
-                scenes.encoded(drawn, ".jpg"),
+                drawing.jpeg(drawn, 85),
             )
         )
     return "Scenes of each kind", parts
@@ -153,7 +153,9 @@ def _drawn(dataset: Dataset, record: Record) -> Image:
     scene = dataset.scene(record.image).read(SCORE_GRID)
     bits = dataset.bits(record.image, SCORE_GRID)
     masks = {name: (bits >> index & 1).view(np.bool_) for index, name in enumerate(DEFAULT_NAMES)}
-    return scenes.draw_scene(scene, masks, _SCENE_WIDTH, _told(record))
+    return drawing.draw_scene(
+        scene, styled_patterns(dataset.patterns, dataset.styles), masks, _SCENE_WIDTH, _told(record)
+    )
 
 
 def _told(record: Record) -> str:
