@@ -32,7 +32,7 @@ from nephoscope.core.io import available_cpus
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
 from nephoscope.inference.segmentation import segment
-from nephoscope.server.responses import pack_fields
+from nephoscope.server.responses import render_npz
 
 ROUNDS = 5
 SECONDS = 10  # of each throughput round
@@ -85,10 +85,10 @@ def batches(model: Model) -> None:
 
 def sizes(pictures: Path, model: Model) -> None:
     """What the page gets of a picture, and what it is itself."""
-    found = segment(next(pictures.iterdir()), model)
+    segmentation = segment(next(pictures.iterdir()), model)
     for name, steps in (("as they are", None), ("in steps of 1/200", 200)):
-        print(f"Probabilities of a picture, {name}: {len(pack_fields(found, steps, False)) / 1e6:.2f} MB")
-    page = [file.read_bytes() for file in files("nephoscope.server").joinpath("page").iterdir()]
+        print(f"Probabilities of a picture, {name}: {len(render_npz(segmentation, steps)) / 1e6:.2f} MB")
+    page = [file.read_bytes() for file in files("nephoscope").joinpath("page").iterdir()]
     packed = sum(len(gzip.compress(content, 9)) for content in page)
     print(f"The page: {sum(map(len, page)) / 1000:.0f} kB, {packed / 1000:.0f} kB packed\n")
 

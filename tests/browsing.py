@@ -45,6 +45,7 @@ def visit(browser: Any, server: str) -> Iterator[Callable[..., Any]]:
         address: str = server,
         expected: str = "$^",
         before: Callable[[Any], None] | None = None,
+        patterns: int = 4,
         **options: Any,
     ) -> Any:
         context = browser.new_context(**{"viewport": WIDE, "accept_downloads": True, **options})
@@ -63,7 +64,7 @@ def visit(browser: Any, server: str) -> Iterator[Callable[..., Any]]:
         if before:
             before(page)
         page.goto(address)
-        expect(page.locator("#legend li")).to_have_count(4)
+        expect(page.locator("#legend li")).to_have_count(patterns)
         return page
 
     yield open_page

@@ -177,7 +177,8 @@ def tiny_server(tmp_path_factory: pytest.TempPathFactory, card: Card) -> Iterato
 @pytest.fixture
 def start(tiny_model: Callable[..., Path]) -> Callable[..., AbstractContextManager[str]]:
     """Serves a tiny model with limits and settings of a test's own."""
-    from nephoscope.server.settings import Limits, Settings
+    from nephoscope.server.limits import Limits
+    from nephoscope.server.settings import Settings
 
     def starting(limits: Limits | None = None, **settings: Any) -> AbstractContextManager[str]:
         return serving(Settings(models=(str(tiny_model()),), limits=limits or Limits(), **settings))

@@ -1,4 +1,4 @@
-"""The figures of a summary: each is written, says what it shows, and asks no network."""
+"""The figures of a summary: files, their titles and labels, and no use of the network."""
 
 import io
 import socket
@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from nephoscope.atlas import figures
 from nephoscope.atlas.coastline import land, outlines
+from nephoscope.atlas.flags import flag_attributes
 from nephoscope.atlas.region import add_up
 from nephoscope.atlas.summary import summarise
 from nephoscope.atlas.summary_file import read_summary
@@ -35,7 +36,13 @@ def write_summary(path, place, satellites=("Terra", "Aqua"), days=40) -> xr.Data
     flags[rng.random(shape[:2]) < 0.1] = 255
     time = np.datetime64("2020-01-11", "ns") + np.arange(days) * np.timedelta64(4, "D")
     atlas = xr.Dataset(
-        {"pattern_flags": (("time", "satellite", "lat", "lon"), da.from_array(flags, chunks=(1, 1, 12, -1)))},
+        {
+            "pattern_flags": (
+                ("time", "satellite", "lat", "lon"),
+                da.from_array(flags, chunks=(1, 1, 12, -1)),
+                flag_attributes(DEFAULT_NAMES),
+            )
+        },
         {
             "time": time,
             "satellite": list(satellites),
@@ -55,16 +62,16 @@ def summary(request, tmp_path_factory) -> xr.Dataset:
 @pytest.fixture
 def drawn(monkeypatch) -> list[Figure]:
     """The figures that are drawn, as they are when they become pictures."""
-    seen = []
+    figures_drawn = []
 
     def png(figure: Figure) -> bytes:
         file = io.BytesIO()
         figure.savefig(file, format="png")
-        seen.append(figure)
+        figures_drawn.append(figure)
         return file.getvalue()
 
     monkeypatch.setattr(figures, "png", png)
-    return seen
+    return figures_drawn
 
 
 def words(figure: Figure) -> str:
@@ -99,7 +106,7 @@ def test_all_figures_are_written_without_a_network(summary, tmp_path, monkeypatc
 @pytest.mark.slow
 def test_maps_name_patterns_places_days_and_units(summary, drawn):
     figures.frequency(summary)
-    told = words(drawn[0])
+    text = words(drawn[0])
     for word in (
         *CLASSES,
         "Coverage",
@@ -107,8 +114,8 @@ def test_maps_name_patterns_places_days_and_units(summary, drawn):
         "missing",
         "Hatched",
     ):
-        assert word in told
-    assert "share of the area with data" in told
+        assert word in text
+    assert "share of the area with data" in text
     first = drawn[0].axes[0]
     assert any(label[-1] in "EW" or label == "180°" for label in labels(first, "x"))
     assert any(label[-1] in "NS" for label in labels(first, "y"))
@@ -127,10 +134,10 @@ def test_cells_with_little_data_are_hatched(summary, drawn):
 @pytest.mark.slow
 def test_seasons_have_their_days(summary, drawn):
     figures.by_season(summary, "Sugar")
-    told = words(drawn[0])
+    text = words(drawn[0])
     for word in ("Sugar by season", "DJF", "MAM", "JJA", "13 days", "23 days", "4 days"):
-        assert word in told
-    assert "SON" not in told
+        assert word in text
+    assert "SON" not in text
 
 
 @pytest.mark.slow
@@ -163,27 +170,27 @@ def test_longitude_and_time(summary, drawn):
 @pytest.mark.slow
 def test_the_diurnal_difference_says_by_how_much(summary, drawn):
     figures.diurnal(summary, add_up(summary))
-    told = words(drawn[0])
-    assert "Aqua (about 13:30 local time) less Terra (about 10:30)" in told
-    assert told.count(") points") == len(CLASSES)
-    assert "Days seen by both" in told
+    text = words(drawn[0])
+    assert "Aqua (about 13:30 local time) less Terra (about 10:30)" in text
+    assert text.count(") points") == len(CLASSES)
+    assert "Days seen by both" in text
 
 
 @pytest.mark.slow
 def test_the_command_draws_what_there_is(tmp_path):
     write_summary(tmp_path / "s.nc", REGIONS["small"], ("Aqua",), days=3).close()
-    told = CliRunner().invoke(app, ["atlas", "plot", str(tmp_path / "s.nc"), "-o", str(tmp_path / "figures")])
-    assert told.exit_code == 0, told.output
+    done = CliRunner().invoke(app, ["atlas", "plot", str(tmp_path / "s.nc"), "-o", str(tmp_path / "figures")])
+    assert done.exit_code == 0, done.output
     names = [file.name for file in (tmp_path / "figures").iterdir()]
     assert "frequency.png" in names
     assert "diurnal.png" not in names
 
 
-def test_the_command_refuses_what_is_no_summary(tmp_path):
+def test_the_command_refuses_an_invalid_summary(tmp_path):
     (tmp_path / "bad.nc").write_bytes(b"no")
-    told = CliRunner().invoke(app, ["atlas", "plot", str(tmp_path / "bad.nc")])
-    assert told.exit_code == 2
-    assert "bad.nc" in told.output
+    done = CliRunner().invoke(app, ["atlas", "plot", str(tmp_path / "bad.nc")])
+    assert done.exit_code == 2
+    assert "bad.nc" in done.output
 
 
 def is_land(longitude: float, latitude: float, west: float, east: float) -> bool:

@@ -1,4 +1,4 @@
-"""Atlases made on a cluster: what is stored, and what a kill, a fault or a full disk costs."""
+"""Atlases made on a cluster: their stores, and the cost of kills, faults and full disks."""
 
 import json
 import os
@@ -19,10 +19,11 @@ import pytest
 from typer.testing import CliRunner
 
 from nephoscope.atlas import cluster
+from nephoscope.atlas.flags import NOT_SEGMENTED, encode
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.run import prepare, run
 from nephoscope.atlas.status import read_failures, read_status
-from nephoscope.atlas.store import NO_DATA, NOT_YET, open_atlas, open_store, to_flags
+from nephoscope.atlas.store import open_atlas, open_store
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import Bounds, Overpass, parse_bounds, worldview_name
@@ -91,8 +92,8 @@ def test_an_atlas_holds_what_one_picture_after_the_other_gives(client, tmp_path,
         assert sum(result.scenes for result in results) == server.total == 80
 
         model = Model.load(small_model)
-        expected = np.full((20, 2, 35, 104), NOT_YET, np.uint8)
-        found = {record["index"]: record for record in records(tmp_path / "atlas")}
+        expected = np.full((20, 2, 35, 104), NOT_SEGMENTED, np.uint8)
+        by_number = {record["index"]: record for record in records(tmp_path / "atlas")}
         for scene in plan:
             picture = archive.picture(scene.overpass)
             name = worldview_name(scene.overpass)
@@ -103,8 +104,8 @@ def test_an_atlas_holds_what_one_picture_after_the_other_gives(client, tmp_path,
                 slice(None),
                 slice(52 * scene.column, 52 * scene.column + 52),
             )
-            expected[place] = to_flags(alone.masks, alone.valid_mask)
-            record = found[scene.number]
+            expected[place] = encode(alone.masks, alone.valid_mask)
+            record = by_number[scene.number]
             assert record["cover"] == pytest.approx(alone.area_fractions, abs=1e-4)
             assert record["score"] == pytest.approx(alone.scores, abs=1e-4)
             assert record["valid"] == pytest.approx(alone.valid_mask.mean(), abs=1e-4)
@@ -120,16 +121,17 @@ def test_an_atlas_holds_what_one_picture_after_the_other_gives(client, tmp_path,
             assert Bounds(*record["box"]) == scene.overpass.bounds
     np.testing.assert_array_equal(flags(tmp_path / "atlas"), expected)
     assert set(DEFAULT_NAMES) == {
-        name for record in found.values() for name in DEFAULT_NAMES if record["cover"][name] > 0
+        name for record in by_number.values() for name in DEFAULT_NAMES if record["cover"][name] > 0
     }
-    assert found[plan.number(gap)]["valid"] == 0
+    [of_gap] = [scene.number for scene in plan if scene.overpass == gap]
+    assert by_number[of_gap]["valid"] == 0
     assert status.covered == 79
     day = open_atlas(tmp_path / "atlas")["pattern_flags"].sel(time="2010-03-07", satellite="Aqua")
-    assert (day.sel(lon=slice(159, 180)) == NO_DATA).all()
+    assert (day.sel(lon=slice(159, 180)) == 16).all()
 
 
 @pytest.mark.slow
-def test_of_a_box_with_a_margin_the_middle_is_kept(client, tmp_path, tiny_model, small_rules):
+def test_only_the_middle_of_a_box_with_a_margin_is_kept(client, tmp_path, tiny_model, small_rules):
     model_file = tiny_model(
         "half.onnx", input_size=(28, 42), grid=(28, 42), rules=small_rules
     )  # cells of 0.5°
@@ -145,7 +147,7 @@ def test_of_a_box_with_a_margin_the_middle_is_kept(client, tmp_path, tiny_model,
                 open_scene(content, name=worldview_name(scene.overpass)),
                 model,
             )
-            whole = to_flags(alone.masks, alone.valid_mask)
+            whole = encode(alone.masks, alone.valid_mask)
             place = (
                 scene.time,
                 scene.satellite,
@@ -161,19 +163,19 @@ def test_of_a_box_with_a_margin_the_middle_is_kept(client, tmp_path, tiny_model,
 
 
 def test_a_margin_of_parts_of_cells_is_refused(tmp_path, small_model):
-    with pytest.raises(AtlasError, match="no whole number"):
+    with pytest.raises(AtlasError, match="must be a multiple"):
         prepare(str(tmp_path / "atlas"), replace(make_plan(), margin=2.0), str(small_model))
 
 
 @pytest.mark.slow
-def test_the_store_follows_cf_and_says_what_made_it(tmp_path, tiny_model):
+def test_the_store_follows_cf_and_records_its_origin(tmp_path, tiny_model):
     plan = make_plan(3, parse_bounds("-61,10,-30,24"))
     prepare(str(tmp_path / "atlas"), plan, str(tiny_model()))
     atlas = open_atlas(tmp_path / "atlas")
     assert atlas["pattern_flags"].dims == ("time", "satellite", "lat", "lon")
     assert atlas["pattern_flags"].dtype == np.uint8
     assert atlas["pattern_flags"].data.chunksize == (1, 1, 350, 525)
-    assert (atlas["pattern_flags"] == NOT_YET).all()
+    assert (atlas["pattern_flags"] == NOT_SEGMENTED).all()
     assert list(atlas["satellite"].values) == ["Terra", "Aqua"]
     np.testing.assert_array_equal(
         atlas["time"], np.array(["2010-03-01", "2010-03-02", "2010-03-03"], "M8[D]")
@@ -200,7 +202,7 @@ def test_a_store_is_for_one_plan_and_one_model(tmp_path, small_model, tiny_model
         prepare(folder, make_plan(4), str(small_model))
     with pytest.raises(AtlasError, match="another model, tiny"):
         prepare(folder, make_plan(3), str(tiny_model()))
-    with pytest.raises(AtlasError, match="no atlas"):
+    with pytest.raises(AtlasError, match="is not an atlas"):
         prepare(str(tmp_path), make_plan(3), str(small_model))  # somebody's folder with files in it
     assert prepare(folder, make_plan(3), str(small_model))[0].plan == make_plan(3)
 
@@ -218,7 +220,7 @@ def test_a_store_with_scenes_is_never_made_anew_and_a_folder_stays_itself(client
     lost = {**described, "attributes": {**described["attributes"]}}
     del lost["attributes"]["plan"]
     (folder / "zarr.json").write_text(json.dumps(lost))
-    with pytest.raises(AtlasError, match="plan is lost"):
+    with pytest.raises(AtlasError, match="lost its plan"):
         prepare(str(folder), make_plan(2), str(small_model))
     (folder / "zarr.json").write_text(json.dumps(described))
     (folder / "lon" / "c" / "0").write_bytes(b"garbage")  # it follows from the plan
@@ -227,7 +229,7 @@ def test_a_store_with_scenes_is_never_made_anew_and_a_folder_stays_itself(client
 
 
 @pytest.mark.slow
-def test_what_fails_is_named_with_its_cause_and_done_again_once_it_is_mended(client, tmp_path, small_model):
+def test_failed_scenes_have_their_cause_and_are_done_again(client, tmp_path, small_model):
     plan = make_plan(20)
     faults = {3: "404", 40: "html", 41: "cut short", 79: "500"}
     wrong = {plan.scene(number).overpass: fault for number, fault in faults.items()}
@@ -244,7 +246,7 @@ def test_what_fails_is_named_with_its_cause_and_done_again_once_it_is_mended(cli
             79: "server error",
         }
         assert "404" in failed[3]["reason"]
-        assert (flags(tmp_path / "atlas")[0, 1, :, 52:] == NOT_YET).all()
+        assert (flags(tmp_path / "atlas")[0, 1, :, 52:] == NOT_SEGMENTED).all()
         wrong.clear()
         before = server.total
         results, status = do(client, tmp_path / "atlas", plan, small_model, archive_at(server))
@@ -254,7 +256,7 @@ def test_what_fails_is_named_with_its_cause_and_done_again_once_it_is_mended(cli
         assert len(results) == 3  # the batches of 32 that the four were in
         assert do(client, tmp_path / "atlas", plan, small_model, archive_at(server))[0] == []
         assert server.total - before == 4
-    assert (flags(tmp_path / "atlas") != NOT_YET).all()
+    assert (flags(tmp_path / "atlas") != NOT_SEGMENTED).all()
 
 
 @pytest.mark.slow
@@ -327,7 +329,7 @@ def test_a_killed_run_goes_on(client, tmp_path, small_model):
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_says_so_and_nothing_else(tmp_path, small_model):
+def test_an_interrupted_run_prints_one_line(tmp_path, small_model):
     make_plan(31).write(tmp_path / "atlas.json")
     with holding_archive() as (server, _):
         words = ["run", tmp_path / "atlas.json", tmp_path / "atlas", "--model", small_model, "--workers", 2]
@@ -335,14 +337,14 @@ def test_an_interrupted_run_says_so_and_nothing_else(tmp_path, small_model):
         with started(*words) as process:
             wait_for(lambda: len(list((tmp_path / "atlas").glob("**/*.jsonl"))) > 0, process)
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
-            _, said = process.communicate(timeout=60)
+            _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "nephoscope: interrupted; the files written so far are whole\n"
+    assert stderr == "nephoscope: interrupted; the files written so far are complete\n"
 
 
 @pytest.mark.slow
-def test_a_lost_scheduler_is_told_and_the_run_goes_on_elsewhere(client, tmp_path, small_model, monkeypatch):
-    monkeypatch.setattr(cluster, "_ANSWER", 2)
+def test_a_run_goes_on_elsewhere_after_its_scheduler_is_lost(client, tmp_path, small_model, monkeypatch):
+    monkeypatch.setattr(cluster, "_SCHEDULER_TIMEOUT", 2)
     plan = make_plan(31)
     with holding_archive() as (server, let_go), remote_workers(tmp_path) as (scheduler, address):
         store, content = prepare(str(tmp_path / "atlas"), plan, str(small_model))
@@ -358,8 +360,8 @@ def test_a_lost_scheduler_is_told_and_the_run_goes_on_elsewhere(client, tmp_path
 
 
 def test_where_no_scheduler_answers_nothing_is_begun(monkeypatch):
-    monkeypatch.setattr(cluster, "_ANSWER", 1)
-    refused = pytest.raises(cluster.AtlasError, match="127.0.0.1:1: no scheduler answers there")
+    monkeypatch.setattr(cluster, "_SCHEDULER_TIMEOUT", 1)
+    refused = pytest.raises(cluster.AtlasError, match="127.0.0.1:1: no scheduler answers")
     with refused, cluster.remote_cluster("tcp://127.0.0.1:1"):
         pass
 
@@ -384,13 +386,13 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(client, tmp_path, tiny_mode
             _, status = do(client, disk / "atlas", plan, tiny_model(), archive_at(server))
             assert (status.done, status.failed) == (len(plan), 0)
             assert server.total - before == len(plan) - there.done
-        assert (flags(disk / "atlas") != NOT_YET).all()
+        assert (flags(disk / "atlas") != NOT_SEGMENTED).all()
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 @pytest.mark.slow
-def test_the_command_says_what_failed_and_exits_with_1(tmp_path, small_model):
+def test_the_command_prints_what_failed_and_exits_with_1(tmp_path, small_model):
     plan = make_plan(3)
     plan.write(tmp_path / "atlas.json")
     wrong = plan.scene(2).overpass
@@ -413,17 +415,17 @@ def test_the_command_says_what_failed_and_exits_with_1(tmp_path, small_model):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["run", "PLAN", "."], "is there and no atlas"),
+        (["run", "PLAN", "."], "exists and is not an atlas"),
         (["run", "nothing.json", "store"], "nothing.json: No such file"),
         (["run", "PLAN", "store", "--model", "nothing.onnx"], "no such model file"),
         (["run", "PLAN", "store", "--archive", "ftp://x"], "not a server's address"),
         (["run", "PLAN", "store", "--scheduler", "x", "--workers", "2"], "a scheduler has its own"),
-        (["run", "PLAN", "store", "--scheduler", "x"], "no address of a scheduler"),
+        (["run", "PLAN", "store", "--scheduler", "x"], "is not the address of a scheduler"),
         (["run", "PLAN", "nothing://x"], "Protocol not known"),
         (["status", "store"], "no atlas"),
     ],
 )
-def test_wrong_usage_is_told_in_a_line(tmp_path, small_model, monkeypatch, words, reason):
+def test_wrong_usage_is_one_line_of_error(tmp_path, small_model, monkeypatch, words, reason):
     make_plan(3).write(tmp_path / "atlas.json")
     words = [str(tmp_path / "atlas.json") if word == "PLAN" else word for word in words]
     if words[0] == "run" and "--model" not in words:

@@ -1,4 +1,4 @@
-"""An atlas in an object store: an S3 server on this machine, reached as fsspec's configuration says."""
+"""An atlas in an object store: an S3 server on this machine, configured through fsspec."""
 
 import os
 import subprocess
@@ -16,11 +16,12 @@ pytestmark = pytest.mark.slow
 
 READ = """
 from collections import Counter
-from nephoscope.atlas.store import NOT_YET, open_atlas, open_store
+from nephoscope.atlas.flags import NOT_SEGMENTED
+from nephoscope.atlas.store import open_atlas, open_store
 atlas = open_atlas("s3://clouds/years/atlas")
 manifest = open_store("s3://clouds/years/atlas").manifest
 records = [record for _, batch in manifest.read_all() for record in batch]
-print(dict(atlas.sizes), int((atlas["pattern_flags"] != NOT_YET).sum()))
+print(dict(atlas.sizes), int((atlas["pattern_flags"] != NOT_SEGMENTED).sum()))
 print(len(records), dict(Counter(record["status"] for record in records)))
 """
 
@@ -74,7 +75,7 @@ def test_an_atlas_in_an_object_store(environment, tmp_path, tiny_model):
     ], read.stderr
 
 
-def test_a_bucket_that_is_not_there_is_told_in_a_line(environment, tmp_path, tiny_model):
+def test_a_missing_bucket_is_one_line_of_error(environment, tmp_path, tiny_model):
     Plan(date(2010, 3, 1), date(2010, 3, 2), ("Terra",), parse_bounds("barbados")).write(tmp_path / "a.json")
     words = ["run", tmp_path / "a.json", "s3://nowhere/atlas", "--model", tiny_model()]
     command = [sys.executable, "-m", "nephoscope", "atlas", *map(str, words)]

@@ -1,4 +1,4 @@
-"""What an atlas comes to: frequencies counted by hand, pooled over days, with intervals; files and CSV."""
+"""Summaries of an atlas: frequencies counted by hand, pooled over days, with intervals; files and CSV."""
 
 import contextlib
 import csv
@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from nephoscope.atlas.cells import aligned, box
 from nephoscope.atlas.climatology import LEAST, Resampling, calendar_months, months, seasons
-from nephoscope.atlas.frequency import CLASSES, measure
+from nephoscope.atlas.flags import UNCLASSIFIED, flag_attributes
+from nephoscope.atlas.frequency import measure
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.series import series
 from nephoscope.atlas.store import create
@@ -23,8 +24,10 @@ from nephoscope.atlas.summary_file import outputs, read_summary
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import Bounds
+from nephoscope.core.patterns import DEFAULT_NAMES
 
 FISH, FLOWER, GRAVEL, SUGAR, NONE, NO_DATA, NOT_YET = 1, 2, 4, 8, 0, 16, 255
+CLASSES = (*DEFAULT_NAMES, UNCLASSIFIED)
 
 
 def make_atlas(
@@ -45,6 +48,7 @@ def make_atlas(
             "pattern_flags": (
                 ("time", "satellite", "lat", "lon"),
                 da.from_array(flags.astype(np.uint8), chunks=(1, 1, chunk, chunk)),
+                flag_attributes(DEFAULT_NAMES),
             )
         },
         {"time": days, "satellite": list(satellites), "lat": lat, "lon": lon},
@@ -113,7 +117,7 @@ def test_each_satellite_is_counted_by_itself(summary):
     np.testing.assert_allclose(terra["satellite_coverage"].values[0, :, 0], [1 / 2, 1 / 2, 1 / 4], rtol=1e-6)
 
 
-def test_missing_scenes_are_told(summary):
+def test_the_share_of_missing_scenes_is_recorded(summary):
     np.testing.assert_allclose(summary["missing"].values, [[0, 0], [0, 1 / 2]], rtol=1e-6)
     assert summary.attrs["missing_share"] == pytest.approx(1 / 8)
     assert "12.50%" in summary.attrs["missing_comment"]
@@ -156,19 +160,19 @@ def test_pixels_that_do_not_divide_a_cell_count_by_overlap():
     flags[..., :63] = FISH
     atlas = make_atlas(flags, west=10.0, north=5.0, step=0.04, satellites=("Terra",), chunk=50)
     cells = aligned(atlas["lon"].values, atlas["lat"].values, 2.5)
-    found = measure(atlas, cells)
+    freq = measure(atlas, cells)
     np.testing.assert_allclose(cells.longitudes, [10, 12.5, 15])
-    np.testing.assert_allclose(found.data, 1, rtol=1e-6)
-    np.testing.assert_allclose(found.classes[0, 0, 0], [[1, 0.5 / 62.5]] * 2, rtol=1e-5)
+    np.testing.assert_allclose(freq.valid_shares, 1, rtol=1e-6)
+    np.testing.assert_allclose(freq.class_shares[0, 0, 0], [[1, 0.5 / 62.5]] * 2, rtol=1e-5)
 
 
 def test_rows_count_by_their_area_on_the_sphere():
     flags = np.zeros((1, 1, 4, 4))
     flags[:, :, :2] = FISH  # 45°N to 60°N, of a cell from 30°N
-    found = measure(make_atlas(flags, 0.0, 60.0, 7.5, satellites=("Terra",)), box(Bounds(0, 30, 30, 60)))
+    freq = measure(make_atlas(flags, 0.0, 60.0, 7.5, satellites=("Terra",)), box(Bounds(0, 30, 30, 60)))
     sines = np.sin(np.radians([30, 45, 60]))
     expected = (sines[2] - sines[1]) / (sines[2] - sines[0])
-    assert found.classes[0, 0, 0, 0, 0] == pytest.approx(expected)
+    assert freq.class_shares[0, 0, 0, 0, 0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("fine", "coarse"), [(1.0, 5.0), (2.5, 5.0), (1.0, 2.5)])
@@ -176,8 +180,8 @@ def test_area_is_conserved_between_grids(fine, coarse):
     atlas = random_atlas(1, 3, 100, 0.1)  # 10° x 10°
     sums = []
     for size in (fine, coarse):
-        found = measure(atlas, aligned(atlas["lon"].values, atlas["lat"].values, size))
-        sums.append((found.shares * found.cells.areas).sum(axis=(-2, -1), dtype=float))
+        freq = measure(atlas, aligned(atlas["lon"].values, atlas["lat"].values, size))
+        sums.append((freq.shares * freq.cells.areas).sum(axis=(-2, -1), dtype=float))
     np.testing.assert_allclose(*sums, rtol=1e-5)
 
 
@@ -198,12 +202,12 @@ def test_impossible_cells_are_refused(size):
 def test_a_month_pools_its_days_by_coverage(tmp_path):
     atlas = random_atlas(2, 40, 8, 0.5)
     summarise(atlas, tmp_path / "s.nc", 2.0)
-    found = read_summary(tmp_path / "s.nc")
-    by_month = found["date"].dt.strftime("%Y-%m")
-    whole = found["coverage"].groupby(by_month).sum()
-    pooled = (found["freq"].fillna(0) * found["coverage"]).groupby(by_month).sum() / whole
+    summary = read_summary(tmp_path / "s.nc")
+    by_month = summary["date"].dt.strftime("%Y-%m")
+    whole = summary["coverage"].groupby(by_month).sum()
+    pooled = (summary["freq"].fillna(0) * summary["coverage"]).groupby(by_month).sum() / whole
     expected = pooled.transpose("strftime", "longitude", "latitude", "pattern").values
-    np.testing.assert_allclose(found["monthly_freq"].values, expected, rtol=1e-5)
+    np.testing.assert_allclose(summary["monthly_freq"].values, expected, rtol=1e-5)
 
 
 def test_months_and_seasons_of_days():
@@ -226,7 +230,7 @@ def daily(rng, days, cells, lasting=0.0):
     return (data * np.clip(0.5 + 0.15 * state[:, None], 0, 1))[:, :, None], data
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
+def test_intervals_cover_the_truth_in_about_95_percent():
     days = np.datetime64("2020-01-01") + np.arange(60)
     pooled = Resampling.of(days).pool(*daily(np.random.default_rng(3), 60, 1000), np.arange(60))
     covered = ((pooled.low <= 0.5) & (pooled.high >= 0.5)).mean()
@@ -235,15 +239,15 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 
 def test_blocks_widen_intervals_where_weather_lasts():
     days = np.datetime64("2020-01-01") + np.arange(120)
-    found = daily(np.random.default_rng(4), 120, 200, lasting=0.8)
-    alone, blocks = (Resampling.of(days, block).pool(*found, np.arange(120)) for block in (1, 10))
+    areas = daily(np.random.default_rng(4), 120, 200, lasting=0.8)
+    alone, blocks = (Resampling.of(days, block).pool(*areas, np.arange(120)) for block in (1, 10))
     assert np.median(blocks.high - blocks.low) > 1.5 * np.median(alone.high - alone.low)
 
 
 def test_intervals_follow_the_seed():
     days = np.datetime64("2020-01-01") + np.arange(20)
-    found = daily(np.random.default_rng(5), 20, 3)
-    first, again, other = (Resampling.of(days, seed=seed).pool(*found, np.arange(20)) for seed in (1, 1, 2))
+    areas = daily(np.random.default_rng(5), 20, 3)
+    first, again, other = (Resampling.of(days, seed=seed).pool(*areas, np.arange(20)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.low, again.low)
     assert (first.low != other.low).all()
     np.testing.assert_array_equal(first.freq, other.freq)
@@ -254,25 +258,25 @@ def test_intervals_follow_the_seed():
 @pytest.mark.parametrize(("differing", "sure"), [(1, False), (2, False), (8, True)])
 def test_a_difference_that_rests_on_a_day_or_two_is_not_sure(differing, sure):
     days = np.datetime64("2020-01-01") + np.arange(10)
-    found, data = np.zeros((10, 2, 1, 1)), np.ones((10, 2, 1))
-    found[:differing, 1] = 1
-    pooled = Resampling.of(days).difference(found, data, np.arange(10))
+    areas, valid = np.zeros((10, 2, 1, 1)), np.ones((10, 2, 1))
+    areas[:differing, 1] = 1
+    pooled = Resampling.of(days).difference(areas, valid, np.arange(10))
     assert pooled.freq[0, 0] == pytest.approx(differing / 10)
     assert (pooled.low[0, 0] > 0) == sure
 
 
 def test_resamples_without_data_are_left_out_of_an_interval():
     days = np.datetime64("2020-01-01") + np.arange(LEAST)
-    found, data = daily(np.random.default_rng(8), LEAST, 1)
-    pooled = Resampling.of(days).pool(found, data, np.arange(LEAST))
+    areas, valid = daily(np.random.default_rng(8), LEAST, 1)
+    pooled = Resampling.of(days).pool(areas, valid, np.arange(LEAST))
     assert pooled.low[0, 0] <= pooled.freq[0, 0] <= pooled.high[0, 0]
 
 
 def test_intervals_need_enough_days_with_data():
     days = np.datetime64("2020-01-01") + np.arange(10)
-    found, data = daily(np.random.default_rng(6), 10, 2)
-    found[LEAST - 1 :, ..., 0] = data[LEAST - 1 :, ..., 0] = 0
-    pooled = Resampling.of(days).pool(found, data, np.arange(10))
+    areas, valid = daily(np.random.default_rng(6), 10, 2)
+    areas[LEAST - 1 :, ..., 0] = valid[LEAST - 1 :, ..., 0] = 0
+    pooled = Resampling.of(days).pool(areas, valid, np.arange(10))
     assert pooled.days.tolist() == [LEAST - 1, 10]
     assert np.isnan(pooled.low[0, 0])
     assert np.isfinite(pooled.low[0, 1])
@@ -281,12 +285,12 @@ def test_intervals_need_enough_days_with_data():
 def test_a_year_is_measured_like_its_days_one_by_one():
     atlas = random_atlas(7, 70, 4, 0.5)
     cells = aligned(atlas["lon"].values, atlas["lat"].values, 1.0)
-    told = []
-    whole = measure(atlas, cells, progress=lambda done, total: told.append((done, total)))
+    calls = []
+    whole = measure(atlas, cells, progress=lambda *call: calls.append(call))
     apart = [measure(atlas.isel(time=[day]), cells).shares for day in range(70)]
     np.testing.assert_array_equal(whole.shares, np.concatenate(apart))
-    assert told[-1] == (70, 70)
-    assert len(told) > 1
+    assert calls[-1] == (70, 70)
+    assert len(calls) > 1
 
 
 def test_a_dask_cluster_measures_the_same():
@@ -313,18 +317,18 @@ def test_the_file_keeps_the_conventions_and_where_it_came_from(by_hand, tmp_path
     short = [message for result in results if result.value[0] != result.value[1] for message in result.msgs]
     # Longitude before latitude, and the pattern last, as C3ONTEXT has them: CF only recommends another order.
     assert [message for message in short if "recommended order T, Z, Y, X" not in message] == []
-    found = read_summary(path)
-    assert found.attrs["model_card"] == '{"name": "tiny"}'
-    assert found.attrs["history"].endswith("\nbefore")
-    assert "may add up to more than 1" in found["freq"].attrs["comment"]
+    written = read_summary(path)
+    assert written.attrs["model_card"] == '{"name": "tiny"}'
+    assert written.attrs["history"].endswith("\nbefore")
+    assert "may add up to more than 1" in written["freq"].attrs["comment"]
 
 
 def test_zarr_holds_the_same(by_hand, summary, tmp_path):
     summarise(by_hand, tmp_path / "summary.zarr", 1.0)
     summarise(by_hand, tmp_path / "summary.zarr", 1.0)  # in place of the first
-    found = read_summary(tmp_path / "summary.zarr")
+    zarr = read_summary(tmp_path / "summary.zarr")
     for name in summary.variables:
-        np.testing.assert_array_equal(found[name].values, summary[name].values)
+        np.testing.assert_array_equal(zarr[name].values, summary[name].values)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["summary.zarr"]
 
 
@@ -332,9 +336,9 @@ def test_names_of_several_grids(tmp_path):
     path = tmp_path / "s.nc"
     assert outputs(path, "2.5") == [(2.5, path)]
     assert [each.name for _, each in outputs(path, "1, 2.5")] == ["s_1deg.nc", "s_2.5deg.nc"]
-    with pytest.raises(AtlasError, match="no cell sizes"):
+    with pytest.raises(AtlasError, match="not a list of cell sizes"):
         outputs(path, "fine")
-    with pytest.raises(AtlasError, match="ends in"):
+    with pytest.raises(AtlasError, match="must end in"):
         outputs(tmp_path / "s.csv", "1")
     path.touch()
     with pytest.raises(AtlasError, match="--overwrite"):
@@ -342,7 +346,7 @@ def test_names_of_several_grids(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a summary"])
-def test_what_is_no_summary_is_refused(tmp_path, content):
+def test_an_invalid_summary_is_refused(tmp_path, content):
     (tmp_path / "s.nc").write_bytes(content)
     with pytest.raises(AtlasError, match="s.nc"):
         read_summary(tmp_path / "s.nc")
@@ -392,7 +396,7 @@ def test_a_series_reads_only_the_scenes_it_needs():
     lazy = da.map_blocks(
         scene, chunks=((1, 1), (1,), (4, 4), (4, 4, 4)), dtype=np.uint8, meta=np.empty((0,) * 4)
     )
-    atlas["pattern_flags"] = (("time", "satellite", "lat", "lon"), lazy)
+    atlas["pattern_flags"] = atlas["pattern_flags"].copy(data=lazy)
     series(atlas, Bounds(5, 5, 7, 7))
     assert sorted(read) == [(0, 0, 0, 1), (1, 0, 0, 1)]
 
@@ -410,18 +414,18 @@ def store(tmp_path, card) -> str:
 
 def test_commands_summarise_and_series(store, tmp_path):
     run = CliRunner().invoke
-    told = run(app, ["atlas", "summarise", store, "-o", str(tmp_path / "s.nc"), "--grid", "1,2.5"])
-    assert told.exit_code == 0, told.output
-    assert "25.00% of the atlas is not segmented" in told.output
-    with read_summary(tmp_path / "s_2.5deg.nc") as found:
-        whole = found.sel(season="all", longitude=-51.25, latitude=13.75)
+    done = run(app, ["atlas", "summarise", store, "-o", str(tmp_path / "s.nc"), "--grid", "1,2.5"])
+    assert done.exit_code == 0, done.output
+    assert "25.00% of the atlas is not segmented" in done.output
+    with read_summary(tmp_path / "s_2.5deg.nc") as summary:
+        whole = summary.sel(season="all", longitude=-51.25, latitude=13.75)
         np.testing.assert_allclose(whole["seasonal_freq"].values, [1 / 3, 0, 0, 2 / 3, 0], rtol=1e-6)
-        assert "plan" in found.attrs
+        assert "plan" in summary.attrs
     again = run(app, ["atlas", "summarise", store, "-o", str(tmp_path / "s.nc"), "--grid", "1,2.5"])
     assert again.exit_code == 2
     assert "--overwrite" in again.output
-    told = run(app, ["atlas", "series", store, "--region", "barbados", "-o", str(tmp_path / "x.csv")])
-    assert told.exit_code == 0, told.output
+    done = run(app, ["atlas", "series", store, "--region", "barbados", "-o", str(tmp_path / "x.csv")])
+    assert done.exit_code == 0, done.output
     rows = rows_of((tmp_path / "x.csv").read_text())
     assert float(rows[0]["Fish"]) == pytest.approx(0.5)
     assert float(rows[1]["coverage"]) == pytest.approx(0.5)
@@ -429,17 +433,17 @@ def test_commands_summarise_and_series(store, tmp_path):
         run(app, ["atlas", "series", store, "--region", "barbados", "-o", str(tmp_path / "x.csv")]).exit_code
         == 2
     )
-    told = run(app, ["atlas", "series", store, "--region", "mars"])
-    assert told.exit_code == 2
-    assert "mars" in told.output
+    done = run(app, ["atlas", "series", store, "--region", "mars"])
+    assert done.exit_code == 2
+    assert "mars" in done.output
 
 
 def test_no_atlas_there(tmp_path):
-    told = CliRunner().invoke(
+    done = CliRunner().invoke(
         app, ["atlas", "summarise", str(tmp_path / "nothing"), "-o", str(tmp_path / "s.nc")]
     )
-    assert told.exit_code == 2
-    assert "nothing" in told.output
+    assert done.exit_code == 2
+    assert "nothing" in done.output
 
 
 @pytest.mark.parametrize("size", [0.1, 1.0, 2.5, 7.0, 45.0])
@@ -455,8 +459,8 @@ def test_only_a_summary_is_replaced(tmp_path):
     other = tmp_path / "store.zarr"
     other.mkdir()
     (other / "zarr.json").write_text('{"attributes": {"plan": "..."}}')
-    with pytest.raises(AtlasError, match="no summary"):
+    with pytest.raises(AtlasError, match="not a summary"):
         outputs(other, "1", overwrite=True)
-    with pytest.raises(AtlasError, match="no summary"):
+    with pytest.raises(AtlasError, match="not a summary"):
         summarise(xr.Dataset(), other)
     assert (other / "zarr.json").is_file()

@@ -1,4 +1,4 @@
-"""What an atlas says along a track, and what is said of tracks that are not in their form."""
+"""Atlases sampled along tracks, and invalid tracks."""
 
 import csv
 import io
@@ -11,9 +11,11 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from nephoscope.atlas import store
+from nephoscope.atlas.flags import flag_attributes
 from nephoscope.atlas.track import Track, read_track, sample
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
+from nephoscope.core.patterns import DEFAULT_NAMES
 
 FISH, GRAVEL, NO_DATA, NOT_YET = 1, 4, 16, 255
 ANSWERS = ("Fish", "Flower", "Gravel", "Sugar", "Unclassified")
@@ -42,7 +44,7 @@ def made(
     lon = west + step * (np.arange(flags.shape[3]) + 0.5)
     lazy = da.from_array(flags, chunks=(1, 1, 2, 2))
     return xr.Dataset(
-        {"pattern_flags": (("time", "satellite", "lat", "lon"), lazy)},
+        {"pattern_flags": (("time", "satellite", "lat", "lon"), lazy, flag_attributes(DEFAULT_NAMES))},
         {"time": days, "satellite": list(satellites), "lat": lat, "lon": lon},
     )
 
@@ -120,8 +122,8 @@ def test_every_pixel_is_found_by_its_centre_and_corners():
         hour = np.round(-longitudes * 240).astype("timedelta64[s]")
         times = np.datetime64("2020-02-01T12:00:00") + hour
         track = Track(("id",), tuple((str(i),) for i in range(64)), times, longitudes, latitudes)
-        found = list(csv.DictReader(io.StringIO(sample(atlas, track))))
-        bits = [sum(int(row[name]) << bit for bit, name in enumerate(ANSWERS[:4])) for row in found]
+        sampled = list(csv.DictReader(io.StringIO(sample(atlas, track))))
+        bits = [sum(int(row[name]) << bit for bit, name in enumerate(ANSWERS[:4])) for row in sampled]
         assert bits == flags.ravel().tolist()
 
 
@@ -147,18 +149,18 @@ def test_only_scenes_with_points_are_read(along):
     lazy = da.map_blocks(
         scene, chunks=((1, 1), (1,), (2, 2), (2, 2)), dtype=np.uint8, meta=np.empty((0,) * 4)
     )
-    atlas["pattern_flags"] = (("time", "satellite", "lat", "lon"), lazy)
+    atlas["pattern_flags"] = atlas["pattern_flags"].copy(data=lazy)
     along("2020-02-02T14:00,-60.9,13.7", "2020-02-02T14:00,-60.8,13.6", "2020-02-02T14:00,0,0", atlas=atlas)
     assert read == [(1, 0, 0, 1)]
 
 
 def test_an_unknown_satellite_is_refused(along, atlas):
-    with pytest.raises(AtlasError, match="when Envisat passes"):
+    with pytest.raises(AtlasError, match="overpass time of 'Envisat'"):
         along("2020-02-01T14:00,-60.9,13.7", atlas=atlas.assign_coords(satellite=["Terra", "Envisat"]))
 
 
 def test_wrong_rows_are_named_with_their_lines(along):
-    with pytest.raises(AtlasError) as told:
+    with pytest.raises(AtlasError) as caught:
         along(
             "2020-02-01T14:00,-60.9,13.7",
             "yesterday,-60,13",
@@ -166,22 +168,27 @@ def test_wrong_rows_are_named_with_their_lines(along):
             "2020-02-01,-60,x",
             "2020-02-01,-60,99",
         )
-    for words in ("track.csv: line 3: 'yesterday' is no time", "line 4: 2 values for 3", "line 5", "line 6"):
-        assert words in str(told.value)
+    for words in (
+        "track.csv: line 3: invalid time 'yesterday'",
+        "line 4: 2 values for 3",
+        "line 5",
+        "line 6",
+    ):
+        assert words in str(caught.value)
     with pytest.raises(AtlasError, match="and 15 more"):
         along(*["never,0,0"] * 20)
 
 
-@pytest.mark.parametrize("gap", ["2020-02-01T14:30,,13", "2020-02-01T14:30,-60.6,NaN", ",-60.6,13"])
-def test_a_gap_in_a_track_is_kept_and_named(along, gap):
-    told = along("2020-02-01T14:30,-60.6,13.6", gap)
-    assert told[0]["reason"] == ""
-    assert told[1]["reason"] == "no position"
-    assert {told[1][name] for name in (*ANSWERS, "satellite", "hours")} == {""}
+@pytest.mark.parametrize("row", ["2020-02-01T14:30,,13", "2020-02-01T14:30,-60.6,NaN", ",-60.6,13"])
+def test_a_row_without_position_is_kept_and_named(along, row):
+    rows = along("2020-02-01T14:30,-60.6,13.6", row)
+    assert rows[0]["reason"] == ""
+    assert rows[1]["reason"] == "no position"
+    assert {rows[1][name] for name in (*ANSWERS, "satellite", "hours")} == {""}
 
 
 @pytest.mark.parametrize("lon", ["inf", "361", "-181", "x"])
-def test_no_place_on_earth(along, lon):
+def test_an_invalid_location_is_refused(along, lon):
     with pytest.raises(AtlasError, match="line 2"):
         along(f"2020-02-01,{lon},0")
 
@@ -215,13 +222,13 @@ def test_the_command_writes_a_csv(atlas, tmp_path, monkeypatch):
             ["atlas", "track", "STORE", str(tmp_path / "track.csv"), "-o", str(tmp_path / "out.csv"), *more],
         )
 
-    told = run("--overpass", "each")
-    assert told.exit_code == 0, told.output
+    done = run("--overpass", "each")
+    assert done.exit_code == 0, done.output
     assert len(Path(tmp_path / "out.csv").read_text().splitlines()) == 3
     assert run().exit_code == 2
     assert run("--overwrite").exit_code == 0
     assert len(Path(tmp_path / "out.csv").read_text().splitlines()) == 2
     (tmp_path / "track.csv").write_text("time,lon,lat\nnow,-60.9,13.7\n")
-    told = run("--overwrite")
-    assert told.exit_code == 2
-    assert "line 2" in told.output
+    done = run("--overwrite")
+    assert done.exit_code == 2
+    assert "line 2" in done.output

@@ -213,7 +213,7 @@ def test_answers_are_scored_against_labels(tmp_path):
     assert done.exit_code == 0
     done = invoke("evaluate", "--csv", tmp_path / "submission.csv", truth)
     assert re.match(r"mean Dice 0\.\d{4}\n  Fish +\d", done.stdout)
-    assert "2 scenes on 350x525; read from 350x525 (answers) and 1400x2100 (labels)" in done.stdout
+    assert "2 scenes on 350x525; read from 350x525 (predictions) and 1400x2100 (labels)" in done.stdout
     assert invoke("evaluate", "--csv", truth, truth).stdout.startswith("mean Dice 1.0000")
     for missing in ([tmp_path / "no.csv", truth], [truth, README]):
         done = invoke("evaluate", "--csv", *missing)

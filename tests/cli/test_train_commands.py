@@ -54,7 +54,7 @@ def test_evaluate_judges_a_model(tmp_path, data):
     assert "mean mask" not in head  # there is nobody else's
     assert [row.split()[0] for row in rows[:5]] == ["all", "Fish", "Flower", "Gravel", "Sugar"]
     assert max(map(len, rows[:5])) <= 60
-    assert "people it agrees with" not in done.stdout
+    assert "people with whom it agrees" not in done.stdout
     numbers = json.loads((tmp_path / "report" / "evaluation.json").read_text())
     assert f"{numbers['dice']['model']['mean']:.4f}" in done.stdout
     assert (tmp_path / "report" / "evaluation.html").stat().st_size > 10_000
@@ -69,7 +69,7 @@ def test_evaluate_judges_a_model(tmp_path, data):
         (["evaluate"], "give MODEL and DATA, or --csv"),
         (["evaluate", "default"], "give MODEL and DATA, or --csv"),
         (["evaluate", "default", "DATA", "--csv", "a", "b"], "give MODEL and DATA, or --csv"),
-        (["calibrate", "default", "DATA"], "-o FILE names the file"),
+        (["calibrate", "default", "DATA"], "-o FILE names the model file"),
         (["export", "none.safetensors"], "none.safetensors: No such file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

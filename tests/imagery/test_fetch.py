@@ -167,7 +167,7 @@ class TestScenes:
                 process.send_signal(signal.SIGINT)
                 errors = process.communicate(timeout=60)[1]
         assert process.returncode == 130
-        assert b"the files written so far are whole" in errors
+        assert b"the files written so far are complete" in errors
         pictures = list(tmp_path.glob("*.jpeg"))
         assert 5 <= len(pictures) < 2 * 366
         assert len(list(tmp_path.iterdir())) == 2 * len(pictures)

@@ -18,7 +18,8 @@ from nephoscope.imagery.scene import open_scene
 from nephoscope.inference import remote
 from nephoscope.inference.payload import Payload, pack, quantize_probabilities, unpack
 from nephoscope.outputs import FORMATS
-from nephoscope.server.settings import Limits, Settings
+from nephoscope.server.limits import Limits
+from nephoscope.server.settings import Settings
 
 
 def assert_same(there, here):

@@ -64,7 +64,7 @@ def others(tmp_path, monkeypatch):
 
 def clear():
     formats.cache_clear()
-    responses.forms.cache_clear()
+    responses.response_formats.cache_clear()
 
 
 def test_the_document_has_the_registrys_table():
@@ -74,7 +74,7 @@ def test_the_document_has_the_registrys_table():
 
 
 def test_media_types_of_the_server_are_in_their_order():
-    own = [form.media_type for form in responses.forms()]
+    own = [form.media_type for form in responses.response_formats()]
     assert own == [
         "application/json",
         "text/csv",
@@ -138,7 +138,7 @@ def test_they_work_by_command(others, jpeg, tmp_path, tiny_model, monkeypatch):
     assert done.stderr.count("cannot be loaded") == 1
     assert "Traceback" not in done.stderr
     told = " ".join(command("--help").stdout.replace("│", " ").split())
-    assert "organisation, listing, names; several with commas." in told
+    assert "organisation, listing, names." in told
 
 
 def test_they_work_on_the_server(others, jpeg, tiny_model):

@@ -20,11 +20,12 @@ from asking import ask, post
 from conftest import encoded, offline, serving
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
+from nephoscope.server.limits import Limits
 from nephoscope.server.problems import Problem
-from nephoscope.server.responses import forms
-from nephoscope.server.settings import Limits, Settings
+from nephoscope.server.responses import response_formats
+from nephoscope.server.settings import Settings
 from nephoscope.server.uploads import Upload
-from nephoscope.server.work import PictureJob, answer
+from nephoscope.server.work import PictureJob, segment_upload
 
 pytestmark = pytest.mark.slow
 
@@ -101,14 +102,14 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_pictures_are_answered_or_refused(tiny_model):
-    order = PictureJob(Model.load(tiny_model(), threads=1), forms()[0])
+    job = PictureJob(Model.load(tiny_model(), threads=1), response_formats()[0])
     rng = np.random.default_rng(0)
     outcomes = {"answered": 0, "refused": 0}
     blamed = set()
     for name, content in seeds().items():
         for _ in range(70):
             try:
-                assert answer(Upload(name, damaged(content, rng)), order, Limits(), lambda: None)
+                assert segment_upload(Upload(name, damaged(content, rng)), job, Limits(), lambda: None)
                 outcomes["answered"] += 1
             except Problem as problem:
                 blamed.add((name, problem.detail.partition(":")[0]))

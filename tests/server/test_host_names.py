@@ -17,7 +17,7 @@ from asking import (
 )
 from conftest import encoded
 from nephoscope.imagery.worldview import WorldviewClient
-from nephoscope.server.settings import Limits
+from nephoscope.server.limits import Limits
 from nephoscope.testing.worldview_server import WorldviewServer
 
 JPEG = encoded(np.full((64, 64, 3), 120, np.uint8), ".jpg")

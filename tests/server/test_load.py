@@ -35,9 +35,10 @@ from conftest import encoded, serving
 from nephoscope.core.geo import Overpass, parse_bounds
 from nephoscope.imagery.worldview import WorldviewClient
 from nephoscope.server import guard, work
+from nephoscope.server.limits import Limits
 from nephoscope.server.problems import Problem
-from nephoscope.server.settings import Limits, Settings
-from nephoscope.server.worldview import Overpasses
+from nephoscope.server.settings import Settings
+from nephoscope.server.worldview import ArchiveProxy
 from nephoscope.testing.worldview_server import WorldviewServer
 
 EMPTY = {"nephoscope_requests_inside": 0, "nephoscope_pictures_inside": 0, "nephoscope_held_bytes": 0}
@@ -217,7 +218,7 @@ class TestLeaving:
             assert gate.came.acquire(timeout=PATIENCE)
             visitor.close()
             wait_for(lambda: inside(address) == EMPTY)
-            monkeypatch.setattr("nephoscope.server.responses.Form.check", lambda *_: rendered.set())
+            monkeypatch.setattr("nephoscope.server.responses.ResponseFormat.check", lambda *_: rendered.set())
             gate.opened.set()
             monkeypatch.undo()
             assert post(address, content).status == 200  # by the only worker, so the first's work is over
@@ -250,7 +251,7 @@ class TestTimes:
             assert inside(address) == EMPTY
 
     def test_a_slow_body_is_refused_and_cut_off(self, start, monkeypatch):
-        monkeypatch.setattr(guard, "_DRAINED", 0.05)
+        monkeypatch.setattr(guard, "_DRAIN_SECONDS", 0.05)
         with start(upload_seconds=0.05) as address:
             for kind in ("image/jpeg", "multipart/form-data; boundary=x"):
                 half = f"POST {SEGMENT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
@@ -296,14 +297,14 @@ def test_a_server_that_stops_does_not_wait_to_ask_the_archive_again():
     scene = Overpass("Aqua", date(2020, 2, 1), parse_bounds("barbados"))
 
     async def stop(archive, asked):
-        overpasses = Overpasses(
+        proxy = ArchiveProxy(
             WorldviewClient(archive.address, fallback=None, pause=100, degrees=0.25), Limits()
         )
-        picture = asyncio.create_task(overpasses.picture(scene))
+        picture = asyncio.create_task(proxy.picture(scene))
         while not asked.is_set():
             await asyncio.sleep(0.005)
-        overpasses.close()
-        with pytest.raises(Problem, match="stops"):
+        proxy.close()
+        with pytest.raises(Problem, match="stopping"):
             await picture
 
     asked = threading.Event()
@@ -386,7 +387,7 @@ class TestCommand:
                 connection.sendall(half)
                 wait_for(lambda: counts(address)["nephoscope_requests_inside"] == 1)
                 process.send_signal(signal.SIGINT)
-                assert "finishing what is under way" in process.stdout.readline()
+                assert "finishing requests in progress" in process.stdout.readline()
                 process.send_signal(signal.SIGINT)
                 process.wait(PATIENCE)
             assert process.stdout.read() == ""
@@ -432,7 +433,7 @@ class TestCommand:
                 said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2
         assert f"127.0.0.1:{port}: " in said
-        assert "--port names another" in said
+        assert "choose another with --port" in said
         assert "Traceback" not in said
 
     @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_every_file_says_what_is_seen(visit, scenes, model):
     pytest.importorskip("h5netcdf", reason="the extra geo is not installed")
     page = visit()
     choose(page, scenes[0])
-    page.get_by_label("Also count patterns the model holds for absent").check()
+    page.get_by_label("Show patterns below the presence threshold").check()
     slide(page, "Fish", "Pixel threshold", 80)
     slide(page, "Sugar", "Minimum area", 1000)
     changes: dict[str, dict[str, Any]] = {name: {"presence": 0, "least_cover": 0} for name in DEFAULT_NAMES}

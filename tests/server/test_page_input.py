@@ -204,7 +204,7 @@ def test_a_token_is_asked_for_and_kept(visit, scenes):
         page = visit(address, expected="401")
         page.get_by_role("textbox", name="Token").fill("shut")
         page.keyboard.press("Enter")
-        expect(page.locator("#token-words")).to_have_text("That token was not taken.")
+        expect(page.locator("#token-words")).to_have_text("The token was refused.")
         page.get_by_role("textbox", name="Token").fill("open sesame")
         page.keyboard.press("Enter")
         choose(page, scenes[1])

@@ -68,9 +68,9 @@ def test_rules_in_the_browser_are_those_of_python(visit):
         steps = np.ceil(field * np.float32(200)).astype(np.uint8)
         answer = page.evaluate(
             """async ([content, width, height, rule, score]) => {
-              const { findGroups } = await import('/page/rules.js');
+              const { segmentPattern } = await import('/page/rules.js');
               const values = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-              const { numbers, areas } = findGroups(values, width, height, rule, score);
+              const { numbers, areas } = segmentPattern(values, width, height, rule, score);
               let text = '';
               for (const byte of new Uint8Array(numbers.buffer)) text += String.fromCharCode(byte);
               return { numbers: btoa(text), areas };
@@ -112,7 +112,7 @@ def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, mod
     for area in (0, 500, 30000):
         slide(page, name, "Minimum area", area)
         check(name, threshold=177 / 200, minimum_area=area)
-    page.get_by_label("Also count patterns the model holds for absent").check()
+    page.get_by_label("Show patterns below the presence threshold").check()
     for other in DEFAULT_NAMES:
         if other != name:
             check(other, presence=0, least_cover=0)

@@ -22,7 +22,8 @@ from asking import (
     wait_for,
 )
 from nephoscope.server import guard
-from nephoscope.server.settings import LOOPBACK, Limits
+from nephoscope.server.limits import Limits
+from nephoscope.server.settings import LOOPBACK
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,7 @@ class TestRequests:
         assert answer.body.startswith(b"HTTP/1.1 200 OK")
 
     def test_who_goes_on_sending_is_cut_off(self, server, monkeypatch):
-        monkeypatch.setattr(guard, "_DRAINED", 0.05)
+        monkeypatch.setattr(guard, "_DRAIN_SECONDS", 0.05)
         start = "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\nx"
         answer = raw(server, start.encode())  # returns when the server closes
         refused(answer, "not-found")
@@ -225,7 +226,7 @@ class TestRequests:
     def test_who_is_refused_twice_reads_the_first(self, server, monkeypatch):
         said = []
         monkeypatch.setattr(logging.getLogger("uvicorn.error"), "error", lambda *what, **_: said.append(what))
-        monkeypatch.setattr(guard, "_DRAINED", 0.3)
+        monkeypatch.setattr(guard, "_DRAIN_SECONDS", 0.3)
         counted = 'nephoscope_requests_total{route="none",status="404"}'
         before = counts(server).get(counted, 0)
         refusable = b"PUT /nothing HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -302,7 +303,7 @@ class TestRequests:
         def fail():
             raise RuntimeError("a secret of the server")
 
-        monkeypatch.setattr("nephoscope.server.api.PATTERNS", property(fail))
+        monkeypatch.setattr("nephoscope.server.responses.downloads", fail)
         answers.append(ask(server, "/api/v1/server"))
         assert b"secret" not in answers[-1].body
         assert answers[-1].kind == "failure"

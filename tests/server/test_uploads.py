@@ -27,7 +27,7 @@ from asking import (
     wait_for,
 )
 from conftest import encoded
-from nephoscope.server.settings import Limits
+from nephoscope.server.limits import Limits
 
 
 @pytest.fixture(scope="module")
@@ -228,12 +228,12 @@ class TestFiles:
 import re, sys, warnings
 from pathlib import Path
 from nephoscope.inference.model import Model
-from nephoscope.server import responses, problems, settings, uploads, work
+from nephoscope.server import limits, problems, responses, uploads, work
 warnings.simplefilter("ignore")
-order = work.Order(Model.load(sys.argv[1], threads=1), responses.forms()[0])
+job = work.PictureJob(Model.load(sys.argv[1], threads=1), responses.response_formats()[0])
 def segment(content):
     try:
-        return work.answer(uploads.Upload("bomb", content), order, settings.Limits(), lambda: None)
+        return work.segment_upload(uploads.Upload("bomb", content), job, limits.Limits(), lambda: None)
     except problems.Problem:
         return None
 def megabytes(of):
@@ -262,15 +262,15 @@ class TestForms:
         ("body", "kind", "words"),
         [
             (form(), "request", "no part"),
-            (b"", "request", "breaks off"),
-            (b"garbage", "request", "cannot be read"),
+            (b"", "request", "truncated"),
+            (b"garbage", "request", "invalid form"),
             (form(('form-data; name="picture"', JPEG)), "request", "file name"),
             (form(('form-data; name="rules"', b"{}")), "request", "file name"),
             (form(('form-data; name="photo"; filename="a.jpg"', JPEG)), "request", "'photo'"),
             (form(('form-data; filename="a.jpg"', JPEG)), "request", "name"),
             (form(("attachment", JPEG)), "request", "name"),
-            (form(*[('form-data; name="picture"; filename="a.jpg"', JPEG)] * 2, end="")[:-2], "request", "breaks off"),  # noqa: E501
-            (form(('form-data; name="picture"; filename="a.jpg"', JPEG))[:-30], "request", "breaks off"),
+            (form(*[('form-data; name="picture"; filename="a.jpg"', JPEG)] * 2, end="")[:-2], "request", "truncated"),  # noqa: E501
+            (form(('form-data; name="picture"; filename="a.jpg"', JPEG))[:-30], "request", "truncated"),
             (form(*[('form-data; name="picture"; filename="a.jpg"', JPEG)] * 17), "too-large", "16"),
             (form(*[('form-data; name="picture"; filename="a"', b"")] * 10_000), "too-large", "16"),
             (form(*[('form-data; name="x"', b"")] * 10_000), "request", "file name"),

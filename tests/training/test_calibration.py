@@ -105,7 +105,7 @@ def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, t
     before = path.read_bytes()
     done = CliRunner().invoke(app, ["calibrate", str(path), str(data), "--folds", "2"])
     assert done.exit_code == 0, done.stderr
-    assert "on days that the rules were not chosen on" in done.stdout
+    assert "on days that were not used to choose the rules" in done.stdout
     assert "12 scenes of 6 days" in done.stdout
     assert path.read_bytes() != before
     for words, reason in (

@@ -268,7 +268,7 @@ def test_invalid_recipes_are_refused(changes, message):
         (["--from", "TEACHER", "--teacher", "none.safetensors"], "none.safetensors: No such file"),
         (["--from", "NO_CARD"], "no card inside"),
         (["--from", "TEACHER", "--teacher", "NO_CARD"], "no card inside"),
-        (["--from", "TEACHER", "--size", "64x64"], "--size: the weights of --from bring network and size"),
+        (["--from", "TEACHER", "--size", "64x64"], "--size: network and size come from the weights of --from"),
         ([], "needs --teacher WEIGHTS, or --from WEIGHTS"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -320,4 +320,4 @@ def test_the_command_distils(tmp_path, data, cache, teacher):
     assert Settings.read(tmp_path / "run").start_from == (str(teacher), str(teacher))
     again = CliRunner().invoke(app, ["train", "--resume", str(tmp_path / "run"), "--from", str(teacher)])
     assert again.exit_code == 2
-    assert "goes on as it began" in again.stderr
+    assert "keeps its options" in again.stderr

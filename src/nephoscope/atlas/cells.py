@@ -1,7 +1,7 @@
 """Cells of a longitude-latitude grid, and how much of each the atlas's pixels cover.
 
-A pixel that lies across cells counts in each of them by the area it has there, on the sphere. Such an area
-is a product of a share along latitude and one along longitude, so two small matrices say it exactly.
+A pixel that lies across cells counts in each of them by its area there, on the sphere. Such an area is a
+product of a share along latitude and one along longitude, so two small matrices give it exactly.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from nephoscope.core.geo import Bounds
 Degrees = NDArray[np.float64]
 Shares = NDArray[np.float64]
 
-_FINEST, _COARSEST = 0.1, 45.0  # degrees; finer says nothing of patterns that are hundreds of km wide
+_FINEST, _COARSEST = 0.1, 45.0  # degrees; patterns are hundreds of km wide
 _ROUND = 6  # decimals of a degree, 0.1 m: edges that should meet do
 
 
@@ -42,7 +42,7 @@ class Cells:
         return np.outer(np.diff(_sines(self.latitudes)), np.diff(np.radians(self.longitudes)))
 
     def along_latitude(self, centres: Degrees) -> Shares:
-        """Which share of each row's extent each line of pixels covers, shape (rows, pixels).
+        """Share of each row's extent that each line of pixels covers, shape (rows, pixels).
 
         Args:
             centres: of the pixels, evenly spaced, in either order.
@@ -52,9 +52,9 @@ class Cells:
         return _overlaps(rows, edges) / np.diff(rows)[:, None]
 
     def along_longitude(self, centres: Degrees) -> Shares:
-        """Which share of each column's extent each column of pixels covers, shape (columns, pixels).
+        """Share of each column's extent that each column of pixels covers, shape (columns, pixels).
 
-        A pixel counts wherever whole turns around the Earth bring it.
+        Longitudes that differ by 360 degrees are the same.
 
         Args:
             centres: of the pixels, evenly spaced, ascending.
@@ -73,15 +73,15 @@ def aligned(longitudes: Degrees, latitudes: Degrees, size: float) -> Cells:
         size: of a cell in degrees.
 
     Raises:
-        AtlasError: a size too fine or too coarse.
+        AtlasError: the size is too fine or too coarse.
     """
     if not _FINEST <= size <= _COARSEST:
-        raise AtlasError(f"a grid of {size:g}°: cells may have {_FINEST:g} to {_COARSEST:g} degrees")
+        raise AtlasError(f"cells must have {_FINEST:g} to {_COARSEST:g} degrees, got {size:g}")
     west, east = pixel_edges(longitudes)[[0, -1]]
     south, north = np.sort(pixel_edges(latitudes)[[0, -1]])
     columns = _multiples(west, east, size)
     around = columns[0] + 360
-    if columns[-1] > around:  # the last cell is narrower, or the first would be counted twice
+    if columns[-1] > around:  # the last cell ends where the first begins
         columns = np.append(columns[columns < around], around)
     return Cells(columns, np.clip(_multiples(south, north, size), -90, 90))
 
@@ -99,7 +99,7 @@ def pixel_edges(centres: Degrees) -> Degrees:
         AtlasError: fewer than two pixels.
     """
     if len(centres) < 2:
-        raise AtlasError("an atlas of fewer than 2 x 2 pixels has no grid")
+        raise AtlasError("the atlas must have at least 2 x 2 pixels")
     step = (centres[-1] - centres[0]) / (len(centres) - 1)
     return np.asarray(np.round(centres[0] + step * (np.arange(len(centres) + 1) - 0.5), _ROUND))
 

@@ -1,11 +1,10 @@
-"""Frequencies pooled over days, and how sure they are.
+"""Frequencies pooled over days, with bootstrap intervals.
 
-A frequency over many days is the area in which a pattern was found, summed over the days, over the summed
-area with data: never a mean of the days' frequencies, in which a day that hardly saw the cell would count as
-much as any other. Its interval comes from resampling whole days (or blocks of days), all satellites of a day
-together: how often a day is drawn is a Poisson number of mean 1, independent of other days, so that one
-drawing serves every period and cell. Days may be left out, so what rests on three days or fewer does not look
-sure.
+A frequency over many days is the area with a pattern, summed over the days, over the summed area with data:
+never a mean of the days' frequencies, in which a day with little data would count as much as any other. Its
+interval comes from resampling whole days (or blocks of days), all satellites of a day together: how often a
+day is drawn is a Poisson number of mean 1, independent of other days, so that one drawing serves every period
+and cell. A resample may leave days out, so intervals of results that rest on few days are wide.
 
 Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap"; for Poisson numbers in place of a fixed
 count, Chamandy et al. 2012, "Estimating Uncertainty for Massive Data Streams".
@@ -24,23 +23,23 @@ Numbers = NDArray[np.floating[Any]]
 
 RESAMPLES = 1000
 LEAST = 5
-"""Days, or blocks of days, with data; of fewer no interval is given."""
+"""Days, or blocks of days, with data that an interval needs."""
 
 ALL = "all"
-"""The season that is all of them."""
+"""The season of all days together."""
 
 _OUTSIDE = 0.025  # share of the resamples below a 95 % interval, and as many above it
 
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """Frequencies of one period, of whatever cells and classes.
+    """Frequencies of one period, for any cells and classes.
 
     Attributes:
         freq: from 0 to 1, NaN without data; or a difference of two, from -1 to 1.
         low: lower end of the 95 % interval; NaN where fewer than `LEAST` days have data.
         high: upper end of it.
-        days: how many have data, of each cell.
+        days: how many have data, by cell.
         coverage: mean share of the cell's area with data, over all days of the period and all satellites.
     """
 
@@ -56,7 +55,7 @@ class Resampling:
     """How often each day is drawn, the same for every cell and period.
 
     Attributes:
-        weights: shape (1 + resamples, days); the first row, which is no resample, is all ones.
+        weights: shape (1 + resamples, days); the first row is all ones: the sample itself.
         blocks: which block each day belongs to, shape (days,).
     """
 
@@ -65,73 +64,70 @@ class Resampling:
 
     @classmethod
     def of(cls, days: NDArray[np.datetime64], block: int = 1, seed: int = 0) -> "Resampling":
-        """Draw days.
+        """Draw resamples of days.
 
         Args:
             days: shape (days,), datetime64[D].
-            block: so many consecutive days are drawn together. Weather lasts, so neighbouring days are alike
-                and intervals from single days come out somewhat too narrow.
-            seed: of the drawing.
+            block: number of consecutive days that are drawn together. Neighbouring days are correlated, so
+                intervals from single days are somewhat too narrow.
+            seed: of the random numbers.
         """
         elapsed = (days - days[0]).astype(np.int64)
         blocks = np.unique(elapsed // block, return_inverse=True)[1]
         drawn = np.random.default_rng(seed).poisson(1.0, (RESAMPLES, blocks.max() + 1)).astype(np.float64)
         return cls(np.concatenate([np.ones((1, len(days))), drawn[:, blocks]]), blocks)
 
-    def pool(self, found: Numbers, data: Numbers, chosen: NDArray[np.intp]) -> Pooled:
+    def pool(self, areas: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Pooled:
         """Frequencies over some of the days.
 
         Args:
-            found: area of each class, shape (days, satellites, classes, cells).
-            data: area with data, shape (days, satellites, cells), as shares of the cell.
-            chosen: indices of the days.
+            areas: of each class, shape (days, satellites, classes, cells).
+            valid: area with data, shape (days, satellites, cells), as shares of the cell.
+            days: indices of the days to pool.
         """
-        return self._summed_up(self._ratios(found, data, chosen), data, chosen)
+        return self._pooled(self._ratios(areas, valid, days), valid, days)
 
-    def difference(self, found: Numbers, data: Numbers, chosen: NDArray[np.intp]) -> Pooled:
-        """The second satellite's frequencies less the first's, over days on which both saw the cell.
+    def difference(self, areas: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Pooled:
+        """The second satellite's frequencies minus the first's, on days on which both have data of the cell.
 
-        Args:
-            found: as in `pool`, of two satellites.
-            data: the same.
-            chosen: indices of the days.
+        Arguments are those of `pool`, of two satellites.
         """
-        both = np.min(data, axis=1, keepdims=True) > 0
-        found, data = found * both[:, :, None], data * both
-        first, second = (self._ratios(found[:, [which]], data[:, [which]], chosen) for which in (0, 1))
-        return self._summed_up(second - first, data, chosen)
+        both = np.min(valid, axis=1, keepdims=True) > 0
+        areas, valid = areas * both[:, :, None], valid * both
+        first, second = (self._ratios(areas[:, [which]], valid[:, [which]], days) for which in (0, 1))
+        return self._pooled(second - first, valid, days)
 
-    def _ratios(self, found: Numbers, data: Numbers, chosen: NDArray[np.intp]) -> Numbers:
-        """Found area over area with data, for each row of weights; shape (classes, cells, 1 + resamples)."""
-        weights = self.weights[:, chosen].T
-        parts = found[chosen].sum(axis=1, dtype=np.float64)
-        part = (parts.reshape(len(chosen), -1).T @ weights).reshape(*parts.shape[1:], -1)
-        whole = data[chosen].sum(axis=1, dtype=np.float64).T @ weights
+    def _ratios(self, areas: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Numbers:
+        """Classes' areas over area with data by row of weights, shape (classes, cells, 1 + resamples)."""
+        weights = self.weights[:, days].T
+        parts = areas[days].sum(axis=1, dtype=np.float64)
+        part = (parts.reshape(len(days), -1).T @ weights).reshape(*parts.shape[1:], -1)
+        whole = valid[days].sum(axis=1, dtype=np.float64).T @ weights
         return np.asarray(np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0))
 
-    def _summed_up(self, ratios: Numbers, data: Numbers, chosen: NDArray[np.intp]) -> Pooled:
-        seen = np.asarray(data[chosen] > 0).any(axis=1)
-        blocks = np.unique(self.blocks[chosen], return_inverse=True)[1]
-        counted = np.zeros((blocks.max() + 1, seen.shape[1]), np.bool_)
-        np.logical_or.at(counted, blocks, seen)
+    def _pooled(self, ratios: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Pooled:
+        with_data = np.asarray(valid[days] > 0).any(axis=1)
+        blocks = np.unique(self.blocks[days], return_inverse=True)[1]
+        counted = np.zeros((blocks.max() + 1, with_data.shape[1]), np.bool_)
+        np.logical_or.at(counted, blocks, with_data)
         low, high = _interval(ratios[..., 1:])
         too_few = counted.sum(axis=0) < LEAST
         low[:, too_few] = high[:, too_few] = np.nan
         estimate = ratios[..., 0].copy()  # a view would keep all resamples
-        return Pooled(estimate, low, high, seen.sum(axis=0), data[chosen].mean(axis=(0, 1)))
+        return Pooled(estimate, low, high, with_data.sum(axis=0), valid[days].mean(axis=(0, 1)))
 
 
 def _interval(resamples: Numbers) -> tuple[Numbers, Numbers]:
-    """Ends of the 95 % interval; resamples (the last axis) in which a cell had no data are left out."""
+    """Ends of the 95 % interval; resamples (the last axis) without data of a cell are left out."""
     count = resamples.shape[-1]
     ends = [round(_OUTSIDE * count) - 1, count - round(_OUTSIDE * count)]
     low, high = np.moveaxis(np.partition(resamples, ends, axis=-1)[..., ends], -1, 0)
-    if (lacking := np.isnan(resamples).any(axis=-1)).any():
-        ordered = np.sort(resamples[lacking], axis=-1)  # what is not a number comes last
+    if (incomplete := np.isnan(resamples).any(axis=-1)).any():
+        ordered = np.sort(resamples[incomplete], axis=-1)  # NaN comes last
         counts = np.count_nonzero(~np.isnan(ordered), axis=-1)
         outside = np.round(_OUTSIDE * counts).astype(np.intp)
         for end, index in ((low, outside - 1), (high, counts - outside)):
-            end[lacking] = np.take_along_axis(ordered, np.clip(index, 0, count - 1)[:, None], -1)[:, 0]
+            end[incomplete] = np.take_along_axis(ordered, np.clip(index, 0, count - 1)[:, None], -1)[:, 0]
     return low, high
 
 
@@ -146,16 +142,16 @@ def months(days: NDArray[np.datetime64]) -> Periods:
 
 
 def calendar_months(days: NDArray[np.datetime64]) -> Periods:
-    """Each month whatever the year, from 1 to 12; those that are there."""
+    """Each month from 1 to 12 that has days, all years together."""
     own = month_numbers(days)
     return {int(month): np.flatnonzero(own == month) for month in np.unique(own)}
 
 
 def seasons(days: NDArray[np.datetime64]) -> Periods:
-    """Each season whatever the year, those that are there, and `ALL`."""
+    """Each season that has days, all years together, and `ALL`."""
     own = month_numbers(days) % 12 // 3
-    found = {name: np.flatnonzero(own == number) for number, name in enumerate(SEASONS)}
-    return {name: chosen for name, chosen in found.items() if len(chosen)} | {ALL: np.arange(len(days))}
+    periods = {name: np.flatnonzero(own == number) for number, name in enumerate(SEASONS)}
+    return {name: chosen for name, chosen in periods.items() if len(chosen)} | {ALL: np.arange(len(days))}
 
 
 def month_numbers(days: NDArray[np.datetime64]) -> NDArray[np.int64]:

@@ -14,8 +14,8 @@ from distributed import Client, LocalCluster
 from nephoscope.atlas.worker import THREADS
 from nephoscope.core.errors import AtlasError
 
-_PATIENCE = 60  # s until the first worker must be there
-_ANSWER = 15  # s until a scheduler must answer, or be there again
+_WORKER_TIMEOUT = 60  # s until the first worker must have joined
+_SCHEDULER_TIMEOUT = 15  # s until a scheduler must answer
 _LOCAL = {
     # Workers that are killed now and then should not make a batch look guilty.
     "distributed.scheduler.allowed-failures": 10,
@@ -25,19 +25,19 @@ _LOCAL = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "5s",
 }
-_CHATTY = ("distributed", "tornado", "asyncio")
+_SILENCED = ("distributed", "tornado", "asyncio")
 
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[Client]:
-    """Processes on this machine, one core each, that are started again when they die.
+    """Start processes on this machine, one core each; they are restarted when they die.
 
     Raises:
         AtlasError: they do not start.
     """
     with _silence(), dask.config.set(_LOCAL):
         try:
-            with _interrupts_held():
+            with _interrupts_blocked():
                 cluster = LocalCluster(
                     n_workers=workers,
                     threads_per_worker=THREADS,
@@ -45,49 +45,53 @@ def local_cluster(workers: int) -> Iterator[Client]:
                     silence_logs=logging.CRITICAL + 1,
                 )
         except (RuntimeError, OSError) as error:
-            raise AtlasError(f"no cluster on this machine: {error}") from error
+            raise AtlasError(f"cannot start a cluster on this machine: {error}") from error
         with cluster, Client(cluster, set_as_default=False) as client:
             yield client
 
 
 def parse_scheduler(text: str) -> str:
-    """A scheduler's address such as `tcp://10.0.0.1:8786`.
+    """Check a scheduler's address, such as `tcp://10.0.0.1:8786`.
 
     Raises:
-        AtlasError: it is none.
+        AtlasError: the text is not such an address.
     """
     if not re.fullmatch(r"(\w+://)?[^/]+:\d+", text):
-        raise AtlasError(f"{text}: no address of a scheduler, such as tcp://10.0.0.1:8786")
+        raise AtlasError(f"{text!r} is not the address of a scheduler, such as tcp://10.0.0.1:8786")
     return text
 
 
 @contextmanager
 def remote_cluster(address: str) -> Iterator[Client]:
-    """A cluster by its scheduler's address.
+    """Connect to a cluster by its scheduler's address.
 
     Raises:
-        AtlasError: nobody answers there, or no worker comes.
+        AtlasError: the scheduler does not answer, or no worker joins.
     """
     with _silence():
         try:
-            client = Client(address, timeout=_ANSWER, set_as_default=False)
+            client = Client(address, timeout=_SCHEDULER_TIMEOUT, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise AtlasError(f"{address}: no scheduler answers there: {error}") from error
+            raise AtlasError(f"{address}: no scheduler answers: {error}") from error
         with client:
             try:
-                client.wait_for_workers(1, timeout=_PATIENCE)
+                client.wait_for_workers(1, timeout=_WORKER_TIMEOUT)
             except TimeoutError as error:
-                raise AtlasError(f"{address}: no worker came within {_PATIENCE} s") from error
+                raise AtlasError(f"{address}: no worker joined within {_WORKER_TIMEOUT} s") from error
             yield client
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def _interrupts_blocked() -> Iterator[None]:
     """Keep Ctrl-C from the processes that are started, now or later, by threads that begin in here.
 
-    A terminal sends it to all; only this process should answer, and end the others.
+    A terminal sends it to all processes; only this one should react, and end the others. Where signals cannot
+    be blocked (Windows), workers get it, too.
     """
-    resource_tracker.ensure_running()  # it would let them through again where it begins
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it would unblock them where it begins
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -97,14 +101,13 @@ def _interrupts_held() -> Iterator[None]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep from the user what Dask says of workers that come and go; what matters is said by us."""
-    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _CHATTY]
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
+    """Silence Dask's logs of workers that come and go; the run reports what matters."""
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _SILENCED]
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in names}
+    for logger in levels:
         logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger, level in levels.items():
             logger.setLevel(level)

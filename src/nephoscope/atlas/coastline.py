@@ -1,4 +1,4 @@
-"""Where land is, for maps that need no network: outlines at 1:50 million, down to islands such as Barbados.
+"""Outlines of land for maps, without a network: at 1:50 million, down to islands such as Barbados.
 
 Source: Natural Earth 4.1.0, public domain, naturalearthdata.com; rounded to 0.01°, without lakes and
 Antarctica. `scripts/store_coastline.py` made the file.
@@ -21,14 +21,14 @@ def outlines() -> tuple[NDArray[np.float64], ...]:
     A ring across the antimeridian goes on past 180 or -180 degrees.
     """
     with np.load(FILE) as stored:
-        points = np.cumsum(stored["differences"], axis=0, dtype=np.int16) * STEP  # wraps as it was made to
+        points = np.cumsum(stored["differences"], axis=0, dtype=np.int16) * STEP  # wraps on purpose
         return tuple(np.split(points, np.cumsum(stored["lengths"], dtype=np.int64)[:-1]))
 
 
 def land(
     longitudes: tuple[float, float], latitudes: tuple[float, float] = (-90, 90)
 ) -> list[NDArray[np.float64]]:
-    """The rings that reach into a box, moved by whole turns to where they show there.
+    """The rings that reach into a box, shifted by multiples of 360 degrees into it.
 
     Args:
         longitudes: west and east in degrees; east is more than west and may exceed 180.
@@ -36,10 +36,10 @@ def land(
     """
     west, east = longitudes
     south, north = latitudes
-    found = []
+    rings = []
     for ring in outlines():
         (left, low), (right, high) = ring.min(axis=0), ring.max(axis=0)
         if low <= north and high >= south:
             turns = range(int(np.ceil((west - right) / 360)), int(np.floor((east - left) / 360)) + 1)
-            found += [ring + np.array([360 * turn, 0]) for turn in turns]
-    return found
+            rings += [ring + np.array([360 * turn, 0]) for turn in turns]
+    return rings

@@ -1,10 +1,6 @@
-"""What an atlas will take: downloads, time, space and money, each from a rate that is named."""
+"""Estimate what an atlas takes: downloads, time, space and money, from stated rates."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nephoscope.atlas.plan import Plan
 
 PICTURE_BYTES = 788_000
 """Mean size of nine JPEG snapshots of the trades of 2100x1400 px, 0.59 to 0.91 MB."""
@@ -19,14 +15,13 @@ RATE = 6.0
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What an estimate rests on.
+    """The rates that an estimate rests on.
 
     Attributes:
         rate: scenes a second and core.
-        cores: how many there will be.
-        connections: requests under way at once.
-        wait: seconds that the archive takes for one picture, connection and all. Assumed: it changes with
-            the hour.
+        cores: number of cores.
+        connections: concurrent requests.
+        wait: seconds that the archive takes for one image. Assumed: it changes with the hour.
         core_price: of one core for an hour. Assumed: about what clouds ask for one on demand.
         storage_price: of a gigabyte for a month. Assumed: about what clouds ask for objects.
     """
@@ -41,51 +36,52 @@ class Assumptions:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan will take.
-
-    Attributes:
-        scenes: how many there are.
-        download: bytes to fetch, or less where pictures are in a cache.
-        stored: bytes of the finished store.
-        core_hours: of computing.
-        compute_hours: the same on all cores.
-        archive_hours: until the archive has given all pictures.
-        price: of the cores, for as long as it takes.
-        store_price: of the store for a month.
-        cache_price: of all pictures for a month, where they are kept.
-    """
+    """What a number of scenes takes under some assumptions."""
 
     scenes: int
-    download: int
-    stored: int
-    core_hours: float
-    compute_hours: float
-    archive_hours: float
-    price: float
-    store_price: float
-    cache_price: float
+    assumed: Assumptions
+
+    @property
+    def download(self) -> int:
+        """Bytes to fetch; fewer where images are cached."""
+        return self.scenes * PICTURE_BYTES
+
+    @property
+    def stored(self) -> int:
+        """Bytes of the finished store."""
+        return self.scenes * STORED_BYTES
+
+    @property
+    def core_hours(self) -> float:
+        """Hours that one core computes."""
+        return self.scenes / self.assumed.rate / 3600
+
+    @property
+    def compute_hours(self) -> float:
+        """Hours that all cores compute."""
+        return self.core_hours / self.assumed.cores
+
+    @property
+    def archive_hours(self) -> float:
+        """Hours until all images are fetched."""
+        return self.scenes * self.assumed.wait / self.assumed.connections / 3600
 
     @property
     def wall_hours(self) -> float:
-        """The longer of computing and fetching, which go on at the same time."""
+        """The longer of computing and fetching, which run concurrently."""
         return max(self.compute_hours, self.archive_hours)
 
+    @property
+    def price(self) -> float:
+        """Of the cores, for as long as it takes."""
+        return self.wall_hours * self.assumed.cores * self.assumed.core_price
 
-def estimate(plan: "Plan", assumed: Assumptions) -> Estimate:
-    """What a plan will take if what is assumed holds."""
-    scenes = len(plan)
-    core_hours = scenes / assumed.rate / 3600
-    compute_hours = core_hours / assumed.cores
-    archive_hours = scenes * assumed.wait / assumed.connections / 3600
-    download, stored = scenes * PICTURE_BYTES, scenes * STORED_BYTES
-    return Estimate(
-        scenes,
-        download,
-        stored,
-        core_hours,
-        compute_hours,
-        archive_hours,
-        max(compute_hours, archive_hours) * assumed.cores * assumed.core_price,
-        stored / 1e9 * assumed.storage_price,
-        download / 1e9 * assumed.storage_price,
-    )
+    @property
+    def store_price(self) -> float:
+        """Of the store for a month."""
+        return self.stored / 1e9 * self.assumed.storage_price
+
+    @property
+    def cache_price(self) -> float:
+        """Of all images for a month, if they are kept."""
+        return self.download / 1e9 * self.assumed.storage_price

@@ -1,7 +1,7 @@
-"""How much of each cell has data, and how much each pattern covers, satellite by satellite and day by day.
+"""Measure how much of each cell has data, and how much each pattern covers, by satellite and day.
 
-Every scene is reduced to the cells it reaches into where it is read, so what travels and what is kept is
-small. Some days are worked on at a time: neither graph nor memory grows with the years.
+Every scene is reduced to the cells that it reaches into where it is read, so that little is transferred and
+kept. Days are processed in groups: neither graph nor memory grows with the years.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.atlas.cells import Cells, Shares
-from nephoscope.atlas.store import FLAGS, NO_DATA, NOT_YET
+from nephoscope.atlas.flags import FLAGS, UNCLASSIFIED, Flags, decode, patterns_of
 from nephoscope.core.errors import AtlasError
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import Progress
 
 if TYPE_CHECKING:
     import xarray as xr
 
-UNCLASSIFIED = "Unclassified"
-"""Data in which none of the patterns was found, as C3ONTEXT's level 3 calls it."""
-
-CLASSES = (*DEFAULT_NAMES, UNCLASSIFIED)
-_DATA, _MISSING = 0, len(CLASSES) + 1  # planes of `Frequency.shares`; the classes lie between
-_PLANES = len(CLASSES) + 2
-_DAYS = 32  # worked on at a time
+_DAYS = 32  # processed at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,33 +30,35 @@ class Frequency:
     Attributes:
         days: shape (days,), datetime64[D].
         satellites: their names.
+        classes: the atlas's patterns, then `UNCLASSIFIED`.
         cells: the grid.
         inside: share of each cell that lies in the atlas, shape (rows, columns).
-        shares: shape (days, satellites, 7, rows, columns), float32: with data, each of `CLASSES`, not
+        shares: shape (days, satellites, classes + 2, rows, columns), float32: with data, each class, not
             segmented.
     """
 
     days: NDArray[np.datetime64]
     satellites: tuple[str, ...]
+    classes: tuple[str, ...]
     cells: Cells
     inside: Shares
     shares: NDArray[np.float32]
 
     @property
-    def data(self) -> NDArray[np.float32]:
+    def valid_shares(self) -> NDArray[np.float32]:
         """Share with data, shape (days, satellites, rows, columns)."""
-        return self.shares[:, :, _DATA]
+        return self.shares[:, :, 0]
 
     @property
-    def classes(self) -> NDArray[np.float32]:
-        """Share in which each class was found, shape (days, satellites, classes, rows, columns)."""
-        return self.shares[:, :, _DATA + 1 : _MISSING]
+    def class_shares(self) -> NDArray[np.float32]:
+        """Share that each class covers, shape (days, satellites, classes, rows, columns)."""
+        return self.shares[:, :, 1:-1]
 
     def missing(self) -> NDArray[np.float64]:
         """Share of the atlas's area that is not segmented, shape (days, satellites)."""
         areas = self.cells.areas
-        lacking = np.einsum("dsyx,yx->ds", self.shares[:, :, _MISSING], areas)
-        return np.asarray(lacking / (self.inside * areas).sum())
+        missing = np.einsum("dsyx,yx->ds", self.shares[:, :, -1], areas)
+        return np.asarray(missing / (self.inside * areas).sum())
 
 
 def measure(
@@ -74,8 +69,8 @@ def measure(
     Args:
         atlas: `pattern_flags` of dimensions (time, satellite, lat, lon), as `open_atlas` gives it.
         cells: the grid.
-        file: where the shares are kept, mapped into memory; in memory itself if left out.
-        progress: told the days done so far and in all.
+        file: where the shares are kept, mapped into memory. Default: in memory itself.
+        progress: called with the days done so far and in all.
 
     Raises:
         AtlasError: the atlas reaches into none of the cells.
@@ -83,25 +78,26 @@ def measure(
     flags = atlas[FLAGS].transpose("time", "satellite", "lat", "lon")
     if flags.chunks is None:
         flags = flags.chunk({"time": 1, "satellite": 1})
+    classes = (*patterns_of(flags), UNCLASSIFIED)
     rows = cells.along_latitude(flags["lat"].values.astype(np.float64))
     columns = cells.along_longitude(flags["lon"].values.astype(np.float64))
     inside = np.outer(rows.sum(axis=1), columns.sum(axis=1))
     if not inside.any():
         raise AtlasError("the atlas does not reach into this region")
-    shape = (flags.sizes["time"], flags.sizes["satellite"], _PLANES, *cells.shape)
+    shape = (flags.sizes["time"], flags.sizes["satellite"], len(classes) + 2, *cells.shape)
     shares: NDArray[np.float32]
     shares = np.zeros(shape, np.float32) if file is None else np.memmap(file, np.float32, "w+", shape=shape)
     for start in range(0, shape[0], _DAYS):
-        some = slice(start, min(start + _DAYS, shape[0]))
-        shares[some] = _measure(flags[some].data, rows, columns)
+        days = slice(start, min(start + _DAYS, shape[0]))
+        shares[days] = _measure(flags[days].data, rows, columns, len(classes) - 1)
         if progress:
-            progress(some.stop, shape[0])
-    days = flags["time"].values.astype("datetime64[D]")
+            progress(days.stop, shape[0])
+    days_of_flags = flags["time"].values.astype("datetime64[D]")
     satellites = tuple(str(name) for name in flags["satellite"].values)
-    return Frequency(days, satellites, cells, inside, shares)
+    return Frequency(days_of_flags, satellites, classes, cells, inside, shares)
 
 
-def _measure(flags: Any, rows: Shares, columns: Shares) -> NDArray[np.float64]:
+def _measure(flags: Any, rows: Shares, columns: Shares, patterns: int) -> NDArray[np.float64]:
     """Reduce a dask array scene by scene, then add up the cells that neighbouring scenes share."""
     row_parts = _parts(rows, flags.chunks[2])
     column_parts = _parts(columns, flags.chunks[3])
@@ -111,11 +107,12 @@ def _measure(flags: Any, rows: Shares, columns: Shares) -> NDArray[np.float64]:
         _reduce,
         [part.shares for part in row_parts],
         [part.shares for part in column_parts],
+        patterns,
         dtype=np.float64,
         new_axis=2,
         chunks=(
             *flags.chunks[:2],
-            (_PLANES,),
+            (patterns + 3,),
             tuple(len(part.cells) for part in row_parts),
             tuple(len(part.cells) for part in column_parts),
         ),
@@ -134,7 +131,7 @@ class _Part:
 
 
 def _parts(shares: Shares, chunks: Sequence[int]) -> list[_Part]:
-    """Of each chunk of an axis that reaches into any cell."""
+    """One part for each chunk of an axis that reaches into any cell."""
     parts = []
     for number, (size, end) in enumerate(zip(chunks, np.cumsum(chunks), strict=True)):
         own = shares[:, end - size : end]
@@ -151,12 +148,10 @@ def _gather(parts: list[_Part], cells: int) -> Shares:
 
 
 def _reduce(
-    flags: NDArray[np.uint8], rows: list[Shares], columns: list[Shares], block_id: tuple[int, ...] = ()
+    flags: Flags, rows: list[Shares], columns: list[Shares], patterns: int, block_id: tuple[int, ...] = ()
 ) -> NDArray[np.float64]:
-    """One scene onto the cells it reaches into, shape (1, 1, planes, rows, columns)."""
+    """Reduce one scene to the cells that it reaches into, shape (1, 1, classes + 2, rows, columns)."""
     along_latitude, along_longitude = rows[block_id[3]], columns[block_id[4]]
-    missing = flags == NOT_YET
-    data = flags & NO_DATA == 0
-    found = [(flags >> index & 1).view(np.bool_) & data for index in range(len(DEFAULT_NAMES))]
-    planes = np.stack([data, *found, data & (flags & (NO_DATA - 1) == 0), missing], axis=2)
-    return np.asarray(along_latitude @ planes.astype(np.float64) @ along_longitude.T)
+    decoded = decode(flags, patterns)
+    planes = [decoded.valid, *decoded.present, decoded.unclassified, decoded.not_segmented]
+    return np.asarray(along_latitude @ np.stack(planes, axis=2).astype(np.float64) @ along_longitude.T)

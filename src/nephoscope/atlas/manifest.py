@@ -1,48 +1,67 @@
-"""What became of every scene: batches of records, each batch one object beside the store's arrays.
+"""The records of a store's scenes, in batches: each batch is one object beside the store's arrays.
 
-An object is written whole, and only when all scenes of its batch have been dealt with and stored. So a batch
-without one is simply done again, and nothing is counted twice.
+An object is written atomically, and only when all scenes of its batch are stored or have failed. A batch
+without an object is done again, so no scene is recorded twice.
 """
 
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
 
+from nephoscope.core.errors import AtlasError, NephoscopeError
 from nephoscope.core.io import atomic_write
 
 FOLDER = "pattern_flags/manifest"
 """Inside the array: readers of Zarr look for members of groups, and would stop at each of these objects."""
 
 BATCH = 32
-"""Scenes of a batch, consecutive ones; part of the form of a store."""
+"""Scenes of a batch, consecutive ones; part of the format of a store."""
 
 Record = dict[str, Any]
-"""What became of a scene, as a JSON object.
+"""The outcome of a scene, as a JSON object.
 
-`index`, `satellite`, `date`, `box` (west, south, east, north) and `status`, which is `done` or `failed`. Of
-those done also `valid` (share with data), `cover` and `score` (by pattern, see `Segmentation`), `bytes`,
-`sha256` and `url` of the picture, `from_cache`, `fetch_seconds` and `segment_seconds`; of those failed
-`cause` and `reason`.
+`index`, `satellite`, `date`, `box` (west, south, east, north) and `status`, which is `done` or `failed`. If
+done also `valid` (share with data), `cover` and `score` (by pattern, see `Segmentation`), `bytes`, `sha256`
+and `url` of the image, `from_cache`, `fetch_seconds` and `segment_seconds`; if failed `cause` and `reason`.
 """
 
-_TOLD = {"done": ("valid", "cover", "score"), "failed": ("cause", "reason")}
+_REQUIRED = {"done": ("valid", "cover", "score"), "failed": ("cause", "reason")}
 _READ_AT_ONCE = 256  # objects
+
+
+@contextmanager
+def store_errors(address: str, failure: str) -> Iterator[None]:
+    """Raise what Zarr or a file system raises as `AtlasError`; a back end may raise any exception.
+
+    Put only calls of these libraries inside, so that a bug of ours keeps its traceback.
+    """
+    try:
+        yield
+    except NephoscopeError:
+        raise
+    except ImportError as error:  # fsspec's message says what to install
+        raise AtlasError(f"{address}: {error}") from error
+    except Exception as error:
+        reason = (getattr(error, "strerror", None) or str(error)).strip() or type(error).__name__
+        raise AtlasError(f"{address}: {failure}: {reason}") from error
 
 
 class Manifest:
     """The records of one store.
 
     Attributes:
-        scenes: of the plan.
-        batches: into how many batches they are dealt.
+        scenes: number of scenes in the plan.
+        batches: number of batches.
     """
 
     def __init__(self, store: str, scenes: int):
         self.scenes = scenes
         self.batches = -(-scenes // BATCH)
+        self._store = store
         self._is_local = "://" not in store
         options = {} if self._is_local else {"use_listings_cache": False}
         self._files, root = fsspec.core.url_to_fs(store, **options)
@@ -56,35 +75,32 @@ class Manifest:
         """Write a batch's records, in place of earlier ones.
 
         Raises:
-            OSError: they cannot be written; earlier ones are still there.
+            AtlasError: they cannot be written; earlier ones are still there.
         """
         content = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
         path = self._path(batch)
-        if self._is_local:
-            atomic_write(Path(path), content)
-        else:
-            self._files.pipe_file(path, content)  # an object appears whole or not at all
+        with store_errors(self._store, "cannot be written"):
+            if self._is_local:
+                atomic_write(Path(path), content)
+            else:
+                self._files.pipe_file(path, content)  # object stores write atomically
 
     def read(self, batch: int) -> list[Record]:
-        """A batch's records in the order of its scenes; none unless all of them are there."""
+        """A batch's records in the order of its scenes; empty unless all of them are there."""
         try:
             content = self._files.cat_file(self._path(batch))
         except FileNotFoundError:
             return []
         return self._parse(batch, content)
 
-    def written(self) -> list[int]:
-        """Numbers of the batches that have an object, in order."""
-        try:
-            paths = [Path(path) for path in self._files.ls(self._folder, detail=False)]
-        except FileNotFoundError:
-            return []
-        found = sorted(int(path.stem) for path in paths if path.suffix == ".jsonl" and path.stem.isdecimal())
-        return [batch for batch in found if batch < self.batches]
-
     def read_all(self) -> Iterator[tuple[int, list[Record]]]:
-        """Every batch that is written, in order, with its records; some are held at a time."""
-        batches = self.written()
+        """Every complete batch with its records, in order; at most 256 batches are held at a time."""
+        try:
+            objects = [PurePosixPath(path) for path in self._files.ls(self._folder, detail=False)]
+        except FileNotFoundError:
+            return
+        numbers = [int(each.stem) for each in objects if each.suffix == ".jsonl" and each.stem.isdecimal()]
+        batches = sorted(number for number in numbers if number < self.batches)
         for first in range(0, len(batches), _READ_AT_ONCE):
             paths = {batch: self._path(batch) for batch in batches[first : first + _READ_AT_ONCE]}
             contents = self._files.cat(list(paths.values()))
@@ -96,17 +112,18 @@ class Manifest:
         return f"{self._folder}/{batch:08d}.jsonl"
 
     def _parse(self, batch: int, content: bytes) -> list[Record]:
-        """Records, or none from what is damaged: the batch is then done again."""
+        """A batch's records; none if the object is damaged, so that the batch is done again."""
         try:
             records: list[Record] = [json.loads(line) for line in content.splitlines()]
-            whole = [record["index"] for record in records] == list(self.indices(batch)) and all(
-                {"satellite", "date", "box", *_TOLD[record["status"]]} <= record.keys() for record in records
+            complete = [record["index"] for record in records] == list(self.indices(batch)) and all(
+                {"satellite", "date", "box", *_REQUIRED[record["status"]]} <= record.keys()
+                for record in records
             )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return []
-        return records if whole else []
+        return records if complete else []
 
 
 def failures(records: Iterable[Record]) -> list[Record]:
-    """Those that failed."""
+    """The records of scenes that failed."""
     return [record for record in records if record["status"] == "failed"]

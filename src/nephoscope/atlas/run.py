@@ -1,7 +1,7 @@
-"""An atlas is made: batches of scenes go to a Dask cluster, on this machine or on many.
+"""Make an atlas: batches of scenes go to a Dask cluster, on this machine or on many.
 
-The store says what is done and what is not; nothing else remembers. A worker, the scheduler or this process
-may be killed, a disk may be full: running again does what is missing.
+All progress is in the store. A worker, the scheduler or this process may be killed, a disk may be full:
+another run does what is missing.
 """
 
 import hashlib
@@ -16,23 +16,21 @@ from distributed import Client, Future, KilledWorker, as_completed
 
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.store import Store, create
-from nephoscope.atlas.worker import Finished, Job, Segmenter, do_batch
+from nephoscope.atlas.worker import Finished, Job, Segmenter, process_batch
 from nephoscope.core.errors import AtlasError
 from nephoscope.imagery.worldview import WorldviewClient
 from nephoscope.inference.model import Model, model_file
 
-_LOST = "the scheduler is lost"
-
 
 @dataclass(frozen=True)
 class Abandoned:
-    """A batch that was given up because workers died of it, or with it, again and again."""
+    """A batch that was given up because workers died repeatedly while they processed it."""
 
     batch: int
 
 
 def prepare(address: str, plan: Plan, model: str) -> tuple[Store, bytes]:
-    """A store for a plan and a model, begun or gone on with, and the model's file.
+    """Create or open the store of a plan and a model, and read the model's file.
 
     Raises:
         ModelError: the model cannot be used.
@@ -46,36 +44,36 @@ def prepare(address: str, plan: Plan, model: str) -> tuple[Store, bytes]:
 def run(
     store: Store, model: bytes, batches: list[int], archive: WorldviewClient, client: Client
 ) -> Iterator[Finished | Abandoned]:
-    """Do batches on a cluster; results come as they are finished.
+    """Process batches on a cluster; results come as batches finish.
 
-    The cluster is given one batch a thread at a time, and each batch a share of the archive's connections. A
+    The cluster gets one batch a thread at a time, and each batch a share of the archive's connections. A
     share belongs to a batch, not to a worker, so it cannot be lost with one.
 
     Args:
         store: where results go.
         model: an ONNX file's bytes.
-        batches: numbers of those to do.
-        archive: where pictures come from; its `connections` hold for the whole cluster.
+        batches: their numbers.
+        archive: its `connections` hold for the whole cluster.
         client: of the cluster.
 
     Raises:
-        AtlasError: the store, or the pictures' cache, takes nothing more.
-        AtlasError: the scheduler is lost, or the workers lack something.
+        AtlasError: the store or the cache of images cannot be written, the scheduler is lost, or the workers
+            lack a library.
     """
     name = f"nephoscope-{secrets.token_hex(4)}"
     try:
         client.register_plugin(Segmenter(Job(name, store.address, archive, model)))
-        yield from _flow(client, name, batches, archive.connections)
+        yield from _process(client, name, batches, archive.connections)
     except ImportError as error:
         raise AtlasError(f"the workers lack {error.name}: install nephoscope[atlas] there") from error
-    except OSError as error:  # what workers cannot write comes as a AtlasError
-        raise AtlasError(_LOST) from error
+    except OSError as error:  # workers raise AtlasError where the store cannot be written
+        raise AtlasError(f"the scheduler is lost: {error}") from error
     finally:
         with suppress(OSError, RuntimeError):  # the cluster may be gone, and the plugin with it
             client.unregister_worker_plugin(name)
 
 
-def _flow(client: Client, job: str, batches: list[int], free: int) -> Iterator[Finished | Abandoned]:
+def _process(client: Client, job: str, batches: list[int], free: int) -> Iterator[Finished | Abandoned]:
     """Keep all threads busy while there are `free` connections, and forget each batch when it is done."""
     waiting = deque(batches)
     under_way = as_completed(loop=client.loop)
@@ -83,12 +81,12 @@ def _flow(client: Client, job: str, batches: list[int], free: int) -> Iterator[F
 
     def submit() -> None:
         nonlocal free
-        # Workers may have come or gone since the last time.
+        # Workers may have come or gone since the last call.
         idle = max(1, sum(client.nthreads().values())) - len(shares)
         while waiting and free and idle > 0:
             batch, share = waiting.popleft(), math.ceil(free / idle)
             key = f"{job}-{batch}"
-            under_way.add(client.submit(do_batch, job, batch, share, key=key, pure=False))
+            under_way.add(client.submit(process_batch, job, batch, share, key=key, pure=False))
             shares[key] = share
             free, idle = free - share, idle - 1
 
@@ -102,7 +100,7 @@ def _flow(client: Client, job: str, batches: list[int], free: int) -> Iterator[F
 def _result(future: Future[Finished]) -> Finished | Abandoned:
     try:
         if future.cancelled():
-            raise AtlasError(_LOST)
+            raise AtlasError("the scheduler is lost")
         return future.result()
     except KilledWorker:
         return Abandoned(int(str(future.key).rsplit("-", 1)[1]))

@@ -1,4 +1,4 @@
-"""How far an atlas is: what is done, what failed and why, what is missing."""
+"""The progress of an atlas: scenes that are done, failed (and why) or missing."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from nephoscope.atlas.manifest import Manifest, Record, failures
 
 @dataclass
 class Status:
-    """What a store's manifest says.
+    """Counts from a store's manifest.
 
     Attributes:
-        scenes: of the plan.
+        scenes: in the plan.
         done: scenes that are segmented and stored.
         covered: of these, scenes with any data; the others are days without coverage.
         valid: sum over the scenes of their share with data.
         causes: how many scenes failed, by cause.
-        settled: scenes of batches that need nothing more.
+        settled: scenes of complete batches without failures.
         unfinished: numbers of the batches that are missing or hold failures, in order.
     """
 
@@ -31,34 +31,35 @@ class Status:
 
     @property
     def failed(self) -> int:
-        """Scenes that failed."""
+        """Number of scenes that failed."""
         return self.causes.total()
 
     @property
     def missing(self) -> int:
-        """Scenes that have not been tried, or whose batch was not finished."""
+        """Number of scenes that were not tried, or whose batch is incomplete."""
         return self.scenes - self.done - self.failed
 
 
 def read_status(manifest: Manifest) -> Status:
-    """Read all of a manifest, holding little of it."""
+    """Count a manifest's records without holding them all."""
     status = Status(manifest.scenes)
-    finished = bytearray(manifest.batches)
+    finished = set()
     for batch, records in manifest.read_all():
         failed = failures(records)
-        finished[batch] = not failed
-        status.settled += 0 if failed else len(records)
+        if not failed:
+            finished.add(batch)
+            status.settled += len(records)
         status.causes.update(record["cause"] for record in failed)
         status.done += len(records) - len(failed)
         for record in records:
             if record["status"] == "done":
                 status.covered += record["valid"] > 0
                 status.valid += record["valid"]
-    status.unfinished = [batch for batch in range(manifest.batches) if not finished[batch]]
+    status.unfinished = [batch for batch in range(manifest.batches) if batch not in finished]
     return status
 
 
 def read_failures(manifest: Manifest) -> Iterator[Record]:
-    """Records of the scenes that failed, in order."""
+    """The records of scenes that failed, in order."""
     for _, records in manifest.read_all():
         yield from failures(records)

@@ -1,4 +1,4 @@
-"""A summary as a file: NetCDF, or a folder of Zarr."""
+"""Read and write summaries: a NetCDF file, or a Zarr folder."""
 
 import json
 from pathlib import Path
@@ -16,38 +16,38 @@ _EPOCH = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "in
 
 
 def outputs(path: Path, grids: str, overwrite: bool = False) -> list[tuple[float, Path]]:
-    """Cell sizes and what to write for each: the file itself, or of several one each, as `NAME_2.5deg.nc`.
+    """Cell sizes and the file for each: `path` itself, or of several sizes one each, as `NAME_2.5deg.nc`.
 
     Args:
-        path: what was asked for.
-        grids: sizes in degrees, with commas between.
-        overwrite: whether what is there may be replaced.
+        path: of the summary.
+        grids: sizes in degrees, separated by commas.
+        overwrite: whether existing files may be replaced.
 
     Raises:
-        AtlasError: no sizes, another ending, or there is something already.
+        AtlasError: the sizes are not numbers, the ending is another one, or a file exists.
     """
     try:
         sizes = list(dict.fromkeys(float(size) for size in grids.split(",")))
     except ValueError:
-        raise AtlasError(f"{grids!r} are no cell sizes: give degrees, as 1 or 1,2.5") from None
+        raise AtlasError(f"{grids!r} is not a list of cell sizes; give degrees, such as 1 or 1,2.5") from None
     if path.suffix not in ENDINGS:
-        raise AtlasError(f"{path}: a summary's name ends in {' or '.join(ENDINGS)}")
+        raise AtlasError(f"{path}: the name of a summary must end in {' or '.join(ENDINGS)}")
     named = [path.with_stem(f"{path.stem}_{size:g}deg") for size in sizes] if len(sizes) > 1 else [path]
     for each in named:
         check_replaceable(each)
         if each.exists() and not overwrite:
-            raise AtlasError(f"{each}: is there already; --overwrite replaces it")
+            raise AtlasError(f"{each}: exists; --overwrite replaces it")
     return list(zip(sizes, named, strict=True))
 
 
 def check_replaceable(path: Path) -> None:
-    """See that a folder that is there is a summary: no other is ever replaced.
+    """Check that an existing folder is a summary: no other is ever replaced.
 
     Raises:
-        AtlasError: it is not.
+        AtlasError: the folder is not a summary.
     """
     if path.is_dir() and not _is_summary(path):
-        raise AtlasError(f"{path}: a folder and no summary; name another")
+        raise AtlasError(f"{path}: a folder that is not a summary; use another name")
 
 
 def _is_summary(folder: Path) -> bool:
@@ -61,7 +61,7 @@ def read_summary(path: str | Path) -> "xr.Dataset":
     """Open a summary.
 
     Raises:
-        AtlasError: it is none.
+        AtlasError: the file is missing, or not a summary.
         OSError: it cannot be read.
     """
     import xarray as xr
@@ -71,21 +71,21 @@ def read_summary(path: str | Path) -> "xr.Dataset":
         raise AtlasError(f"{path}: no such file")
     try:
         if path.is_dir():
-            found: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
+            summary: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
         else:
-            found = xr.open_dataset(path, engine="h5netcdf")
+            summary = xr.open_dataset(path, engine="h5netcdf")
     except (ValueError, OSError) as error:
         raise AtlasError(f"{path}: neither NetCDF nor Zarr: {error}") from error
-    if lacking := [name for name in ("satellite_freq", "seasonal_freq", "inside") if name not in found]:
+    if missing := [name for name in ("satellite_freq", "seasonal_freq", "inside") if name not in summary]:
         raise AtlasError(
-            f"{path}: no summary of an atlas, for it has no {', '.join(lacking)}; "
+            f"{path}: not a summary of an atlas: it lacks {', '.join(missing)}; "
             "'nephoscope atlas summarise' makes one"
         )
-    return found
+    return summary
 
 
 def write_summary(summary: "xr.Dataset", path: Path) -> None:
-    """Write a dataset, on this machine, whatever cluster the atlas was measured on.
+    """Write a summary, on this machine, whatever cluster the atlas was measured on.
 
     Raises:
         OSError: it cannot be written.

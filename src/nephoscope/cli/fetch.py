@@ -1,4 +1,4 @@
-"""Commands that get pictures and labels: `fetch scenes`, `fetch labels`, `fetch kaggle`."""
+"""The commands `fetch scenes`, `fetch labels` and `fetch kaggle`."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,63 +8,61 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nephoscope.cli import console
-from nephoscope.cli.app import fetch, needs, plain_errors, refuse
+from nephoscope.cli.app import (
+    Archive,
+    Degrees,
+    FirstDay,
+    Folder,
+    Overwrite,
+    Satellites,
+    fail,
+    fetch,
+    needs,
+    usage_errors,
+)
 
 if TYPE_CHECKING:
     from nephoscope.imagery.fetch import Fetched
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where they go.")]
-Connections = Annotated[int, typer.Option(min=1, max=16, help="Requests under way at once.")]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        "--archive",
-        metavar="URL",
-        help="A mirror of Worldview Snapshots; NASA's, or NEPHOSCOPE_WORLDVIEW's, unless said.",
-    ),
-]
+FewConnections = Annotated[int, typer.Option(min=1, max=16, help="Concurrent requests to the archive.")]
 
 
-# A box begins with a minus where it lies in the west: what looks like an option is taken for a place.
+# Western longitudes begin with a minus: unknown options are taken for bounds.
 @fetch.command(context_settings={"ignore_unknown_options": True})
 def scenes(
     places: Annotated[
         list[str],
         typer.Argument(metavar="PLACE...", help="A region's name, or west,south,east,north in degrees."),
     ],
-    first: Annotated[str, typer.Option("--from", metavar="DAY", help="Such as 2020-01-20.")],
-    folder: Output,
+    first: FirstDay,
+    folder: Folder,
     last: Annotated[
-        str | None, typer.Option("--to", metavar="DAY", help="The last day; the first unless said.")
+        str | None, typer.Option("--to", metavar="DAY", help="The last day. Default: the first day.")
     ] = None,
-    satellites: Annotated[
-        str, typer.Option(help="Of Terra, Aqua, SNPP, NOAA20, NOAA21; several with commas.")
-    ] = "Terra,Aqua",
-    degrees: Annotated[float, typer.Option(help="What a pixel spans.")] = 0.01,
+    satellites: Satellites = "Terra,Aqua",
+    degrees: Degrees = 0.01,
     picture_format: Annotated[Literal["jpeg", "png"], typer.Option("--format")] = "jpeg",
-    connections: Connections = 4,
-    archive: Address = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Fetch all anew, and replace what is there.")
-    ] = False,
+    connections: FewConnections = 4,
+    archive: Archive = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Fetch pictures from NASA Worldview; those that are there are kept."""
+    """Download pictures from NASA Worldview; existing ones are kept."""
     from nephoscope.core.geo import parse_bounds, parse_day
     from nephoscope.imagery.fetch import fetch_scenes, overpasses
     from nephoscope.imagery.worldview import WorldviewClient
 
-    with plain_errors():
+    with usage_errors():
         begin, end = parse_day(first), parse_day(last or first)
         if end < begin:
-            refuse(f"--to {end} is before --from {begin}")
-        where = WorldviewClient.from_environment(
+            fail(f"--to {end} is before --from {begin}")
+        client = WorldviewClient.from_environment(
             archive, degrees=degrees, format=picture_format, connections=connections
         )
         names = [name.strip() for name in satellites.split(",")]
         wanted = overpasses(names, begin, end, [parse_bounds(place) for place in places])
         for overpass in wanted:
-            where.check(overpass)
-    _report(fetch_scenes(wanted, folder, where, overwrite=overwrite), len(wanted), folder)
+            client.check(overpass)
+    _print_fetched(fetch_scenes(wanted, folder, client, overwrite=overwrite), len(wanted), folder)
 
 
 @fetch.command()
@@ -73,47 +71,47 @@ def labels(
         Path,
         typer.Argument(
             metavar="BOXES.csv",
-            help="Rectangles: satellite,date,region,x0,y0,x1,y1,pattern; .gz and .xz will do.",
+            help="Rectangles: satellite,date,region,x0,y0,x1,y1,pattern; may be .gz or .xz.",
         ),
     ],
-    folder: Output,
-    connections: Connections = 4,
-    archive: Address = None,
+    folder: Folder,
+    connections: FewConnections = 4,
+    archive: Archive = None,
 ) -> None:
-    """Make labelled scenes, in the contest's layout, of rectangles that people drew."""
+    """Make labelled scenes, in the contest's layout, from rectangles that people drew."""
     from nephoscope.datasets.annotations import read_rectangles
     from nephoscope.datasets.build import rebuild
     from nephoscope.imagery.worldview import WorldviewClient
 
-    with plain_errors():
+    with usage_errors():
         drawn = read_rectangles(boxes)
         results = rebuild(drawn, folder, WorldviewClient.from_environment(archive, connections=connections))
-        _report(results, len(drawn), folder)
+        _print_fetched(results, len(drawn), folder)
 
 
 @fetch.command()
-def kaggle(folder: Output) -> None:
-    """Get the contest's own pictures and labels by your Kaggle account."""
+def kaggle(folder: Folder) -> None:
+    """Download the contest's pictures and labels with your Kaggle account."""
     from nephoscope.datasets.kaggle import fetch_contest
 
-    with plain_errors(), needs("kaggle"):
-        pictures = fetch_contest(folder, console.watch("laying files"))
-        console.tell(f"{pictures:,} pictures and their labels: {folder}")
+    with usage_errors(), needs("kaggle"):
+        pictures = fetch_contest(folder, console.progress_bar("copying files"))
+        console.info(f"{pictures:,} pictures and their labels: {folder}")
 
 
-def _report(results: "Iterable[Fetched]", total: int, folder: Path) -> None:
-    """Print a line a scene as they come; exit with code 1 if any failed."""
-    step = console.watch("fetching")
+def _print_fetched(results: "Iterable[Fetched]", total: int, folder: Path) -> None:
+    """Print a line per scene as they arrive; exit with code 1 if any failed."""
+    progress = console.progress_bar("fetching")
     counts: Counter[str] = Counter()
     for done, result in enumerate(results, 1):
         counts[result.state] += 1
         if result.state == "failed":
-            console.complain(result.reason)
+            console.error(result.reason)
         else:
             coverage = "  no coverage" if result.no_coverage else ""
             print(f"{result.path.name}  {result.state}{coverage}", flush=True)
-        step(done, total)
-    told = [f"{counts[state]} {state}" for state in ("fetched", "kept", "failed") if counts[state]]
-    console.tell(f"{', '.join(told)}: {folder}")
+        progress(done, total)
+    parts = [f"{counts[state]} {state}" for state in ("fetched", "kept", "failed") if counts[state]]
+    console.info(f"{', '.join(parts)}: {folder}")
     if counts["failed"]:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-/** The ways in: chosen, dropped, pasted, the sample, a day from NASA Worldview; before and beside other pictures. */
+/** How pictures are added: chosen, dropped, pasted, the sample, or a day from NASA Worldview. */
 
 import { worldviewForm } from './place.js';
 
@@ -7,24 +7,24 @@ const SAMPLE = 'synthetic_sample.jpg';
 const $ = (id) => document.getElementById(id);
 
 /**
- * @param {{files: (files: File[]) => void, address: (name: string, address: string) => void}} told - of files, and
- *   of what this server has or gets.
- * @returns {(service: object) => void} to be told what `/api/v1/worldview` answered.
+ * @param {{files: (files: File[]) => void, address: (name: string, address: string) => void}} handlers - called
+ *   with files, and with the name and address of a picture that this server has or fetches.
+ * @returns {(service: object) => void} called with the JSON of `/api/v1/worldview`.
  */
 export function watchArrivals({ files, address }) {
-  const come = (list) => {
+  const add = (list) => {
     if (list.length) files([...list]);
   };
   $('choose').addEventListener('click', () => $('files').click());
   $('files').addEventListener('change', () => {
-    come($('files').files);
+    add($('files').files);
     $('files').value = ''; // the same file may be chosen again
   });
   $('sample').addEventListener('click', () => address(SAMPLE, `/${SAMPLE}`));
   document.addEventListener('paste', (event) => {
     if (!event.clipboardData.files.length) return;
     event.preventDefault();
-    come(event.clipboardData.files);
+    add(event.clipboardData.files);
   });
   const hasFiles = (event) => event.dataTransfer?.types.includes('Files');
   window.addEventListener('dragover', (event) => {
@@ -40,10 +40,10 @@ export function watchArrivals({ files, address }) {
     if (!hasFiles(event)) return;
     event.preventDefault();
     $('drop-here').hidden = true;
-    come(event.dataTransfer.files);
+    add(event.dataTransfer.files);
   });
   $('add').addEventListener('click', () => {
-    $('adding').append($('start')); // the same ways in, in another place
+    $('adding').append($('start')); // the same controls, in the dialog
     $('adding').showModal();
   });
   return worldviewForm($('worldview'), address);

@@ -1,4 +1,4 @@
-/** The model's card in a dialog: what it is, on what terms, how good, and what it learned from. */
+/** Shows the model's card in a dialog: licence, scores and training data. */
 
 import { element } from './element.js';
 
@@ -17,16 +17,16 @@ export function fillCard(dialog, card) {
   ];
   dialog.querySelector('#card-text').replaceChildren(
     element('p', { className: 'lead' }, card.description),
-    element('h3', {}, 'How good it is'),
+    element('h3', {}, 'Scores'),
     figures(card.figures ?? []),
-    element('h3', {}, 'What it is made of'),
+    element('h3', {}, 'Details'),
     element('dl', {}, ...facts.filter(([, value]) => value).flatMap(([name, value]) => [
       element('dt', {}, name), element('dd', {}, value),
     ])),
   );
 }
 
-/** Figures that were measured on one thing in one way share a caption. */
+/** One table for all figures that were measured on the same data. */
 function figures(all) {
   const tables = Map.groupBy(all, ({ on }) => on);
   return element('div', {}, ...[...tables].map(([on, some]) => element(

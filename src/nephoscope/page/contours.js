@@ -1,25 +1,25 @@
-/** Marching squares: outlines of groups, as fine as the probabilities between their pixels tell. */
+/** Marching squares: outlines of connected components at subpixel precision. */
 
 const EAST = 0, SOUTH = 1, WEST = 2, NORTH = 3;
 
 /**
  * @typedef {object} Ring
- * @property {number} group - the number of the group it bounds.
+ * @property {number} component - the number of the component it bounds.
  * @property {number[]} points - x, y, x, y, ... in pixels of the grid from its top left corner; closed.
  */
 
 /**
- * Trace the edges of groups where the values pass a level. Outer edges and holes are rings alike: fill them by
- * the even-odd rule. What lies above the level and in no group counts as 0.
+ * Trace the edges of components where the values pass a level. Outer edges and holes are both rings: fill them by
+ * the even-odd rule. Pixels above the level that are in no component count as 0.
  *
  * @param {Uint8Array} values - row by row.
- * @param {Int32Array} groups - numbers from 1 where a pixel belongs to a group; its value is above the level.
+ * @param {Int32Array} components - component numbers from 1, whose values are above the level; 0 elsewhere.
  * @param {number} width - of the grid, in pixels.
  * @param {number} height - of the grid, in pixels.
  * @param {number} level - no value may equal it.
  * @returns {Ring[]}
  */
-export function traceRings(values, groups, width, height, level) {
+export function traceRings(values, components, width, height, level) {
   // A margin of one pixel around the grid lets every ring close. Places are those of pixel centres in it.
   const across = width + 2;
   const heights = new Uint8Array(across * (height + 2));
@@ -28,8 +28,8 @@ export function traceRings(values, groups, width, height, level) {
     for (let x = 0; x < width; x += 1) {
       const index = y * width + x;
       const place = (y + 1) * across + x + 1;
-      inside[place] = groups[index];
-      heights[place] = groups[index] || values[index] < level ? values[index] : 0;
+      inside[place] = components[index];
+      heights[place] = components[index] || values[index] < level ? values[index] : 0;
     }
   }
   const visited = new Uint8Array(heights.length);
@@ -39,7 +39,7 @@ export function traceRings(values, groups, width, height, level) {
       const place = y * across + x;
       // Every ring has a place where its inside begins, from left to right.
       if (inside[place] || !inside[place + 1] || visited[place]) continue;
-      rings.push({ group: inside[place + 1], points: follow(x, y) });
+      rings.push({ component: inside[place + 1], points: follow(x, y) });
     }
   }
   return rings;
@@ -69,7 +69,7 @@ export function traceRings(values, groups, width, height, level) {
     }
   }
 
-  /** Where a cell is left that was entered with a heading: groups that touch by a corner are one. */
+  /** Where a cell is left that was entered with a heading: components that touch at a corner are one. */
   function turn(place, heading) {
     const [northWest, northEast] = [inside[place], inside[place + 1]];
     const [southWest, southEast] = [inside[place + across], inside[place + across + 1]];

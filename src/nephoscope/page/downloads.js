@@ -1,7 +1,8 @@
-/** Files of what is shown: the server is asked again, with the rules as the sliders now say. */
+/** Downloads: requests files from the server, with the rules as the sliders are now. */
 
 import { element } from './element.js';
 import { ask } from './requests.js';
+import { listed } from './words.js';
 
 /**
  * A format of files, as the server describes it.
@@ -23,9 +24,10 @@ const JOIN = {
 export class Downloads {
   /**
    * @param {{one: HTMLElement, all: HTMLElement, note: HTMLElement, state: HTMLElement}} places - lists of buttons
-   *   for the picture shown and for all of them; what is missing; how a download goes.
+   *   for the current picture and for all; what is missing; the state of a download.
    * @param {{picture: () => Picture, pictures: () => Picture[], model: () => object, rules: () => object,
-   *   limits: () => object}} now - what to send: pictures, what is said of the model, and rules that differ from its.
+   *   limits: () => object}} now - what to send: pictures, the
+   *   query parameter for the model, and rules that differ from its card.
    */
   constructor(places, now) {
     this.places = places;
@@ -46,7 +48,7 @@ export class Downloads {
 
   /**
    * @param {Picture} picture - the one shown.
-   * @param {boolean} someHidden - whether patterns are out of sight.
+   * @param {boolean} someHidden - whether patterns are hidden.
    */
   show(picture, someHidden) {
     const { bounds, date } = picture.answer?.about ?? {};
@@ -58,8 +60,9 @@ export class Downloads {
     const wanting = this.formats.filter(({ needs }) => needs.some((need) => !known[need])).map(({ kind }) => kind);
     this.places.note.textContent = [
       picture.answer && wanting.length
-        && `${listed(wanting)} ${wanting.length > 1 ? 'need' : 'needs'} the picture's ${listed(missing)}, which it does not tell.`,
-      someHidden && 'Files hold all patterns, also those out of sight.',
+        && `${listed(wanting)} ${wanting.length > 1 ? 'need' : 'needs'} the picture's ${listed(missing)}; `
+        + `state ${missing.length > 1 ? 'them' : 'it'} below.`,
+      someHidden && 'Files contain all patterns, including hidden ones.',
     ].filter(Boolean).join(' ');
   }
 
@@ -86,12 +89,12 @@ export class Downloads {
     return save(await answer.blob(), stem(picture.name) + (format.ending || format.file_name.replace(/^.*(?=\.)/, '')));
   }
 
-  /** All pictures; as many at once as the server takes, joined to one file. */
+  /** All pictures, in requests within the limits, joined into one file. */
   async #all(format) {
     const { media_type: type, name } = format;
     const requests = [...batches(this.now.pictures(), this.now.limits())];
     if (!JOIN[name]) {
-      if (requests.length > 1) throw new Error(`${format.kind}: more pictures than this server takes at once.`);
+      if (requests.length > 1) throw new Error(`${format.kind}: more pictures than this server takes in one request.`);
       return save(await (await this.#send(requests[0], type)).blob(), format.file_name);
     }
     const texts = [];
@@ -110,9 +113,9 @@ export class Downloads {
   }
 }
 
-/** Pictures in order, in requests that the server takes; those of one request share what is stated of them. */
+/** Pictures in order, in batches within the limits; pictures of one batch have the same stated bounds and day. */
 function* batches(pictures, { pictures: most = Infinity, request_bytes: mostBytes = Infinity }) {
-  const room = 0.95 * mostBytes; // the request has words of its own
+  const room = 0.95 * mostBytes; // the form has some overhead
   let batch = [];
   let bytes = 0;
   for (const picture of pictures) {
@@ -126,11 +129,6 @@ function* batches(pictures, { pictures: most = Infinity, request_bytes: mostByte
     bytes += picture.file.size;
   }
   if (batch.length) yield batch;
-}
-
-/** Words as in "GeoJSON and NetCDF". */
-function listed(words) {
-  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
 function stem(name) {

@@ -1,7 +1,7 @@
-/** Elements of the page, made in one go. Texts are always texts: nothing that came from elsewhere is read as HTML. */
+/** Makes DOM elements. Text stays text: nothing is ever parsed as HTML. */
 
 /**
- * An element with its properties and children.
+ * Make an element with properties and children.
  * @param {string} name
  * @param {object} [properties] - of the element; `aria-...` and `data-...` become attributes.
  * @param {...(Node | string)} children

@@ -1,32 +1,32 @@
-/** What was found in the picture shown, under the rules as the panel has them: drawn at once, told when all rests. */
+/** Results for the current picture under the rules of the panel: drawn at once, listed when the sliders rest. */
 
 import { PatternRow, RegionTable } from './panel.js';
 import { describeRegions } from './regions.js';
-import { findGroups, STEPS } from './rules.js';
+import { segmentPattern, STEPS } from './rules.js';
 import { percent, whole } from './words.js';
 
-const RESTS = 250; // ms without a move, after which tables and readers are told what sliders changed
+const SETTLED = 250; // ms without a move, after which the table and screen readers are updated
 
 const $ = (id) => document.getElementById(id);
 
 /** @typedef {import('./regions.js').Region} Region */
 
 export class Findings {
-  /** @type {PatternRow[]} one a pattern, in the card's order */
+  /** @type {PatternRow[]} one per pattern, in the card's order */
   #rows = [];
   #colours = new Map();
   /** @type {import('./pictures.js').Answer | null} */
   #answer = null;
-  /** One entry a pattern: its groups, its regions, and how many pixels they have. */
-  #found = [];
+  /** One entry per pattern: its components, its regions, and their pixel count. */
+  #results = [];
   /** Patterns whose rules moved since the last frame. */
   #moved = new Set();
   #resting = 0;
 
   /**
    * @param {import('./view.js').View} view
-   * @param {{chosen: (region: Region) => void, hidden: () => void}} told - of a region that is chosen in the table,
-   *   and of patterns that come in and out of sight.
+   * @param {{chosen: (region: Region) => void, hidden: () => void}} handlers - for a region that is
+   *   chosen in the table, and for patterns that are shown or hidden.
    */
   constructor(view, { chosen, hidden }) {
     this.view = view;
@@ -37,12 +37,12 @@ export class Findings {
     });
     $('absent').addEventListener('change', () => this.#moveAll());
     $('reset').addEventListener('click', () => this.reset());
-    const sayOpacity = () => { $('opacity-value').textContent = percent(this.#opacity); };
+    const showOpacity = () => { $('opacity-value').textContent = percent(this.#opacity); };
     $('opacity').addEventListener('input', () => {
-      sayOpacity();
+      showOpacity();
       this.#draw();
     });
-    sayOpacity();
+    showOpacity();
   }
 
   /**
@@ -59,25 +59,25 @@ export class Findings {
     $('patterns').replaceChildren(...this.#rows.map((row) => row.element));
   }
 
-  /** @param {import('./pictures.js').Answer | null} answer - of the picture shown; null where there is none yet. */
+  /** @param {import('./pictures.js').Answer | null} answer - of the current picture; null until it arrives. */
   show(answer) {
     if (answer !== this.#answer) {
       this.#answer = answer;
-      this.#found = [];
+      this.#results = [];
     }
-    if (!answer) this.#rows.forEach((row) => row.say(null));
-    this.#findAndDraw();
-    this.#tell();
+    if (!answer) this.#rows.forEach((row) => row.setCover(null));
+    this.#updateAndDraw();
+    this.#announce();
   }
 
-  /** Back to the model's rules. */
+  /** Reset to the model's rules. */
   reset() {
     this.#rows.forEach((row) => row.reset());
     $('absent').checked = false;
     this.#moveAll();
   }
 
-  /** Rules that differ from the model's, by pattern, as the server takes them. */
+  /** Rules that differ from the card's, by pattern, as the API takes them. */
   get changedRules() {
     const differing = this.#rows.map((row) => {
       const entries = Object.entries(ruleNow(row)).filter(([name, value]) => value !== row.card[name]);
@@ -90,10 +90,10 @@ export class Findings {
     return this.#rows.some((row) => !row.shown.checked);
   }
 
-  /** @param {{x: number, y: number}} pixel - of the grid. @returns {Region[]} those in sight that hold it. */
+  /** @param {{x: number, y: number}} pixel - of the grid. @returns {Region[]} visible ones that contain it. */
   regionsAt({ x, y }) {
-    return this.#found.flatMap(({ groups, regions }, index) => {
-      const number = groups.numbers[y * this.#answer.width + x];
+    return this.#results.flatMap(({ components, regions }, index) => {
+      const number = components.numbers[y * this.#answer.width + x];
       return number && this.#rows[index].shown.checked ? [regions[number - 1]] : [];
     });
   }
@@ -109,9 +109,9 @@ export class Findings {
   #move(indices) {
     if (!this.#moved.size) {
       requestAnimationFrame(() => {
-        this.#findAndDraw();
+        this.#updateAndDraw();
         clearTimeout(this.#resting);
-        this.#resting = setTimeout(() => this.#tell(), RESTS);
+        this.#resting = setTimeout(() => this.#announce(), SETTLED);
       });
     }
     for (const index of indices) this.#moved.add(index);
@@ -119,63 +119,63 @@ export class Findings {
 
   #toggle() {
     this.#draw();
-    this.#tell();
+    this.#announce();
     this.hidden();
   }
 
-  #findAndDraw() {
+  #updateAndDraw() {
     if (this.#answer) {
       this.#rows.forEach((_, index) => {
-        if (this.#moved.has(index) || !this.#found[index]) this.#find(index);
+        if (this.#moved.has(index) || !this.#results[index]) this.#update(index);
       });
     }
     this.#moved.clear();
     this.#draw();
     const changed = Object.keys(this.changedRules).length > 0;
     $('reset').disabled = !changed;
-    $('rules-note').textContent = changed ? 'Rules are changed, for all pictures and in all files.' : '';
+    $('rules-note').textContent = changed ? 'Rules are changed for all pictures and in all files.' : '';
   }
 
-  #find(index) {
+  #update(index) {
     const { about, values, width, height, withData } = this.#answer;
     const row = this.#rows[index];
     const rule = ruleNow(row);
-    const groups = findGroups(values[index], width, height, rule, about.patterns[row.name].score);
+    const components = segmentPattern(values[index], width, height, rule, about.patterns[row.name].score);
     const limit = Math.round(rule.threshold * STEPS);
     const grid = { width, height, withData, limit, bounds: about.bounds };
-    const pixels = groups.areas.reduce((sum, area) => sum + area, 0);
-    this.#found[index] = { groups, regions: describeRegions(row.name, groups, values[index], grid), pixels };
-    row.say(pixels / withData, `${whole(pixels)} of ${whole(withData)} pixels with data`);
-    row.sayScore(about.patterns[row.name].score);
+    const pixels = components.areas.reduce((sum, area) => sum + area, 0);
+    this.#results[index] = { components, regions: describeRegions(row.name, components, values[index], grid), pixels };
+    row.setCover(pixels / withData, `${whole(pixels)} of ${whole(withData)} pixels with data`);
+    row.setScore(about.patterns[row.name].score);
   }
 
   #draw() {
-    const layers = this.#found.flatMap(({ regions }, index) => {
+    const layers = this.#results.flatMap(({ regions }, index) => {
       const { name, shown } = this.#rows[index];
       return shown.checked ? [{ name, colour: this.#colours.get(name), regions }] : [];
     });
     this.view.showLayers(this.#answer, layers, this.#opacity);
   }
 
-  #tell() {
-    const words = this.#inWords();
-    if ($('summary').textContent !== words) $('summary').textContent = words;
-    $('marks').setAttribute('aria-label', words || 'Nothing was found yet');
-    const inSight = this.#found.filter((_, index) => this.#rows[index].shown.checked);
-    this.table.show(inSight.flatMap(({ regions }) => regions), this.#colours);
+  #announce() {
+    const summary = this.#summary();
+    if ($('summary').textContent !== summary) $('summary').textContent = summary;
+    $('marks').setAttribute('aria-label', summary || 'No results yet');
+    const visible = this.#results.filter((_, index) => this.#rows[index].shown.checked);
+    this.table.show(visible.flatMap(({ regions }) => regions), this.#colours);
   }
 
-  #inWords() {
-    if (!this.#found.length) return '';
+  #summary() {
+    if (!this.#results.length) return '';
     if (!this.#answer.anyData) return 'No data in this picture';
-    const covers = this.#found.flatMap(({ pixels }, index) => (
+    const fractions = this.#results.flatMap(({ pixels }, index) => (
       pixels ? [`${this.#rows[index].name} ${percent(pixels / this.#answer.withData)}`] : []
     ));
-    return covers.join(', ') || 'No pattern found';
+    return fractions.join(', ') || 'No pattern found';
   }
 }
 
-/** The rule that is in force for a pattern. */
+/** The rule that applies to a pattern. */
 function ruleNow(row) {
   return $('absent').checked ? { ...row.rule, presence: 0, least_cover: 0 } : row.rule;
 }

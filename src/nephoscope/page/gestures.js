@@ -1,4 +1,4 @@
-/** Wheel, pinch, drag and keys on the stage become zooming and panning. */
+/** Zoom and pan by wheel, pinch, drag and keys. */
 
 const KEY_ZOOM = 1.5;
 const KEY_PAN = 60; // px
@@ -9,8 +9,8 @@ const LINE = 16; // px; some wheels count in lines
 /**
  * @param {HTMLElement} stage - takes the focus and the pointer.
  * @param {import('./view.js').View} view
- * @param {{hover: (at: {x: number, y: number} | null) => void, turn: (step: number) => void}} told - `hover` of
- *   where the pointer is, in px from the stage's corner; `turn` of left and right keys that have nothing to pan.
+ * @param {{hover: (at: {x: number, y: number} | null) => void, turn: (step: number) => void}} handlers - `hover` gets
+ *   the pointer's position in px from the stage's corner; `turn` gets left and right keys when there is nothing to pan.
  */
 export function listen(stage, view, { hover, turn }) {
   const pointers = new Map();

@@ -1,4 +1,4 @@
-/** The page: pictures come in, are shown with what was found in them, and go out as files. */
+/** The page: adds pictures, shows results, offers downloads. */
 
 import { watchArrivals } from './arrivals.js';
 import { fillCard } from './card.js';
@@ -11,17 +11,17 @@ import { placeForm } from './place.js';
 import { askJson, Gone, Problem, takeTokenFromAddress, whenTokenIsNeeded } from './requests.js';
 import { Stage } from './stage.js';
 import { Strip } from './strip.js';
-import { briefName, dayInWords, placeInWords } from './words.js';
+import { briefName, dayInWords, listed, placeInWords } from './words.js';
 
-const LOOK_AGAIN = 5000; // ms between two looks for a server that is gone
+const PROBE_INTERVAL = 5000; // ms between two probes of a server that does not respond
 
 const $ = (id) => document.getElementById(id);
 
-/** @type {import('./pictures.js').Picture | null} the one that is shown */
+/** @type {import('./pictures.js').Picture | null} */
 let current = null;
-/** Whether the server has told what it is. */
+/** Whether the state of the server is known. */
 let begun = false;
-/** The picture or answer of which the form for place and day speaks; what is typed is kept until another comes. */
+/** The picture or answer that the form for place and day shows; input is kept until another one is shown. */
 let placed = null;
 
 takeTokenFromAddress();
@@ -46,18 +46,19 @@ const downloads = new Downloads({
   limits: () => pictures.limits,
 });
 const place = placeForm($('place'), (stated) => pictures.state(current, stated));
-const worldviewSays = watchArrivals({
+const showWorldview = watchArrivals({
   files: (files) => added(pictures.addFiles(files)),
   address: (name, address) => added(pictures.addFrom(name, address)),
 });
 
-/** Ask the server what it is. */
+/** Load the state of the server, and its models. */
 async function begin() {
   try {
     const { nephoscope, patterns, limits, formats } = await askJson('/api/v1/server');
     pictures.limits = limits;
     downloads.offer(formats);
     $('legend').replaceChildren(...patterns.map(legendEntry));
+    $('pattern-names').textContent = listed(patterns.map(({ name }) => name), 'or');
     $('version').textContent = `nephoscope ${nephoscope}`;
     const { models } = await askJson('/api/v1/models');
     const use = (card) => {
@@ -73,7 +74,7 @@ async function begin() {
     begun = true;
     refresh();
     pictures.resume();
-    askWorldview(); // it takes seconds where there is no network, and nothing waits for it
+    askWorldview(); // takes seconds without a network; nothing waits for it
   } catch (error) {
     stuck(error);
   }
@@ -82,36 +83,36 @@ async function begin() {
 async function askWorldview() {
   try {
     const service = await askJson('/api/v1/worldview');
-    worldviewSays(service);
+    showWorldview(service);
     place.fill(service.regions);
   } catch (error) {
-    worldviewSays({ available: false, reason: error.message });
+    showWorldview({ available: false, reason: error.message });
   }
 }
 
-/** Nothing goes on until the user says so, or the server is there again. */
+/** Pause until the user tries again, or the server is back. */
 function stuck(error) {
   $('notice').hidden = false;
   $('notice').querySelector('p').textContent = error.message;
-  if (error instanceof Gone) setTimeout(lookAgain, LOOK_AGAIN);
+  if (error instanceof Gone) setTimeout(probe, PROBE_INTERVAL);
 }
 
-async function lookAgain() {
+async function probe() {
   if ($('notice').hidden) return;
   const answer = await fetch('/readyz').catch(() => null);
-  if (answer?.ok) goOn();
-  else setTimeout(lookAgain, LOOK_AGAIN);
+  if (answer?.ok) resume();
+  else setTimeout(probe, PROBE_INTERVAL);
 }
 
-function goOn() {
+function resume() {
   $('notice').hidden = true;
   if (begun) pictures.resume();
   else begin();
 }
 
-$('try-again').addEventListener('click', goOn);
+$('try-again').addEventListener('click', resume);
 
-/** Let one of several models be chosen. */
+/** Offer the choice between several models. */
 function offer(models, chosen) {
   const choice = $('by').querySelector('select');
   choice.replaceChildren(...models.map(({ name }) => element('option', {}, name)));
@@ -121,13 +122,13 @@ function offer(models, chosen) {
 
 /* Which picture is shown. */
 
-/** Show the first of those that came. */
+/** Show the first of the added pictures. */
 function added([first]) {
   if ($('adding').open) $('adding').close();
-  if (!begun && !$('notice').hidden) goOn();
-  const focusGoes = $('welcome').contains(document.activeElement);
+  if (!begun && !$('notice').hidden) resume();
+  const losesFocus = $('welcome').contains(document.activeElement);
   select(first);
-  if (focusGoes) $('viewer').focus({ preventScroll: true });
+  if (losesFocus) $('viewer').focus({ preventScroll: true });
 }
 
 function select(picture) {
@@ -148,7 +149,7 @@ function remove(picture) {
   else refreshStrip();
   if (!pictures.all.length) findings.reset();
   if (document.activeElement !== document.body) return;
-  if (!current) $('choose').focus(); // what had the focus is gone
+  if (!current) $('choose').focus(); // the focused element is gone
   else if ($('strip').hidden) $('viewer').focus();
   else strip.focus();
 }
@@ -156,7 +157,7 @@ function remove(picture) {
 $('retry').addEventListener('click', () => pictures.again(current));
 $('remove').addEventListener('click', () => remove(current));
 
-/* What is said of it. */
+/* Details of the picture. */
 
 function changed(picture) {
   if (picture === current) refresh();
@@ -202,15 +203,15 @@ function describe() {
   }
 }
 
-/** A snapshot that tells satellite and day is called by them, another by its file's name. */
+/** The title is satellite and day where both are known, otherwise the file name. */
 function heading({ name, answer }) {
   const { satellite, date, bounds, width, height } = answer?.about ?? {};
-  const told = Boolean(satellite && date);
+  const dated = Boolean(satellite && date);
   return {
-    title: told ? `${satellite}, ${dayInWords(date)}` : briefName(name),
+    title: dated ? `${satellite}, ${dayInWords(date)}` : briefName(name),
     facts: [
-      !told && date && dayInWords(date), bounds && placeInWords(bounds), width && `${width} × ${height} px`,
-      told && briefName(name),
+      !dated && date && dayInWords(date), bounds && placeInWords(bounds), width && `${width} × ${height} px`,
+      dated && briefName(name),
     ].filter(Boolean).join(' · '),
   };
 }
@@ -229,14 +230,14 @@ $('model').addEventListener('click', () => $('card').showModal());
 whenTokenIsNeeded((again) => new Promise((resolve, reject) => {
   const dialog = $('asking');
   const { token } = $('token').elements;
-  if (again) $('token-words').textContent = 'That token was not taken.';
+  if (again) $('token-words').textContent = 'The token was refused.';
   token.value = '';
   $('token').onsubmit = (event) => {
     event.preventDefault();
     resolve(token.value.trim());
     dialog.close();
   };
-  dialog.onclose = () => reject(new Problem('This server asks for a token, and none was given.', 401));
+  dialog.onclose = () => reject(new Problem('This server needs a token, and none was given.', 401));
   dialog.showModal();
 }));
 

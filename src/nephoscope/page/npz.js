@@ -1,4 +1,4 @@
-/** NumPy archives: a zip of .npy files, as `numpy.savez` and the server write them. */
+/** Reads NPZ: zip archives of .npy files, as `numpy.savez` and the server write them. */
 
 const END_OF_DIRECTORY = 0x06054b50;
 const END_BYTES = 22;
@@ -24,7 +24,7 @@ const KINDS = {
  * Read an archive.
  * @param {ArrayBuffer} buffer - the whole file.
  * @returns {Promise<Map<string, Member>>} its arrays by name, without `.npy`.
- * @throws {Error} where it is no such archive, or is cut short.
+ * @throws {Error} it is not an NPZ file, or is truncated.
  */
 export async function readNpz(buffer) {
   const members = new Map();
@@ -38,16 +38,16 @@ export async function readNpz(buffer) {
 function* entries(view) {
   let end = view.byteLength - END_BYTES;
   while (end >= 0 && view.getUint32(end, true) !== END_OF_DIRECTORY) end -= 1;
-  if (end < 0) throw new Error('the answer is cut short: no zip directory');
+  if (end < 0) throw new Error('truncated response: no zip directory');
   const count = view.getUint16(end + 10, true);
   let at = view.getUint32(end + 16, true);
   for (let index = 0; index < count; index += 1) {
-    if (view.getUint32(at, true) !== ENTRY) throw new Error('the answer is damaged: no zip entry');
+    if (view.getUint32(at, true) !== ENTRY) throw new Error('damaged response: no zip entry');
     const method = view.getUint16(at + 10, true);
     const size = view.getUint32(at + 20, true);
     const nameLength = view.getUint16(at + 28, true);
     const local = view.getUint32(at + 42, true);
-    if (method !== STORED && method !== DEFLATED) throw new Error(`zip method ${method} is not read here`);
+    if (method !== STORED && method !== DEFLATED) throw new Error(`unsupported zip method ${method}`);
     // The local header repeats the name, and may have other extra fields than the directory.
     const begin = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
     yield {
@@ -66,13 +66,13 @@ async function inflate(packed) {
 
 function readNpy(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(0) !== 0x934e554d) throw new Error('the answer is damaged: no NumPy array');
+  if (view.getUint32(0) !== 0x934e554d) throw new Error('damaged response: not a NumPy array');
   const long = view.getUint8(6) > 1; // from version 2 on the header's length takes four bytes
   const begin = long ? 12 : 10;
   const length = long ? view.getUint32(8, true) : view.getUint16(8, true);
   const header = new TextDecoder().decode(bytes.subarray(begin, begin + length));
   const kind = KINDS[/'descr': '([^']+)'/.exec(header)?.[1]];
-  if (!kind || /'fortran_order': True/.test(header)) throw new Error(`an array that is not read here: ${header}`);
+  if (!kind || /'fortran_order': True/.test(header)) throw new Error(`unsupported array: ${header}`);
   const shape = /'shape': \(([^)]*)\)/.exec(header)[1].split(',').filter((side) => side.trim()).map(Number);
   const count = shape.reduce((product, side) => product * side, 1);
   const data = bytes.slice(begin + length, begin + length + count * kind.BYTES_PER_ELEMENT);

@@ -1,10 +1,10 @@
-/** The panel beside the picture: patterns with their rules, and the regions found. */
+/** The panel beside the picture: patterns with their rules, and the table of regions. */
 
 import { element } from './element.js';
 import { STEPS } from './rules.js';
 import { percent, squareKilometres, whole } from './words.js';
 
-const LARGEST_AREA = 0.2; // of the grid; nobody drops larger groups
+const LARGEST_AREA = 0.2; // of the grid; the largest minimum area that can be set
 const AREA_STEPS = [250, 50, 10, 1]; // px; the coarsest that meets the model's own minimum area
 const MOST_ROWS = 60;
 
@@ -16,12 +16,18 @@ const MOST_ROWS = 60;
  * @property {string} meaning - one line.
  */
 
-/** The picture that is typical of a pattern. @param {Pattern} pattern @returns {HTMLElement} */
+/**
+ * A typical picture of a pattern. The server has one of each default pattern; without one, nothing is shown.
+ * @param {Pattern} pattern
+ * @returns {HTMLElement}
+ */
 export function typicalPicture({ name }) {
-  return element('img', {
+  const picture = element('img', {
     src: `/patterns/${encodeURIComponent(name)}.jpg`, alt: '', width: 240, height: 160,
     loading: 'lazy', className: 'typical',
   });
+  picture.addEventListener('error', () => picture.remove());
+  return picture;
 }
 
 /**
@@ -39,13 +45,13 @@ export function legendEntry(pattern) {
   return entry;
 }
 
-/** One pattern: whether it is shown, its cover, and two rules to move. */
+/** One pattern: whether it is shown, its area fraction, and sliders for two of its rules. */
 export class PatternRow {
   /**
    * @param {Pattern} pattern
    * @param {import('./rules.js').Rule} rule - the model's own.
    * @param {number} pixels - of the rules' grid.
-   * @param {{moved: () => void, toggled: () => void}} told - of a slider that moves and of the switch.
+   * @param {{moved: () => void, toggled: () => void}} handlers - for the sliders and for the switch.
    */
   constructor(pattern, rule, pixels, { moved, toggled }) {
     const { name, colour, meaning } = pattern;
@@ -82,21 +88,21 @@ export class PatternRow {
     this.shown.addEventListener('change', toggled);
     for (const input of [this.threshold, this.area]) {
       input.addEventListener('input', () => {
-        this.#say();
+        this.#showRule();
         moved();
       });
     }
     this.reset();
   }
 
-  /** Back to the model's rule. */
+  /** Reset to the model's rule. */
   reset() {
     this.threshold.value = Math.round(this.card.threshold * STEPS);
     this.area.value = this.card.minimum_area;
-    this.#say();
+    this.#showRule();
   }
 
-  /** The model's rule with what the sliders now say. @returns {import('./rules.js').Rule} */
+  /** The model's rule with the values of the sliders. @returns {import('./rules.js').Rule} */
   get rule() {
     return {
       ...this.card,
@@ -106,10 +112,10 @@ export class PatternRow {
   }
 
   /**
-   * @param {number | null} cover - 0 to 1; null where there is no answer yet.
+   * @param {number | null} cover - 0 to 1; null until there is an answer.
    * @param {string} [counted] - the same in pixels.
    */
-  say(cover, counted = '') {
+  setCover(cover, counted = '') {
     this.cover.title = counted;
     this.cover.textContent = cover === null ? '–' : cover ? percent(cover) : 'not found';
     this.element.classList.toggle('missing', !cover);
@@ -117,12 +123,11 @@ export class PatternRow {
   }
 
   /** @param {number} score - by which presence is decided, 0 to 1. */
-  sayScore(score) {
-    const needed = this.card.presence.toFixed(2);
-    this.score.textContent = `The model holds it for present from a score of ${needed}; here it is ${score.toFixed(3)}.`;
+  setScore(score) {
+    this.score.textContent = `Presence score ${score.toFixed(3)}; present from ${this.card.presence.toFixed(2)}.`;
   }
 
-  #say() {
+  #showRule() {
     const { threshold, minimum_area: area } = this.rule;
     const share = `${(100 * area / this.pixels).toFixed(1)}\u202f%`;
     this.thresholdWords.textContent = threshold.toFixed(3);
@@ -138,7 +143,7 @@ function slider(...children) {
 }
 
 /**
- * How large a region is and how sure the model is of it.
+ * A region's area and mean probability as text.
  * @param {import('./regions.js').Region} region
  * @returns {string[]}
  */
@@ -150,18 +155,18 @@ export function regionInWords({ cover, km2, probability }) {
   ];
 }
 
-/** The regions as a table whose rows can be pointed at and followed by keys. */
+/** The table of regions; its rows can be hovered and focused. */
 export class RegionTable {
   /**
    * @param {HTMLTableElement} table
    * @param {HTMLElement} note
    * @param {{point: (regions: import('./regions.js').Region[]) => void,
-   *   choose: (region: import('./regions.js').Region) => void}} told
+   *   choose: (region: import('./regions.js').Region) => void}} handlers
    */
-  constructor(table, note, told) {
+  constructor(table, note, handlers) {
     this.table = table;
     this.note = note;
-    this.told = told;
+    this.handlers = handlers;
   }
 
   /**
@@ -177,7 +182,7 @@ export class RegionTable {
     this.table.classList.toggle('placed', largest.some(({ km2 }) => km2 !== null));
     const left = regions.length - largest.length;
     if (left) this.note.textContent = `and ${whole(left)} smaller ones`;
-    else this.note.textContent = regions.length ? '' : 'None are shown.';
+    else this.note.textContent = regions.length ? '' : 'No regions are shown.';
   }
 
   #row(region, colour) {
@@ -194,7 +199,7 @@ export class RegionTable {
       element('td', {}, region.probability.toFixed(2)),
     );
     row.style.setProperty('--colour', colour);
-    const { point, choose } = this.told;
+    const { point, choose } = this.handlers;
     for (const event of ['pointerenter', 'focusin']) row.addEventListener(event, () => point([region]));
     for (const event of ['pointerleave', 'focusout']) row.addEventListener(event, () => point([]));
     row.addEventListener('click', () => choose(region));

@@ -1,4 +1,4 @@
-/** The pictures of this visit: each read, sent and answered, two at a time, whatever becomes of one. */
+/** The pictures of this session: read, sent and answered, two at a time; a failure affects one picture only. */
 
 import { readNpz } from './npz.js';
 import { ask, fileName, Gone, Problem } from './requests.js';
@@ -9,18 +9,18 @@ const AT_ONCE = 2;
 const THUMBNAIL = 96; // px high, twice what is shown
 
 /**
- * What the server said of a picture.
+ * The server's answer for a picture.
  * @typedef {object} Answer
  * @property {object} about - name, size, satellite, date, bounds, patterns with their scores, rules.
  * @property {number} width - of the rules' grid, in pixels.
  * @property {number} height
- * @property {Uint8Array[]} values - one array a pattern: probabilities in steps of 1/200, row by row.
+ * @property {Uint8Array[]} values - one array per pattern: probabilities in steps of 1/200, row by row.
  * @property {number} withData - how many pixels have data; at least 1.
  * @property {boolean} anyData
- * @property {Path2D} gaps - where there is no data.
+ * @property {Path2D} nodata - outline of the pixels without data.
  */
 
-/** One picture and what became of it. */
+/** One picture and its state. */
 export class Picture {
   /**
    * @param {string} name
@@ -37,13 +37,13 @@ export class Picture {
     this.thumbnail = null;
     /** @type {'waiting' | 'working' | 'done' | 'failed'} */
     this.state = 'waiting';
-    /** why it failed, or what it waits for */
+    /** why it failed, or what it is waiting for */
     this.reason = '';
-    /** whether it failed for what it is: it will fail again */
+    /** whether a retry would fail again */
     this.hopeless = false;
-    /** what its user says of place and day: `{bounds, day}` as the server takes them */
+    /** what the user states of place and day: `{bounds, day}` as the API takes them */
     this.stated = {};
-    /** what was said before that, should the server refuse it */
+    /** what was stated before, in case the server refuses it */
     this.statedBefore = {};
     /** @type {Answer | null} */
     this.answer = null;
@@ -51,19 +51,19 @@ export class Picture {
   }
 }
 
-/** Pictures in order, and the queue that works on them. Tells `changed` whenever one of them changes. */
+/** Pictures in order, and the queue that processes them. Calls `changed` whenever one of them changes. */
 export class Pictures {
   /** @param {(picture: Picture) => void} changed @param {(error: Gone) => void} gone */
   constructor(changed, gone) {
     /** @type {Picture[]} */
     this.all = [];
     this.limits = {};
-    /** name of the one that is asked; the server's first where it is empty */
+    /** name of the model; the server's first if empty */
     this.model = '';
     this.changed = changed;
     this.gone = gone;
     this.working = 0;
-    /** until the server has told what it takes, and while it is gone */
+    /** until the limits are known, and while the server does not respond */
     this.paused = true;
   }
 
@@ -73,8 +73,8 @@ export class Pictures {
   }
 
   /**
-   * Add a picture that the server has or gets.
-   * @param {string} name - until the server says another.
+   * Add a picture that the server has or fetches.
+   * @param {string} name - until the server names another.
    * @param {string} address
    * @returns {Picture[]}
    */
@@ -103,7 +103,7 @@ export class Pictures {
   }
 
   /**
-   * Send a picture again with what its user says of place and day.
+   * Send a picture again with the place and day that the user states.
    * @param {Picture} picture
    * @param {{bounds?: string, day?: string}} stated
    */
@@ -120,7 +120,7 @@ export class Pictures {
     this.#next();
   }
 
-  /** Ask another model, again of all that came. @param {string} model - its name. */
+  /** Use another model, for all pictures again. @param {string} model - its name. */
   ask(model) {
     this.model = model;
     for (const picture of this.all) {
@@ -130,13 +130,13 @@ export class Pictures {
     this.#next();
   }
 
-  /** Go on, or begin. */
+  /** Start, or continue. */
   resume() {
     this.paused = false;
     this.#next();
   }
 
-  /** What every request says of the model. */
+  /** The query parameter for the model. */
   get asked() {
     return this.model ? { model: this.model } : {};
   }
@@ -168,7 +168,7 @@ export class Pictures {
         picture.reason = 'Getting the picture…';
         this.changed(picture);
         picture.file = await picture.load();
-        picture.name = this.#another(picture.file.name || picture.name, picture);
+        picture.name = this.#uniqueName(picture.file.name || picture.name, picture);
         picture.reason = '';
       }
       this.#refuseTooLarge(picture.file);
@@ -178,14 +178,14 @@ export class Pictures {
       const answer = await this.#send(picture, readable);
       if (answer.preview) await show(picture, answer.preview);
       if (model === this.model) Object.assign(picture, { answer, state: 'done', reason: '' });
-      else Object.assign(picture, { answer: null, state: 'waiting', reason: '' }); // another is asked by now
+      else Object.assign(picture, { answer: null, state: 'waiting', reason: '' }); // the model was changed meanwhile
     } catch (error) {
       if (error instanceof Gone) {
         Object.assign(picture, { state: 'waiting', reason: '' });
         this.paused = true;
         this.gone(error);
       } else if (picture.answer) {
-        // There is an older answer: that stays.
+        // The older answer stays.
         Object.assign(picture, { state: 'done', reason: error.message, stated: picture.statedBefore });
       } else {
         Object.assign(picture, { state: 'failed', reason: error.message, hopeless: error.isLasting ?? false });
@@ -193,8 +193,8 @@ export class Pictures {
     }
   }
 
-  /** A name that no other picture has: files tell pictures apart by it. */
-  #another(name, picture) {
+  /** A name that no other picture has: downloads are told apart by it. */
+  #uniqueName(name, picture) {
     const taken = new Set(this.all.filter((other) => other.file && other !== picture).map((other) => other.name));
     const [, stem, ending] = /^(.*?)(\.[^.]*)?$/s.exec(name);
     let free = name;
@@ -206,7 +206,7 @@ export class Pictures {
     const most = this.limits.picture_bytes;
     if (file.size > most) {
       const sizes = [file.size, most].map(megabytes);
-      throw new Problem(`${file.name}: ${sizes[0]}, and this server takes up to ${sizes[1]} a picture.`, 413);
+      throw new Problem(`${file.name}: ${sizes[0]}, the limit of this server is ${sizes[1]} per picture.`, 413);
     }
   }
 
@@ -228,19 +228,19 @@ export class Pictures {
 
   #busy(picture) {
     return (seconds) => {
-      picture.reason = `The server is busy; going on in ${seconds} s.`;
+      picture.reason = `The server is busy; retrying in ${seconds} s.`;
       this.changed(picture);
     };
   }
 }
 
-/** @param {ArrayBuffer} buffer - a NumPy archive as the server's contract has it. @returns {Promise<Answer>} */
+/** @param {ArrayBuffer} buffer - an NPZ file as the API documents it. @returns {Promise<Answer>} */
 async function readAnswer(buffer) {
   const members = await readNpz(buffer);
   const { shape: [count, height, width], data } = members.get('probabilities');
   const size = width * height;
-  const gaps = members.get('valid').data.map((valid) => 1 - valid);
-  const withData = gaps.reduce((sum, gap) => sum - gap, size);
+  const nodata = members.get('valid').data.map((valid) => 1 - valid);
+  const withData = nodata.reduce((sum, missing) => sum - missing, size);
   const preview = members.get('picture');
   return {
     about: JSON.parse(new TextDecoder().decode(members.get('about').data)),
@@ -249,12 +249,12 @@ async function readAnswer(buffer) {
     values: Array.from({ length: count }, (_, index) => data.subarray(index * size, (index + 1) * size)),
     withData: Math.max(1, withData),
     anyData: withData > 0,
-    gaps: outlineOf(gaps, width, height),
+    nodata: outlineOf(nodata, width, height),
     preview: preview && new Blob([preview.data], { type: 'image/jpeg' }),
   };
 }
 
-/** Whether browsers show a file: all but TIFFs, which say what they are in their first bytes. */
+/** Whether browsers can show a file: all but TIFFs, recognised by their signature. */
 async function isShown(file) {
   const [one, two, three, four] = new Uint8Array(await file.slice(0, 4).arrayBuffer());
   const little = one === 0x49 && two === 0x49 && (three === 42 || three === 43) && four === 0;
@@ -262,7 +262,7 @@ async function isShown(file) {
   return !(little || big);
 }
 
-/** Keep what is shown of a picture. One that cannot be decoded goes to the server all the same: it says why. */
+/** Decode the thumbnail of a picture. One that fails is sent nevertheless: the server says why. */
 async function show(picture, blob) {
   try {
     picture.thumbnail = await createImageBitmap(blob, { resizeHeight: THUMBNAIL, resizeQuality: 'medium' });

@@ -1,10 +1,10 @@
-/** Forms that ask for a place: a region by name, or a box in degrees. */
+/** Forms for a place: a named region, or bounds in degrees. */
 
 import { element } from './element.js';
 
-const OTHER = 'other'; // a region's name is never this: the server would take it for one
+const OTHER = 'other'; // no region has this name
 
-/** A choice of regions, with a line for any other box. */
+/** A choice of regions, with an input for other bounds. */
 export class PlaceChoice {
   /** @param {HTMLFormElement} form - has `region`, `box` and, around it, a label of class `box`. */
   constructor(form) {
@@ -24,13 +24,13 @@ export class PlaceChoice {
     this.offer([]);
   }
 
-  /** @param {HTMLOptionElement[]} more - what may be chosen before regions and boxes. */
+  /** @param {HTMLOptionElement[]} more - options before the regions. */
   offer(more) {
     this.select.replaceChildren(...more, ...this.regions, element('option', { value: OTHER }, 'other box…'));
     this.#follow();
   }
 
-  /** @returns {string} as the server takes a place; empty for a choice that is none. */
+  /** @returns {string} as the API takes a place; empty if none is chosen. */
   get value() {
     return this.select.value === OTHER ? this.box.value.replace(/\s/g, '') : this.select.value;
   }
@@ -38,7 +38,7 @@ export class PlaceChoice {
   #follow() {
     this.label.hidden = this.select.value !== OTHER;
     this.box.required = !this.label.hidden;
-    this.box.disabled = this.label.hidden; // what is not seen is not checked
+    this.box.disabled = this.label.hidden; // hidden inputs are not validated
   }
 }
 
@@ -49,8 +49,8 @@ function inWords(name) {
 /**
  * The form that fetches a picture from NASA Worldview.
  * @param {HTMLFormElement} form
- * @param {(name: string, address: string) => void} fetched - told what to get, and from where on this server.
- * @returns {(service: object) => void} to be told what `/api/v1/worldview` answered.
+ * @param {(name: string, address: string) => void} fetched - called with a name and an address on this server.
+ * @returns {(service: object) => void} called with the JSON of `/api/v1/worldview`.
  */
 export function worldviewForm(form, fetched) {
   const { day, satellite } = form.elements;
@@ -74,30 +74,31 @@ export function worldviewForm(form, fetched) {
     follow();
   };
 
-  /** A satellite has no pictures from before its first day. */
+  /** Limit the day to those that the satellite has pictures of. */
   function follow() {
     day.min = satellites.find(({ name }) => name === satellite.value)?.first ?? '';
   }
 }
 
 /**
- * The form by which a person says where and when a picture was taken.
+ * The form in which a user states where and when a picture was taken.
  * @param {HTMLFormElement} form
- * @param {(stated: {bounds?: string, day?: string}) => void} told - of what was said, as the server takes it.
- * @returns {{fill: (regions: {name: string}[]) => void, show: (about: object) => void}} to be told which regions
- *   there are, and what is known of the picture shown.
+ * @param {(stated: {bounds?: string, day?: string}) => void} stated - called with the input, as the API
+ *   takes it.
+ * @returns {{fill: (regions: {name: string}[]) => void, show: (about: object) => void}} sets the regions,
+ *   and shows what is known of the current picture.
  */
-export function placeForm(form, told) {
+export function placeForm(form, stated) {
   const place = new PlaceChoice(form);
   const { day } = form.elements;
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    told({ ...(place.value && { bounds: place.value }), ...(day.value && { day: day.value }) });
+    stated({ ...(place.value && { bounds: place.value }), ...(day.value && { day: day.value }) });
   });
   return {
     fill: (regions) => place.fill(regions),
     show: ({ bounds, date }) => {
-      place.offer([element('option', { value: '' }, bounds ? 'as the picture says' : 'choose…')]);
+      place.offer([element('option', { value: '' }, bounds ? 'from the picture' : 'choose…')]);
       day.value = date ?? '';
     },
   };

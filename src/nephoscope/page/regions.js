@@ -1,4 +1,4 @@
-/** Groups of pixels as regions: how large, how sure, where, and their outline. */
+/** Describes connected components as regions: area, mean probability, bounding box, outline. */
 
 import { traceRings } from './contours.js';
 import { STEPS } from './rules.js';
@@ -18,10 +18,10 @@ const CORNER = 1.3693;
 /**
  * @typedef {object} Region
  * @property {string} pattern
- * @property {number} number - of its group in its pattern, from 1, largest first.
+ * @property {number} number - of its component in its pattern, from 1, largest first.
  * @property {number} area - in pixels of the rules' grid.
  * @property {number} cover - share of the picture's pixels with data, 0 to 1.
- * @property {number | null} km2 - on the sphere; null where the place is not known.
+ * @property {number | null} km2 - on the sphere; null if the bounds are unknown.
  * @property {number} probability - mean over its pixels, 0 to 1.
  * @property {number[]} box - left, top, right, bottom in pixels of the grid.
  * @property {{x: number, y: number, depth: number}} middle - where it is widest, and how far it is to the edge.
@@ -30,14 +30,14 @@ const CORNER = 1.3693;
 
 /**
  * @param {string} pattern
- * @param {import('./rules.js').Groups} groups
+ * @param {import('./rules.js').Components} components
  * @param {Uint8Array} values - probabilities in steps of 1/200, row by row.
  * @param {{width: number, height: number, withData: number, limit: number, bounds: Bounds | null}} grid - its
  *   size and how many pixels have data; the threshold in steps; where it lies.
  * @returns {Region[]} largest first.
  */
-export function describeRegions(pattern, groups, values, { width, height, withData, limit, bounds }) {
-  const { numbers, areas } = groups;
+export function describeRegions(pattern, components, values, { width, height, withData, limit, bounds }) {
+  const { numbers, areas } = components;
   if (!areas.length) return [];
   const rowAreas = bounds && pixelAreas(bounds, width, height);
   const depths = distances(numbers, width, height);
@@ -57,7 +57,7 @@ export function describeRegions(pattern, groups, values, { width, height, withDa
       const number = numbers[index];
       if (!number) continue;
       const region = regions[number - 1];
-      region.probability += (values[index] - 0.5) / STEPS / region.area; // rounded up: half a step too much
+      region.probability += (values[index] - 0.5) / STEPS / region.area; // steps are rounded up, half a step on average
       if (rowAreas) region.km2 += rowAreas[y];
       const { box, middle } = region;
       if (x < box[0]) box[0] = x;
@@ -68,8 +68,8 @@ export function describeRegions(pattern, groups, values, { width, height, withDa
     }
   }
   // A value is a probability rounded up to a whole step, so the threshold lies half a step above its own.
-  for (const { group, points } of traceRings(values, numbers, width, height, limit + 0.5)) {
-    trace(regions[group - 1].path, points);
+  for (const { component, points } of traceRings(values, numbers, width, height, limit + 0.5)) {
+    trace(regions[component - 1].path, points);
   }
   return regions;
 }
@@ -93,7 +93,7 @@ function trace(path, points) {
   path.closePath();
 }
 
-/** What a pixel of each row covers on the sphere, in km². */
+/** Area of a pixel of each row on the sphere, in km². */
 function pixelAreas({ west, south, east, north }, width, height) {
   const degrees = ((east - west) % 360 + 360) % 360 || 360;
   const radians = Math.PI / 180;
@@ -104,7 +104,7 @@ function pixelAreas({ west, south, east, north }, width, height) {
   return Float64Array.from({ length: height }, (_, row) => strip * (sines[row] - sines[row + 1]));
 }
 
-/** How far each pixel of a group is from the nearest that is in none, in pixels; the grid's edge counts as such. */
+/** Distance of each component pixel from the nearest background pixel, in pixels; the grid's edge is background. */
 function distances(numbers, width, height) {
   const across = width + 2;
   const depths = new Float32Array(across * (height + 2));

@@ -1,9 +1,9 @@
-/** Requests to the server: the token, waiting when it is busy, and what went wrong in words. */
+/** Requests to the server: token, retries while it is busy, and error messages. */
 
 const TOKEN = 'nephoscope-token';
-const PAUSE = 2; // seconds, where a busy server names none
+const PAUSE = 2; // seconds, without Retry-After
 
-/** The server said why it does not do something; `message` is a sentence for people. */
+/** The server refused a request; `message` says why. */
 export class Problem extends Error {
   /** @param {string} message @param {number} status */
   constructor(message, status) {
@@ -11,20 +11,20 @@ export class Problem extends Error {
     this.status = status;
   }
 
-  /** Whether the same request will meet with it again. */
+  /** Whether the same request would fail again. */
   get isLasting() {
     return [406, 413, 415, 422].includes(this.status);
   }
 }
 
-/** There was no answer at all. */
+/** The server did not respond. */
 export class Gone extends Error {
   constructor() {
     super('The server does not answer. It may have been stopped, or the connection is gone.');
   }
 }
 
-/** Keep the token that `nephoscope serve` puts behind the address, and take it out of the address bar. */
+/** Store the token from the address that `nephoscope serve` prints, and remove it from the address bar. */
 export function takeTokenFromAddress() {
   const token = new URLSearchParams(location.hash.slice(1)).get('token');
   if (!token) return;
@@ -34,11 +34,11 @@ export function takeTokenFromAddress() {
 
 /** @type {(again: boolean) => Promise<string>} */
 let askForToken;
-let asking = null; // two requests that need the token ask once
+let asking = null; // shared by requests that need the token at the same time
 
 /**
- * Say how a person is asked for the token.
- * @param {(again: boolean) => Promise<string>} way - told whether another token was refused; rejects where none is
+ * Set how the user is asked for the token.
+ * @param {(again: boolean) => Promise<string>} way - called with whether a token was refused; rejects if none is
  *   given.
  */
 export function whenTokenIsNeeded(way) {
@@ -46,12 +46,12 @@ export function whenTokenIsNeeded(way) {
 }
 
 /**
- * Ask the server, and go on asking while it is too busy or wants a token.
+ * Send a request; retry while the server is busy or needs a token.
  * @param {string} address - on this server.
- * @param {RequestInit & {onBusy?: (seconds: number) => void}} [options] - `onBusy` is told of each pause.
- * @returns {Promise<Response>} an answer that is no problem.
- * @throws {Problem} the server says why not.
- * @throws {Gone} there is no answer.
+ * @param {RequestInit & {onBusy?: (seconds: number) => void}} [options] - `onBusy` is called before each pause.
+ * @returns {Promise<Response>} a successful response.
+ * @throws {Problem} the server refused.
+ * @throws {Gone} the server did not respond.
  * @throws {DOMException} `AbortError`, where `options.signal` says so.
  */
 export async function ask(address, { onBusy, ...options } = {}) {
@@ -66,7 +66,7 @@ export async function ask(address, { onBusy, ...options } = {}) {
     }
     if (answer.ok) return answer;
     if (answer.status === 401) {
-      // While this request was on its way another may have got the token already.
+      // Another request may have obtained the token meanwhile.
       if (sessionStorage.getItem(TOKEN) === token) {
         asking ??= askForToken(token !== null).finally(() => { asking = null; });
         sessionStorage.setItem(TOKEN, await asking);
@@ -97,13 +97,13 @@ export function fileName(answer, otherwise) {
   try {
     if (encoded) return decodeURIComponent(encoded.trim());
   } catch {
-    // not percent-encoded as it should be: the plain name is as good
+    // invalid percent-encoding: use the plain name
   }
   return /filename="([^"]+)"/i.exec(header)?.[1] ?? otherwise;
 }
 
 async function reason(answer) {
-  const problem = await answer.json().catch(() => ({})); // a proxy between us answers in HTML
+  const problem = await answer.json().catch(() => ({})); // proxies answer in HTML
   return problem.detail || problem.title || `The server answered ${answer.status} ${answer.statusText}.`;
 }
 

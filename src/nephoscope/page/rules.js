@@ -1,6 +1,6 @@
 /**
- * From one pattern's probabilities to its groups: threshold, presence, components, minimum area.
- * The same steps, in the same order and with the same numbering, as `nephoscope.postprocess`.
+ * Segment one pattern: threshold, presence, connected components, minimum area.
+ * Same steps, order and numbering as `segment_pattern` of `nephoscope.inference.postprocess`.
  *
  * Probabilities come in whole steps of 1/200, rounded up: for a threshold that is a whole number of steps,
  * `probability > threshold` is exactly `value > STEPS * threshold`.
@@ -12,16 +12,16 @@ export const STEPS = 200;
 /**
  * @typedef {object} Rule
  * @property {number} threshold - a pixel belongs to the pattern where its probability is above this.
- * @property {number} presence - the pattern is present where its score reaches this...
+ * @property {number} presence - the pattern is present if its score reaches this...
  * @property {number} least_cover - ...and this many pixels are above the threshold.
- * @property {number} minimum_area - groups of fewer pixels are dropped.
- * @property {number} [join] - groups with at most this many pixels between them count as one.
+ * @property {number} minimum_area - smaller components are removed.
+ * @property {number} [join] - components with at most this many pixels between them count as one.
  */
 
 /**
- * @typedef {object} Groups
- * @property {Int32Array} numbers - of each pixel's group from 1, largest first; 0 elsewhere. Row by row.
- * @property {number[]} areas - in pixels; the first is that of group 1.
+ * @typedef {object} Components
+ * @property {Int32Array} numbers - of each pixel's component from 1, largest first; 0 elsewhere. Row by row.
+ * @property {number[]} areas - in pixels; the first is that of component 1.
  */
 
 /**
@@ -29,10 +29,10 @@ export const STEPS = 200;
  * @param {number} width - of the grid, in pixels.
  * @param {number} height - of the grid, in pixels.
  * @param {Rule} rule
- * @param {number} score - the pattern's presence score, 0 to 1; it depends on no rule that is moved here.
- * @returns {Groups}
+ * @param {number} score - the pattern's presence score, 0 to 1; it does not depend on the rules that have sliders.
+ * @returns {Components}
  */
-export function findGroups(values, width, height, rule, score) {
+export function segmentPattern(values, width, height, rule, score) {
   const mask = new Uint8Array(values.length);
   const limit = Math.round(rule.threshold * STEPS);
   let above = 0;
@@ -45,15 +45,14 @@ export function findGroups(values, width, height, rule, score) {
   const present = score >= rule.presence && above >= Math.max(1, rule.least_cover);
   if (!present) return { numbers: new Int32Array(values.length), areas: [] };
   const joined = rule.join ? dilate(mask, width, height, rule.join + 1) : mask;
-  return keepLarge(components(joined, width, height), mask, rule.minimum_area);
+  return removeSmallComponents(labelComponents(joined, width, height), mask, rule.minimum_area);
 }
 
 /**
- * Number the connected parts of a mask from 1, 0 where it is off; diagonal neighbours connect. Parts are
- * numbered by which of them comes first in rows of 2x2 blocks, as OpenCV does: it decides which of two groups
- * of one area is the first.
+ * Number the connected components of a mask from 1, 0 where it is off; diagonal neighbours connect. Numbers follow
+ * rows of 2x2 blocks, as in OpenCV: they decide the order of components of equal area.
  */
-function components(mask, width, height) {
+function labelComponents(mask, width, height) {
   const labels = new Int32Array(mask.length);
   const parent = [0];
   const find = (label) => {
@@ -71,7 +70,7 @@ function components(mask, width, height) {
       const northEast = y && x + 1 < width ? labels[index - width + 1] : 0;
       let label = north || northWest || west;
       if (!north && northEast) {
-        // Only here two parts can meet that did not touch before: the north joins all three otherwise.
+        // Only here two components can merge: otherwise the north pixel connects all three.
         if (label) {
           const [one, other] = [find(label), find(northEast)];
           if (one !== other) parent[Math.max(one, other)] = Math.min(one, other);
@@ -94,7 +93,7 @@ function components(mask, width, height) {
   };
   for (let y = 0; y < height; y += 2) {
     for (let x = 0; x < width; x += 2) {
-      // All pixels of a block that are on touch each other: any of them tells its part.
+      // All pixels of a block that are on touch each other: any of them identifies the component.
       const index = y * width + x;
       const right = x + 1 < width;
       const below = y + 1 < height;
@@ -109,8 +108,8 @@ function components(mask, width, height) {
   return labels;
 }
 
-/** Cut groups to the mask, drop those of too few pixels, and number the others from 1, largest first. */
-function keepLarge(numbers, mask, minimumArea) {
+/** Clip components to the mask, remove the small ones, and number the others from 1, largest first. */
+function removeSmallComponents(numbers, mask, minimumArea) {
   const areas = [0];
   for (let index = 0; index < numbers.length; index += 1) {
     if (!mask[index]) numbers[index] = 0;

@@ -1,4 +1,4 @@
-/** Where the picture is shown: its pixels, the controls over it, what is under the pointer, what it waits for. */
+/** The stage: shows the picture, zoom controls, a tooltip of regions, and progress. */
 
 import { element } from './element.js';
 import { listen } from './gestures.js';
@@ -13,13 +13,14 @@ const $ = (id) => document.getElementById(id);
 
 export class Stage {
   #picture = null;
-  /** What is shown, and what it was decoded from. */
+  /** The decoded picture, and its source. */
   #bitmap = null;
   #source = null;
 
   /**
    * @param {{regionsAt: (pixel: {x: number, y: number}) => import('./regions.js').Region[],
-   *   turn: (step: number) => void}} asked - what is at a pixel of the grid; for the next picture or the one before.
+   *   turn: (step: number) => void}} handlers - `regionsAt`
+   *   returns the regions at a pixel of the grid; `turn` shows the next picture or the one before.
    */
   constructor({ regionsAt, turn }) {
     this.view = new View($('picture'), $('marks'));
@@ -37,7 +38,7 @@ export class Stage {
     $('zoom-reset').addEventListener('click', () => this.view.reset());
   }
 
-  /** Show a picture as far as it is known. @param {Picture | null} picture */
+  /** Show a picture as far as it is loaded. @param {Picture | null} picture */
   show(picture) {
     if (picture !== this.#picture) this.#hover(null);
     this.#picture = picture;
@@ -46,13 +47,13 @@ export class Stage {
     if (source !== this.#source) this.#decode(source);
   }
 
-  /** Show a region large. @param {import('./regions.js').Region} region */
+  /** Zoom to a region. @param {import('./regions.js').Region} region */
   reveal(region) {
     this.view.reveal(region);
     $('stage').scrollIntoView({ block: 'nearest' });
   }
 
-  /** Only one picture is held at its full size. */
+  /** Decode a picture; only one is held at full size. */
   async #decode(source) {
     this.#source = source;
     const bitmap = source && await createImageBitmap(source).catch(() => null); // too large for this device
@@ -66,7 +67,7 @@ export class Stage {
     this.view.showPicture(bitmap);
   }
 
-  /** Tell which regions are under the pointer. */
+  /** Show which regions are under the pointer. */
   #hover(at) {
     const pixel = at && this.view.pixelAt(at);
     const under = pixel ? this.regionsAt(pixel) : [];
@@ -84,9 +85,9 @@ export class Stage {
   }
 }
 
-/** Over the picture: what it waits for, or why there is nothing to see. */
+/** The message over the picture: progress, or why it failed. */
 function note({ state, reason, hopeless }) {
-  const words = { waiting: 'Waiting for its turn', working: reason || 'Finding patterns…', done: '', failed: reason };
+  const words = { waiting: 'Queued', working: reason || 'Finding patterns…', done: '', failed: reason };
   const box = $('stage-note');
   box.hidden = !words[state];
   box.dataset.state = state;

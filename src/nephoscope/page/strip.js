@@ -1,4 +1,4 @@
-/** The strip of thumbnails: every picture with its state, and how far all of them are. */
+/** The strip of thumbnails: every picture with its state, and overall progress. */
 
 import { element } from './element.js';
 
@@ -8,32 +8,32 @@ export class Strip {
   /**
    * @param {HTMLElement} root
    * @param {{choose: (picture: import('./pictures.js').Picture) => void,
-   *   remove: (picture: import('./pictures.js').Picture) => void, turn: (step: number) => void}} told
+   *   remove: (picture: import('./pictures.js').Picture) => void, turn: (step: number) => void}} handlers
    */
-  constructor(root, told) {
+  constructor(root, handlers) {
     this.root = root;
     this.list = root.querySelector('ol');
     this.words = root.querySelector('.progress span');
     this.progress = root.querySelector('progress');
-    this.told = told;
+    this.handlers = handlers;
     const turns = { ArrowLeft: -1, ArrowRight: 1 };
     this.list.addEventListener('keydown', (event) => {
       const picture = [...this.#entries].find(([, entry]) => entry.item.contains(event.target))?.[0];
       if (event.key in turns) {
         event.preventDefault();
-        told.turn(turns[event.key]);
+        handlers.turn(turns[event.key]);
         this.focus();
       } else if (event.key === 'Delete' && picture) {
-        told.remove(picture);
+        handlers.remove(picture);
       }
     });
-    root.querySelector('#previous').addEventListener('click', () => told.turn(-1));
-    root.querySelector('#next').addEventListener('click', () => told.turn(1));
+    root.querySelector('#previous').addEventListener('click', () => handlers.turn(-1));
+    root.querySelector('#next').addEventListener('click', () => handlers.turn(1));
   }
 
   /**
    * @param {import('./pictures.js').Picture[]} pictures
-   * @param {import('./pictures.js').Picture | null} current - the one that is shown.
+   * @param {import('./pictures.js').Picture | null} current - the current one.
    */
   show(pictures, current) {
     for (const [picture, { item }] of this.#entries) {
@@ -58,7 +58,7 @@ export class Strip {
     this.progress.hidden = settled === count;
   }
 
-  /** Give the focus to the picture that is shown. */
+  /** Focus the current picture. */
   focus() {
     this.list.querySelector('[aria-current]')?.focus();
   }
@@ -69,8 +69,8 @@ export class Strip {
     const choose = element('button', { type: 'button', className: 'thumbnail' }, canvas, sign);
     const remove = element('button', { type: 'button', className: 'drop-one' }, '×');
     const item = element('li', {}, choose, remove);
-    choose.addEventListener('click', () => this.told.choose(picture));
-    remove.addEventListener('click', () => this.told.remove(picture));
+    choose.addEventListener('click', () => this.handlers.choose(picture));
+    remove.addEventListener('click', () => this.handlers.remove(picture));
     this.#entries.set(picture, { item, choose, remove, canvas, sign, drawn: null, current: false });
     this.list.append(item);
   }

@@ -1,6 +1,6 @@
 /**
- * The picture and what was found in it, at any zoom. Two canvases lie on each other, so that moving a slider
- * draws outlines alone, and the picture only when it moves.
+ * Draws the picture and the regions at any zoom. There are two canvases, so that moving a slider redraws the
+ * outlines only.
  */
 
 const PAPER = '#181c24'; // under outlines and names, as in the overlay that the server draws
@@ -11,11 +11,11 @@ const NARROW = 600; // px
 const LARGEST = 40; // times as large as fitted
 const CRISP = 3; // screen pixels a pixel of the picture, from which on it is shown as a square
 const HATCH = 9; // px between lines where there is no data
-const NAMED = 10; // px; narrower than twice this, a region bears no name
-const SHIFTS = [0, 22, -22, 44, -44, 66, -66]; // px; where a name goes when another is in its place
+const NAMED = 10; // px; narrower than twice this, a region has no label
+const SHIFTS = [0, 22, -22, 44, -44, 66, -66]; // px; offsets of a label that would overlap another
 
 /**
- * What is drawn of one pattern.
+ * The regions of one pattern.
  * @typedef {object} Layer
  * @property {string} name
  * @property {string} colour
@@ -24,7 +24,7 @@ const SHIFTS = [0, 22, -22, 44, -44, 66, -66]; // px; where a name goes when ano
 
 export class View {
   #size = { width: 3, height: 2 };
-  #grid = { width: 3, height: 2, gaps: null };
+  #grid = { width: 3, height: 2, nodata: null };
   #bitmap = null;
   #layers = [];
   #opacity = 0;
@@ -65,19 +65,19 @@ export class View {
   }
 
   /**
-   * Show what was found.
-   * @param {{width: number, height: number, gaps: Path2D} | null} grid - in whose pixels outlines are given.
+   * Show regions.
+   * @param {{width: number, height: number, nodata: Path2D} | null} grid - in whose pixels outlines are given.
    * @param {Layer[]} layers - drawn in this order.
    * @param {number} opacity - of their fill, 0 to 1.
    */
   showLayers(grid, layers, opacity) {
-    this.#grid = grid ?? { width: 3, height: 2, gaps: null };
+    this.#grid = grid ?? { width: 3, height: 2, nodata: null };
     this.#layers = layers;
     this.#opacity = opacity;
     this.#drawMarks();
   }
 
-  /** Point regions out. @param {import('./regions.js').Region[]} regions */
+  /** Highlight regions. @param {import('./regions.js').Region[]} regions */
   mark(regions) {
     if (regions.length === this.#marked.size && regions.every((region) => this.#marked.has(region))) return;
     this.#marked = new Set(regions);
@@ -198,13 +198,13 @@ export class View {
   #drawMarks() {
     const pen = this.above;
     clear(pen);
-    const { width, height, gaps } = this.#grid;
+    const { width, height, nodata } = this.#grid;
     const sx = this.#size.width / width * this.#scale * this.density;
     const sy = this.#size.height / height * this.#scale * this.density;
     const corner = { x: this.#corner.x * this.density, y: this.#corner.y * this.density };
     const pixel = this.density / Math.sqrt(sx * sy); // one px of the screen, in pixels of the grid
     pen.setTransform(sx, 0, 0, sy, corner.x, corner.y);
-    if (gaps) this.#hatch(gaps, corner);
+    if (nodata) this.#hatch(nodata, corner);
     for (const { colour, regions } of this.#layers) {
       pen.fillStyle = colour;
       for (const region of regions) {
@@ -224,10 +224,10 @@ export class View {
     this.#drawNames(sx, sy, corner);
   }
 
-  #hatch(gaps, corner) {
+  #hatch(nodata, corner) {
     const pen = this.above;
     pen.save();
-    pen.clip(gaps, 'evenodd');
+    pen.clip(nodata, 'evenodd');
     pen.setTransform(this.density, 0, 0, this.density, 0, 0);
     pen.beginPath();
     // The lines move with the picture.
@@ -242,7 +242,7 @@ export class View {
     pen.restore();
   }
 
-  /** Write each region's pattern where it is widest: colour is not the only sign. */
+  /** Label each region where it is widest: colour must not be the only cue. */
   #drawNames(sx, sy, corner) {
     const pen = this.above;
     pen.setTransform(this.density, 0, 0, this.density, 0, 0);

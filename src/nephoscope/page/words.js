@@ -1,4 +1,4 @@
-/** How numbers, days and places are written. */
+/** Formats numbers, days, bounds and lists as text. */
 
 const THIN = '\u202f'; // between a number and its unit; narrow, and no line breaks there
 
@@ -43,7 +43,12 @@ function range(from, to, positive, negative) {
   return `${one}°${THIN}${letter(from)} – ${other}°${THIN}${letter(to)}`;
 }
 
-/** @param {string} name - of a picture. @returns {string} without what all of Worldview's snapshots share. */
+/** @param {string[]} words @param {string} [last] @returns {string} such as `GeoJSON, CSV and NetCDF`. */
+export function listed(words, last = 'and') {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
+}
+
+/** @param {string} name - of a picture. @returns {string} without the part that all Worldview snapshots share. */
 export function briefName(name) {
   return name.replace('CorrectedReflectance', '');
 }

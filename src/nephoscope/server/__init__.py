@@ -1,1 +1,1 @@
-"""`nephoscope serve`: a page where anyone can look, and the same for programs."""
+"""HTTP server of `nephoscope serve`: a web page and a JSON API."""

@@ -1,11 +1,11 @@
-"""What programs may ask: the models, and the patterns of pictures."""
+"""The JSON API: server state, models, problems, and segmentation of pictures."""
 
 import asyncio
 import json
 import logging
 from collections.abc import Awaitable
 from dataclasses import asdict, replace
-from inspect import signature
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,47 +13,48 @@ from fastapi import APIRouter, Query, Request, Response
 from nephoscope import __version__
 from nephoscope.core.errors import CardError, LocationError
 from nephoscope.core.geo import parse_bounds, parse_day
-from nephoscope.core.patterns import DEFAULT_PATTERNS
+from nephoscope.core.patterns import Pattern
+from nephoscope.inference import payload
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
 from nephoscope.server import responses, uploads
+from nephoscope.server.limits import Limits
 from nephoscope.server.metrics import Metrics
-from nephoscope.server.pool import Pool
+from nephoscope.server.pool import Checkpoint, Pool
 from nephoscope.server.problems import KINDS, Problem
-from nephoscope.server.schemas import PROBLEMS, ModelCards, Scenes, ServerState
+from nephoscope.server.schemas import PROBLEMS, ModelCards, Scenes, SegmentQuery, ServerState
 from nephoscope.server.settings import Settings
-from nephoscope.server.work import PictureJob, answer
+from nephoscope.server.work import PictureJob, segment_upload
 
 T = TypeVar("T")
 
 log = logging.getLogger("nephoscope.server")
 router = APIRouter()
 
-_WHOLE = {"top_k", "least_cover", "minimum_area", "join"}  # a rule's attributes that count pixels
-_MOST = 1_000_000_000  # px
+_PIXEL_COUNTS = {"top_k", "least_cover", "minimum_area", "join"}  # attributes of a rule that count pixels
+_MAX_PIXEL_COUNT = 1_000_000_000
 
 _BINARY = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+_FORM_SCHEMA = {
+    "type": "object",
+    "required": [uploads.FIELD],
+    "properties": {uploads.FIELD: {"type": "array", "items": {"type": "string", "format": "binary"}}},
+}
 _BODY = {
     "required": True,
-    "description": "A form with one or several pictures, or one picture's file as it is.",
+    "description": "A form with one or several pictures, or the file of one picture.",
     "content": {
-        uploads.FORM: {
-            "schema": {
-                "type": "object",
-                "required": [uploads.FIELD],
-                "properties": {
-                    uploads.FIELD: {"type": "array", "items": {"type": "string", "format": "binary"}}
-                },
-            }
-        },
+        uploads.FORM: {"schema": _FORM_SCHEMA},
         **dict.fromkeys(uploads.SINGLE, _BINARY),
     },
 }
-_ANSWERS: dict[int | str, dict[str, Any]] = {
+_SUCCESS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "What was found, in the form that Accept asks for.",
+        "description": "The result, in the format that Accept asks for.",
         "content": {
-            form.media_type: {} for form in responses.forms() if form.media_type != "application/json"
+            each.media_type: {}
+            for each in responses.response_formats()
+            if each.media_type != "application/json"
         },
     }
 }
@@ -61,19 +62,19 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 @router.get("/server", tags=["about"], responses=PROBLEMS)
 async def server(request: Request) -> ServerState:
-    """The patterns, the limits, and whether a token is asked for; this itself needs none."""
+    """Patterns, limits and formats, and whether a token is needed; this route itself needs none."""
     settings: Settings = request.app.state.settings
+    patterns: dict[str, Pattern] = {}
+    for model in request.app.state.models.values():
+        for pattern in model.card.styled_patterns:
+            patterns.setdefault(pattern.name, pattern)
     return ServerState.model_validate(
         {
             "nephoscope": __version__,
             "token_needed": settings.token is not None,
             "patterns": [
-                {
-                    "name": pattern.name,
-                    "colour": pattern.hex_colour,
-                    "meaning": pattern.meaning,
-                }
-                for pattern in DEFAULT_PATTERNS
+                {"name": name, "colour": pattern.hex_colour, "meaning": pattern.meaning}
+                for name, pattern in patterns.items()
             ],
             "limits": asdict(settings.limits),
             "formats": responses.downloads(),
@@ -83,16 +84,16 @@ async def server(request: Request) -> ServerState:
 
 @router.get("/models", tags=["about"], responses=PROBLEMS)
 async def models(request: Request) -> ModelCards:
-    """The cards of the models that this server has, the usual one first."""
+    """The cards of the loaded models, the default one first."""
     loaded: dict[str, Model] = request.app.state.models
     return ModelCards(models=[model.card.as_dict() for model in loaded.values()])
 
 
 @router.get("/problems/{kind}", tags=["about"], response_class=Response, include_in_schema=False)
 async def problem(kind: str) -> Response:
-    """What a kind of problem means, and what can be done."""
+    """What a kind of problem means, and what to do."""
     if kind not in KINDS:
-        raise Problem("not-found", f"no kind of problem {kind!r}")
+        raise Problem("not-found", f"unknown kind of problem {kind!r}; available: {', '.join(KINDS)}")
     status, title, advice = KINDS[kind]
     return Response(f"{title} (status {status})\n\n{advice}\n", media_type="text/plain")
 
@@ -101,149 +102,123 @@ async def problem(kind: str) -> Response:
     "/segment",
     tags=["patterns"],
     response_model=Scenes,
-    responses=PROBLEMS | _ANSWERS,
+    responses=PROBLEMS | _SUCCESS,
     openapi_extra={"requestBody": _BODY},
 )
-async def segment(
-    request: Request,
-    model: Annotated[str | None, Query(description="A model's name; the first unless said.")] = None,
-    tta: Annotated[bool, Query(description="Mean over four mirror images.")] = False,
-    bounds: Annotated[
-        str | None,
-        Query(description="Where all pictures are: a region, or west,south,east,north.", max_length=200),
-    ] = None,
-    day: Annotated[
-        str | None, Query(description="When all were taken.", examples=["2020-02-01"], max_length=40)
-    ] = None,
-    rules: Annotated[
-        str | None,
-        Query(
-            description="JSON: attributes of rules, by pattern, in place of the card's.",
-            examples=['{"Fish": {"threshold": 0.4}}'],
-            max_length=4000,
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None, Query(description="For npz: probabilities as so many steps.", ge=1, le=255)
-    ] = None,
-    picture: Annotated[bool, Query(description="For npz: also the picture, as JPEG.")] = False,
-    name: Annotated[str | None, Query(description="Of a picture that is the whole body.")] = None,
-) -> Response:
+async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> Response:
     """Find the patterns in one or several pictures.
 
-    Forms: JSON; the contest's CSV; for one picture also the overlay (PNG), its masks (ZIP), GeoJSON, NetCDF,
-    and its probabilities (NPZ). Of several pictures, each that fails says so in its own entry of the JSON.
+    Formats: JSON and the contest's CSV; for one picture also the overlay (PNG), masks (ZIP), GeoJSON, NetCDF,
+    and probabilities (NPZ). In JSON, a picture that fails does not affect the others: its entry holds the
+    problem.
     """
     state = request.app.state
-    settings: Settings = state.settings
-    pool: Pool = state.pool
-    if unknown := sorted(request.query_params.keys() - _PARAMETERS):
-        raise Problem(
-            "value", f"no parameter {unknown[0][:80]!r}: there are {', '.join(sorted(_PARAMETERS))}"
-        )
-    with pool.place(uploads.length(request, settings.limits)):
-        chosen = _chosen(state.models, model, rules)
+    limits: Limits = state.settings.limits
+    if unknown := sorted(request.query_params.keys() - SegmentQuery.model_fields.keys()):
+        available = ", ".join(sorted(SegmentQuery.model_fields))
+        raise Problem("value", f"unknown parameter {unknown[0][:80]!r}; available: {available}")
+    accept = request.headers.get("accept", "")
+    with state.pool.admit(uploads.content_length(request, limits)):
+        model = _select_model(state.models, query.model, query.rules)
         try:
-            place = parse_bounds(bounds) if bounds else None
-            when = parse_day(day) if day else None
+            bounds = parse_bounds(query.bounds) if query.bounds else None
+            day = parse_day(query.day) if query.day else None
         except LocationError as error:
             raise Problem("value", str(error)) from error
-        responses.choose(request.headers.get("accept", ""), 1)  # before a large body comes for nothing
-        found = await uploads.pictures(request, name, settings.limits)
-        form = responses.choose(request.headers.get("accept", ""), len(found))
-        order = PictureJob(chosen, responses.with_steps(form, steps, picture), tta, place, when)
-        work = asyncio.gather(*(_one(state, upload, order) for upload in found))
-        results = await _unless_gone(request, work, settings.limits.seconds, pool)
+        responses.negotiate(accept, 1)  # fails before a large body is read
+        pictures = await uploads.read_pictures(request, query.name, limits)
+        chosen = responses.negotiate(accept, len(pictures))
+        if chosen.media_type == payload.MEDIA_TYPE:
+            render = partial(responses.render_npz, steps=query.steps, picture=query.picture)
+            chosen = replace(chosen, render=render)
+        job = PictureJob(model, chosen, query.tta, bounds, day)
+        work = asyncio.gather(*(_segment_one(state, picture, job) for picture in pictures))
+        results = await _wait(request, work, limits.seconds, state.pool)
     problems = [result for result in results if isinstance(result, Problem)]
-    if problems and (len(results) == 1 or form.media_type != "application/json"):
+    if problems and (len(results) == 1 or chosen.media_type != "application/json"):
         raise problems[0]
-    names = [upload.name for upload in found]
+    names = [picture.name for picture in pictures]
     contents = [
-        responses.problem_content(name, result.as_dict()) if isinstance(result, Problem) else result
+        json.dumps({"scene": name, "problem": result.as_dict()}, ensure_ascii=False).encode()
+        if isinstance(result, Problem)
+        else result
         for name, result in zip(names, results, strict=True)
     ]
-    return form.response(names, contents)
+    return chosen.response(names, contents)
 
 
-_PARAMETERS = set(signature(segment).parameters) - {"request"}
-
-
-def _chosen(models: dict[str, Model], name: str | None, rules: str | None) -> Model:
-    """A model, under other rules where some are given."""
+def _select_model(models: dict[str, Model], name: str | None, rules: str | None) -> Model:
+    """The model of a request, with the rules of the request."""
     if name is not None and name not in models:
-        raise Problem("value", f"model={name[:80]}: this server has {', '.join(models)}")
-    chosen = models[name] if name else next(iter(models.values()))
+        raise Problem("value", f"unknown model {name[:80]!r}; available: {', '.join(models)}")
+    model = models[name] if name else next(iter(models.values()))
     if rules is None:
-        return chosen
-    card = _with_rules(chosen.card, rules)
-    heads = any(rule.evidence != "top_k" for rule in card.rules.values())
-    if heads and not chosen.has_presence_head:
+        return model
+    card = _with_rules(model.card, rules)
+    if not model.has_presence_head and any(rule.evidence != "top_k" for rule in card.rules.values()):
         raise Problem("value", f"rules: the network of {card.name} has no presence head")
-    return replace(chosen, card=card)
+    return replace(model, card=card)
 
 
 def _with_rules(card: Card, text: str) -> Card:
     try:
         changes = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise Problem("value", f"rules: not JSON: {error}") from error
-    except (ValueError, RecursionError) as error:  # a number of too many digits, too deep a nesting
-        raise Problem("value", f"rules: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise Problem("value", f"rules: invalid JSON: {error}") from error
+    if not (isinstance(changes, dict) and all(isinstance(change, dict) for change in changes.values())):
+        example = json.dumps({card.patterns[0]: {"threshold": 0.4}})
+        raise Problem("value", f"rules: expected an object such as {example}")
+    for change in changes.values():
+        for name in _PIXEL_COUNTS & change.keys():
+            if type(change[name]) is not int or change[name] > _MAX_PIXEL_COUNT:
+                raise Problem("value", f"rules: {name} must be an integer of at most {_MAX_PIXEL_COUNT:,}")
     try:
-        if not (isinstance(changes, dict) and all(isinstance(change, dict) for change in changes.values())):
-            raise Problem("value", 'rules: expected such as {"Fish": {"threshold": 0.4}}')
-        for change in changes.values():
-            for name in _WHOLE & change.keys():
-                if type(change[name]) is not int or change[name] > _MOST:
-                    raise Problem("value", f"rules: {name} is a whole number of pixels, up to {_MOST:,}")
         return card.with_rules(changes)
     except CardError as error:
         raise Problem("value", f"rules: {error}") from error
 
 
-async def _one(state: Any, upload: uploads.Upload, order: PictureJob) -> bytes | Problem:
-    """A picture's answer, or why there is none: one picture must never cost the others."""
+async def _segment_one(state: Any, upload: uploads.Upload, job: PictureJob) -> bytes | Problem:
+    """A picture's content or its problem; an exception would end the work on the request's other pictures."""
     pool: Pool = state.pool
     metrics: Metrics = state.metrics
-    limits = state.settings.limits
 
-    def work(step: Any) -> bytes:
+    def work(checkpoint: Checkpoint) -> bytes:
         with metrics.picture_seconds.time():
-            return answer(upload, order, limits, step)
+            return segment_upload(upload, job, state.settings.limits, checkpoint)
 
+    result: bytes | Problem
     try:
-        result: bytes | Problem = await pool.run(work)
-        metrics.pictures.labels("segmented").inc()
+        result, outcome = await pool.run(work), "segmented"
     except Problem as problem:
-        metrics.pictures.labels("refused").inc()
-        result = problem
+        result, outcome = problem, "refused"
     except Exception as error:
-        metrics.pictures.labels("failed").inc()
+        result, outcome = Problem("failure", f"{upload.name}: unexpected {type(error).__name__}"), "failed"
         log.exception("%s", upload.name)
-        result = Problem("failure", f"{upload.name}: unexpected {type(error).__name__}")
+    metrics.pictures.labels(outcome).inc()
     return result
 
 
-async def _unless_gone(request: Request, work: Awaitable[T], seconds: float, pool: Pool) -> T:
-    """Wait for work, but not for ever, and not for somebody who has left."""
+async def _wait(request: Request, work: Awaitable[T], seconds: float, pool: Pool) -> T:
+    """Wait for work, until a timeout or until the client disconnects."""
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_gone(request))
+    leaving = asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait((working, leaving), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
         if leaving.done():
-            raise Problem("request", "you have left")  # nobody reads it
+            raise Problem("request", "the client disconnected")
         wait = pool.retry_after()
-        raise Problem("time", f"not done after {seconds:g} s; come again in {wait} s", wait)
+        raise Problem("time", f"not done after {seconds:g} s; retry in {wait} s", wait)
     finally:
         working.cancel()
         leaving.cancel()
         await asyncio.wait((working, leaving))
         if not working.cancelled():
-            working.exception()  # else its end, of which nobody hears, would be told as a fault
+            working.exception()  # marks it as retrieved; asyncio would log it otherwise
 
 
-async def _gone(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""At the door: who may come in, how much a request may bring, and what every answer carries."""
+"""Access control in front of the application: host names, origins, token, size; and security headers."""
 
 import asyncio
 import hmac
@@ -26,35 +26,35 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-"""On every answer: a page can load nothing from elsewhere, nor be put into another."""
+"""On every response: a page loads nothing from other hosts and cannot be framed."""
 
-_OPEN = ("/api/v1/server", "/api/server")  # tells that a token is needed
-_DRAINED = 5.0  # s in which a refused request's body may still come
+_OPEN = ("/api/v1/server", "/api/server")  # they say that a token is needed
+_DRAIN_SECONDS = 5.0  # for the rest of a refused request's body
 
 
 class Guard:
-    """Stands before the application.
+    """ASGI middleware that checks each request, sets security headers and counts.
 
     Args:
         app: the application.
-        settings: names, token and limits.
-        metrics: where requests are counted.
+        settings: host names, token and limits.
+        metrics: counters of requests.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics):
         self.app, self.settings, self.metrics = app, settings, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["method"] == "HEAD":  # is GET; the protocol leaves the body away
+        if scope["method"] == "HEAD":  # as GET; the protocol drops the body
             scope = dict(scope, method="GET")
         body = _Body(scope, receive)
         started, status = time.perf_counter(), 500
 
-        async def answer(message: Message) -> None:
+        async def respond(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -68,9 +68,9 @@ class Guard:
 
         try:
             self._check(Request(scope))
-            await self.app(scope, body.receive, answer)
-        except Problem as problem:  # the application answers its own
-            await problem.response()(scope, body.receive, answer)
+            await self.app(scope, body.receive, respond)
+        except Problem as problem:  # the application handles its own
+            await problem.response()(scope, body.receive, respond)
         finally:
             route = getattr(scope.get("route"), "path", "none").removeprefix("/api/v1").removeprefix("/api")
             self.metrics.requests.labels(route, status).inc()
@@ -80,65 +80,67 @@ class Guard:
         headers, path = request.headers, request.scope["path"]
         version = request.scope["http_version"]
         if version not in ("1.0", "1.1"):
-            raise Problem("request", f"HTTP/{version}: this server speaks HTTP/1.1")
+            raise Problem("request", f"HTTP/{version} is not supported; use HTTP/1.1")
         name = _host_name(headers)
         if self.settings.hosts and name not in self.settings.hosts:
-            raise Problem("host", f"{name!r} is no name of this server; --allow-host tells it one")
+            raise Problem("host", f"unknown host name {name!r}; start the server with --allow-host to add it")
         if request.method not in ("GET", "OPTIONS"):
             self._check_origin(headers)
         if request.method == "POST":
-            uploads.length(request, self.settings.limits)
-        asks = path.startswith("/api") and path not in _OPEN and not path.startswith(ADDRESS)
-        if (asks or path == "/metrics") and not self._knows_token(headers):
-            raise Problem("token", "this server asks for the token that it printed when it started")
+            uploads.content_length(request, self.settings.limits)
+        protected = path.startswith("/api") and path not in _OPEN and not path.startswith(ADDRESS)
+        if (protected or path == "/metrics") and not self._has_token(headers):
+            raise Problem("token", "send the token that the server printed when it started")
 
     def _check_origin(self, headers: Headers) -> None:
-        """A browser says whose page is asking; programs do not."""
+        """Refuse what a browser sends for another site's page; programs send no origin."""
         origin, host = headers.get("origin"), headers.get("host", "").lower()
         foreign = origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}")
         if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise Problem("origin", f"a page of {origin or 'another site'} may not send pictures here")
+            raise Problem(
+                "origin", f"pages of {origin or 'another site'} may not send pictures to this server"
+            )
 
-    def _knows_token(self, headers: Headers) -> bool:
+    def _has_token(self, headers: Headers) -> bool:
         if self.settings.token is None:
             return True
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        known = hmac.compare_digest(token.strip().encode(), self.settings.token.encode())
-        return known and scheme.lower() == "bearer"
+        equal = hmac.compare_digest(token.strip().encode(), self.settings.token.encode())
+        return equal and scheme.lower() == "bearer"
 
 
 class _Body:
-    """A request's body on its way in."""
+    """A request's body, and whether all of it has arrived."""
 
     def __init__(self, scope: Scope, receive: Receive):
         self._headers, self._receive = Headers(scope=scope), receive
         self._complete = "content-length" not in self._headers and "transfer-encoding" not in self._headers
 
     async def receive(self) -> Message:
-        """The next message, as ASGI has it."""
+        """The next ASGI message."""
         message = await self._receive()
         if message["type"] != "http.request" or not message.get("more_body", False):
             self._complete = True
         return message
 
     async def drained(self) -> bool:
-        """Let the rest of a refused body come, so that its sender reads the answer instead of an error.
+        """Read the rest of a refused body, so that the client reads the response instead of a reset.
 
-        Not for ever, and not of a sender that waits for leave to send it; the connection must then be closed.
+        Reading has a timeout, and a client that waits for `100 Continue` is not read from.
 
         Returns:
-            Whether all of it has come.
+            Whether all of it has arrived; otherwise the connection must be closed.
         """
         if not self._complete and "expect" not in self._headers:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_DRAINED):
+                async with asyncio.timeout(_DRAIN_SECONDS):
                     while not self._complete:
                         await self.receive()
         return self._complete
 
 
 def _host_name(headers: Headers) -> str:
-    """The name by which the server was called, without the port."""
+    """The host name of a request, without the port."""
     try:
         return urlsplit(f"//{headers.get('host', '')}").hostname or ""
     except ValueError:

@@ -1,62 +1,59 @@
-"""A bounded queue before a few workers: who comes when it is full is told when to come again."""
+"""A bounded queue in front of worker threads; requests beyond it are refused with Retry-After."""
 
 import asyncio
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 import cv2
 
+from nephoscope.server.limits import Limits
 from nephoscope.server.problems import Problem
-from nephoscope.server.settings import Limits
 
 T = TypeVar("T")
-Step = Callable[[], None]
-"""Called between two steps of work; raises Abandoned when nobody waits for it any more."""
+Checkpoint = Callable[[], None]
+"""Called between steps of work; raises CancelledError when the client is gone."""
 
-_FIRST_GUESS = 0.2  # s a picture, until some were timed
-_MEMORY = 0.1  # weight of the newest time in the mean
-
-
-class Abandoned(Exception):
-    """Whoever asked has gone."""
+_FIRST_GUESS = 0.2  # s a picture, before any was timed
+_SMOOTHING = 0.1  # weight of the newest time in the running mean
 
 
 class Pool:
-    """Threads that work on pictures, and places for requests that wait for them.
+    """Worker threads, and admission of requests.
 
     One session of a network serves all threads: ONNX Runtime runs it in several at once, outside Python's
     lock, and a second copy would only take memory.
 
     Args:
         workers: threads.
-        limits: how many requests and bytes may be inside at once.
+        limits: how many requests and bytes are admitted.
+
+    Attributes:
+        requests, pictures: in progress or queued.
+        held_bytes: of uploads in memory.
     """
 
     def __init__(self, workers: int, limits: Limits):
-        self.workers = workers
-        self.limits = limits
-        self.requests = 0
-        self.held_bytes = 0
-        self.pictures = 0
-        self.seconds = _FIRST_GUESS
+        self.workers, self.limits = workers, limits
+        self.requests = self.pictures = self.held_bytes = 0
+        self._seconds = _FIRST_GUESS
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="picture")
-        cv2.setNumThreads(1)  # its helpers would wait, busily, on the processors that the workers need
+        cv2.setNumThreads(1)  # OpenCV's own threads would spin on the processors that the workers need
 
     @contextmanager
-    def place(self, length: int) -> Iterator[None]:
-        """A place for a request whose body has some bytes, before any of them is read.
+    def admit(self, length: int) -> Iterator[None]:
+        """Count a request and the bytes of its body, before any of them is read.
 
         Raises:
-            Problem: all are taken.
+            Problem: the queue is full.
         """
         if self.requests >= self.limits.requests or self.held_bytes + length > self.limits.held_bytes:
             wait = self.retry_after()
-            raise Problem("full", f"the server is full; come again in {wait} s", wait)
+            raise Problem("full", f"the server is busy; retry in {wait} s", wait)
         self.requests += 1
         self.held_bytes += length
         try:
@@ -66,25 +63,24 @@ class Pool:
             self.held_bytes -= length
 
     def retry_after(self) -> int:
-        """Seconds until the pictures inside should be done, at least 1."""
-        return max(1, math.ceil(self.pictures * self.seconds / self.workers))
+        """Seconds until the queued pictures should be done, at least 1."""
+        return max(1, math.ceil(self.pictures * self._seconds / self.workers))
 
-    async def run(self, work: Callable[[Step], T]) -> T:
-        """Do some work as soon as a worker is free, in the order of asking.
+    async def run(self, work: Callable[[Checkpoint], T]) -> T:
+        """Run work on the next free thread, first in first out.
 
-        A caller that is cancelled takes its work back where that has not begun; where it has, the next
-        step ends it.
+        Cancelling the caller removes work from the queue; work that has begun ends at its next checkpoint.
         """
         abandoned = threading.Event()
 
-        def step() -> None:
+        def checkpoint() -> None:
             if abandoned.is_set():
-                raise Abandoned
+                raise CancelledError
 
         def timed() -> tuple[T, float]:
-            step()
+            checkpoint()
             started = time.perf_counter()
-            return work(step), time.perf_counter() - started
+            return work(checkpoint), time.perf_counter() - started
 
         self.pictures += 1
         future = self._threads.submit(timed)
@@ -93,9 +89,9 @@ class Pool:
         finally:
             abandoned.set()
             self.pictures -= 1
-        self.seconds += _MEMORY * (seconds - self.seconds)
+        self._seconds += _SMOOTHING * (seconds - self._seconds)
         return result
 
     def close(self) -> None:
-        """End the threads, once the work that has begun is done."""
+        """End the threads once the work that has begun is done."""
         self._threads.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What the API's JSON looks like, for its OpenAPI document."""
+"""Schemas of the API's query and JSON, for validation and the OpenAPI document."""
 
 from datetime import date
 from typing import Any
@@ -8,11 +8,33 @@ from pydantic import BaseModel, ConfigDict, Field
 from nephoscope.server.problems import KINDS, MEDIA_TYPE
 
 
+class SegmentQuery(BaseModel):
+    """Query parameters of `/segment`."""
+
+    model: str | None = Field(None, description="Name of a model. Default: the server's first.")
+    tta: bool = Field(False, description="Mean over four mirror images (test-time augmentation).")
+    bounds: str | None = Field(
+        None, description="Bounds of all pictures: a region, or west,south,east,north.", max_length=200
+    )
+    day: str | None = Field(None, description="Day of all pictures.", examples=["2020-02-01"], max_length=40)
+    rules: str | None = Field(
+        None,
+        description="JSON: attributes of rules by pattern; they replace the card's.",
+        examples=['{"Fish": {"threshold": 0.4}}'],
+        max_length=4000,
+    )
+    steps: int | None = Field(
+        None, description="For npz: quantize probabilities to this many steps.", ge=1, le=255
+    )
+    picture: bool = Field(False, description="For npz: include the picture, as JPEG.")
+    name: str | None = Field(None, description="Name of a picture that is the whole body.")
+
+
 class ProblemDetails(BaseModel):
     """RFC 9457."""
 
     type: str = Field(examples=["/api/v1/problems/too-large"])
-    title: str = Field(examples=["Too large"])
+    title: str = Field(examples=["Content too large"])
     status: int = Field(examples=[413])
     detail: str = Field(examples=["scene.jpg: 20000 x 20000 px is over the limit of 30,000,000 pixels"])
 
@@ -21,8 +43,8 @@ class PatternFound(BaseModel):
     """One pattern in one scene."""
 
     present: bool
-    score: float = Field(ge=0, le=1, description="What speaks for its presence.")
-    cover: float = Field(ge=0, le=1, description="Its share of the pixels with data.")
+    score: float = Field(ge=0, le=1, description="Presence score.")
+    cover: float = Field(ge=0, le=1, description="Area fraction of the pixels with data.")
 
 
 class Box(BaseModel):
@@ -35,7 +57,7 @@ class Box(BaseModel):
 
 
 class RegionFound(BaseModel):
-    """One connected region, in the picture's pixels from its top left corner."""
+    """A connected component, in the picture's pixels from its top left corner."""
 
     pattern: str
     area: float
@@ -49,7 +71,7 @@ class RegionFound(BaseModel):
 
 
 class SceneFound(BaseModel):
-    """All that was found in one picture."""
+    """Patterns and regions of one picture."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -59,8 +81,8 @@ class SceneFound(BaseModel):
     satellite: str | None
     date: date | None
     bounds: Box | None
-    valid: float = Field(description="Share of the picture with data.")
-    warnings: list[str] = Field(description="Why what was found may mean nothing.")
+    valid: float = Field(description="Fraction of the picture with data.")
+    warnings: list[str] = Field(description="Why results may be unreliable.")
     patterns: dict[str, PatternFound]
     regions: list[RegionFound]
 
@@ -73,19 +95,19 @@ class SceneFailed(BaseModel):
 
 
 class Scenes(BaseModel):
-    """One entry a picture, in their order."""
+    """One entry per picture, in order."""
 
     scenes: list[SceneFound | SceneFailed]
 
 
 class ModelCards(BaseModel):
-    """The models of this server, the usual one first, each with its card."""
+    """The cards of the loaded models, the default one first."""
 
     models: list[dict[str, Any]]
 
 
 class PatternMeaning(BaseModel):
-    """One of the four."""
+    """A pattern's name, colour and meaning."""
 
     name: str = Field(examples=["Fish"])
     colour: str = Field(examples=["#d55e00"])
@@ -97,18 +119,18 @@ class Download(BaseModel):
 
     name: str = Field(examples=["geojson"])
     label: str
-    kind: str = Field(description="Of file, for people.", examples=["GeoJSON"])
+    kind: str = Field(description="File type for people.", examples=["GeoJSON"])
     description: str
-    media_type: str = Field(description="What Accept asks for.")
-    ending: str = Field(description="Of one picture's file, behind its name.")
-    file_name: str = Field(description="Of several pictures' file; empty where there is none.")
-    needs: list[str] = Field(description="What must be known of a picture: place, day.")
+    media_type: str = Field(description="Value for the header Accept.")
+    ending: str = Field(description="Ending of one picture's file, after its name.")
+    file_name: str = Field(description="Name of several pictures' file; empty if the format holds one.")
+    needs: list[str] = Field(description="What must be known of a picture: place (its bounds), day.")
 
 
 class ServerState(BaseModel):
-    """What a page must know before it can ask for more."""
+    """What a client must know before other requests."""
 
-    nephoscope: str = Field(examples=["0.1.0"], description="Its version.")
+    nephoscope: str = Field(examples=["0.1.0"], description="Version of nephoscope.")
     token_needed: bool
     patterns: list[PatternMeaning]
     limits: dict[str, float]
@@ -123,17 +145,17 @@ class SatelliteKnown(BaseModel):
 
 
 class RegionKnown(BaseModel):
-    """A region with a name."""
+    """A named region."""
 
     name: str
     bounds: list[float] = Field(description="west, south, east, north in degrees")
 
 
 class WorldviewState(BaseModel):
-    """Whether pictures can be had by day and place."""
+    """Whether pictures can be fetched by day and region."""
 
     available: bool
-    reason: str = Field(description="Why not; empty if they can.")
+    reason: str = Field(description="Why not; empty if available.")
     host: str
     satellites: list[SatelliteKnown]
     regions: list[RegionKnown]
@@ -146,4 +168,4 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     }
     for status in sorted({kind.status for kind in KINDS.values()})
 }
-"""For FastAPI's `responses`: every refusal that there is."""
+"""All problem responses, for FastAPI's `responses`."""

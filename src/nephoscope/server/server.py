@@ -1,4 +1,4 @@
-"""The application on a port."""
+"""Serve the application on a port: HTTP/1.1 with timeouts, and orderly shutdown."""
 
 import asyncio
 import errno
@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from types import FrameType
 from typing import Any
@@ -20,24 +21,25 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from nephoscope.core.errors import ServerError
 from nephoscope.server.app import create_app
 from nephoscope.server.guard import HEADERS
+from nephoscope.server.limits import Limits
 from nephoscope.server.problems import Problem
-from nephoscope.server.settings import Limits, Settings
+from nephoscope.server.settings import Settings
 
 _KEEP_ALIVE = 60  # s between two requests of a connection
-_GRACE = 30  # s for requests under way when the server stops
-_SOON = 0.5  # s in which a stop needs no explanation
-_LINGER = 2  # s in which a sender may still read why it was refused
+_GRACE = 30  # s for requests in progress when the server stops
+_QUIET = 0.5  # s in which a stop needs no message
+_LINGER = 2  # s in which a refused client can still read the response
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that takes connections.
+    """Open a listening socket.
 
     Args:
         host: name or number of an address of this machine.
-        port: its port; any that is free if 0.
+        port: 0 takes any free port.
 
     Raises:
-        ServerError: no such address, or another program has it.
+        ServerError: no such address, or the port is taken.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -52,29 +54,27 @@ def listen(host: str, port: int) -> socket.socket:
         bound.listen(128)
     except OSError as error:
         bound.close()
-        other = "--host" if error.errno == errno.EADDRNOTAVAIL else "--port"
-        raise ServerError(f"{host}:{port}: {error.strerror or error}; {other} names another") from error
+        option = "--host" if error.errno == errno.EADDRNOTAVAIL else "--port"
+        raise ServerError(
+            f"{host}:{port}: {error.strerror or error}; choose another with {option}"
+        ) from error
     return bound
 
 
 def make_server(settings: Settings) -> uvicorn.Server:
-    """A server with everything loaded; `run(sockets=[...])` serves until it is told to stop.
+    """Load the models and make a server; `run(sockets=[...])` serves until it is stopped.
 
     Raises:
         ModelError: a model cannot be used.
     """
-
-    def protocol(*args: Any, **kwargs: Any) -> "_Punctual":
-        return _Punctual(settings.limits, *args, **kwargs)
-
     config = uvicorn.Config(
         create_app(settings),
-        http=protocol,  # type: ignore[arg-type]
+        http=partial(_TimedProtocol, settings.limits),  # type: ignore[arg-type]
         ws="none",
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # what a header says of the sender is not believed
+        proxy_headers=False,  # clients could forge them
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
     )
@@ -82,120 +82,118 @@ def make_server(settings: Settings) -> uvicorn.Server:
 
 
 class _Server(uvicorn.Server):
-    """Stops when it is told to, and has then done what it should: an exit code of 0."""
+    """A server that ends with exit code 0 when it is told to stop."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         with super().capture_signals():
             yield
-            self._captured_signals.clear()  # else they would be raised again, and end the process
+            self._captured_signals.clear()  # uvicorn would raise them again and end the process
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.should_exit:
-            # Whoever stops it twice wants no account of all that this breaks off.
+        if self.should_exit:  # the second signal: do not report what it breaks off
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        telling = asyncio.create_task(self._tell())
+        message = asyncio.create_task(self._announce())
         await super().shutdown(sockets)
-        telling.cancel()
+        message.cancel()
 
-    async def _tell(self) -> None:
-        await asyncio.sleep(_SOON)
+    async def _announce(self) -> None:
+        await asyncio.sleep(_QUIET)
         if self.server_state.tasks:
-            print("finishing what is under way; Ctrl-C again drops it", file=sys.stderr)
+            print("finishing requests in progress; press Ctrl-C again to drop them", file=sys.stderr)
 
 
-class _Punctual(H11Protocol):
-    """HTTP/1.1 by h11, which is strict, with times by which headers must come and answers be taken.
+class _TimedProtocol(H11Protocol):
+    """HTTP/1.1 by h11, which is strict, with timeouts for headers and for reading responses.
 
-    What it refuses by itself is told as the application tells it.
+    What it refuses by itself is answered like a problem of the application.
     """
 
     def __init__(self, limits: Limits, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._limits = limits
-        self._header: asyncio.TimerHandle | None = None
-        self._answer: asyncio.TimerHandle | None = None
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._response_timer: asyncio.TimerHandle | None = None
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._limits.connections:
-            self.app = _crowded
-        self._watch()
+            self.app = _too_many_connections
+        self._time_header()
 
     def data_received(self, data: bytes) -> None:
         if not self._refused:
             super().data_received(data)
-            self._watch()
+            self._time_header()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._stop()
-        if self._answer is not None:
-            self._answer.cancel()
+        self._stop_header_timer()
+        if self._response_timer is not None:
+            self._response_timer.cancel()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        # Closing would wait for the answer to be taken: this does not.
-        self._answer = self.loop.call_later(self._limits.answer_seconds, self.transport.abort)
+        # `close` would wait for the client to read the response; `abort` does not.
+        self._response_timer = self.loop.call_later(self._limits.answer_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._answer is not None:
-            self._answer.cancel()
+        if self._response_timer is not None:
+            self._response_timer.cancel()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(Problem("request", msg))
 
-    def _watch(self) -> None:
-        """The time runs while a header is under way; between two requests another one does."""
+    def _time_header(self) -> None:
+        """Run the timer while a header is arriving; between requests, keep-alive has its own."""
         if self.conn.their_state is not h11.IDLE:
-            self._stop()
-        elif self._header is None:
-            self._header = self.loop.call_later(self._limits.header_seconds, self._too_slow)
+            self._stop_header_timer()
+        elif self._header_timer is None:
+            self._header_timer = self.loop.call_later(self._limits.header_seconds, self._header_timeout)
 
-    def _stop(self) -> None:
-        if self._header is not None:
-            self._header.cancel()
-            self._header = None
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
-    def _too_slow(self) -> None:
-        self._header = None
+    def _header_timeout(self) -> None:
+        self._header_timer = None
         if not self.transport.is_closing() and self.conn.their_state is h11.IDLE:
             seconds = self._limits.header_seconds
-            self._refuse(Problem("too-slow", f"the request's header had not come after {seconds:g} s"))
+            self._refuse(Problem("too-slow", f"the request's header did not arrive within {seconds:g} s"))
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer in place of the application, unless it has begun to, and close."""
+        """Respond in place of the application, unless it has begun to, and close."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            answer = _last_answer(problem)
+            response = _final_response(problem)
+            status = response.status_code
             for event in (
                 h11.Response(
-                    status_code=answer.status_code,
-                    headers=answer.raw_headers,
-                    reason=HTTPStatus(answer.status_code).phrase,
+                    status_code=status, headers=response.raw_headers, reason=HTTPStatus(status).phrase
                 ),
-                h11.Data(data=bytes(answer.body)),
+                h11.Data(data=bytes(response.body)),
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
-        if self.cycle is not None:  # the application's own answer comes too late
+        if self.cycle is not None:  # ignore what the application still sends
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        # Closed at once, with more of the request under way, the answer would be lost to a reset.
+        # Closing at once, with more of the request on its way, would reset the connection.
         self._refused = True
-        self._stop()
+        self._stop_header_timer()
         self.transport.write_eof()
         self.loop.call_later(_LINGER, self.transport.close)
 
 
-async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:
+async def _too_many_connections(scope: Scope, receive: Receive, send: Send) -> None:
     """The application while there are too many connections."""
-    await _last_answer(Problem("full", "too many are connected; come again in 1 s", 1))(scope, receive, send)
+    await _final_response(Problem("full", "too many connections; retry in 1 s", 1))(scope, receive, send)
 
 
-def _last_answer(problem: Problem) -> Response:
+def _final_response(problem: Problem) -> Response:
     return problem.response({**HEADERS, "Cache-Control": "no-store", "Connection": "close"})

@@ -1,4 +1,4 @@
-"""Pictures out of a request's body, in memory, within the limits; nothing is ever written to a disk."""
+"""Read pictures from a request's body within the upload limits; nothing is written to disk."""
 
 import asyncio
 import re
@@ -9,56 +9,50 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from nephoscope.core.io import sanitize_name, unique_name
+from nephoscope.server.limits import Limits
 from nephoscope.server.problems import Problem
-from nephoscope.server.settings import Limits
 
 FIELD = "picture"
-"""Name of the parts of a form that hold a picture each."""
+"""Name of the form parts that hold a picture each."""
 
 FORM = "multipart/form-data"
-SINGLE = (
-    "image/jpeg",
-    "image/png",
-    "image/tiff",
-    "image/webp",
-    "application/octet-stream",
-)
-"""Media types of a body that is one picture. What it is, is seen from its content."""
+SINGLE = ("image/jpeg", "image/png", "image/tiff", "image/webp", "application/octet-stream")
+"""Media types of a body that is one picture; its real type is detected from its content."""
 
-_LONGEST_NAME = 200  # letters
+_MAX_NAME = 200  # characters
 _CHARSET = re.compile(r";\s*charset[^;]*", re.IGNORECASE)
 
 
 class Upload(NamedTuple):
-    """A picture as it came: a harmless name, and its file's content."""
+    """An uploaded picture: a safe name and the file's content."""
 
     name: str
     content: bytes
 
 
-def length(request: Request, limits: Limits) -> int:
-    """Bytes of a request's body, as it says itself.
+def content_length(request: Request, limits: Limits) -> int:
+    """Length of a request's body in bytes, from its header.
 
     Raises:
-        Problem: it does not say, or it is too long.
+        Problem: there is no such header, or the body is too long.
     """
-    announced = request.headers.get("content-length", "")
-    if "transfer-encoding" in request.headers or not announced.isdecimal():
-        raise Problem("length", "a picture is expected in the body, whose length Content-Length says")
-    if int(announced) > limits.request_bytes:
+    text = request.headers.get("content-length", "")
+    if "transfer-encoding" in request.headers or not text.isdecimal():
+        raise Problem("length", "send a picture as the body, with the header Content-Length")
+    if int(text) > limits.request_bytes:
         raise Problem(
-            "too-large", f"a request of {int(announced):,} bytes; up to {limits.request_bytes:,} are taken"
+            "too-large", f"the request has {int(text):,} bytes; the limit is {limits.request_bytes:,}"
         )
-    return int(announced)
+    return int(text)
 
 
-async def pictures(request: Request, name: str | None, limits: Limits) -> list[Upload]:
-    """All pictures of a request.
+async def read_pictures(request: Request, name: str | None, limits: Limits) -> list[Upload]:
+    """Read all pictures of a request.
 
     Args:
-        request: a form with parts called `picture`, or the bytes of one picture.
-        name: of the picture, where the body is one.
-        limits: that are kept.
+        request: a form with parts named `picture`, or the bytes of one picture.
+        name: of a picture that is the whole body.
+        limits: on bytes, pictures and time.
 
     Raises:
         Problem: the body is something else, damaged, too slow, empty, or over a limit.
@@ -69,32 +63,32 @@ async def pictures(request: Request, name: str | None, limits: Limits) -> list[U
     try:
         async with asyncio.timeout(limits.upload_seconds):
             if kind == FORM:
-                uploads = await _form(request, limits)
+                uploads = await _read_form(request, limits)
             else:
-                uploads = [Upload(harmless(name or ""), await request.body())]
+                uploads = [Upload(safe_name(name or ""), await request.body())]
     except TimeoutError:
-        raise Problem("too-slow", f"the body had not come after {limits.upload_seconds:g} s") from None
+        raise Problem("too-slow", f"the body did not arrive within {limits.upload_seconds:g} s") from None
     except ClientDisconnect:
-        raise Problem("request", "the body broke off") from None
+        raise Problem("request", "the client disconnected before the end of the body") from None
     for upload in uploads:
-        if len(upload.content) > limits.picture_bytes:
+        if (size := len(upload.content)) > limits.picture_bytes:
             raise Problem(
                 "too-large",
-                f"{upload.name}: {len(upload.content):,} bytes; a picture may have {limits.picture_bytes:,}",
+                f"{upload.name}: the picture has {size:,} bytes; the limit is {limits.picture_bytes:,}",
             )
     return uploads
 
 
 class _InMemory(MultiPartParser):
-    spool_max_size = 2**62  # never to a disk
+    spool_max_size = 2**62  # never to disk
     ended = False
 
     def on_end(self) -> None:
         self.ended = True
 
 
-async def _form(request: Request, limits: Limits) -> list[Upload]:
-    # Names are UTF-8, as RFC 7578 has it: a charset could name any of Python's codecs.
+async def _read_form(request: Request, limits: Limits) -> list[Upload]:
+    # Names are UTF-8 (RFC 7578): a charset could name any of Python's codecs.
     headers = Headers({"content-type": _CHARSET.sub("", request.headers["content-type"])})
     parser = _InMemory(headers, request.stream(), max_files=limits.pictures, max_fields=0)
     try:
@@ -103,21 +97,21 @@ async def _form(request: Request, limits: Limits) -> list[Upload]:
         if error.message.startswith("Too many files"):
             raise Problem("too-large", f"more than {limits.pictures} pictures in a request") from error
         reason = "a part has no file name" if error.message.startswith("Too many fields") else error.message
-        raise Problem("request", f"the form cannot be read: {reason}") from error
+        raise Problem("request", f"invalid form: {reason}") from error
     if not parser.ended:
-        raise Problem("request", "the form cannot be read: it breaks off before its last boundary")
+        raise Problem("request", "invalid form: truncated before its last boundary")
     uploads: list[Upload] = []
     for field, part in form.multi_items():
         if field != FIELD or not isinstance(part, UploadFile):
-            raise Problem("request", f"a part of the form is called {field[:80]!r}: expected {FIELD!r}")
-        name = unique_name(harmless(part.filename or ""), {upload.name for upload in uploads}.__contains__)
+            raise Problem("request", f"unknown part {field[:80]!r} in the form; expected {FIELD!r}")
+        name = unique_name(safe_name(part.filename or ""), {upload.name for upload in uploads}.__contains__)
         uploads.append(Upload(name, part.file.read()))
     if not uploads:
-        raise Problem("request", f"no part of the form is called {FIELD!r} and has a file name")
+        raise Problem("request", f"the form has no part {FIELD!r} with a file name")
     return uploads
 
 
-def harmless(name: str) -> str:
-    """A picture's name without folders, and without letters that steer terminals or headers."""
+def safe_name(name: str) -> str:
+    """Strip folders, and characters that control terminals or headers, from a file name."""
     last = re.split(r"[/\\]", sanitize_name(name))[-1].strip(" .")
-    return last[-_LONGEST_NAME:] or FIELD
+    return last[-_MAX_NAME:] or FIELD

@@ -1,4 +1,4 @@
-"""What a worker does with one picture."""
+"""Segment one uploaded picture and render the result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,15 +7,14 @@ from math import prod
 
 from nephoscope.core.errors import SceneError, TooManyPixelsError
 from nephoscope.core.geo import Bounds
-from nephoscope.core.types import GridShape
-from nephoscope.imagery.scene import Scene, open_scene
+from nephoscope.imagery.scene import open_scene
 from nephoscope.inference.model import Model
 from nephoscope.inference.segmentation import segment
 from nephoscope.inference.tiling import canvas_size
 from nephoscope.server.inspection import check_picture
+from nephoscope.server.limits import Limits
 from nephoscope.server.problems import Problem
-from nephoscope.server.responses import Form
-from nephoscope.server.settings import Limits
+from nephoscope.server.responses import ResponseFormat
 from nephoscope.server.uploads import Upload
 
 
@@ -25,55 +24,51 @@ class PictureJob:
 
     Attributes:
         model: the network and the rules.
-        form: of the answer.
-        tta: mean over mirror images.
-        bounds: where all pictures are, whatever they say themselves.
-        day: when all were taken.
+        format: of the response.
+        tta: whether to take the mean over mirror images.
+        bounds: of all pictures; replaces their own.
+        day: of all pictures; replaces their own.
     """
 
     model: Model
-    form: Form
+    format: ResponseFormat
     tta: bool = False
     bounds: Bounds | None = None
     day: date | None = None
 
 
-def answer(upload: Upload, order: PictureJob, limits: Limits, step: Callable[[], None]) -> bytes:
-    """One picture's patterns in the form that is asked for.
+def segment_upload(upload: Upload, job: PictureJob, limits: Limits, checkpoint: Callable[[], None]) -> bytes:
+    """Segment a picture and render it in the format of the job.
 
     Args:
         upload: the picture.
-        order: what to do with it.
-        limits: that are kept.
-        step: called between the steps; what it raises ends the work.
+        job: what to do with it.
+        limits: on pixels and frames.
+        checkpoint: called between steps; what it raises ends the work.
 
     Raises:
-        Problem: the picture cannot be used, or the form needs what is not known of it.
+        Problem: the picture cannot be used, or the format needs bounds or a day that are not known.
     """
     check_picture(upload, limits.pixels)
     try:
         scene = open_scene(upload.content, name=upload.name, max_pixels=limits.pixels)
-        scene = scene.with_location(order.bounds, order.day)
-        _check_frames(scene, order.model.card.input_size, limits)
-        step()
-        found = segment(scene, order.model, tta=order.tta)
-        step()
-        order.form.check(found)
-        return order.form.render(found)
+        scene = scene.with_location(job.bounds, job.day)
+        frame = job.model.card.input_size
+        frames = prod(canvas_size(scene.size, scene.bounds, frame)) / prod(frame)
+        if frames > limits.frames:
+            raise Problem(
+                "too-large",
+                f"{scene.name}: spans {frames:.0f} frames of the network; the limit is {limits.frames}; "
+                "run `nephoscope segment` on your own machine instead",
+            )
+        checkpoint()
+        segmentation = segment(scene, job.model, tta=job.tta)
+        checkpoint()
+        job.format.check(segmentation)
+        return job.format.render(segmentation)
     except TooManyPixelsError as error:
         raise Problem("too-large", str(error)) from error
     except SceneError as error:
         raise Problem("picture", str(error)) from error
     except MemoryError as error:
-        raise Problem("too-large", f"{upload.name}: takes more memory than there is") from error
-
-
-def _check_frames(scene: Scene, frame: GridShape, limits: Limits) -> None:
-    """See that a scene does not span more of the network's frames than allowed."""
-    frames = prod(canvas_size(scene.size, scene.bounds, frame)) / prod(frame)
-    if frames > limits.frames:
-        raise Problem(
-            "too-large",
-            f"{scene.name}: spans {frames:.0f} frames of the network, and {limits.frames} are taken here; "
-            "`nephoscope segment` takes it on your own machine",
-        )
+        raise Problem("too-large", f"{upload.name}: not enough memory") from error

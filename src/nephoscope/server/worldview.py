@@ -1,4 +1,4 @@
-"""A day, a satellite and a place in, the archive's picture out; no other host is ever asked."""
+"""Pictures of a day, a satellite and a region from the imagery archive; no other host is contacted."""
 
 import asyncio
 import threading
@@ -15,104 +15,99 @@ from nephoscope.core.errors import DownloadError, LocationError, WorldviewError
 from nephoscope.core.geo import REGIONS, Bounds, Overpass, parse_bounds, parse_day, worldview_name
 from nephoscope.imagery.http import download
 from nephoscope.imagery.worldview import SATELLITES, WorldviewClient
+from nephoscope.server.limits import Limits
 from nephoscope.server.problems import Problem
 from nephoscope.server.schemas import PROBLEMS, WorldviewState
-from nephoscope.server.settings import Limits
 
 router = APIRouter(tags=["worldview"])
 
-_LOOK = 3.0  # s in which the archive must answer to count as reachable
-_REMEMBER = 60.0  # s
-_AT_ONCE = 4
-_WAITING = 8
+_PROBE_TIMEOUT = 3.0  # s
+_PROBE_LIFETIME = 60.0  # s for which the result of a probe is kept
+_THREADS = 4
+_QUEUE = 8
 
 
-class Overpasses:
-    """The archive as the server asks it: few at a time, and few waiting.
+class ArchiveProxy:
+    """Access to the imagery archive with few connections and a short queue.
 
     Args:
-        archive: that is asked.
-        limits: that its pictures must keep.
+        client: of the archive.
+        limits: on pixels and bytes of a picture.
     """
 
-    def __init__(self, archive: WorldviewClient, limits: Limits):
-        self.archive, self.limits = archive, limits
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="archive")
-        self._inside = 0
-        self._looked: tuple[float, str] | None = None
-        self._looking = asyncio.Lock()
+    def __init__(self, client: WorldviewClient, limits: Limits):
+        self.client, self.limits = client, limits
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="archive")
+        self._requests = 0
+        self._probed: tuple[float, str] | None = None
+        self._probing = asyncio.Lock()
         self._closing = threading.Event()
 
     async def unavailable(self) -> str:
-        """Why the archive cannot be reached; empty where it can. Remembered for a minute."""
-        async with self._looking:
-            if self._looked is None or time.monotonic() - self._looked[0] > _REMEMBER:
-                reason = await asyncio.get_running_loop().run_in_executor(self._threads, self._look)
-                self._looked = (time.monotonic(), reason)
-            return self._looked[1]
+        """Why the archive cannot be reached; empty if it can. Kept for a minute."""
+        async with self._probing:
+            if self._probed is None or time.monotonic() - self._probed[0] > _PROBE_LIFETIME:
+                reason = await asyncio.get_running_loop().run_in_executor(self._threads, self._probe)
+                self._probed = (time.monotonic(), reason)
+            return self._probed[1]
 
-    def _look(self) -> str:
-        place = urlsplit(self.archive.address)
+    def _probe(self) -> str:
+        address = urlsplit(self.client.address)
         try:
-            download(f"{place.scheme}://{place.netloc}/", longest=_LOOK, redirects=False)
+            download(f"{address.scheme}://{address.netloc}/", longest=_PROBE_TIMEOUT, redirects=False)
         except DownloadError as error:
-            # Whatever it says of its root: it is there.
-            return "" if error.status is not None else f"{place.netloc}: {error.reason}"
+            # Any HTTP status means that the server is there.
+            return "" if error.status is not None else f"{address.netloc}: {error.reason}"
         return ""
 
     async def picture(self, overpass: Overpass) -> bytes:
         """A scene's picture.
 
         Raises:
-            Problem: too many ask, there is no such scene, it is too large, or the archive did not give it.
+            Problem: the queue is full, there is no such scene, it is too large, or the archive failed.
         """
-        name = worldview_name(overpass, self.archive.ending(overpass))
-        pixels = prod(self.archive.size(overpass))
+        name = worldview_name(overpass, self.client.ending(overpass))
+        pixels = prod(self.client.size(overpass))
         if pixels > self.limits.pixels:
-            raise Problem(
-                "too-large", f"{name}: {pixels:,} pixels; up to {self.limits.pixels:,} are taken here"
-            )
-        if self._inside >= _AT_ONCE + _WAITING:
-            raise Problem("full", "many ask the archive just now; come again in 10 s", 10)
-        self._inside += 1
+            raise Problem("too-large", f"{name}: {pixels:,} pixels; the limit is {self.limits.pixels:,}")
+        if self._requests >= _THREADS + _QUEUE:
+            raise Problem("full", "too many requests to the archive; retry in 10 s", 10)
+        self._requests += 1
         try:
-            work = partial(self.archive.picture, overpass, self._pause)
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            work = partial(self.client.picture, overpass, self._pause)
+            picture = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except WorldviewError as error:
             kind = "value" if error.cause == "no such scene" else "archive"
             raise Problem(kind, str(error)) from error
         finally:
-            self._inside -= 1
-        if len(found.content) > self.limits.picture_bytes:
-            raise Problem(
-                "too-large",
-                f"{name}: {len(found.content):,} bytes; a picture may have {self.limits.picture_bytes:,}",
-            )
-        return found.content
+            self._requests -= 1
+        if (size := len(picture.content)) > self.limits.picture_bytes:
+            raise Problem("too-large", f"{name}: {size:,} bytes; the limit is {self.limits.picture_bytes:,}")
+        return picture.content
 
     def _pause(self, seconds: float) -> None:
-        """Wait between two tries; a server that stops does not."""
+        """Wait between two tries, unless the server stops."""
         if self._closing.wait(seconds):
-            raise Problem("time", "the server stops", 10)
+            raise Problem("time", "the server is stopping", 10)
 
     def close(self) -> None:
-        """End the threads; what the archive still sends is not waited for."""
+        """End the threads without waiting for the archive."""
         self._closing.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 @router.get("/worldview", response_model=WorldviewState, responses=PROBLEMS)
 async def state(request: Request) -> dict[str, Any]:
-    """Whether pictures can be had by day and place, of which satellites, and the regions with names."""
-    overpasses: Overpasses = request.app.state.overpasses
-    reason = await overpasses.unavailable()
+    """Whether pictures can be fetched by day and region; satellites and named regions."""
+    archive: ArchiveProxy = request.app.state.archive
+    reason = await archive.unavailable()
     named: dict[Bounds, str] = {}
     for name, bounds in REGIONS.items():
-        named.setdefault(bounds, name)  # of two names for one box, the first
+        named.setdefault(bounds, name)  # of two names for the same bounds, the first
     return {
         "available": not reason,
         "reason": reason,
-        "host": urlsplit(overpasses.archive.address).netloc,
+        "host": urlsplit(archive.client.address).netloc,
         "satellites": [
             {"name": name, "first": satellite.first.isoformat()} for name, satellite in SATELLITES.items()
         ],
@@ -134,14 +129,14 @@ async def picture(
         str, Query(examples=["barbados"], description="A region, or west,south,east,north.", max_length=200)
     ],
 ) -> Response:
-    """The picture of one satellite over one place on one day, from NASA Worldview."""
-    overpasses: Overpasses = request.app.state.overpasses
+    """The picture of a satellite, a day and a region from NASA Worldview."""
+    archive: ArchiveProxy = request.app.state.archive
     try:
         overpass = Overpass(satellite, parse_day(day), parse_bounds(place))
     except LocationError as error:
         raise Problem("value", str(error)) from error
-    content = await overpasses.picture(overpass)
-    name = worldview_name(overpass, overpasses.archive.ending(overpass))
+    content = await archive.picture(overpass)
+    name = worldview_name(overpass, archive.client.ending(overpass))
     media_type = "image/png" if name.endswith(".png") else "image/jpeg"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, media_type=media_type, headers=headers)

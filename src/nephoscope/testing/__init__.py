@@ -1,1 +1,1 @@
-"""Servers with made-up data, for tests and for trying things offline."""
+"""Servers with synthetic data, for tests and for trying things offline."""

@@ -1,10 +1,10 @@
-"""A small server on this machine that speaks as NASA's image servers do, to try things out and to test.
+"""A local stand-in for NASA's image servers, for tests and for trying things offline.
 
-    python -m nephoscope.testing.worldview_server        # made-up scenes; they are no observations
-    python -m nephoscope.testing.worldview_server --pictures DATA   # those of a folder in the contest's layout
+    python -m nephoscope.testing.worldview_server                   # synthetic scenes, not observations
+    python -m nephoscope.testing.worldview_server --pictures DATA   # pictures in the contest's layout
 
-It answers Worldview Snapshots and GIBS's map requests (WMS 1.3.0), refuses what they would refuse, and can
-misbehave as they do. The same request gets the same picture.
+It answers Worldview Snapshots and GIBS map requests (WMS 1.3.0), refuses invalid requests as they do, and can
+simulate their faults. The same request always gets the same picture.
 """
 
 import argparse
@@ -40,23 +40,23 @@ _PARSERS = {_SNAPSHOTS: parse_snapshot_query, _MAPS: parse_map_query}
 
 FAULTS = (
     "no coverage",  # a black picture
-    "error picture",  # a grey one
+    "error picture",  # a grey picture
     "wrong size",
-    "html",  # an error page with status 200, said to be a picture
-    "xml",  # the same as a map server's exception
+    "html",  # an error page with status 200 and an image's media type
+    "xml",  # the same with a map server's exception
     "cut short",
     "cut short without length",
-    "drip",  # a byte now and then, without end
+    "drip",  # one byte at a time, without end
     "reset",
     "404",
-    "429",  # with Retry-After, as is 503
+    "429",  # with Retry-After, like 503
     "500",
     "503",
 )
-"""What can be wrong with an answer."""
+"""Faults that the server can simulate."""
 
 Fault = Callable[[Overpass, int], str | None]
-"""From what is asked for and how often it was, this time included, one of `FAULTS`, or None for none."""
+"""Returns one of `FAULTS`, or None, from the scene and its number of requests, the current one included."""
 
 _SCENES = 12
 _SCENE_SIZE: GridShape = (350, 525)
@@ -64,13 +64,13 @@ _HTML = b"<!DOCTYPE html><html><head><title>Oops</title></head><body>Something w
 
 
 class WorldviewServer:
-    """The server; a context manager that serves while it is open.
+    """A context manager that serves while it is open.
 
     Attributes:
-        address: of its Snapshots service.
-        map_address: of its map server.
-        total: requests it has answered, good or not.
-        most_at_once: the most that were under way at the same time.
+        address: of the Snapshots service.
+        map_address: of the map server.
+        total: requests answered, with or without a fault.
+        most_at_once: most requests in progress at the same time.
     """
 
     def __init__(
@@ -82,26 +82,26 @@ class WorldviewServer:
         delay: float = 0.0,
         retry_after: str = "0",
     ):
-        """Take the port, without answering yet.
+        """Bind the port.
 
         Args:
-            fault: how to misbehave.
-            pictures: a folder in the contest's layout with a catalogue, whose pictures are served; what it
-                lacks has no coverage. Made-up scenes if left out.
-            port: where to listen; any that is free if left out.
-            delay: seconds before each answer.
-            retry_after: what a 429 and a 503 say.
+            fault: chooses the fault of each request.
+            pictures: folder in the contest's layout with a catalogue; scenes that it lacks have no coverage.
+                Default: synthetic scenes.
+            port: to listen on. Default: any free port.
+            delay: seconds before each response.
+            retry_after: value of Retry-After with 429 and 503.
 
         Raises:
-            DatasetError: the catalogue is not in its form.
-            OSError: it cannot be read, or the port is taken.
+            DatasetError: the catalogue is invalid.
+            OSError: the catalogue cannot be read, or the port is taken.
         """
         self.total = 0
         self.most_at_once = 0
         self._fault, self._delay, self._retry_after = fault, delay, retry_after
-        self._pictures = None if pictures is None else _catalogued(pictures)
-        self._counts: Counter[int] = Counter()  # by hash: a hundred thousand scenes are asked for at times
-        self._now = 0
+        self._pictures = None if pictures is None else _read_pictures(pictures)
+        self._counts: Counter[int] = Counter()  # by hash, to save memory in large tests
+        self._active = 0
         self._lock, self._closing = Lock(), Event()
         self._server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"archive": self}))
         root = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -117,18 +117,18 @@ class WorldviewServer:
         self._server.server_close()
 
     def count(self, overpass: Overpass) -> int:
-        """How often a scene was asked for."""
+        """Number of requests for a scene."""
         return self._counts[hash(overpass)]
 
     def _begin(self) -> None:
         with self._lock:
             self.total += 1
-            self._now += 1
-            self.most_at_once = max(self.most_at_once, self._now)
+            self._active += 1
+            self.most_at_once = max(self.most_at_once, self._active)
 
     def _end(self) -> None:
         with self._lock:
-            self._now -= 1
+            self._active -= 1
 
     def _fault_of(self, overpass: Overpass) -> str | None:
         with self._lock:
@@ -136,16 +136,16 @@ class WorldviewServer:
             attempt = self._counts[hash(overpass)]
         return self._fault(overpass, attempt) if self._fault else None
 
-    def _picture(self, asked: MapRequest) -> bytes:
+    def _picture(self, request: MapRequest) -> bytes:
         if self._pictures is None:
-            return _encode(_resized(_choice(_overpass(asked)), asked.size), asked.format)
-        path = self._pictures.get(_overpass(asked))
+            return _encode(_resized(_scene_number(_overpass(request)), request.size), request.format)
+        path = self._pictures.get(_overpass(request))
         if path is None:
-            return _flat(asked, 0)
+            return _flat(request, 0)
         pixels = np.asarray(cv2.imread(str(path)), np.uint8)
-        if pixels.shape[:2] == asked.size and path.suffix in (".jpg", ".jpeg") and asked.format == "jpeg":
+        if pixels.shape[:2] == request.size and path.suffix in (".jpg", ".jpeg") and request.format == "jpeg":
             return path.read_bytes()
-        return _encode(_resize(pixels, asked.size), asked.format)
+        return _encode(_resize(pixels, request.size), request.format)
 
 
 class _Server(ThreadingHTTPServer):
@@ -162,47 +162,45 @@ class _Handler(BaseHTTPRequestHandler):
         archive._begin()
         try:
             if parts.path not in _PARSERS:
-                return self._send(404, _exception(f"nothing is at {parts.path}"), "application/xml")
-            asked = _PARSERS[parts.path](parts.query)
-            fault = archive._fault_of(_overpass(asked))
+                return self._send(404, _exception(f"nothing at {parts.path}"), "application/xml")
+            request = _PARSERS[parts.path](parts.query)
+            fault = archive._fault_of(_overpass(request))
             archive._closing.wait(archive._delay)
             if fault is None:
-                self._send(200, archive._picture(asked), f"image/{asked.format}")
+                self._send(200, archive._picture(request), f"image/{request.format}")
             else:
-                self._misbehave(fault, asked)
+                self._send_fault(fault, request)
         except InvalidRequestError as error:
             self._send(400, _exception(str(error)), "application/xml")
         except OSError:
-            self.close_connection = True  # whoever asked has gone
+            self.close_connection = True  # the client disconnected
         finally:
             archive._end()
 
-    def _misbehave(self, fault: str, asked: MapRequest) -> None:
-        archive, kind = self.archive, f"image/{asked.format}"
+    def _send_fault(self, fault: str, request: MapRequest) -> None:
+        archive, kind = self.archive, f"image/{request.format}"
         match fault:
             case "no coverage":
-                self._send(200, _flat(asked, 0), kind)
+                self._send(200, _flat(request, 0), kind)
             case "error picture":
-                self._send(200, _flat(asked, 200), kind)
+                self._send(200, _flat(request, 200), kind)
             case "wrong size":
-                smaller = asked._replace(size=(asked.size[0], max(1, asked.size[1] // 2)))
+                smaller = request._replace(size=(request.size[0], max(1, request.size[1] // 2)))
                 self._send(200, archive._picture(smaller), kind)
             case "html":
                 self._send(200, _HTML, kind)
             case "xml":
                 self._send(200, _exception("msWMSLoadGetMapParams(): WMS server error."), kind)
-            case "cut short":
-                content = archive._picture(asked)
-                self._send(200, content[: len(content) // 2], kind, length=len(content))
-            case "cut short without length":
-                content = archive._picture(asked)
-                self._send(200, content[: len(content) // 2], kind, length=None)
+            case "cut short" | "cut short without length":
+                content = archive._picture(request)
+                length = len(content) if fault == "cut short" else None
+                self._send(200, content[: len(content) // 2], kind, length)
             case "drip":
                 self._send(200, b"\xff\xd8", kind, length=None)
                 while not archive._closing.wait(0.02):
                     self.wfile.write(b"\xff")
             case "reset":
-                lingering = struct.pack("ii", 1, 0)  # closing then breaks the connection
+                lingering = struct.pack("ii", 1, 0)  # closing then resets the connection
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering)
                 self.connection.close()
             case "429" | "503":
@@ -210,18 +208,10 @@ class _Handler(BaseHTTPRequestHandler):
             case "404" | "500":
                 self._send(int(fault), _HTML, "text/html")
             case _:
-                raise ValueError(f"no fault {fault!r}; there are {', '.join(FAULTS)}")
+                raise ValueError(f"unknown fault {fault!r}; available: {', '.join(FAULTS)}")
 
     def _send(self, status: int, body: bytes, kind: str, length: int | None = -1, later: str = "") -> None:
-        """Answer.
-
-        Args:
-            status: of the answer.
-            body: its content.
-            kind: what it is said to be.
-            length: what is said of its length; the truth unless given, nothing if None.
-            later: when to ask again.
-        """
+        """Send a response; Content-Length is the true one if `length` is negative, and left out if None."""
         self.send_response(status)
         self.send_header("Content-Type", kind)
         if length is not None:
@@ -232,17 +222,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing of each request."""
+        """Do not log requests."""
 
 
-def _overpass(asked: MapRequest) -> Overpass:
+def _overpass(request: MapRequest) -> Overpass:
     names = {satellite.layer: name for name, satellite in SATELLITES.items()}
-    if asked.layer not in names:
-        raise InvalidRequestError(f"unknown layer {asked.layer!r}; available: {', '.join(names)}")
-    return Overpass(names[asked.layer], asked.day, asked.bounds)
+    if request.layer not in names:
+        raise InvalidRequestError(f"unknown layer {request.layer!r}; available: {', '.join(names)}")
+    return Overpass(names[request.layer], request.day, request.bounds)
 
 
-def _catalogued(folder: Path) -> dict[Overpass, Path]:
+def _read_pictures(folder: Path) -> dict[Overpass, Path]:
     return {
         Overpass(record.satellite, record.day, record.bounds): folder / PICTURES / record.image
         for record in read_catalogue(folder / CATALOGUE).values()
@@ -250,8 +240,8 @@ def _catalogued(folder: Path) -> dict[Overpass, Path]:
     }
 
 
-def _choice(overpass: Overpass) -> int:
-    """Which of the made-up scenes stands for an overpass: the same in every process."""
+def _scene_number(overpass: Overpass) -> int:
+    """Number of the synthetic scene for an overpass: the same in every process."""
     return hashlib.sha256(repr(overpass).encode()).digest()[0] % _SCENES
 
 
@@ -266,13 +256,12 @@ def _resized(number: int, size: GridShape) -> Image:
 
 
 def _resize(pixels: Image, size: GridShape) -> Image:
-    smaller = size[0] < pixels.shape[0]
-    way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, size[::-1], interpolation=way), np.uint8)
+    method = cv2.INTER_AREA if size[0] < pixels.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size[::-1], interpolation=method), np.uint8)
 
 
-def _flat(asked: MapRequest, brightness: int) -> bytes:
-    return _encode(np.full((*asked.size, 3), brightness, np.uint8), asked.format)
+def _flat(request: MapRequest, brightness: int) -> bytes:
+    return _encode(np.full((*request.size, 3), brightness, np.uint8), request.format)
 
 
 def _encode(pixels: Image, format: str) -> bytes:
@@ -293,8 +282,8 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--pictures", type=Path, metavar="DATA")
-    said = parser.parse_args()
-    with WorldviewServer(pictures=said.pictures, port=said.port) as archive:
+    options = parser.parse_args()
+    with WorldviewServer(pictures=options.pictures, port=options.port) as archive:
         print(f"NEPHOSCOPE_WORLDVIEW={archive.address}", flush=True)
         with suppress(KeyboardInterrupt):
             while True:

@@ -1,0 +1,90 @@
+"""The commands `explore` and `evaluate`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nephoscope.cli import console
+from nephoscope.cli.app import (
+    Data,
+    Device,
+    Fold,
+    Folder,
+    Folds,
+    OptionalData,
+    Strict,
+    Tta,
+    app,
+    fail,
+    needs,
+    usage_errors,
+)
+
+
+@app.command()
+def explore(data: Data, folder: Folder = Path("nephoscope-explore"), strict: Strict = False) -> None:
+    """Report on labelled scenes: pattern frequencies, sizes, positions, brightness, and label problems."""
+    with needs("train"):
+        from nephoscope.evaluation.report.exploration import write_report
+    from nephoscope.datasets.dataset import read_dataset
+
+    with usage_errors():
+        dataset = read_dataset(data, strict=strict, progress=console.progress_bar("reading labels"))
+        path, numbers = write_report(dataset, folder, console.progress_bar("measuring scenes"))
+        console.print_exploration(numbers)
+        console.info(str(path))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="Name or file of a model.", show_default=False)
+    ] = None,
+    data: OptionalData = None,
+    csv: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="PREDICTED TRUTH", help="Score a submission: two files in the contest's form."),
+    ] = None,
+    folder: Folder = Path("nephoscope-evaluation"),
+    part: Annotated[
+        Literal["val", "train", "all"], typer.Option("--split", help="Scenes to use: val, train or all.")
+    ] = "val",
+    folds: Folds = None,
+    fold: Fold = 0,
+    tta: Tta = False,
+    device: Device = "auto",
+) -> None:
+    """Evaluate a model on labelled scenes against baselines and people, or score a submission."""
+    if (csv is None) == (model is None) or (model is None) != (data is None):
+        fail("give MODEL and DATA, or --csv PREDICTED TRUTH")
+    with usage_errors():
+        if csv is not None:
+            from nephoscope.evaluation.submission import evaluate_csv
+
+            console.print_score(evaluate_csv(*csv))
+            return
+        assert model is not None
+        assert data is not None
+        with needs("train"):
+            from nephoscope.evaluation.report.evaluation import write_report
+        from nephoscope.core.io import available_cpus
+        from nephoscope.datasets.dataset import read_dataset
+        from nephoscope.inference.model import Model
+
+        loaded = Model.load(model, threads=1, device=device)
+        dataset = read_dataset(data, progress=console.progress_bar("reading labels"))
+        progress, cpus = console.progress_bar("evaluating scenes"), available_cpus()
+        path, numbers = write_report(
+            loaded,
+            dataset,
+            folder,
+            part=part,
+            folds=folds,
+            fold=fold,
+            tta=tta,
+            workers=cpus,
+            progress=progress,
+        )
+        console.print_evaluation(numbers, loaded.card)
+        console.info(str(path))
