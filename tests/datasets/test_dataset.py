@@ -1,4 +1,4 @@
-"""Folders of labelled scenes: what is wrong is counted and named, and the rest goes on."""
+"""Folders of labelled scenes: problems are counted and named, and the rest is used."""
 
 import os
 
@@ -31,7 +31,7 @@ def test_a_clean_folder_has_no_problems(folder):
     assert dataset.problems == ()
 
 
-def test_masks_of_all_patterns_come_in_one_byte(folder):
+def test_masks_of_all_patterns_are_packed_in_one_byte(folder):
     dataset = read_dataset(folder)
     problems = []
     for index, bits in dataset.map(lambda record: dataset.bits(record.image, SCORE_GRID), problems):
@@ -66,7 +66,7 @@ def test_every_problem_is_counted_and_named(folder):
         "a scene without all its rows": 1,
         "wrong run lengths": 1,
     }
-    told = " ".join(problem.where for problem in problems)
+    places = " ".join(problem.where for problem in problems)
     for name in (
         "Fisch",
         "gone.jpg",
@@ -75,13 +75,13 @@ def test_every_problem_is_counted_and_named(folder):
         "nonsense",
         "past the end",
     ):
-        assert name in told
+        assert name in places
     assert [dataset.records[index].image[-7:-4] for index in read] == ["000", "001", "002", "004"]
     with pytest.raises(DatasetError, match=r"unknown pattern \(1, first: line 24"):
         read_dataset(folder, strict=True)
 
 
-def test_labels_on_the_grid_of_answers_are_refused(folder):
+def test_labels_on_the_submission_grid_are_refused(folder):
     """Read as if on 1400x2100, every mask would lie in a wrong place."""
     rows = [
         (f"synthetic_0000{n}.jpg", name, "100 50" if n % 2 else "")
@@ -100,7 +100,7 @@ def test_a_catalogue_of_other_scenes_is_noticed(folder):
     assert count_problems(read_dataset(folder).problems) == {"a catalogue's row without a scene": 1}
 
 
-def test_what_is_no_file_is_no_picture(folder):
+def test_pipes_and_broken_links_are_not_pictures(folder):
     path = folder / "train_images" / "synthetic_00001.jpg"
     path.unlink()
     os.mkfifo(path)  # whoever opens it waits for ever
@@ -118,10 +118,10 @@ def test_the_first_of_two_rows_is_kept(folder):
 
 
 def test_progress_ends_at_the_whole(folder):
-    told = []
-    read_dataset(folder, progress=lambda done, total: told.append((done, total)))
-    list(read_dataset(folder).map(lambda record: None, [], progress=lambda *step: told.append(step)))
-    assert told[-1] == (6, 6)
+    steps = []
+    read_dataset(folder, progress=lambda *step: steps.append(step))
+    list(read_dataset(folder).map(lambda record: None, [], progress=lambda *step: steps.append(step)))
+    assert steps[-1] == (6, 6)
 
 
 @pytest.mark.parametrize(
