@@ -229,24 +229,15 @@ def evaluate(
         assert model is not None
         assert data is not None
         with needs("train"):
-            from nephoscope.evaluation.report.evaluation import write_report
+            from nephoscope.evaluation.report.evaluation import Options, write_report
         from nephoscope.core.io import available_cpus
         from nephoscope.datasets.dataset import read_dataset
         from nephoscope.inference.model import Model
 
         loaded = Model.load(model, threads=1, device=device)
         dataset = read_dataset(data, progress=console.watch("reading labels"))
-        path, numbers = write_report(
-            loaded,
-            dataset,
-            folder,
-            part=part,
-            folds=folds,
-            fold=fold,
-            tta=tta,
-            workers=available_cpus(),
-            progress=console.watch("judging scenes"),
-        )
+        options = Options(part, folds, fold, tta, workers=available_cpus())
+        path, numbers = write_report(loaded, dataset, folder, options, console.watch("judging scenes"))
         console.judged(numbers, loaded.card)
         console.tell(str(path))
 
