@@ -1,4 +1,4 @@
-"""Label files in the contest's form: a CSV of `Image_Label,EncodedPixels`, one row for each scene and pattern.
+"""Label files in the contest's form: a CSV of `Image_Label,EncodedPixels`, a row for each scene and pattern.
 
 `Image_Label` is the picture's file name, `_` and the pattern; `EncodedPixels` is the mask as run-length text.
 The contest's own labels (`train.csv`) are on the pictures' grid, 1400x2100; submissions are on 350x525.

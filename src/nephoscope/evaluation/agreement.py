@@ -100,7 +100,9 @@ def agreement(
         first, second = (cells.drawn[side].max(axis=1) for side in (one, other))
         area = first @ cells.pixels
         unions.append(_dice((first * second) @ cells.pixels, area, second @ cells.pixels))
-        others = cells.drawn.sum(axis=0) - cells.drawn  # number of other people who drew a cell, for each person
+        others = (
+            cells.drawn.sum(axis=0) - cells.drawn
+        )  # number of other people who drew a cell, for each person
         most = (2 * others > len(people) - 1).astype(np.float32)
         of_most = most @ cells.pixels
         dice[MAJORITY].append(_dice((most * cells.drawn) @ cells.pixels, areas, of_most))
@@ -220,14 +222,18 @@ def _measure(scenes: Sequence[SceneAgreement], candidate: str, drawn: bool) -> M
         for name, values in zip(scene.people, person, strict=True):
             of_person.setdefault(name, []).append(values)
     columns = np.array(overall)
-    intervals = bootstrap(np.column_stack([columns, columns[:, 1] - columns[:, 0]]), range(len(scenes)))
+    people, own, difference = bootstrap(
+        np.column_stack([columns, columns[:, 1] - columns[:, 0]]), range(len(scenes))
+    )
     patterns, weight = np.array(by_pattern), np.array(weights)  # (scenes, people or candidate, patterns)
     if not drawn:
         weight = np.ones_like(weight)
     total = np.maximum(weight.sum(axis=0), 1)
     means = np.where(weight.any(axis=0), (np.nan_to_num(patterns) * weight).sum(axis=0) / total, np.nan)
     of_two, of_candidate = (dict(zip(scenes[0].patterns, row, strict=True)) for row in means.tolist())
-    return Measure(*intervals, of_two, of_candidate, _annotator_scores(of_person))
+    return Measure(
+        inter_annotator, with_candidate, difference, of_two, of_candidate, _annotator_scores(of_person)
+    )
 
 
 def _annotator_scores(of_person: Mapping[str, list[tuple[float, float]]]) -> list[AnnotatorScore]:

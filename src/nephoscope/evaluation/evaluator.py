@@ -247,7 +247,7 @@ def _evaluate(
 
 def _pixels(masks: Masks) -> Counts:
     """Pixels of each mask."""
-    return np.count_nonzero(masks, axis=(1, 2))
+    return np.asarray(masks.sum(axis=(1, 2), dtype=np.int64))
 
 
 def _dice(shared: Counts, one: Counts, other: Counts) -> Numbers:

@@ -197,7 +197,9 @@ def _membership(count: int) -> Numbers:
 def _measure_masks(bits: PackedMasks, count: int) -> _Masks:
     combinations = np.bincount(bits.reshape(-1), minlength=2**count)
     masks = unpack_masks(bits, count)
-    areas = [np.bincount(label_components(mask)[mask])[1:] if mask.any() else np.zeros(0, int) for mask in masks]
+    areas = [
+        np.bincount(label_components(mask)[mask])[1:] if mask.any() else np.zeros(0, int) for mask in masks
+    ]
     return _Masks(combinations, areas)
 
 

@@ -91,23 +91,15 @@ def write_report(
     practice = _practice(dataset)
     with_picture = [scene for scene in practice if scene.image and dataset.picture(scene.image).is_file()]
     total = len(evaluated.records) + len(with_picture)
-
-    def step(done: int, _of: int) -> None:
-        if progress:
-            progress(done, total)
+    step = (lambda done, _: progress(done, total)) if progress else None
 
     reference = mean_mask(others) if others.records else None
     result = evaluate_model(
         model, evaluated, reference, tta=options.tta, workers=options.workers, progress=step
     )
     comparisons = _compare(model, dataset, with_picture, options)
-    step(total, total)
-    people = None
-    if comparisons:
-        images = {record.image for record in evaluated.records}
-        evaluated_too = sum(scene.image in images for scene in with_picture)
-        everywhere = [agreement(scene, {}, dataset.patterns) for scene in practice]
-        people = people_numbers(comparisons, compare(everywhere, MAJORITY), evaluated_too)
+    if progress:
+        progress(total, total)
     report = Report(
         "evaluation",
         {
@@ -117,7 +109,7 @@ def write_report(
             "split": options.split,
             "tta": options.tta,
             **numbers(result),
-            "people": people,
+            "people": _people(comparisons, practice, with_picture, evaluated),
         },
     )
     _add_charts(report, result, comparisons)
@@ -173,6 +165,19 @@ def _compare(
     return {name: compare(agreements, name) for name in names}
 
 
+def _people(
+    comparisons: Mapping[str, Comparison],
+    practice: list[PracticeScene],
+    with_picture: list[PracticeScene],
+    evaluated: Dataset,
+) -> dict[str, Any] | None:
+    if not comparisons:
+        return None
+    everywhere = compare([agreement(scene, {}, evaluated.patterns) for scene in practice], MAJORITY)
+    images = {record.image for record in evaluated.records}
+    return people_numbers(comparisons, everywhere, sum(scene.image in images for scene in with_picture))
+
+
 def _add_charts(report: Report, result: ModelEvaluation, comparisons: Mapping[str, Comparison]) -> None:
     names = result.patterns
     titles = {"model": "the model", "mean mask": "the mean mask"}
@@ -195,7 +200,7 @@ def _add_examples(
     report: Report, result: ModelEvaluation, model: Model, dataset: Dataset, tta: bool
 ) -> dict[str, str]:
     """Add drawings of the best and worst scenes; return their captions by the figures' names."""
-    add_legend(report, dataset)
+    add_legend(report)
     captions = {}
     for kind, indices in zip(("best", "worst"), result.extremes(), strict=True):
         for number, index in enumerate(indices, 1):
@@ -208,10 +213,8 @@ def _add_examples(
                 (picture, predicted, f"model, Dice {dice.mean():.2f}"),
             ]
             name = f"{kind}_{number}"
-            add_scenes(report, name, dataset, drawings)
+            add_scenes(report, name, dataset.styled_patterns, drawings)
             scores = zip(result.patterns, dice, strict=True)
             by_pattern = ", ".join(f"{pattern} {value:.2f}" for pattern, value in scores)
-            captions[name] = (
-                f"{kind.capitalize()} {number}: {describe_record(record)}. Dice of {by_pattern}."
-            )
+            captions[name] = f"{kind.capitalize()} {number}: {describe_record(record)}. Dice of {by_pattern}."
     return captions

@@ -47,7 +47,7 @@ def intervals(rows: Sequence[str], series: Mapping[str, Sequence[Interval]], axi
 
 
 def reliability(curves: Mapping[str, Reliability]) -> bytes:
-    """Draw observed share against predicted probability, with each bin's share of pixels, for each pattern."""
+    """Draw observed share against predicted probability, and each bin's share of pixels, by pattern."""
     figure, panels = new_figure(1, len(curves), 2.6)
     for axes, (name, curve) in zip(panels, curves.items(), strict=True):
         axes.bar(
@@ -59,7 +59,13 @@ def reliability(curves: Mapping[str, Reliability]) -> bytes:
         axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls=(0, (4, 3)))
         axes.plot(curve.predicted, curve.observed, color=EDGE, lw=2.8)
         axes.plot(
-            curve.predicted, curve.observed, "o-", color=PATTERN_COLOURS[name], mec=EDGE, mew=0.6, ms=4.5
+            curve.predicted,
+            curve.observed,
+            "o-",
+            color=PATTERN_COLOURS.get(name, BLUE),
+            mec=EDGE,
+            mew=0.6,
+            ms=4.5,
         )
         axes.set_title(f"{name}\nerror {curve.error:.3f}", loc="left", fontsize=10, color=INK)
         axes.set_xlim(0, 1)

@@ -141,7 +141,7 @@ def _add_groups(report: Report, patterns: tuple[str, ...], grouping: str, names:
 
 def _add_examples(report: Report, result: Exploration, dataset: Dataset) -> dict[str, str]:
     """Add drawings of a few scenes of each kind; return their captions by the figures' names."""
-    add_legend(report, dataset)
+    add_legend(report)
     captions = {}
     for kind, indices in result.examples().items():
         records = [result.records[index] for index in indices]
@@ -154,6 +154,6 @@ def _add_examples(report: Report, result: Exploration, dataset: Dataset) -> dict
             for record in records
         ]
         name = f"scenes_{kind.replace(' ', '_').lower()}"
-        add_scenes(report, name, dataset, drawings)
+        add_scenes(report, name, dataset.styled_patterns, drawings)
         captions[name] = f"{kind.capitalize()}: {'; '.join(map(describe_record, records))}."
     return captions

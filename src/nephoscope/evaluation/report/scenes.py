@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nephoscope.datasets.dataset import Dataset
+from nephoscope.core.patterns import Pattern
 from nephoscope.evaluation.evaluator import Masks
 from nephoscope.evaluation.report.page import Report
 from nephoscope.imagery.scene import Raster
@@ -11,25 +11,26 @@ from nephoscope.plotting import scenes
 _WIDTH = 525  # px; two scenes fill the page
 
 
-def add_legend(report: Report, dataset: Dataset) -> None:
+def add_legend(report: Report) -> None:
     """Add a figure of the patterns' colours."""
     report.add_figure("scenes_legend", scenes.encoded(scenes.legend(700), ".png"))
 
 
 def add_scenes(
-    report: Report, name: str, dataset: Dataset, drawings: Sequence[tuple[Raster, Masks, str]]
+    report: Report, name: str, patterns: Sequence[Pattern], drawings: Sequence[tuple[Raster, Masks, str]]
 ) -> None:
     """Add a figure of scenes side by side.
 
     Args:
         report: to which.
         name: of the figure.
-        dataset: whose patterns the masks are of.
+        patterns: in the order of the masks.
         drawings: of each scene its picture, its masks, shape (patterns, height, width), and its title.
     """
+    names = [pattern.name for pattern in patterns]
     drawn = scenes.side_by_side(
         [
-            scenes.draw_scene(picture, dict(zip(dataset.patterns, masks, strict=True)), _WIDTH, title)
+            scenes.draw_scene(picture, dict(zip(names, masks, strict=True)), _WIDTH, title)
             for picture, masks, title in drawings
         ]
     )
