@@ -222,7 +222,7 @@ def _measure(scenes: Sequence[SceneAgreement], candidate: str, drawn: bool) -> M
         for name, values in zip(scene.people, person, strict=True):
             of_person.setdefault(name, []).append(values)
     columns = np.array(overall)
-    people, own, difference = bootstrap(
+    inter_annotator, with_candidate, difference = bootstrap(
         np.column_stack([columns, columns[:, 1] - columns[:, 0]]), range(len(scenes))
     )
     patterns, weight = np.array(by_pattern), np.array(weights)  # (scenes, people or candidate, patterns)
