@@ -88,7 +88,7 @@ def test_the_score_equals_that_of_the_csv(tmp_path, tiny_model):
     write_labels(tmp_path / FILE_NAME, answers)
     by_csv = evaluate_csv(tmp_path / FILE_NAME, dataset.labels)
     result = evaluate_model(model, dataset)
-    assert result.means(found.dice)[0].mean == pytest.approx(by_csv.mean, abs=1e-12)
+    assert result.means(result.dice)[0].mean == pytest.approx(by_csv.mean, abs=1e-12)
     assert dict(zip(DEFAULT_NAMES, result.dice.mean(axis=0), strict=True)) == pytest.approx(by_csv.by_pattern)
     empty = [
         not dataset.labels.texts[record.image, name] for record in dataset.records for name in DEFAULT_NAMES
