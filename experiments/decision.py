@@ -1,8 +1,8 @@
 """Ways from probabilities to masks, on the validation scenes: `python -m experiments.decision DATA [MODEL]`.
 
-Every way is fitted on nine tenths of the days and judged on the tenth; the contest's Dice. A threshold and a
-presence cut on one piece of evidence; a presence score made of all patterns' evidence together, by logistic
-regression; and, for each scene, the level at which the expected Dice is highest.
+Each is fitted on nine tenths of the days and evaluated on the tenth, by the contest's Dice. They are a
+threshold and a presence cut on one piece of evidence; a presence score from all patterns' evidence, by
+logistic regression; and, for each scene, the level at which the expected Dice is highest.
 """
 
 import sys
@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.datasets.catalogue import Record, group_kfold, split
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.inference.model import Model
@@ -27,17 +26,19 @@ FOLDS = 10
 
 
 class Profile(NamedTuple):
-    """Scenes by pattern: all that thresholds need to know of them.
+    """What thresholds need to know of the scenes, by pattern.
 
     Attributes:
+        patterns: names.
         above: pixels above each level, shape (scenes, patterns, levels).
-        mass: the sum of their probabilities.
-        hits: those of them that are labelled.
-        labelled: pixels in all, shape (scenes, patterns).
+        mass: sum of the probabilities of those pixels.
+        hits: number of those pixels that are labelled.
+        labelled: labelled pixels, shape (scenes, patterns).
         scores: presence evidence, shape (scenes, patterns, kinds): means of the highest, then the head.
         folds: of the scenes' days, shape (scenes,).
     """
 
+    patterns: tuple[str, ...]
     above: np.ndarray
     mass: np.ndarray
     hits: np.ndarray
@@ -47,34 +48,35 @@ class Profile(NamedTuple):
 
     @property
     def dice(self) -> np.ndarray:
-        """Of the mask at each level, shape (scenes, patterns, levels)."""
+        """Dice of the mask at each level, shape (scenes, patterns, levels)."""
         total = self.above + self.labelled[..., None]
         return np.where(total > 0, 2 * self.hits / np.maximum(total, 1), 1.0)
 
 
 def main(data: Path, name: str) -> None:
-    profile = look(Model.load(name, threads=1), data)
+    profile = measure(Model.load(name, threads=1), data)
+    names = profile.patterns
     kinds = [*(f"mean of {top_k} highest" for top_k in TOP_K), "presence head"][: profile.scores.shape[2]]
     print(f"{len(profile.folds)} scenes, {FOLDS} folds of days; mean Dice on days not fitted on")
     for index, kind in enumerate(kinds):
-        report(f"threshold, and cut on the {kind}", held_out(profile, profile.scores[..., index]))
+        report(f"threshold, and cut on the {kind}", held_out(profile, profile.scores[..., index]), names)
     together = presence(profile)
-    report("threshold, and cut on all evidence together", held_out(profile, together))
-    report("level of the highest expected Dice", expected(profile, together))
+    report("threshold, and cut on all evidence together", held_out(profile, together), names)
+    report("level of the highest expected Dice", expected(profile, together), names)
     perfect = profile.labelled > 0
-    report("threshold, and presence known", held_out(profile, perfect.astype(float)))
+    report("threshold, and presence known", held_out(profile, perfect.astype(float)), names)
     best = np.where(perfect, profile.dice.max(axis=2), 1.0)
-    report("the best level for each scene, and presence known", best)
+    report("the best level for each scene, and presence known", best, names)
 
 
-def report(way: str, scores: np.ndarray) -> None:
+def report(way: str, scores: np.ndarray, patterns: tuple[str, ...]) -> None:
     by_pattern = "  ".join(
-        f"{name} {value:.3f}" for name, value in zip(DEFAULT_NAMES, scores.mean(axis=0), strict=True)
+        f"{name} {value:.3f}" for name, value in zip(patterns, scores.mean(axis=0), strict=True)
     )
     print(f"  {way:<50} {scores.mean():.4f}   {by_pattern}", flush=True)
 
 
-def look(model: Model, data: Path) -> Profile:
+def measure(model: Model, data: Path) -> Profile:
     """Segment the validation scenes."""
     dataset = read_dataset(data)
     dataset = dataset.select(split(dataset.records)[1])
@@ -97,7 +99,7 @@ def look(model: Model, data: Path) -> Profile:
     indices, columns = zip(*dataset.map(work, []), strict=True)
     parts, labelled, scores = (np.stack(each) for each in zip(*columns, strict=True))
     folds = np.array(group_kfold([dataset.records[index].group for index in indices], FOLDS))
-    return Profile(parts[:, :, 0], parts[:, :, 1], parts[:, :, 2], labelled, scores, folds)
+    return Profile(dataset.patterns, parts[:, :, 0], parts[:, :, 1], parts[:, :, 2], labelled, scores, folds)
 
 
 def held_out(profile: Profile, scores: np.ndarray) -> np.ndarray:
@@ -105,9 +107,9 @@ def held_out(profile: Profile, scores: np.ndarray) -> np.ndarray:
     dice, empty = profile.dice, (profile.labelled == 0).astype(float)
 
     def choose(fold: int, index: int) -> Callable[[np.ndarray], np.ndarray]:
-        seen = profile.folds != fold
-        there = scores[seen, index] >= CUTS[:, None]
-        means = there @ dice[seen, index] + (~there @ empty[seen, index])[:, None]
+        others = profile.folds != fold
+        there = scores[others, index] >= CUTS[:, None]
+        means = there @ dice[others, index] + (~there @ empty[others, index])[:, None]
         cut, level = np.unravel_index(means.argmax(), means.shape)
         return lambda inside: np.where(
             scores[inside, index] >= CUTS[cut], dice[inside, index, level], empty[inside, index]
@@ -116,28 +118,28 @@ def held_out(profile: Profile, scores: np.ndarray) -> np.ndarray:
     result = np.zeros(empty.shape)
     for fold in range(FOLDS):
         inside = profile.folds == fold
-        for index in range(len(DEFAULT_NAMES)):
+        for index in range(len(profile.patterns)):
             result[inside, index] = choose(fold, index)(inside)
     return result
 
 
 def presence(profile: Profile) -> np.ndarray:
-    """The probability that each pattern is there, by all patterns' evidence, fitted on the other days."""
+    """Probability that each pattern is present, from all patterns' evidence, fitted on the other days."""
     evidence = np.clip(profile.scores, 1e-3, 1 - 1e-3).reshape(len(profile.folds), -1)
     evidence = np.log(evidence / (1 - evidence))
     result = np.zeros(profile.labelled.shape)
     for fold in range(FOLDS):
-        seen = profile.folds != fold
-        for index in range(len(DEFAULT_NAMES)):
+        others = profile.folds != fold
+        for index in range(len(profile.patterns)):
             fitted = LogisticRegression(C=0.05, max_iter=1000)
-            fitted.fit(evidence[seen], profile.labelled[seen, index] > 0)
-            result[~seen, index] = fitted.predict_proba(evidence[~seen])[:, 1]
+            fitted.fit(evidence[others], profile.labelled[others, index] > 0)
+            result[~others, index] = fitted.predict_proba(evidence[~others])[:, 1]
     return result
 
 
 def expected(profile: Profile, there: np.ndarray) -> np.ndarray:
     """Dice at the level whose expected Dice is highest, or of no mask where that is expected to do better."""
-    # Given that a pattern is there its pixels are as likely as they were said to be, over its own likelihood.
+    # Given that a pattern is present, its pixels have their predicted probability over that of the pattern.
     likely = profile.mass / np.maximum(there[..., None], 0.05)
     likely = np.minimum(likely, profile.above)
     of_masks = there[..., None] * 2 * likely / np.maximum(profile.above + likely[..., :1], 1)

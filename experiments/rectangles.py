@@ -1,20 +1,19 @@
-"""How closely annotators' rectangles make the contest's masks: `python -m experiments.rectangles DATA`.
+"""Agreement of annotators' rectangles with the contest's masks: `python -m experiments.rectangles DATA`.
 
-Every dated scene's rectangles are drawn on 350x525, with the gaps found in its picture left out and also with
-them left in, and held against the label. Where a label has area that no rectangle in the file covers, the
-file lacks rectangles the label was made of: those masks are counted, and the rest is also judged alone.
+Every dated scene's rectangles are drawn on 350x525, without and with the pixels that have no data, and
+compared with the label. Where a label has area that no rectangle covers, the file lacks rectangles that the
+label was made of: those masks are counted, and the rest is also evaluated alone.
 """
 
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from nephoscope.core.geo import Overpass
-from nephoscope.core.patterns import DEFAULT_NAMES
+from nephoscope.core.io import available_cpus, map_in_order
 from nephoscope.core.types import SCORE_GRID, Mask
 from nephoscope.datasets.annotations import FOLDER, masks_of, read_rectangles
 from nephoscope.datasets.catalogue import Record
@@ -32,16 +31,18 @@ def main(data: Path) -> None:
         drawn = rectangles.get(Overpass(record.satellite, record.day, record.bounds), [])
         valid = valid_on_score_grid(dataset, record)
         return np.array(
-            [counts(dataset, record, masks_of(drawn, SCORE_GRID, seen)) for seen in (valid, None)]
+            [counts(dataset, record, masks_of(drawn, SCORE_GRID, mask)) for mask in (valid, None)]
         )
 
-    with ThreadPoolExecutor(2) as pool:
-        # (scenes, gaps out or in, patterns, pixels of rectangles, label, both)
-        found = np.stack(list(pool.map(one, dated)))
+    # (scenes, without or with no data, patterns, pixels of rectangles, label, both)
+    pixels = np.stack(list(map_in_order(one, dated, available_cpus())))
     known = sum(Overpass(record.satellite, record.day, record.bounds) in rectangles for record in dated)
-    print(f"{len(dated)} dated scenes, {known} of them in {FOLDER}/boxes.csv.xz, {len(dated) * 4} masks\n")
-    for which, heading in enumerate(("gaps found in the pictures left out", "gaps left in")):
-        for line in lines(heading, found[:, which]):
+    print(
+        f"{len(dated)} dated scenes, {known} of them in {FOLDER}/boxes.csv.xz, "
+        f"{len(dated) * len(dataset.patterns)} masks\n"
+    )
+    for which, heading in enumerate(("without the pixels that have no data", "with them")):
+        for line in lines(heading, pixels[:, which], dataset.patterns):
             print(line)
         print()
 
@@ -53,14 +54,14 @@ def valid_on_score_grid(dataset: Dataset, record: Record) -> Mask:
 
 def counts(dataset: Dataset, record: Record, masks: np.ndarray) -> list[list[int]]:
     rows = []
-    for name, mask in zip(DEFAULT_NAMES, masks, strict=True):
+    for name, mask in zip(dataset.patterns, masks, strict=True):
         label = dataset.labels.mask(record.image, name, SCORE_GRID)
         rows.append([np.count_nonzero(each) for each in (mask, label, mask & label)])
     return rows
 
 
-def lines(heading: str, found: np.ndarray) -> Iterator[str]:
-    drawn, label, both = np.moveaxis(found, -1, 0).astype(float)
+def lines(heading: str, pixels: np.ndarray, names: Sequence[str]) -> Iterator[str]:
+    drawn, label, both = np.moveaxis(pixels, -1, 0).astype(float)
     total, union = drawn + label, drawn + label - both
     dice = np.where(total > 0, 2 * both / np.maximum(total, 1), 1)
     iou = np.where(union > 0, both / np.maximum(union, 1), 1)
@@ -77,7 +78,7 @@ def lines(heading: str, found: np.ndarray) -> Iterator[str]:
             f"  {what:<44}{chosen.sum():>7,}  mean Dice {dice[chosen].mean():.4f}  mean IoU "
             f"{iou[chosen].mean():.4f}  Dice >= 0.99: {(dice[chosen] >= 0.99).mean():.1%}"
         )
-    shares = [f"{name} {value:.3f}" for name, value in zip(DEFAULT_NAMES, dice.mean(axis=0), strict=True)]
+    shares = [f"{name} {value:.3f}" for name, value in zip(names, dice.mean(axis=0), strict=True)]
     yield f"  mean Dice by pattern: {', '.join(shares)}"
     hidden = (label - both)[lacking].sum() / label.sum()
     yield (

@@ -1,4 +1,4 @@
-"""How robust a model's masks are to changes of the picture: `python -m experiments.robustness DATA [MODEL]`.
+"""Robustness of a model's masks to changes of the picture: `python -m experiments.robustness DATA [MODEL]`.
 
 The measure is `nephoscope.evaluation.robustness`.
 """
@@ -14,7 +14,7 @@ EVERY = 100  # of the small scenes, one is taken
 
 def main(data: Path, name: str) -> None:
     model = Model.load(name, threads=1)
-    print("mean Dice with the answer to the scene as it is")
+    print("mean Dice with the masks of the unchanged scene")
     for change, agreement in agreements(model, data, EVERY):
         print(f"  {change:<32}{agreement:.3f}", flush=True)
 

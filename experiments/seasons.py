@@ -1,28 +1,29 @@
-"""A model's climatology beside the annotators': `python -m experiments.seasons DATA [-o FILE.png]`.
+"""Frequency of patterns by season and region, of a model and of labels.
 
-On the dated validation scenes of a folder of labelled scenes, the share of the area with data that each
-pattern covers is counted by season and by region, once as the model says and once as people labelled. The
-default model's network never saw these scenes, but its thresholds were chosen on them. Which months were
-labelled differs from region to region, so the seasons are not the same mix of regions.
+python -m experiments.seasons DATA [-o FILE.png]
+
+On the dated validation scenes of a folder of labelled scenes: the share of the area with data that each
+pattern covers, in the model's masks and in the labels. The default model's network was not trained on these
+scenes, but its thresholds were chosen on them. Labelled months differ between regions, so the seasons are
+different mixes of regions.
 
 Days of a region are resampled for the intervals, Terra's and Aqua's pictures together; model and labels are
 resampled alike, so that their difference has an interval of its own.
 """
 
 import argparse
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from nephoscope.core.geo import SEASONS
-from nephoscope.core.io import available_cpus
-from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
+from nephoscope.core.io import available_cpus, map_in_order
+from nephoscope.core.patterns import Pattern
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset, read_dataset
-from nephoscope.evaluation.evaluator import answer, with_data
+from nephoscope.evaluation.evaluator import score_masks, score_valid_mask
 from nephoscope.inference.model import Model
 from nephoscope.inference.segmentation import segment
 from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, new_figure, png, quieten
@@ -47,31 +48,26 @@ def main() -> None:
     groups = {"all": np.ones(len(records), bool)}
     groups |= by(records, lambda record: record.season, SEASONS)
     groups |= by(records, region, tuple(REGIONS.values()))
-    found = {name: summary(counts, records, chosen) for name, chosen in groups.items()}
-    print_table(found, groups, records)
+    patterns = dataset.styled_patterns
+    summaries = {name: summary(counts, records, chosen) for name, chosen in groups.items()}
+    print_table(summaries, groups, records, patterns)
     if asked.figure:
-        asked.figure.write_bytes(draw(found, groups, records))
+        asked.figure.write_bytes(draw(summaries, groups, records, patterns))
 
 
 def measure(model: Model, dataset: Dataset, records: list[Record]) -> np.ndarray:
-    """Pixels of 350x525 with data, then those of each pattern by the model and by the label.
+    """Count pixels of 350x525 with data, then those of each pattern in the model's masks and in the labels.
 
     Shape (scenes, 1 + 2 x patterns); where the picture has no data, a label does not count.
     """
 
     def one(record: Record) -> list[int]:
-        found = segment(dataset.scene(record.image), model)
-        valid = with_data(found)
-        label = dataset.bits(record.image, SCORE_GRID)
-        labelled = [np.count_nonzero((label >> index & 1) * valid) for index in range(len(DEFAULT_NAMES))]
-        return [
-            np.count_nonzero(valid),
-            *(np.count_nonzero(mask & valid) for mask in answer(found)),
-            *labelled,
-        ]
+        result = segment(dataset.scene(record.image), model)
+        valid = score_valid_mask(result)
+        masks = (*score_masks(result, dataset.patterns), *dataset.masks(record.image, SCORE_GRID))
+        return [np.count_nonzero(valid), *(np.count_nonzero(mask & valid) for mask in masks)]
 
-    with ThreadPoolExecutor(available_cpus()) as pool:
-        return np.array(list(pool.map(one, records)), float)
+    return np.array(list(map_in_order(one, records, available_cpus())), float)
 
 
 def region(record: Record) -> str:
@@ -79,8 +75,8 @@ def region(record: Record) -> str:
 
 
 def by(records: list[Record], key: Callable[[Record], str], names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    told = np.array([key(record) for record in records])
-    return {name: told == name for name in (*names, *sorted(set(told) - set(names))) if (told == name).any()}
+    keys = np.array([key(record) for record in records])
+    return {name: keys == name for name in (*names, *sorted(set(keys) - set(names))) if (keys == name).any()}
 
 
 def summary(counts: np.ndarray, records: list[Record], chosen: np.ndarray) -> np.ndarray:
@@ -92,42 +88,53 @@ def summary(counts: np.ndarray, records: list[Record], chosen: np.ndarray) -> np
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), RESAMPLES)
     totals = np.concatenate([np.ones((1, len(sums))), drawn]) @ sums
-    shares = (totals[:, 1:] / totals[:, :1]).reshape(len(totals), 2, len(DEFAULT_NAMES))
+    shares = (totals[:, 1:] / totals[:, :1]).reshape(len(totals), 2, -1)
     shares = np.concatenate([shares, shares[:, :1] - shares[:, 1:]], axis=1)
     return np.stack([shares[0], *np.percentile(shares[1:], LEFT_OUT, axis=0)], axis=-1)
 
 
-def print_table(found: dict[str, np.ndarray], groups: dict[str, np.ndarray], records: list[Record]) -> None:
+def print_table(
+    summaries: dict[str, np.ndarray],
+    groups: dict[str, np.ndarray],
+    records: list[Record],
+    patterns: Sequence[Pattern],
+) -> None:
     years = sorted({record.season_year for record in records})
     print(
         f"{len(records)} dated validation scenes, season-year {', '.join(years)}; share of the area with data"
     )
     print(f"{'':<14}{'scenes':>6}{'days':>6}  {'pattern':<8}{'model':>20}{'labels':>20}{'difference':>24}")
-    for name, numbers in found.items():
+    for name, numbers in summaries.items():
         days = len({record.group for record, inside in zip(records, groups[name], strict=True) if inside})
         begin = f"{name:<14}{groups[name].sum():>6}{days:>6}"
-        for index, pattern in enumerate(DEFAULT_NAMES):
+        for index, pattern in enumerate(patterns):
             texts = [
                 f"{100 * mean:5.1f} ({100 * low:.1f}-{100 * high:.1f})"
                 for mean, low, high in numbers[:2, index]
             ]
             mean, low, high = 100 * numbers[2, index]
             texts.append(f"{mean:+5.1f} ({low:+.1f} to {high:+.1f})")
-            print(f"{begin:<26}  {pattern:<8}{texts[0]:>20}{texts[1]:>20}{texts[2]:>24}")
+            print(f"{begin:<26}  {pattern.name:<8}{texts[0]:>20}{texts[1]:>20}{texts[2]:>24}")
             begin = ""
 
 
-def draw(found: dict[str, np.ndarray], groups: dict[str, np.ndarray], records: list[Record]) -> bytes:
+def draw(
+    summaries: dict[str, np.ndarray],
+    groups: dict[str, np.ndarray],
+    records: list[Record],
+    patterns: Sequence[Pattern],
+) -> bytes:
     from matplotlib.ticker import PercentFormatter
 
-    names = [name for name in found if name != "all"]
+    names = [name for name in summaries if name != "all"]
     seasons = sum(name in SEASONS for name in names)
     places = np.array([index + (0.6 if index >= seasons else 0) for index in range(len(names))])
-    figure, panels = new_figure(2, 2, 6.2, sharex=True, sharey=True)
-    for index, (axes, pattern) in enumerate(zip(panels, DEFAULT_PATTERNS, strict=True)):
+    rows = -(-len(patterns) // 2)
+    figure, panels = new_figure(rows, 2, 3.1 * rows, sharex=True, sharey=True)
+    for index, (axes, pattern) in enumerate(zip(panels, patterns, strict=False)):
         colour = tuple(part / 255 for part in pattern.colour)
         for which, shift, face, marker in ((1, -0.15, "white", "s"), (0, 0.15, colour, "o")):
-            mean, low, high = np.stack([found[name][which, index] for name in names]).T
+            mean, low, high = np.stack([summaries[name][which, index] for name in names]).T
             axes.errorbar(
                 places + shift,
                 mean,
@@ -137,7 +144,7 @@ def draw(found: dict[str, np.ndarray], groups: dict[str, np.ndarray], records: l
                 elinewidth=1,
                 capsize=2.5,
             )
-            label = ("model", "people's labels")[which]
+            label = ("model", "labels")[which]
             axes.plot(
                 places + shift, mean, marker, mfc=face, mec=EDGE, mew=0.9, ms=6.5, label=label, zorder=3
             )
@@ -151,7 +158,7 @@ def draw(found: dict[str, np.ndarray], groups: dict[str, np.ndarray], records: l
         quieten(axes)
     panels[0].set_ylim(0, panels[0].get_ylim()[1] * 1.12)
     words = [f"{name.replace(' ', chr(10))}\n({groups[name].sum()})" for name in names]
-    for axes in panels[2:]:
+    for axes in panels[-2:]:
         axes.set_xticks(places, words)
         axes.tick_params(axis="x", labelsize=8)
     for axes in panels[::2]:
@@ -163,8 +170,8 @@ def draw(found: dict[str, np.ndarray], groups: dict[str, np.ndarray], records: l
     )
     note = (
         f"{len(records)} scenes of {days} region-days in season-year {', '.join(years)} (below names: their "
-        "number). The network never saw them,\nits thresholds were chosen on them. Bars: 95 % intervals, "
-        "a region's days resampled."
+        "number). The network was not trained on them,\nits thresholds were chosen on them. Bars: 95 % "
+        "intervals, a region's days resampled."
     )
     figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color=FAINT)
     return png(figure)

@@ -8,12 +8,12 @@ import json
 import lzma
 import sys
 import tempfile
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.catalogue import split as date_split
 from nephoscope.datasets.dataset import read_dataset
@@ -30,7 +30,7 @@ from nephoscope.training.quantization import quantise
 
 
 def decode(data: Path) -> None:
-    """How well masks after a reduced decode agree with those after a full one, on full-size pictures."""
+    """Agreement of masks from a reduced decode with those from a full one, on full-size pictures."""
     model = Model.load()
     for what, least in {"a quarter": (350, 525), "a half": (640, 960)}.items():
         scores = []
@@ -46,28 +46,28 @@ def decode(data: Path) -> None:
 
 
 def rectangles(data: Path) -> None:
-    """How small the rectangles are that people drew on dated scenes up to 2015, in pixels of 350x525."""
-    areas: dict[str, list[float]] = {name: [] for name in DEFAULT_NAMES}
+    """Small areas of annotators' rectangles on scenes up to 2015, in pixels of 350x525."""
+    areas: dict[str, list[float]] = defaultdict(list)
     with lzma.open(data / "annotators" / "boxes.csv.xz", "rt") as file:
         for row in csv.DictReader(file):
             if row["x0"] and row["date"][:4] <= "2015":
                 width, height = float(row["x1"]) - float(row["x0"]), float(row["y1"]) - float(row["y0"])
                 areas[row["pattern"]].append(width * height / 16)
-    for name, values in areas.items():
+    for name, values in sorted(areas.items()):
         print(f"{name:<8}{len(values):6} rectangles, 1st percentile {np.percentile(values, 1):7.0f}")
 
 
 def areas(data: Path) -> None:
-    """What the default model scores with other minimum areas."""
+    """Score of the default model with other minimum areas."""
     fields, truth = validation(data)
     card = Model.load().card
     for area in (0, 1000, 2000, 4000, 8000):
-        changed = {name: {**vars(card.rules[name]), "minimum_area": area} for name in DEFAULT_NAMES}
+        changed = {name: {**vars(card.rules[name]), "minimum_area": area} for name in card.patterns}
         print(f"minimum area {area:5}: {score(fields, truth, changed):.4f}")
 
 
 def int8(data: Path) -> None:
-    """What 8-bit convolutions cost the default model, under the same rules."""
+    """Score of the default model with 8-bit convolutions, under the same rules."""
     dataset = read_dataset(data)
     training, validation = (dataset.select(part) for part in date_split(dataset.records))
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +77,7 @@ def int8(data: Path) -> None:
 
 
 def scope(data: Path) -> None:
-    """The usual ranges by which odd pictures are warned of, and how many real scenes are called odd."""
+    """Training ranges of the input check, and the number of real scenes outside of them."""
     scenes = open_scenes(data, Model.load().card.input_size)
     training, held_out = scenes.split(None, 0)
     usual = scope_of(scenes, training)
@@ -85,7 +85,7 @@ def scope(data: Path) -> None:
     for what, part in (("trained on", training), ("validated on", held_out)):
         pictures = (np.ascontiguousarray(scenes.pictures[index]) for index in part)
         odd = [out_of_range(measure(picture, ~find_nodata(picture)), usual) for picture in pictures]
-        print(f"{sum(map(bool, odd))} of {len(odd):,} scenes {what} are warned of")
+        print(f"{sum(map(bool, odd))} of {len(odd):,} scenes {what} are outside the training ranges")
 
 
 def split(data: Path) -> list[dict[str, str]]:
@@ -99,7 +99,8 @@ def validation(data: Path) -> tuple[np.ndarray, np.ndarray]:
     chosen = [row["image"] for row in split(data) if row["split"] == "val"]
     scenes = [open_scene(data / "train_images" / image) for image in chosen]
     fields = np.stack([model.predict(scene).probabilities for scene in scenes])
-    truth = np.array([[labels.mask(image, name, SCORE_GRID) for name in DEFAULT_NAMES] for image in chosen])
+    names = model.card.patterns
+    truth = np.array([[labels.mask(image, name, SCORE_GRID) for name in names] for image in chosen])
     return fields, truth
 
 
@@ -110,7 +111,7 @@ def score(fields: np.ndarray, truth: np.ndarray, changed: dict[str, dict[str, fl
             [
                 dice(segment_pattern(field, rule(**changed[name]))[0] > 0, mask)
                 for scene, masks in zip(fields, truth, strict=True)
-                for name, field, mask in zip(DEFAULT_NAMES, scene, masks, strict=True)
+                for name, field, mask in zip(changed, scene, masks, strict=True)
             ]
         )
     )

@@ -34,7 +34,7 @@ def write(path, *lines):
     path.write_bytes(lzma.compress(("\n".join(lines) + "\n").encode()))
 
 
-def test_the_union_of_rectangles_less_the_gaps():
+def test_a_mask_is_the_union_of_rectangles_without_nodata():
     rectangles = [Rectangle(0, 0, 840, 560, "Fish"), Rectangle(420, 280, 1260, 1400, "Fish")]
     valid = np.ones(SCORE_GRID, bool)
     valid[:, :10] = False
@@ -50,11 +50,11 @@ def test_a_rectangle_past_the_edges_fills_any_grid(grid):
     assert masks_of([Rectangle(-200, -50, 2300, 1500, "Sugar")], grid)[3].all()
 
 
-def test_a_rectangle_beside_the_scene_is_nowhere():
+def test_a_rectangle_outside_the_scene_is_empty():
     assert not masks_of([Rectangle(2200, 0, 2400, 700, "Sugar")], SCORE_GRID).any()
 
 
-def test_rectangles_are_read_by_overpass_and_an_empty_row_is_none(tmp_path):
+def test_rectangles_are_read_by_overpass_and_a_row_without_corners_adds_none(tmp_path):
     write(
         tmp_path / BOXES,
         BOXES_HEADER,
@@ -62,10 +62,10 @@ def test_rectangles_are_read_by_overpass_and_an_empty_row_is_none(tmp_path):
         "Aqua,2015-02-05,3,,,,,",
         "Terra,2015-02-05,1,,,,,",
     )
-    found = read_rectangles(tmp_path)
+    rectangles = read_rectangles(tmp_path)
     aqua = Overpass("Aqua", date(2015, 2, 5), REGIONS["3"])
     terra = Overpass("Terra", date(2015, 2, 5), REGIONS["1"])
-    assert found == {aqua: [Rectangle(31, 541, 1072, 1384, "Sugar")], terra: []}
+    assert rectangles == {aqua: [Rectangle(31, 541, 1072, 1384, "Sugar")], terra: []}
 
 
 def test_of_two_answers_of_one_person_the_first_counts(tmp_path):
@@ -89,24 +89,24 @@ def test_of_two_answers_of_one_person_the_first_counts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
-        ("Aqua,2015-02-05,4,0,0,9,9,Fish", "line 2: no region '4'"),
+        ("Aqua,2015-02-05,4,0,0,9,9,Fish", "line 2: unknown region '4'"),
         ("Aqua,yesterday,1,0,0,9,9,Fish", "line 2: .*yesterday"),
-        ("Aqua,2015-02-05,1,0,0,9,9,Fisch", "line 2: no pattern 'Fisch'"),
+        ("Aqua,2015-02-05,1,0,0,9,9,Fisch", "line 2: unknown pattern 'Fisch'"),
         ("Aqua,2015-02-05,1,0,zero,9,9,Fish", "line 2: .*zero"),
-        ("Aqua,2015-02-05,1,0,0", "line 2: cut short"),
+        ("Aqua,2015-02-05,1,0,0", "line 2: too few values"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path, row, said):
+def test_an_error_names_the_line(tmp_path, row, message):
     write(tmp_path / BOXES, BOXES_HEADER, row)
-    with pytest.raises(DatasetError, match=said):
+    with pytest.raises(DatasetError, match=message):
         read_rectangles(tmp_path)
 
 
-def test_other_files_are_refused(tmp_path):
+def test_a_file_in_another_form_is_refused(tmp_path):
     write(tmp_path / BOXES, "x,y")
-    with pytest.raises(DatasetError, match="no column satellite, date"):
+    with pytest.raises(DatasetError, match="missing columns: satellite, date"):
         read_rectangles(tmp_path)
     (tmp_path / BOXES).write_bytes(b"no xz")
     with pytest.raises(DatasetError, match="damaged"):
@@ -121,7 +121,7 @@ def test_a_rectangle_of_no_answer_is_refused(tmp_path):
 
 
 def test_rectangles_make_the_real_labels(clouds):
-    """Where rectangles cover a label at all, the gaps found in the picture are all that tells them apart."""
+    """Where rectangles cover a label, they differ from it only where the picture has no data."""
     rectangles = read_rectangles(clouds / FOLDER)
     dataset = read_dataset(clouds)
     scores = []

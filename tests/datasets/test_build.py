@@ -114,26 +114,26 @@ class TestLabels:
         before = (tmp_path / "data" / name).read_bytes()
         done = rebuild(server, boxes, tmp_path / "data")
         assert done.exit_code == 2
-        assert f"{name}: is there and has labels of other scenes" in done.stderr
+        assert f"{name}: has labels of other scenes" in done.stderr
         assert (tmp_path / "data" / name).read_bytes() == before
         assert server.total == 0
 
     @pytest.mark.parametrize(
-        ("row", "said"),
+        ("row", "message"),
         [
             (
                 'Aqua,2010-01-04,"-61,10,-50,24",0,0,9,9,Fish',
-                "1100 x 1400 px; rectangles count on 2100 x 1400",
+                "1100 x 1400 px; rectangles need 2100 x 1400",
             ),
             ("Viking,2010-01-04,1,0,0,9,9,Fish", "unknown satellite 'Viking'"),
             ("Aqua,2010-01-04,9,0,0,9,9,Fish", "line 8: no region '9'"),
         ],
     )
-    def test_rectangles_that_cannot_be_used(self, server, boxes, tmp_path, row, said):
+    def test_rectangles_that_cannot_be_used(self, server, boxes, tmp_path, row, message):
         boxes.write_text("\n".join([HEADER, *ROWS, row]) + "\n")
         done = rebuild(server, boxes, tmp_path / "data")
         assert done.exit_code == 2
-        assert said in done.stderr
+        assert message in done.stderr
         assert server.total == 0
 
     def test_no_such_file(self, server, tmp_path):

@@ -1,4 +1,4 @@
-"""Catalogues, and splits that keep what belongs together."""
+"""Catalogues, and splits that never divide a group."""
 
 from collections import Counter
 from datetime import date, timedelta
@@ -27,7 +27,7 @@ def scenes(days=40, undated=0):
     return dated + [Record(f"undated{number}.jpg") for number in range(undated)]
 
 
-def test_what_is_known_is_read(tmp_path):
+def test_records_are_read(tmp_path):
     path = tmp_path / "scenes.csv"
     path.write_text(
         "image,split,satellite,date,west,south,east,north\n"
@@ -44,13 +44,16 @@ def test_what_is_known_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("image,split\na.jpg,train\n", "no column satellite, date"),
+        ("image,split\na.jpg,train\n", "missing columns: satellite, date"),
         ("image,split,satellite,date,west,south,east,north\na.jpg,,,2015-13-01,,,,\n", "line 2"),
         ("image,split,satellite,date,west,south,east,north\na.jpg,,,,x,1,2,3\n", "line 2"),
         ("image,split,satellite,date,west,south,east,north\na.jpg\n", "line 2"),
-        ("image,split,satellite,date,west,south,east,north\na.jpg,vla,,,,,,\n", "line 2: split 'vla'"),
-        ("image,split,satellite,date,west,south,east,north\na.jpg,,,,nan,1,2,3\n", "no place on Earth"),
-        ("image,split,satellite,date,west,south,east,north\na.jpg,,,,0,5,2,3\n", "no place on Earth"),
+        (
+            "image,split,satellite,date,west,south,east,north\na.jpg,vla,,,,,,\n",
+            "line 2: unknown split 'vla'",
+        ),
+        ("image,split,satellite,date,west,south,east,north\na.jpg,,,,nan,1,2,3\n", "invalid bounds"),
+        ("image,split,satellite,date,west,south,east,north\na.jpg,,,,0,5,2,3\n", "invalid bounds"),
         ("image,split,satellite,date,west,south,east,north\na,,,,,,,\na,,,,,,,\n", "line 3: a second row"),
     ],
 )
@@ -82,7 +85,7 @@ def test_folds_cover_every_dated_scene_once():
     assert sorted(held_out) == list(range(len(records) - 3))
 
 
-def test_without_dates_scenes_are_dealt_by_seed():
+def test_without_dates_scenes_are_assigned_by_seed():
     records = [Record(f"{number}.jpg") for number in range(50)]
     assert split(records, 5, 0, seed=1) == split(records, 5, 0, seed=1)
     assert split(records, 5, 0, seed=1) != split(records, 5, 0, seed=2)
@@ -90,7 +93,7 @@ def test_without_dates_scenes_are_dealt_by_seed():
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(2, 6), st.integers(0, 3))
-def test_no_group_is_dealt_into_two_folds(groups, folds, seed):
+def test_no_group_is_divided(groups, folds, seed):
     names = [str(group) for group in groups]
     of = group_kfold(names, folds, seed)
     assert len({(name, fold) for name, fold in zip(names, of, strict=True)}) == len(set(names))
@@ -99,8 +102,8 @@ def test_no_group_is_dealt_into_two_folds(groups, folds, seed):
     assert max(sizes.values()) - min(sizes.get(fold, 0) for fold in range(folds)) <= largest
 
 
-def test_a_split_of_one_side_is_not_replaced_by_another():
-    with pytest.raises(DatasetError, match="every scene with a split is in 'val'; --folds"):
+def test_a_catalogue_with_one_side_only_is_refused():
+    with pytest.raises(DatasetError, match="every scene with a split is in 'val'; use --folds"):
         split([Record("a", "val"), Record("b", ""), Record("c", "val")])
     assert split([Record("a", "val"), Record("b", "val")], 2, 0)  # but may be, if that is asked for
 
@@ -111,7 +114,7 @@ def test_there_are_no_more_folds_than_days():
 
 
 @pytest.mark.parametrize(("folds", "fold"), [(5, 5), (5, -1), (1, 0), (5, 2)])
-def test_splits_that_cannot_be_are_refused(folds, fold):
+def test_invalid_folds_are_refused(folds, fold):
     records = scenes(1)[:2] if fold == 2 else scenes(10)
     with pytest.raises(DatasetError):
         split(records, folds, fold)

@@ -1,4 +1,4 @@
-"""Folders of labelled scenes: what is wrong is counted and named, and the rest goes on."""
+"""Folders of labelled scenes: problems are counted and named, and the rest is used."""
 
 import os
 
@@ -9,7 +9,12 @@ from nephoscope.core.errors import DatasetError, LabelError
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.build import write_synthetic_dataset
-from nephoscope.datasets.dataset import count_problems, read_dataset
+from nephoscope.datasets.dataset import (
+    count_problems,
+    pack_masks,
+    read_dataset,
+    unpack_masks,
+)
 from nephoscope.datasets.labels import read_labels, write_labels
 
 
@@ -31,15 +36,44 @@ def test_a_clean_folder_has_no_problems(folder):
     assert dataset.problems == ()
 
 
-def test_masks_of_all_patterns_come_in_one_byte(folder):
+def test_masks_of_all_patterns_are_packed_in_one_byte(folder):
     dataset = read_dataset(folder)
     problems = []
     for index, bits in dataset.map(lambda record: dataset.bits(record.image, SCORE_GRID), problems):
-        for pattern, name in enumerate(DEFAULT_NAMES):
-            expected = dataset.labels.mask(dataset.records[index].image, name, SCORE_GRID)
-            assert np.array_equal(bits >> pattern & 1, expected)
+        image = dataset.records[index].image
+        expected = [dataset.labels.mask(image, name, SCORE_GRID) for name in DEFAULT_NAMES]
+        assert np.array_equal(unpack_masks(bits, len(DEFAULT_NAMES)), expected)
+        assert np.array_equal(dataset.masks(image, SCORE_GRID), expected)
     assert index == 5
     assert problems == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 8])
+def test_unpacked_masks_are_those_that_were_packed(count):
+    masks = np.random.default_rng(count).random((count, 5, 7)) < 0.5
+    packed = pack_masks(masks)
+    assert (packed.dtype, packed.shape) == (np.uint8, (5, 7))
+    assert np.array_equal(unpack_masks(packed, count), masks)
+
+
+@pytest.mark.parametrize("count", [2, 6])
+def test_patterns_and_styles_are_those_of_the_folder(folder, count):
+    names = tuple(f"kind-{number}" for number in range(count))
+    rows = [(f"synthetic_0000{n}.jpg", name, f"{n + 1} 2000000") for n in range(6) for name in names]
+    write_labels(folder / "train.csv", rows)
+    (folder / "patterns.json").write_text('{"kind-1": {"colour": [1, 2, 3], "meaning": "rolls"}}')
+    dataset = read_dataset(folder, strict=True)
+    assert dataset.patterns == names
+    style = dataset.styled_patterns[1]
+    assert (style.colour, style.meaning) == ((1, 2, 3), "rolls")
+    assert dataset.masks("synthetic_00000.jpg", SCORE_GRID).shape == (count, *SCORE_GRID)
+
+
+def test_nine_patterns_are_refused(folder):
+    rows = [(f"synthetic_0000{n}.jpg", f"kind-{k}", "1 2000000") for n in range(6) for k in range(9)]
+    write_labels(folder / "train.csv", rows)
+    with pytest.raises(DatasetError, match="9 patterns; at most 8"):
+        read_dataset(folder)
 
 
 def test_every_problem_is_counted_and_named(folder):
@@ -66,7 +100,7 @@ def test_every_problem_is_counted_and_named(folder):
         "a scene without all its rows": 1,
         "wrong run lengths": 1,
     }
-    told = " ".join(problem.where for problem in problems)
+    places = " ".join(problem.where for problem in problems)
     for name in (
         "Fisch",
         "gone.jpg",
@@ -75,13 +109,13 @@ def test_every_problem_is_counted_and_named(folder):
         "nonsense",
         "past the end",
     ):
-        assert name in told
+        assert name in places
     assert [dataset.records[index].image[-7:-4] for index in read] == ["000", "001", "002", "004"]
     with pytest.raises(DatasetError, match=r"unknown pattern \(1, first: line 24"):
         read_dataset(folder, strict=True)
 
 
-def test_labels_on_the_grid_of_answers_are_refused(folder):
+def test_labels_on_the_submission_grid_are_refused(folder):
     """Read as if on 1400x2100, every mask would lie in a wrong place."""
     rows = [
         (f"synthetic_0000{n}.jpg", name, "100 50" if n % 2 else "")
@@ -100,7 +134,7 @@ def test_a_catalogue_of_other_scenes_is_noticed(folder):
     assert count_problems(read_dataset(folder).problems) == {"a catalogue's row without a scene": 1}
 
 
-def test_what_is_no_file_is_no_picture(folder):
+def test_pipes_and_broken_links_are_not_pictures(folder):
     path = folder / "train_images" / "synthetic_00001.jpg"
     path.unlink()
     os.mkfifo(path)  # whoever opens it waits for ever
@@ -118,10 +152,10 @@ def test_the_first_of_two_rows_is_kept(folder):
 
 
 def test_progress_ends_at_the_whole(folder):
-    told = []
-    read_dataset(folder, progress=lambda done, total: told.append((done, total)))
-    list(read_dataset(folder).map(lambda record: None, [], progress=lambda *step: told.append(step)))
-    assert told[-1] == (6, 6)
+    steps = []
+    read_dataset(folder, progress=lambda *step: steps.append(step))
+    list(read_dataset(folder).map(lambda record: None, [], progress=lambda *step: steps.append(step)))
+    assert steps[-1] == (6, 6)
 
 
 @pytest.mark.parametrize(

@@ -89,33 +89,33 @@ def test_another_file_is_left_alone(kaggle, account, tmp_path):
     (tmp_path / "train.csv").write_text("mine")
     done = fetch(tmp_path)
     assert done.exit_code == 2
-    assert "train.csv: is there and is another file" in done.stderr
+    assert "train.csv: a different file exists" in done.stderr
     assert (tmp_path / "train.csv").read_text() == "mine"
 
 
 def test_without_an_account(kaggle, tmp_path):
     done = fetch(tmp_path / "data")
     assert done.exit_code == 2
-    assert "Kaggle wants to know who asks" in done.stderr
+    assert "Kaggle needs an account" in done.stderr
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("status", "body", "said"),
+    ("status", "body", "message"),
     [
-        (401, b"{}", "Kaggle does not know this account"),
+        (401, b"{}", "Kaggle rejected the token"),
         (403, b"{}", "https://www.kaggle.com/c/understanding_cloud_organization/rules"),
         (404, b"{}", "404"),
         (500, b"{}", "500"),
         (200, b"neither zip nor anything", "understanding_cloud_organization"),
     ],
 )
-def test_what_kaggle_refuses(kaggle, account, tmp_path, status, body, said):
+def test_responses_of_kaggle_that_are_errors(kaggle, account, tmp_path, status, body, message):
     kaggle.status, kaggle.body = status, body
     done = fetch(tmp_path / "data")
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert not (tmp_path / "data").exists()
 
 

@@ -1,4 +1,4 @@
-"""Label files: read plain or packed, on either grid; what is wrong is named with its row."""
+"""Label files: plain or compressed, on either grid; errors name the row."""
 
 import numpy as np
 import pytest
@@ -25,13 +25,13 @@ def test_what_is_written_is_read(tmp_path, ending):
     assert not labels.mask("a_b.jpg", "Sugar").any()
 
 
-def test_masks_come_straight_onto_the_score_grid(tmp_path):
+def test_masks_are_decoded_directly_onto_the_score_grid(tmp_path):
     write_labels(tmp_path / "train.csv", ROWS)
     coarse = read_labels(tmp_path / "train.csv").mask("a_b.jpg", "Fish", SCORE_GRID)
     assert np.array_equal(coarse, MASK[np.ix_(centres(1400, 350), centres(2100, 525))])
 
 
-def test_the_grid_is_told_by_the_last_pixel_unless_said(tmp_path):
+def test_the_default_grid_follows_from_the_last_pixel(tmp_path):
     write_labels(tmp_path / "few.csv", [("a.jpg", "Fish", "1 10")])
     assert read_labels(tmp_path / "few.csv").grid == SCORE_GRID
     assert read_labels(tmp_path / "few.csv", LABEL_GRID).grid == LABEL_GRID
@@ -84,7 +84,7 @@ def test_damaged_gzip_is_refused(tmp_path):
         read_labels(path)
 
 
-def test_a_wrong_mask_is_named_when_it_is_asked_for(tmp_path):
+def test_a_wrong_mask_is_named_when_it_is_decoded(tmp_path):
     write_labels(tmp_path / "labels.csv", [("a.jpg", "Fish", "0 5")])
     with pytest.raises(LabelError, match=r"a.jpg_Fish: a run starts at 0"):
         read_labels(tmp_path / "labels.csv").mask("a.jpg", "Fish")

@@ -64,9 +64,9 @@ def test_a_finer_grid_is_refused():
         ("9223372036854775807 9223372036854775807", "past the end"),
         ("1 4 3 2", "overlap at pixel 3"),
         ("5 2 1 5", "overlap at pixel 5"),
-        ("1 x", "no whole number"),
-        ("1 2.5", "no whole number"),
-        ("1 99999999999999999999999", "no whole number"),
+        ("1 x", "not an integer"),
+        ("1 2.5", "not an integer"),
+        ("1 99999999999999999999999", "not an integer"),
     ],
 )
 def test_wrong_texts_are_refused_with_the_reason(text, reason):

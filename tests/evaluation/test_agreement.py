@@ -1,4 +1,4 @@
-"""Agreement between people, in cases counted by hand."""
+"""Inter-annotator agreement, in cases counted by hand."""
 
 from datetime import date
 
@@ -10,12 +10,12 @@ from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.annotations import REGIONS, PracticeScene, Rectangle, masks_of
 from nephoscope.evaluation.agreement import (
-    LEAST_PEOPLE,
-    LEAST_SCENES,
     MAJORITY,
+    MIN_ANNOTATORS,
+    MIN_SCENES,
     agreement,
     compare,
-    worth_comparing,
+    with_enough_annotators,
 )
 from nephoscope.evaluation.metrics import dice
 
@@ -29,20 +29,25 @@ def scene(*answers):
     return PracticeScene(Overpass("Aqua", date(2015, 1, 31), REGIONS["1"]), "a.jpg", people)
 
 
-def test_people_who_draw_the_same_agree():
-    found = compare([agreement(scene([LEFT], [LEFT]), {"empty": EMPTY})], "empty")
-    assert found.contest.between.mean == found.drawn.between.mean == found.threes == 1
-    assert found.contest.between_patterns == dict.fromkeys(DEFAULT_NAMES, 1)
-    assert found.contest.candidate.mean == 0.75  # right of three patterns that nobody saw
-    assert found.drawn.candidate.mean == found.drawn.candidate_patterns["Fish"] == 0
-    assert np.isnan(found.drawn.between_patterns["Sugar"])  # nobody drew it
+def measure(scene, candidates, valid=None):
+    return agreement(scene, candidates, DEFAULT_NAMES, valid)
 
 
-def test_people_who_draw_apart_agree_only_on_what_they_leave_out():
-    found = compare([agreement(scene([LEFT], [RIGHT]), {"empty": EMPTY})], "empty")
-    assert found.contest.between_patterns == {"Fish": 0, "Flower": 1, "Gravel": 1, "Sugar": 1}
-    assert found.contest.between.mean == 0.75
-    assert found.drawn.between.mean == 0
+def test_annotators_who_draw_the_same_agree():
+    result = compare([measure(scene([LEFT], [LEFT]), {"empty": EMPTY})], "empty")
+    contest, drawn = result.contest, result.drawn
+    assert contest.inter_annotator.mean == drawn.inter_annotator.mean == result.union_of_three == 1
+    assert contest.inter_annotator_patterns == dict.fromkeys(DEFAULT_NAMES, 1)
+    assert contest.candidate.mean == 0.75  # right in three patterns that nobody drew
+    assert drawn.candidate.mean == drawn.candidate_patterns["Fish"] == 0
+    assert np.isnan(drawn.inter_annotator_patterns["Sugar"])  # nobody drew it
+
+
+def test_annotators_who_draw_apart_agree_only_on_what_they_leave_out():
+    result = compare([measure(scene([LEFT], [RIGHT]), {"empty": EMPTY})], "empty")
+    assert result.contest.inter_annotator_patterns == {"Fish": 0, "Flower": 1, "Gravel": 1, "Sugar": 1}
+    assert result.contest.inter_annotator.mean == 0.75
+    assert result.drawn.inter_annotator.mean == 0
 
 
 def test_cells_count_as_pixels_do():
@@ -55,47 +60,56 @@ def test_cells_count_as_pixels_do():
     valid = np.ones(SCORE_GRID, bool)
     valid[:, 100:180] = False
     machine = rng.random((len(DEFAULT_NAMES), *SCORE_GRID)) < 0.3
-    found = agreement(scene(*answers), {"machine": machine}, valid)
+    result = measure(scene(*answers), {"machine": machine}, valid)
     drawn = [masks_of(answer, SCORE_GRID, valid) for answer in answers]
     for index in range(len(DEFAULT_NAMES)):
         for one, mask in enumerate(drawn):
             for other, second in enumerate(drawn):
-                assert found.pairs[index, one, other] == pytest.approx(dice(mask[index], second[index]))
+                assert result.pairs[index, one, other] == pytest.approx(dice(mask[index], second[index]))
             by_hand = dice(machine[index] & valid, mask[index])
-            assert found.candidates["machine"][index, one] == pytest.approx(by_hand)
+            assert result.candidates["machine"][index, one] == pytest.approx(by_hand)
             others = np.sum([each[index] for each in drawn[:one] + drawn[one + 1 :]], axis=0)
             by_hand = dice(others > 2.5, mask[index])
-            assert found.candidates[MAJORITY][index, one] == pytest.approx(by_hand)
+            assert result.candidates[MAJORITY][index, one] == pytest.approx(by_hand)
 
 
-def test_a_drawing_in_a_gap_is_no_drawing():
+def test_rectangles_without_data_are_not_counted():
     valid = np.ones(SCORE_GRID, bool)
     valid[:, :262] = False
-    found = agreement(scene([LEFT], []), {}, valid)
-    assert not found.drew.any()
-    assert (found.pairs == 1).all()
+    result = measure(scene([LEFT], []), {}, valid)
+    assert not result.drew.any()
+    assert (result.pairs == 1).all()
 
 
 def test_unions_of_three():
-    found = compare([agreement(scene(*[[LEFT]] * 3, *[[LEFT, RIGHT]] * 3), {"empty": EMPTY})], "empty")
-    assert 0.75 < found.threes < 1  # two unions are alike unless three drew the same half
-    assert found.candidate_threes == 0.75
+    result = compare([measure(scene(*[[LEFT]] * 3, *[[LEFT, RIGHT]] * 3), {"empty": EMPTY})], "empty")
+    assert 0.75 < result.union_of_three < 1  # two unions are alike unless three drew the same half
+    assert result.candidate_union_of_three == 0.75
 
 
-def test_whom_the_model_agrees_with():
+def test_agreement_with_each_annotator():
     left = masks_of([LEFT], SCORE_GRID)
-    scenes = [agreement(scene([LEFT], [LEFT], [RIGHT]), {"machine": left}) for _ in range(LEAST_SCENES)]
-    told = compare(scenes, "machine")
-    standings = {each.person: each for each in told.contest.standings}
-    assert standings["u0"].others == (1 + 0.75) / 2
-    assert (standings["u0"].candidate, standings["u2"].candidate) == (1, 0.75)
-    assert standings["u2"].others == 0.75
-    assert told.contest.as_well == 3
-    assert told.contest.difference.mean == pytest.approx(2.75 / 3 - 2.5 / 3)
-    assert told.contest.between.high == pytest.approx(told.contest.between.low)  # all scenes alike
-    assert compare(scenes[1:], "machine").contest.standings == []  # too few scenes to judge a person by
+    scenes = [measure(scene([LEFT], [LEFT], [RIGHT]), {"machine": left}) for _ in range(MIN_SCENES)]
+    contest = compare(scenes, "machine").contest
+    scores = {each.person: each for each in contest.annotators}
+    assert scores["u0"].others == (1 + 0.75) / 2
+    assert (scores["u0"].candidate, scores["u2"].candidate) == (1, 0.75)
+    assert scores["u2"].others == 0.75
+    assert contest.as_well == 3
+    assert contest.difference.mean == pytest.approx(2.75 / 3 - 2.5 / 3)
+    assert contest.inter_annotator.high == pytest.approx(contest.inter_annotator.low)  # all scenes alike
+    assert compare(scenes[1:], "machine").contest.annotators == []  # too few scenes to judge a person by
 
 
-def test_scenes_of_few_people_are_left_out():
-    many, few = scene(*[[LEFT]] * LEAST_PEOPLE), scene([LEFT])
-    assert worth_comparing([many, few]) == [many]
+def test_annotators_of_other_patterns():
+    names = ("Cell", "Roll")
+    cell, roll = LEFT._replace(pattern="Cell"), LEFT._replace(pattern="Roll")
+    masks = masks_of([cell], SCORE_GRID, patterns=names)
+    result = compare([agreement(scene([cell], [cell, roll]), {"machine": masks}, names)], "machine")
+    assert result.contest.inter_annotator_patterns == {"Cell": 1, "Roll": 0}
+    assert result.contest.candidate_patterns == {"Cell": 1, "Roll": 0.5}
+
+
+def test_scenes_with_few_annotators_are_left_out():
+    many, few = scene(*[[LEFT]] * MIN_ANNOTATORS), scene([LEFT])
+    assert with_enough_annotators([many, few]) == [many]

@@ -2,7 +2,6 @@
 
 import json
 import lzma
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,10 +16,11 @@ from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import write_labels
 from nephoscope.datasets.rle import encode
-from nephoscope.evaluation.agreement import LEAST_PEOPLE
+from nephoscope.evaluation.agreement import MIN_ANNOTATORS
 from nephoscope.evaluation.baselines import mean_mask
 from nephoscope.evaluation.evaluator import BINS, evaluate_model
-from nephoscope.evaluation.report.evaluation import write_report
+from nephoscope.evaluation.groups import group_scenes
+from nephoscope.evaluation.report.evaluation import Options, write_report
 from nephoscope.evaluation.statistics import auc, bootstrap, reliability
 from nephoscope.evaluation.submission import evaluate_csv
 from nephoscope.inference.model import Model
@@ -40,7 +40,7 @@ def block(left, right):
 
 @pytest.fixture
 def coloured(tmp_path):
-    """Four scenes that `tiny_model` sees through: the left half green, which it calls Flower."""
+    """Four scenes that `tiny_model` segments perfectly: the left half green, which it calls Flower."""
     picture = np.full((*SIZE, 3), 20, np.uint8)
     picture[:, : SIZE[1] // 2, 1] = 255
     content = bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1])
@@ -57,19 +57,19 @@ def coloured(tmp_path):
     return tmp_path / "data"
 
 
-def test_a_model_that_answers_the_truth_has_dice_1(coloured, tiny_model):
+def test_a_perfect_model_has_dice_1(coloured, tiny_model):
     model = Model.load(tiny_model(rules=RULES), threads=1)
-    found = evaluate_model(model, read_dataset(coloured), workers=2)
-    assert found.dice == pytest.approx(np.ones((4, len(DEFAULT_NAMES))), abs=0.01)  # a column between grids
-    assert found.confusion[1] == pytest.approx([0, 1, 0, 0, 0], abs=0.01)
-    assert np.isnan(found.confusion[0]).all()
-    flower = found.presence["Flower"]
+    result = evaluate_model(model, read_dataset(coloured), workers=2)
+    assert result.dice == pytest.approx(np.ones((4, len(DEFAULT_NAMES))), abs=0.01)  # a column between grids
+    assert result.confusion[1] == pytest.approx([0, 1, 0, 0, 0], abs=0.01)
+    assert np.isnan(result.confusion[0]).all()
+    flower = result.presence["Flower"]
     assert (flower.precision, flower.recall, flower.labelled) == (1, 1, 1)
     assert np.isnan(flower.auc)  # no scene without it
-    assert list(found.by("season")) == ["DJF", "MAM"]
-    assert found.baselines["all empty"].mean() == 0.75
-    assert found.baselines["everything present"].mean(axis=0) == pytest.approx([0, 2 / 3, 0, 0], abs=0.01)
-    assert "mean mask" not in found.baselines
+    assert list(group_scenes(result.records, "season")) == ["DJF", "MAM"]
+    assert result.baselines["all empty"].mean() == 0.75
+    assert result.baselines["everything present"].mean(axis=0) == pytest.approx([0, 2 / 3, 0, 0], abs=0.01)
+    assert "mean mask" not in result.baselines
 
 
 def test_the_mean_mask_is_where_the_pattern_often_is(coloured):
@@ -79,7 +79,7 @@ def test_the_mean_mask_is_where_the_pattern_often_is(coloured):
     assert not mask[1, :, 270:].any()
 
 
-def test_the_score_is_that_of_the_csv(tmp_path, tiny_model):
+def test_the_score_equals_that_of_the_csv(tmp_path, tiny_model):
     write_synthetic_dataset(tmp_path, 5, size=SIZE)
     dataset, model = read_dataset(tmp_path), Model.load(tiny_model(rules=RULES), threads=1)
     answers = [
@@ -87,21 +87,21 @@ def test_the_score_is_that_of_the_csv(tmp_path, tiny_model):
     ]
     write_labels(tmp_path / FILE_NAME, answers)
     by_csv = evaluate_csv(tmp_path / FILE_NAME, dataset.labels)
-    found = evaluate_model(model, dataset)
-    assert found.means(found.dice)[0].mean == pytest.approx(by_csv.mean, abs=1e-12)
-    assert dict(zip(DEFAULT_NAMES, found.dice.mean(axis=0), strict=True)) == pytest.approx(by_csv.by_pattern)
+    result = evaluate_model(model, dataset)
+    assert result.means(result.dice)[0].mean == pytest.approx(by_csv.mean, abs=1e-12)
+    assert dict(zip(DEFAULT_NAMES, result.dice.mean(axis=0), strict=True)) == pytest.approx(by_csv.by_pattern)
     empty = [
         not dataset.labels.texts[record.image, name] for record in dataset.records for name in DEFAULT_NAMES
     ]
-    assert found.baselines["all empty"].mean() == np.mean(empty)
+    assert result.baselines["all empty"].mean() == np.mean(empty)
 
 
-def test_pictures_that_cannot_be_read_are_named(coloured, tiny_model):
+def test_unreadable_pictures_are_named(coloured, tiny_model):
     model, dataset = Model.load(tiny_model(rules=RULES), threads=1), read_dataset(coloured)
     (coloured / "train_images" / "0.png").write_bytes(b"no picture")
-    found = evaluate_model(model, dataset)
-    assert len(found.records) == 3
-    assert "0.png" in found.problems[0].where
+    result = evaluate_model(model, dataset)
+    assert len(result.records) == 3
+    assert "0.png" in result.problems[0].where
     with pytest.raises(DatasetError, match="none of the 1 scenes"):
         evaluate_model(model, dataset.select([0]))
 
@@ -146,15 +146,16 @@ def test_calibrated_probabilities_lie_on_the_diagonal():
 
 
 def test_the_report_without_people(coloured, tiny_model, tmp_path):
-    told: list[tuple[int, int]] = []
+    steps: list[tuple[int, int]] = []
     model = Model.load(tiny_model(rules=RULES), threads=1)
     page, numbers = write_report(
         model,
         read_dataset(coloured),
         tmp_path / "out",
-        progress=lambda done, total: told.append((done, total)),
+        Options(),
+        progress=lambda *step: steps.append(step),
     )
-    assert told[-1] == (2, 2)
+    assert steps[-1] == (2, 2)
     text = page.read_text()
     assert "no comparison with people can be made" in text
     assert "the mean mask" in text
@@ -170,15 +171,15 @@ def test_the_report_without_people(coloured, tiny_model, tmp_path):
 def test_the_report_with_people(coloured, tiny_model, tmp_path):
     classifications = ["classification,annotator,image,satellite,date,region"]
     boxes = ["classification,x,y,width,height,pattern"]
-    for number in range(LEAST_PEOPLE):
+    for number in range(MIN_ANNOTATORS):
         classifications.append(f"{number},u{number},3.png,Aqua,20160401,1")
         boxes.append(f"{number},0,0,1050,1400,Flower")
     for name, lines in ((PRACTICE_CLASSIFICATIONS, classifications), (PRACTICE_BOXES, boxes)):
         atomic_write(coloured / FOLDER / name, lzma.compress("\n".join(lines).encode()))
     model = Model.load(tiny_model(rules=RULES), threads=1)
-    page, numbers = write_report(model, read_dataset(coloured), tmp_path / "out", part="all")
+    page, numbers = write_report(model, read_dataset(coloured), tmp_path / "out", Options(part="all"))
     people = numbers["people"]
-    assert (people["scenes"], people["scenes_judged"], people["people"]) == (1, 1, LEAST_PEOPLE)
+    assert (people["scenes"], people["scenes_judged"], people["people"]) == (1, 1, MIN_ANNOTATORS)
     assert people["two_people"]["contest"]["mean"] == 1
     assert people["candidates"]["model"]["drawn"]["mean"] == pytest.approx(1, abs=0.01)
     assert people["candidates"]["all empty"]["drawn"]["mean"] == 0
@@ -186,20 +187,17 @@ def test_the_report_with_people(coloured, tiny_model, tmp_path):
     assert "mean mask" not in numbers["dice"]  # no scenes are left to make it from
 
 
-def test_undated_scenes_of_nowhere(tmp_path, tiny_model):
+def test_scenes_without_a_catalogue(tmp_path, tiny_model):
     write_synthetic_dataset(tmp_path, 3, size=SIZE)
     model = Model.load(tiny_model(rules=RULES), threads=1)
     dataset = read_dataset(tmp_path)
-    page, numbers = write_report(model, dataset, tmp_path / "out", part="all")
+    page, numbers = write_report(model, dataset, tmp_path / "out", Options(part="all"))
     assert numbers["by"]["region"] == {}
-    assert "scenes.csv does not tell" in page.read_text()
+    assert "scenes.csv does not state them" in page.read_text()
 
 
 def test_one_scene_alone_is_best_and_worst(coloured, tiny_model):
-    found = evaluate_model(Model.load(tiny_model(rules=RULES), threads=1), read_dataset(coloured).select([1]))
-    assert found.extremes() == ([0], [])
-    assert replace(found, has_mean_mask=True).baselines.keys() == {
-        "all empty",
-        "everything present",
-        "mean mask",
-    }
+    result = evaluate_model(
+        Model.load(tiny_model(rules=RULES), threads=1), read_dataset(coloured).select([1])
+    )
+    assert result.extremes() == ([0], [])

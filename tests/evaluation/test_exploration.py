@@ -1,4 +1,4 @@
-"""The report on labelled data: numbers counted by hand, problems named, a page that needs nothing else."""
+"""The report on labelled data: numbers counted by hand, named problems, a self-contained page."""
 
 import json
 import re
@@ -16,6 +16,7 @@ from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import write_labels
 from nephoscope.datasets.rle import encode
 from nephoscope.evaluation.exploration import SPECK, explore
+from nephoscope.evaluation.groups import group_scenes
 from nephoscope.evaluation.report.exploration import write_report
 from nephoscope.evaluation.report.exploration_numbers import numbers
 from nephoscope.plotting import charts
@@ -82,19 +83,19 @@ def spoilt(clean):
     return clean
 
 
-def test_presence_cover_and_patterns_together(clean):
-    found = explore(read_dataset(clean))
-    assert found.present.mean(axis=0).tolist() == pytest.approx([2 / 5, 1 / 5, 1 / 5, 2 / 5])
-    assert found.cover[:, 0].tolist() == pytest.approx([0.6, 0.4, 0, 0, 0])
-    assert found.cover[3].tolist() == pytest.approx([0, 0, 0.4, 1])
-    assert found.together.tolist() == [[2, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 2]]
-    assert found.overlap[0, 1] == pytest.approx(0.2)  # Flower takes a fifth of Fish's five...
-    assert found.overlap[1, 0] == pytest.approx(1)  # ... and lies within it
-    told = numbers(found)
-    assert told["patterns_per_scene"] == {"0": 1, "1": 2, "2": 2, "3": 0, "4": 0}
-    assert told["patterns"]["Fish"]["cover_where_present"]["mean"] == pytest.approx(0.5)
-    assert told["patterns"]["Fish"]["cover_of_all_scenes"] == pytest.approx(0.2)
-    assert told["problems"] == {"counts": {}, "all": {}}
+def test_presence_area_and_cooccurrence(clean):
+    result = explore(read_dataset(clean))
+    assert result.present.mean(axis=0).tolist() == pytest.approx([2 / 5, 1 / 5, 1 / 5, 2 / 5])
+    assert result.area_fractions[:, 0].tolist() == pytest.approx([0.6, 0.4, 0, 0, 0])
+    assert result.area_fractions[3].tolist() == pytest.approx([0, 0, 0.4, 1])
+    assert result.cooccurrence.tolist() == [[2, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 2]]
+    assert result.overlap[0, 1] == pytest.approx(0.2)  # Flower takes a fifth of Fish's five...
+    assert result.overlap[1, 0] == pytest.approx(1)  # ... and lies within it
+    stats = numbers(result)
+    assert stats["patterns_per_scene"] == {"0": 1, "1": 2, "2": 2, "3": 0, "4": 0}
+    assert stats["patterns"]["Fish"]["cover_where_present"]["mean"] == pytest.approx(0.5)
+    assert stats["patterns"]["Fish"]["cover_of_all_scenes"] == pytest.approx(0.2)
+    assert stats["problems"] == {"counts": {}, "all": {}}
 
 
 def test_objects_and_specks(clean, tmp_path):
@@ -102,38 +103,38 @@ def test_objects_and_specks(clean, tmp_path):
     speck = np.zeros(LABEL_GRID, bool)
     speck[:40, :40] = True  # 10 x 10 pixels of 350x525
     (clean / "train.csv").write_text(labels.replace("c.png_Fish,", f"c.png_Fish,{encode(speck)}"))
-    found = explore(read_dataset(clean))
-    assert found.counts()[:, 0].tolist() == [1, 2, 0, 0, 0]
-    assert found.counts(specks=True)[:, 0].tolist() == [0, 0, 1, 0, 0]
-    told = numbers(found)["patterns"]["Fish"]
-    assert told["object_pixels"]["count"] == 3
-    assert told["object_pixels"]["largest"] == 0.6 * EVERY_PIXEL
-    assert told["specks"] == told["scenes_with_specks"] == 1
-    assert told["speck_share_of_mask"] == pytest.approx(100 / (EVERY_PIXEL + 100))
+    result = explore(read_dataset(clean))
+    assert result.counts()[:, 0].tolist() == [1, 2, 0, 0, 0]
+    assert result.counts(specks=True)[:, 0].tolist() == [0, 0, 1, 0, 0]
+    stats = numbers(result)["patterns"]["Fish"]
+    assert stats["object_pixels"]["count"] == 3
+    assert stats["object_pixels"]["largest"] == 0.6 * EVERY_PIXEL
+    assert stats["specks"] == stats["scenes_with_specks"] == 1
+    assert stats["speck_share_of_mask"] == pytest.approx(100 / (EVERY_PIXEL + 100))
     assert SPECK > 100
 
 
-def test_position_brightness_and_gaps(clean):
-    found = explore(read_dataset(clean))
-    assert found.position.shape == (4, *SCORE_GRID)
-    assert found.position[0, 100, [50, 150, 250, 400]].tolist() == pytest.approx([2 / 5, 1 / 5, 2 / 5, 0])
-    assert found.gaps.tolist() == pytest.approx([0.1] * 5)
-    assert found.inside[0, 0] == BRIGHT
-    assert found.outside[0, 0] == DARK  # the gap counts nowhere
-    assert found.brightness[0] == pytest.approx((6 * BRIGHT + 3 * DARK) / 9)
-    assert np.isnan(found.inside[0, 3])
-    assert np.isnan(found.outside[3, 3])  # Sugar takes the whole scene
-    assert found.stray[3].tolist() == pytest.approx([0, 0, 0.1, 0.1])
-    told = numbers(found)
-    assert told["patterns"]["Gravel"]["share_of_mask_without_data"] == pytest.approx(0.25)
-    assert np.shape(told["patterns"]["Sugar"]["mean_mask"]) == (14, 21)
+def test_position_brightness_and_nodata(clean):
+    result = explore(read_dataset(clean))
+    assert result.mean_masks.shape == (4, *SCORE_GRID)
+    assert result.mean_masks[0, 100, [50, 150, 250, 400]].tolist() == pytest.approx([2 / 5, 1 / 5, 2 / 5, 0])
+    assert result.nodata.tolist() == pytest.approx([0.1] * 5)
+    assert result.brightness_inside[0, 0] == BRIGHT
+    assert result.brightness_outside[0, 0] == DARK  # the gap counts nowhere
+    assert result.brightness[0] == pytest.approx((6 * BRIGHT + 3 * DARK) / 9)
+    assert np.isnan(result.brightness_inside[0, 3])
+    assert np.isnan(result.brightness_outside[3, 3])  # Sugar takes the whole scene
+    assert result.nodata_inside[3].tolist() == pytest.approx([0, 0, 0.1, 0.1])
+    stats = numbers(result)
+    assert stats["patterns"]["Gravel"]["share_of_mask_without_data"] == pytest.approx(0.25)
+    assert np.shape(stats["patterns"]["Sugar"]["mean_mask"]) == (14, 21)
 
 
-def test_what_is_wrong_is_named_and_the_rest_goes_on(spoilt):
-    told = []
-    found = explore(read_dataset(spoilt), lambda done, of: told.append((done, of)))
-    assert [record.image for record in found.records] == list(SCENES)
-    problems = numbers(found)["problems"]
+def test_problems_are_named_and_the_rest_is_measured(spoilt):
+    steps = []
+    result = explore(read_dataset(spoilt), lambda *step: steps.append(step))
+    assert [record.image for record in result.records] == list(SCENES)
+    problems = numbers(result)["problems"]
     assert problems["counts"] == {
         "unknown pattern": 1,
         "a second row": 1,
@@ -146,55 +147,55 @@ def test_what_is_wrong_is_named_and_the_rest_goes_on(spoilt):
     assert "a.png_Cirrus" in problems["all"]["unknown pattern"][0]
     assert "far.png_Fish" in problems["all"]["wrong run lengths"][0]
     assert "e.png" in problems["all"]["a picture that cannot be read"][0]
-    assert found.present[4].tolist() == [False, False, False, True]  # its masks count
-    assert np.isnan(found.gaps[4])
-    assert told[-1] == (6, 6)
+    assert result.present[4].tolist() == [False, False, False, True]  # its masks count
+    assert np.isnan(result.nodata[4])
+    assert steps[-1] == (6, 6)
 
 
-def test_no_sound_mask_at_all(clean):
+def test_no_valid_mask_at_all(clean):
     labels = (clean / "train.csv").read_text()
     (clean / "train.csv").write_text(re.sub("Sugar,.*", "Sugar,1 2 3", labels))
-    with pytest.raises(DatasetError, match="sound masks"):
+    with pytest.raises(DatasetError, match="valid masks"):
         explore(read_dataset(clean))
 
 
-def test_what_is_known_of_scenes(clean):
+def test_groups_of_scenes(clean):
     (clean / "scenes.csv").write_text(CATALOGUE)
-    found = explore(read_dataset(clean))
-    assert {name: scenes.tolist() for name, scenes in found.by("season").items()} == {
+    result = explore(read_dataset(clean))
+    assert group_scenes(result.records, "season") == {
         "DJF": [0],
         "MAM": [1],
         "JJA": [3],
         "unknown": [2, 4],
     }
-    by = numbers(found)["by"]
+    by = numbers(result)["by"]
     assert list(by["year"]) == ["2013", "unknown"]  # December counts to the next
     assert by["satellite"]["Aqua"]["presence"] == {"Fish": 0.5, "Flower": 0, "Gravel": 0.5, "Sugar": 0.5}
     assert by["region"]["61°W-40°W 10°N-24°N"]["median_cover_where_present"]["Fish"] == pytest.approx(0.5)
 
 
 def test_examples_show_each_kind_and_are_always_the_same(clean):
-    found = explore(read_dataset(clean))
-    examples = found.examples()
+    result = explore(read_dataset(clean))
+    examples = result.examples()
     assert examples["Fish alone"] == [1]
     assert examples["Sugar alone"] == [4]
     assert examples["two patterns"] == [0, 3]
     assert examples["no pattern"] == [2]
     assert len(examples["wide swath gap"]) == 2
     assert {"Gravel alone", "three patterns", "four patterns"}.isdisjoint(examples)
-    assert found.examples() == examples
+    assert result.examples() == examples
 
 
 @pytest.mark.slow
 def test_the_page_needs_nothing_else(spoilt, tmp_path):
     (spoilt / "scenes.csv").write_text(CATALOGUE)
-    path, told = write_report(read_dataset(spoilt), tmp_path / "out")
+    path, stats = write_report(read_dataset(spoilt), tmp_path / "out")
     html = path.read_text()
     assert not re.search(r"<script|<link|(src|href)=\"(?!data:|#)", html)
     for heading in ("Regions", "Seasons", "Years", "Satellites", "Scenes of each kind", "Label problems"):
         assert f">{heading}</h2>" in html
     assert "a.png_Cirrus" in html
-    assert json.loads((tmp_path / "out" / "explore.json").read_text()) == told
+    assert json.loads((tmp_path / "out" / "explore.json").read_text()) == stats
     figures = sorted((tmp_path / "out").glob("*.png"))
     assert {"explore_presence.png", "explore_region.png", "explore_scenes_fish_alone.png"} <= {
         figure.name for figure in figures
@@ -212,13 +213,13 @@ def test_the_same_data_give_the_same_files(clean, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_not_known_has_no_section(clean, tmp_path):
+def test_unknown_groups_have_no_section(clean, tmp_path):
     (clean / "scenes.csv").write_text(CATALOGUE.splitlines()[0] + "\na.png,train,,,,,,\n")
-    path, told = write_report(read_dataset(clean), tmp_path / "out")
+    path, stats = write_report(read_dataset(clean), tmp_path / "out")
     html = path.read_text()
-    assert told["by"] == {"region": {}, "season": {}, "year": {}, "satellite": {}}
+    assert stats["by"] == {"region": {}, "season": {}, "year": {}, "satellite": {}}
     assert "Regions" not in html
-    assert "Of no scene the region" in html
+    assert "No scene states its region or season or year or satellite" in html
     assert not list((tmp_path / "out").glob("explore_region*"))
 
 
@@ -226,9 +227,9 @@ def test_what_is_not_known_has_no_section(clean, tmp_path):
 def test_pictures_none_of_which_can_be_read(clean, tmp_path):
     for image in SCENES:
         (clean / "train_images" / image).write_bytes(b"no picture")
-    path, told = write_report(read_dataset(clean), tmp_path / "out")
-    assert told["brightness"]["count"] == told["gaps"]["count"] == 0
-    assert told["examples"] == {}
+    path, stats = write_report(read_dataset(clean), tmp_path / "out")
+    assert stats["brightness"]["count"] == stats["gaps"]["count"] == 0
+    assert stats["examples"] == {}
     assert "No picture could be read" in path.read_text()
 
 
@@ -236,22 +237,22 @@ def test_pictures_none_of_which_can_be_read(clean, tmp_path):
 def test_many_problems_of_a_kind_are_counted_in_the_page_and_all_in_json(clean, tmp_path):
     with (clean / "train.csv").open("a") as file:
         file.writelines(f"x{number}.png_Fish,\n" for number in range(30))
-    path, told = write_report(read_dataset(clean), tmp_path / "out")
-    assert len(told["problems"]["all"]["a scene without a picture"]) == 30
+    path, stats = write_report(read_dataset(clean), tmp_path / "out")
+    assert len(stats["problems"]["all"]["a scene without a picture"]) == 30
     assert "and 10 more" in path.read_text()
 
 
 @pytest.mark.slow
-def test_made_up_scenes(tmp_path):
+def test_synthetic_scenes(tmp_path):
     write_synthetic_dataset(tmp_path / "data", 6, size=(160, 240))
-    path, told = write_report(read_dataset(tmp_path / "data"), tmp_path / "out")
-    assert told["scenes"] == 6
-    assert told["problems"]["counts"] == {}
+    path, stats = write_report(read_dataset(tmp_path / "data"), tmp_path / "out")
+    assert stats["scenes"] == 6
+    assert stats["problems"]["counts"] == {}
     assert path.is_file()
 
 
-def test_plots_take_what_is_missing(tmp_path):
-    """Names that are no pattern, values that are NaN, nothing at all to count."""
+def test_charts_accept_missing_values(tmp_path):
+    """Names that are not patterns, values that are NaN, nothing at all to count."""
     drawn = [
         charts.bars({"one": 0.5, "Fish": 0}, "share", share=True),
         charts.grouped_bars(["x", "y"], {"one": [1, np.nan], "two": [2, 1000.5]}, "things"),
@@ -269,13 +270,13 @@ def test_real_scenes_have_the_known_presence(clouds):
     dataset = read_dataset(clouds)
     assert len(dataset.records) == 5041
     assert not dataset.problems
-    found = explore(dataset.select(range(0, len(dataset.records), 8)))
+    result = explore(dataset.select(range(0, len(dataset.records), 8)))
     shares = [
         np.mean([bool(dataset.labels.texts[record.image, name]) for record in dataset.records])
         for name in DEFAULT_NAMES
     ]
     assert shares == pytest.approx([0.50, 0.43, 0.53, 0.68], abs=0.01)
-    assert found.present.mean(axis=0).tolist() == pytest.approx(shares, abs=0.05)
-    medians = [np.median(found.cover[found.present[:, i], i]) for i in range(len(DEFAULT_NAMES))]
+    assert result.present.mean(axis=0).tolist() == pytest.approx(shares, abs=0.05)
+    medians = [np.median(result.area_fractions[result.present[:, i], i]) for i in range(len(DEFAULT_NAMES))]
     assert all(0.18 < median < 0.32 for median in medians)
-    assert not [problem for problem in found.problems if "run" in problem.kind]
+    assert not [problem for problem in result.problems if "run" in problem.kind]

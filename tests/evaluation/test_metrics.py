@@ -1,4 +1,4 @@
-"""Overlap of masks in the cases where it is known."""
+"""Overlap of masks, in cases counted by hand."""
 
 import numpy as np
 import pytest
@@ -33,6 +33,6 @@ def test_symmetric_bounded_and_tied_to_each_other(one, other):
 
 
 @pytest.mark.parametrize("score", [dice, iou])
-def test_other_grids_are_refused(score):
+def test_different_shapes_are_refused(score):
     with pytest.raises(ShapeMismatchError, match=r"\(4, 5\)"):
         score(FULL, np.ones((5, 4), bool))

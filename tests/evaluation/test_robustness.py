@@ -1,4 +1,4 @@
-"""How steady the default model's answers are when a real scene is changed, as docs/model-card.md tells."""
+"""Robustness of the default model's masks to changes of a real scene, as docs/model-card.md states."""
 
 import pytest
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def measured(clouds, model):
-    """From what was changed to how far the masks agree, over fewer scenes than the model card's table."""
+    """Agreement of the masks by change, over fewer scenes than the model card's table."""
     return dict(agreements(model, clouds, every=300))
 
 
@@ -29,6 +29,6 @@ def test_a_scene_gives_the_same_masks_at_other_sizes(measured, size):
         ("grey", 0.55),
     ],
 )
-def test_answers_sway_no_more_than_the_model_card_tells(measured, change, least):
+def test_masks_change_no_more_than_the_model_card_states(measured, change, least):
     """Floors a mask or two below what was measured."""
     assert measured[change] >= least

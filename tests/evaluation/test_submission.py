@@ -26,31 +26,33 @@ def write(path, scenes):
     return path
 
 
-def test_answers_on_one_grid_labels_on_the_other(tmp_path):
+def test_a_submission_on_one_grid_labels_on_the_other(tmp_path):
     truth = {"a.jpg": {"Fish": block(LABEL_GRID, 0, 1), "Flower": block(LABEL_GRID, 0.2, 0.4)}, "b.jpg": {}}
     answers = {
         "a.jpg": {"Fish": block(SCORE_GRID, 0, 0.2), "Flower": block(SCORE_GRID, 0.2, 0.4)},
         "b.jpg": {"Sugar": block(SCORE_GRID, 0.4, 1)},
     }
-    found = evaluate_csv(write(tmp_path / "p.csv", answers), write(tmp_path / "t.csv.gz", truth))
+    result = evaluate_csv(write(tmp_path / "p.csv", answers), write(tmp_path / "t.csv.gz", truth))
     fish = 2 * 0.2 / 1.2
-    assert found.by_pattern == pytest.approx({"Fish": (fish + 1) / 2, "Flower": 1, "Gravel": 1, "Sugar": 0.5})
-    assert found.mean == pytest.approx(sum(found.by_pattern.values()) / 4)
-    assert (found.predicted_grid, found.truth_grid) == (SCORE_GRID, LABEL_GRID)
-    assert (found.scored, found.unanswered) == (2, 0)
+    assert result.by_pattern == pytest.approx(
+        {"Fish": (fish + 1) / 2, "Flower": 1, "Gravel": 1, "Sugar": 0.5}
+    )
+    assert result.mean == pytest.approx(sum(result.by_pattern.values()) / 4)
+    assert (result.predicted_grid, result.truth_grid) == (SCORE_GRID, LABEL_GRID)
+    assert (result.scored, result.unanswered) == (2, 0)
 
 
-def test_unanswered_scenes_are_counted_not_scored(tmp_path):
+def test_missing_scenes_are_counted_not_scored(tmp_path):
     truth = {"a.jpg": {}, "b.jpg": {"Fish": block(LABEL_GRID, 0, 1)}}
-    found = evaluate_csv(write(tmp_path / "p.csv", {"a.jpg": {}}), write(tmp_path / "t.csv", truth))
-    assert (found.mean, found.scored, found.unanswered) == (1, 1, 1)
+    result = evaluate_csv(write(tmp_path / "p.csv", {"a.jpg": {}}), write(tmp_path / "t.csv", truth))
+    assert (result.mean, result.scored, result.unanswered) == (1, 1, 1)
 
 
-def test_answers_for_unknown_scenes_are_refused(tmp_path):
+def test_a_submission_of_unknown_scenes_is_refused(tmp_path):
     with pytest.raises(LabelError, match=r"1 of 1 scenes are not in .*the first is c.jpg"):
         evaluate_csv(write(tmp_path / "p.csv", {"c.jpg": {}}), write(tmp_path / "t.csv", {"a.jpg": {}}))
 
 
-def test_an_empty_answer_is_refused(tmp_path):
+def test_an_empty_submission_is_refused(tmp_path):
     with pytest.raises(LabelError, match="no scene"):
         evaluate_csv(write(tmp_path / "p.csv", {}), write(tmp_path / "t.csv", {"a.jpg": {}}))

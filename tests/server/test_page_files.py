@@ -13,7 +13,7 @@ import pytest
 import nephoscope
 from browsing import PLACED, browser, choose, download, expect, pixels, ruled, scenes, settled, slide, visit
 from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.datasets.labels import label_file
+from nephoscope.datasets.labels import format_labels
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs import FORMATS
 from nephoscope.outputs.csv import rows
@@ -44,7 +44,7 @@ def test_every_file_says_what_is_seen(visit, scenes, model):
     }
     expected = json.loads(FORMATS["json"].render(found)[0])
     assert json.loads(get("JSON"))["scenes"] == [expected]
-    assert get("CSV") == label_file(rows(found))
+    assert get("CSV") == format_labels(rows(found))
     overlay = cv2.imdecode(np.frombuffer(get("PNG"), np.uint8), cv2.IMREAD_COLOR_RGB)
     assert np.array_equal(overlay, draw(found))
     with zipfile.ZipFile(io.BytesIO(get("ZIP"))) as archive:
@@ -72,7 +72,7 @@ def test_all_pictures_make_one_file(visit, scenes, model):
     changed = ruled(model, {"Fish": {"threshold": 0.45}})
     found = [nephoscope.segment(path, changed) for path in scenes]
     buttons = page.locator("#all-downloads button")
-    assert download(page, buttons.filter(has_text="CSV")) == label_file(
+    assert download(page, buttons.filter(has_text="CSV")) == format_labels(
         [row for each in found for row in rows(each)]
     )
     told = json.loads(download(page, buttons.filter(has_text="JSON")))

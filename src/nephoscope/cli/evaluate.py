@@ -67,24 +67,15 @@ def evaluate(
         assert model is not None
         assert data is not None
         with needs("train"):
-            from nephoscope.evaluation.report.evaluation import write_report
+            from nephoscope.evaluation.report.evaluation import Options, write_report
         from nephoscope.core.io import available_cpus
         from nephoscope.datasets.dataset import read_dataset
         from nephoscope.inference.model import Model
 
         loaded = Model.load(model, threads=1, device=device)
         dataset = read_dataset(data, progress=console.progress_bar("reading labels"))
-        progress, cpus = console.progress_bar("evaluating scenes"), available_cpus()
-        path, numbers = write_report(
-            loaded,
-            dataset,
-            folder,
-            part=part,
-            folds=folds,
-            fold=fold,
-            tta=tta,
-            workers=cpus,
-            progress=progress,
-        )
+        options = Options(part, folds, fold, tta, available_cpus())
+        progress = console.progress_bar("evaluating scenes")
+        path, numbers = write_report(loaded, dataset, folder, options, progress)
         console.print_evaluation(numbers, loaded.card)
         console.info(str(path))

@@ -1,1 +1,1 @@
-"""Labelled data: labels, catalogues, annotations."""
+"""Labelled data: label files, catalogues, annotations, and folders of all three."""

@@ -1,23 +1,19 @@
-"""The rectangles that people drew around patterns, and the masks they make.
+"""Rectangles that annotators drew around patterns, and the masks made of them.
 
 The contest's labels were made of them: a scene's mask of a pattern is the union of its rectangles of that
-pattern, less the gaps between satellite swaths. Rectangles count in pixels of the contest's label grid.
+pattern, without the pixels that have no data. Corners are in pixels of the contest's label grid.
 
 Source: Rasp, Schulz, Bony and Stevens 2020, "Combining crowdsourcing and deep learning to explore the
 mesoscale organization of shallow convection", BAMS, doi:10.1175/BAMS-D-19-0324.1.
 """
 
-import csv
-import gzip
-import lzma
 import math
-import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +23,7 @@ from nephoscope.core.geo import ATLANTIC, EAST_PACIFIC, WEST_PACIFIC, Overpass, 
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, GridShape, Mask
 from nephoscope.datasets.rle import centres
+from nephoscope.datasets.tables import read_rows
 
 FOLDER = "annotators"
 BOXES = "boxes.csv.xz"
@@ -36,12 +33,13 @@ PRACTICE_CLASSIFICATIONS = "practice_classifications.csv.xz"
 REGIONS = {"1": ATLANTIC, "2": WEST_PACIFIC, "3": EAST_PACIFIC}
 """The contest's regions by their number in the files: east of Barbados, and two boxes of the Pacific."""
 
+_OVERPASS = ("satellite", "date", "region")
 _CORNERS = ("x0", "y0", "x1", "y1")
 _EXTENT = ("x", "y", "width", "height")
 
 
 class Rectangle(NamedTuple):
-    """What one person drew around one pattern, in pixels of the label grid; may reach past its edges."""
+    """A rectangle around one pattern, in pixels of the label grid; may extend beyond the scene."""
 
     left: float
     top: float
@@ -52,12 +50,12 @@ class Rectangle(NamedTuple):
 
 @dataclass(frozen=True)
 class PracticeScene:
-    """A scene that many people labelled in the practice round.
+    """A scene of the practice round, which many people annotated.
 
     Attributes:
         overpass: where and when.
-        image: file name of its picture in the contest; empty where it is not among the contest's.
-        answers: each person's rectangles, none where they saw no pattern.
+        image: file name of its picture in the contest; empty where the contest does not have it.
+        answers: rectangles by annotator; an empty tuple from those who drew none.
     """
 
     overpass: Overpass
@@ -65,58 +63,56 @@ class PracticeScene:
     answers: dict[str, tuple[Rectangle, ...]]
 
 
-def read_rectangles(source: Path) -> dict[Overpass, list[Rectangle]]:
-    """All rectangles behind labels, whoever drew them, by overpass.
+def read_rectangles(source: Path, patterns: Sequence[str] = DEFAULT_NAMES) -> dict[Overpass, list[Rectangle]]:
+    """Read the rectangles of all annotators, by overpass.
 
     Args:
-        source: a folder with `boxes.csv.xz`, or a CSV in its form, plain or packed (`.gz`, `.xz`):
-            `satellite,date,region,x0,y0,x1,y1,pattern`, the region one of the contest's by its number, a
-            region's name or `"west,south,east,north"`. An overpass that somebody looked at without drawing
-            has a row without corners.
+        source: a folder with `boxes.csv.xz`, or a CSV in its form, plain or compressed (`.gz`, `.xz`):
+            `satellite,date,region,x0,y0,x1,y1,pattern`. A region is the contest's by its number, a region's
+            name, or `"west,south,east,north"`. An overpass without rectangles has a row without corners.
+        patterns: the names that are allowed.
 
     Raises:
-        DatasetError: the file is not in its form.
-        OSError: it cannot be read.
+        DatasetError: the file has another form, or a value is wrong.
+        OSError: the file cannot be read.
     """
     path = source / BOXES if source.is_dir() else source
-    found: dict[Overpass, list[Rectangle]] = defaultdict(list)
-    for number, row in _rows(path, ("satellite", "date", "region", *_CORNERS, "pattern")):
-        rectangles = found[_overpass(row, path, number)]
+    by_overpass: dict[Overpass, list[Rectangle]] = defaultdict(list)
+    for where, row in read_rows(path, (*_OVERPASS, *_CORNERS, "pattern")):
+        rectangles = by_overpass[_overpass(row, where)]
         if row["pattern"]:
-            rectangles.append(_rectangle(row, _CORNERS, path, number))
-    return dict(found)
+            rectangles.append(_rectangle(row, _CORNERS, patterns, where))
+    return dict(by_overpass)
 
 
-def read_practice(folder: Path) -> list[PracticeScene]:
-    """The practice round: who drew what in which scene, in the scenes' order in time.
+def read_practice(folder: Path, patterns: Sequence[str] = DEFAULT_NAMES) -> list[PracticeScene]:
+    """Read the practice round: the rectangles of each annotator in each scene, scenes in order of time.
 
-    Of two answers of one person to one scene the first counts: the second was given with the first in mind.
+    Where a person annotated a scene twice the first answer counts: the second is not independent of it.
 
     Args:
         folder: with `practice_boxes.csv.xz` and `practice_classifications.csv.xz`, which also lists the
             answers without a rectangle.
+        patterns: the names that are allowed.
 
     Raises:
-        DatasetError: a file is not in its form, or a rectangle belongs to no answer.
+        DatasetError: a file has another form, or a rectangle belongs to no answer.
         OSError: a file cannot be read.
     """
-    path = folder / PRACTICE_CLASSIFICATIONS
     answer_of: dict[tuple[Overpass, str], str] = {}
     images: dict[Overpass, str] = {}
     drawn: dict[str, list[Rectangle]] = {}
-    for number, row in _rows(path, ("classification", "annotator", "image", "satellite", "date", "region")):
-        overpass = _overpass(row, path, number)
+    columns = ("classification", "annotator", "image", *_OVERPASS)
+    for where, row in read_rows(folder / PRACTICE_CLASSIFICATIONS, columns):
+        overpass = _overpass(row, where)
         images[overpass] = row["image"]
         answer_of.setdefault((overpass, row["annotator"]), row["classification"])
         drawn[row["classification"]] = []
-    path = folder / PRACTICE_BOXES
-    for number, row in _rows(path, ("classification", *_EXTENT, "pattern")):
+    for where, row in read_rows(folder / PRACTICE_BOXES, ("classification", *_EXTENT, "pattern")):
         if row["classification"] not in drawn:
-            raise DatasetError(
-                f"{path}: line {number}: {PRACTICE_CLASSIFICATIONS} has no answer {row['classification']}"
-            )
+            raise DatasetError(f"{where}: {PRACTICE_CLASSIFICATIONS} has no answer {row['classification']}")
         if row["pattern"]:
-            left, top, width, height, pattern = _rectangle(row, _EXTENT, path, number)
+            left, top, width, height, pattern = _rectangle(row, _EXTENT, patterns, where)
             rectangle = Rectangle(left, top, left + width, top + height, pattern)
             drawn[row["classification"]].append(rectangle)
     answers: dict[Overpass, dict[str, tuple[Rectangle, ...]]] = defaultdict(dict)
@@ -128,7 +124,7 @@ def read_practice(folder: Path) -> list[PracticeScene]:
 def span(rectangle: Rectangle, grid: GridShape) -> tuple[int, int, int, int]:
     """First row, row after the last, first column, column after the last of a rectangle on any grid.
 
-    A pixel belongs to a rectangle that holds its centre, as when masks are read onto a coarser grid.
+    A pixel belongs to a rectangle that contains its centre, as when masks are decoded onto a coarser grid.
     """
     rows, columns = (centres(fine, coarse) for fine, coarse in zip(LABEL_GRID, grid, strict=True))
     y0, y1 = np.searchsorted(rows, np.round((rectangle.top, rectangle.bottom))).tolist()
@@ -137,76 +133,55 @@ def span(rectangle: Rectangle, grid: GridShape) -> tuple[int, int, int, int]:
 
 
 def masks_of(
-    rectangles: Iterable[Rectangle], grid: GridShape, valid: Mask | None = None
+    rectangles: Iterable[Rectangle],
+    grid: GridShape,
+    valid: Mask | None = None,
+    patterns: Sequence[str] = DEFAULT_NAMES,
 ) -> NDArray[np.bool_]:
-    """Each pattern's mask: the union of its rectangles, less the gaps.
+    """Draw each pattern's mask: the union of its rectangles, without the pixels that have no data.
 
     Args:
         rectangles: of one scene.
         grid: height and width to draw on.
-        valid: where there is data, shape `grid`; everywhere if left out.
+        valid: where there is data, shape `grid`. Default: everywhere.
+        patterns: names, in the order of the masks.
 
     Returns:
-        Boolean, shape (patterns, height, width), patterns in `DEFAULT_NAMES`' order.
+        Boolean, shape (patterns, height, width).
     """
-    masks = np.zeros((len(DEFAULT_NAMES), *grid), np.bool_)
+    masks = np.zeros((len(patterns), *grid), np.bool_)
     for rectangle in rectangles:
         y0, y1, x0, x1 = span(rectangle, grid)
-        masks[DEFAULT_NAMES.index(rectangle.pattern), y0:y1, x0:x1] = True
+        masks[patterns.index(rectangle.pattern), y0:y1, x0:x1] = True
     if valid is not None:
         masks &= valid
     return masks
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows of a CSV, plain or packed, with their line numbers."""
-    try:
-        with _open(path) as file:
-            rows = csv.DictReader(file)
-            if missing := [name for name in columns if name not in (rows.fieldnames or ())]:
-                raise DatasetError(f"{path}: no column {', '.join(missing)}")
-            for row in rows:
-                if None in row.values():
-                    raise DatasetError(f"{path}: line {rows.line_num}: cut short")
-                yield rows.line_num, row
-    except (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: damaged, or not a CSV: {error}") from error
-
-
-def _open(path: Path) -> TextIO:
-    encoding = "utf-8-sig"
-    match path.suffix:
-        case ".gz":
-            return gzip.open(path, "rt", newline="", encoding=encoding)
-        case ".xz":
-            return lzma.open(path, "rt", newline="", encoding=encoding)
-        case _:
-            return path.open(newline="", encoding=encoding)
-
-
-def _overpass(row: dict[str, str], path: Path, number: int) -> Overpass:
+def _overpass(row: dict[str, str], where: str) -> Overpass:
     try:
         bounds = REGIONS.get(row["region"]) or parse_bounds(row["region"])
     except LocationError as error:
         raise DatasetError(
-            f"{path}: line {number}: no region {row['region']!r}; there are {', '.join(REGIONS)}, regions by "
-            "name, and boxes as west,south,east,north"
+            f"{where}: unknown region {row['region']!r}; available: {', '.join(REGIONS)}, a region's name, "
+            "or bounds as west,south,east,north"
         ) from error
     try:
         day = date.fromisoformat(row["date"])
     except ValueError as error:
-        raise DatasetError(f"{path}: line {number}: {error}") from error
+        raise DatasetError(f"{where}: {error}") from error
     return Overpass(row["satellite"], day, bounds)
 
 
-def _rectangle(row: dict[str, str], numbers: tuple[str, ...], path: Path, line: int) -> Rectangle:
-    if row["pattern"] not in DEFAULT_NAMES:
-        known = ", ".join(DEFAULT_NAMES)
-        raise DatasetError(f"{path}: line {line}: no pattern {row['pattern']!r}; there are {known}")
+def _rectangle(
+    row: dict[str, str], columns: tuple[str, ...], patterns: Sequence[str], where: str
+) -> Rectangle:
+    if row["pattern"] not in patterns:
+        raise DatasetError(f"{where}: unknown pattern {row['pattern']!r}; available: {', '.join(patterns)}")
     try:
-        first, second, third, fourth = (float(row[name]) for name in numbers)
+        first, second, third, fourth = (float(row[name]) for name in columns)
     except ValueError as error:
-        raise DatasetError(f"{path}: line {line}: {error}") from error
+        raise DatasetError(f"{where}: {error}") from error
     if not all(map(math.isfinite, (first, second, third, fourth))):
-        raise DatasetError(f"{path}: line {line}: a corner is no number")
+        raise DatasetError(f"{where}: {', '.join(columns)} must be finite numbers")
     return Rectangle(first, second, third, fourth, row["pattern"])

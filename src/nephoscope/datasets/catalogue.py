@@ -1,11 +1,10 @@
-"""Where and when labelled scenes were seen, and splits that keep what belongs together.
+"""The catalogue of labelled scenes (satellite, day, bounds), and splits for training and validation.
 
 A catalogue is a CSV of `image,split,satellite,date,west,south,east,north`; all but the first may be empty.
 """
 
-import csv
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,21 +12,24 @@ from pathlib import Path
 import numpy as np
 
 from nephoscope.core.errors import DatasetError
-from nephoscope.core.geo import Bounds
+from nephoscope.core.geo import SEASONS, Bounds
+from nephoscope.datasets.tables import read_rows
 
 COLUMNS = ("image", "split", "satellite", "date", "west", "south", "east", "north")
+
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a scene besides its picture.
+    """Metadata of a scene.
 
     Attributes:
         image: the picture's file name.
         split: `train`, `val` or empty.
-        satellite: what took it; empty if unknown.
-        day: when; None if unknown.
-        bounds: where; None if unknown.
+        satellite: empty if unknown.
+        day: when the picture was taken; None if unknown.
+        bounds: None if unknown.
     """
 
     image: str
@@ -38,7 +40,7 @@ class Record:
 
     @property
     def group(self) -> str:
-        """What must stay on one side of a split: a region's day, whichever satellites saw it.
+        """The scenes that must stay on one side of a split: those of a region's day, of any satellite.
 
         A scene of unknown day is a group of its own.
         """
@@ -46,9 +48,9 @@ class Record:
 
     @property
     def region(self) -> str:
-        """The scene's box in words, such as `61°W-40°W 10°N-24°N`; `unknown` without one."""
+        """The scene's bounds in words, such as `61°W-40°W 10°N-24°N`; `unknown` without bounds."""
         if self.bounds is None:
-            return "unknown"
+            return UNKNOWN
         west, south, east, north = self.bounds
         return (
             f"{_degrees(west, 'EW')}-{_degrees(east, 'EW')} {_degrees(south, 'NS')}-{_degrees(north, 'NS')}"
@@ -57,34 +59,26 @@ class Record:
     @property
     def season(self) -> str:
         """`DJF`, `MAM`, `JJA` or `SON`; `unknown` without a day."""
-        return ("DJF", "MAM", "JJA", "SON")[self.day.month % 12 // 3] if self.day else "unknown"
+        return SEASONS[self.day.month % 12 // 3] if self.day else UNKNOWN
 
     @property
     def season_year(self) -> str:
-        """The year whose seasons the day belongs to, December counting to the next; `unknown` without one."""
-        return str(self.day.year + self.day.month // 12) if self.day else "unknown"
+        """The year of the season, in which December belongs to the next year; `unknown` without a day."""
+        return str(self.day.year + self.day.month // 12) if self.day else UNKNOWN
 
 
 def read_catalogue(path: Path) -> dict[str, Record]:
     """Read a catalogue: records by the picture's file name.
 
     Raises:
-        DatasetError: a missing column, a date or number that is none; the message names file and line.
+        DatasetError: a column is missing, or a value is wrong; the message names file and line.
         OSError: the file cannot be read.
     """
     records: dict[str, Record] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        try:
-            rows = csv.DictReader(file)
-            if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-                raise DatasetError(f"{path}: no column {', '.join(missing)}")
-            for row in rows:
-                record = _record(row, records, f"{path}: line {rows.line_num}")
-                records[record.image] = record
-        except UnicodeDecodeError as error:
-            raise DatasetError(f"{path}: not a text file: {error}") from error
-        except csv.Error as error:
-            raise DatasetError(f"{path}: line {rows.line_num}: {error}") from error
+    for where, row in read_rows(path, COLUMNS):
+        if row["image"] in records:
+            raise DatasetError(f"{where}: a second row for {row['image']}")
+        records[row["image"]] = _record(row, where)
     return records
 
 
@@ -93,55 +87,60 @@ def split(
 ) -> tuple[list[int], list[int]]:
     """Divide scenes into those to train on and those to validate on.
 
-    Without `folds`, the records' own `split` is followed where they have one; else one tenth is held out.
-    Otherwise groups (see `Record.group`) are dealt into folds, which differ by at most one group's size.
-    Where some scenes are dated, undated ones are only trained on: their day may be another scene's.
+    Without `folds`, the records' own `split` is used where they have one; else one tenth is held out.
+    Otherwise groups (see `Record.group`) are assigned to folds, which differ by at most one group's size.
+    Where some scenes have a day, those without one are only trained on: their day may be another scene's.
 
     Args:
         records: the scenes.
-        folds: into how many parts to group_kfold the scenes.
-        fold: which part to validate on, from 0.
-        seed: of the dealing.
+        folds: the number of folds.
+        fold: which fold to validate on, from 0.
+        seed: of the random assignment of groups to folds.
 
     Returns:
         Indices of the scenes to train on, and of those to validate on.
 
     Raises:
-        DatasetError: nothing would be left on one side, or there is no such fold.
+        DatasetError: one side would be empty, or `folds` or `fold` is out of range.
     """
     named = {record.split for record in records} - {""}
     if folds is None and named:
         if named != {"train", "val"}:
             raise DatasetError(
-                f"every scene with a split is in {named.pop()!r}; --folds deals them by day instead"
+                f"every scene with a split is in {named.pop()!r}; use --folds to split by day instead"
             )
-        parts = [[i for i, record in enumerate(records) if record.split == name] for name in ("train", "val")]
-        return parts[0], parts[1]
+        train, val = (
+            [i for i, each in enumerate(records) if each.split == name] for name in ("train", "val")
+        )
+        return train, val
     folds = 10 if folds is None else folds
     if not 0 <= fold < folds or folds < 2:
-        raise DatasetError(f"fold {fold} of {folds}: there must be at least 2, counted from 0")
-    allowed = _may_validate(records)
+        raise DatasetError(f"fold {fold} of {folds}: there must be at least 2 folds, counted from 0")
+    any_dated = any(record.day for record in records)
+    allowed = [record.day is not None or not any_dated for record in records]
     groups = {record.group for record, may in zip(records, allowed, strict=True) if may}
     if folds > len(groups):
         raise DatasetError(f"{folds} folds of {len(groups)} days: there can be no more folds than days")
-    of = group_kfold([record.group for record in records], folds, seed, allowed)
-    held_out = [i for i, part in enumerate(of) if part == fold]
-    trained = [i for i, part in enumerate(of) if part != fold]
+    fold_of = group_kfold([record.group for record in records], folds, seed, allowed)
+    held_out = [i for i, part in enumerate(fold_of) if part == fold]
+    trained = [i for i, part in enumerate(fold_of) if part != fold]
     if not held_out or not trained:
-        raise DatasetError(f"{len(records)} scenes of {len(set(of))} groups are too few for {folds} folds")
+        raise DatasetError(
+            f"{len(records)} scenes of {len(set(fold_of))} groups are too few for {folds} folds"
+        )
     return trained, held_out
 
 
 def group_kfold(
     groups: Sequence[str], folds: int, seed: int = 0, allowed: Sequence[bool] | None = None
 ) -> list[int]:
-    """Deal members of groups into folds of nearly equal size, no group into two.
+    """Assign members of groups to folds of nearly equal size; a group is never divided.
 
     Args:
         groups: the group of each member.
-        folds: how many.
-        seed: of the order in which groups are dealt.
-        allowed: members that may be dealt; others get -1.
+        folds: the number of folds.
+        seed: of the order in which groups are assigned.
+        allowed: which members may be assigned; the others get -1. Default: all.
     """
     sizes = Counter(group for i, group in enumerate(groups) if allowed is None or allowed[i])
     counts = [0] * folds
@@ -154,16 +153,7 @@ def group_kfold(
     return [fold_of[group] if allowed is None or allowed[i] else -1 for i, group in enumerate(groups)]
 
 
-def _may_validate(records: Sequence[Record]) -> list[bool]:
-    any_dated = any(record.day for record in records)
-    return [record.day is not None or not any_dated for record in records]
-
-
-def _record(row: dict[str, str], known: Container[str], where: str) -> Record:
-    if row["image"] in known:
-        raise DatasetError(f"{where}: a second row for {row['image']}")
-    if None in row.values():
-        raise DatasetError(f"{where}: too few entries")
+def _record(row: dict[str, str], where: str) -> Record:
     edges = [row[name] for name in ("west", "south", "east", "north")]
     try:
         bounds = Bounds(*map(float, edges)) if all(edges) else None
@@ -171,9 +161,9 @@ def _record(row: dict[str, str], known: Container[str], where: str) -> Record:
     except ValueError as error:
         raise DatasetError(f"{where}: {error}") from error
     if bounds and not (-90 <= bounds.south < bounds.north <= 90 and max(map(abs, bounds)) <= 180):
-        raise DatasetError(f"{where}: no place on Earth: {', '.join(edges)}")
+        raise DatasetError(f"{where}: invalid bounds: {', '.join(edges)}")
     if row["split"] not in ("", "train", "val"):
-        raise DatasetError(f"{where}: split {row['split']!r}: there are train, val or nothing")
+        raise DatasetError(f"{where}: unknown split {row['split']!r}; available: train, val, or empty")
     return Record(row["image"], row["split"], row["satellite"], day, bounds)
 
 

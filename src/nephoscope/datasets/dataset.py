@@ -1,14 +1,14 @@
 """A folder of labelled scenes in the contest's layout, checked: `train_images/`, `train.csv`, `scenes.csv`.
 
-`train.csv` may be packed (`.gz`, `.xz`). `scenes.csv` (see `nephoscope.datasets.catalogue`) and
-`patterns.json`, with `colour` and `meaning` of patterns by name, may be missing.
+`train.csv` may be compressed (`.gz`, `.xz`). Two files are optional: `scenes.csv`, the catalogue (see
+`nephoscope.datasets.catalogue`), and `patterns.json`, with `colour` and `meaning` of patterns by name.
 """
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError, LabelError, SceneError
 from nephoscope.core.io import available_cpus, map_in_order
-from nephoscope.core.patterns import MAX_PATTERNS, styled_patterns
+from nephoscope.core.patterns import MAX_PATTERNS, Pattern, styled_patterns
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID, GridShape, Progress
 from nephoscope.datasets.catalogue import Record, read_catalogue
 from nephoscope.datasets.labels import Labels, Problem, read_labels
@@ -36,16 +36,34 @@ PackedMasks = NDArray[np.uint8]
 """Masks of all patterns in one byte a pixel: bit 0 for the first of `Dataset.patterns`, and so on."""
 
 
+def unpack_masks(packed: PackedMasks, count: int) -> NDArray[np.bool_]:
+    """Split packed masks into one boolean mask a pattern.
+
+    Args:
+        packed: shape (height, width), or any other.
+        count: the number of patterns.
+
+    Returns:
+        Shape (count, *packed.shape).
+    """
+    return np.unpackbits(packed[None], axis=0, count=count, bitorder="little").view(np.bool_)
+
+
+def pack_masks(masks: NDArray[np.bool_]) -> PackedMasks:
+    """Pack masks of at most 8 patterns, shape (patterns, height, width), into one byte a pixel."""
+    return np.asarray(np.packbits(masks, axis=0, bitorder="little")[0])
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Labelled scenes: those with a picture and a row for each pattern.
 
     Attributes:
-        folder: where they lie.
-        labels: their masks.
-        records: what is known of each scene, in the order of file names.
-        problems: what was wrong, and left out.
-        styles: `colour` and `meaning` of patterns that have their own, by name, as in a model's card.
+        folder: where the files are.
+        labels: the masks.
+        records: metadata of each scene, in the order of file names.
+        problems: rows and pictures that were left out.
+        styles: `colour` and `meaning` by pattern, where the folder states them, as in a model's card.
     """
 
     folder: Path
@@ -59,12 +77,17 @@ class Dataset:
         """Names of the patterns, in the order of the bits of `PackedMasks`."""
         return self.labels.patterns
 
+    @property
+    def styled_patterns(self) -> tuple[Pattern, ...]:
+        """The patterns with their colours and meanings, in the same order."""
+        return styled_patterns(self.patterns, self.styles)
+
     def picture(self, image: str) -> Path:
         """Path of a scene's picture."""
         return self.folder / PICTURES / image
 
     def bits(self, image: str, onto: GridShape) -> PackedMasks:
-        """All masks of a scene in one byte a pixel, straight from run lengths; shape `onto`.
+        """All masks of a scene, packed; decoded directly onto a grid, which is their shape.
 
         Raises:
             LabelError: wrong run lengths.
@@ -75,11 +98,19 @@ class Dataset:
                 packed |= self.labels.mask(image, name, onto).view(np.uint8) << np.uint8(index)
         return packed
 
-    def scene(self, image: str) -> Scene:
-        """One of the pictures, opened.
+    def masks(self, image: str, onto: GridShape) -> NDArray[np.bool_]:
+        """All masks of a scene, shape (patterns, height, width).
 
         Raises:
-            SceneError: it cannot be used.
+            LabelError: wrong run lengths.
+        """
+        return unpack_masks(self.bits(image, onto), len(self.patterns))
+
+    def scene(self, image: str) -> Scene:
+        """Open one of the pictures.
+
+        Raises:
+            SceneError: the picture cannot be used.
         """
         return open_scene(self.picture(image))
 
@@ -91,16 +122,16 @@ class Dataset:
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> Iterator[tuple[int, R]]:
-        """Apply work to every scene, several at a time, in order; what cannot be read is named and left out.
+        """Apply a function to every scene in several threads; results come in order.
 
         Args:
             work: called with each record; reads its picture, its masks or both.
-            problems: scenes whose picture or run lengths cannot be read are added here.
-            workers: scenes worked on at the same time; one a processor if left out.
-            progress: told the scenes done so far and in all.
+            problems: scenes whose picture or run lengths cannot be read are added here and left out.
+            workers: the number of threads. Default: one a processor.
+            progress: called with the scenes done so far and in all.
 
         Yields:
-            The index of a scene among `records`, and what `work` gave.
+            The index of a scene among `records`, and the result of `work`.
         """
 
         def one(record: Record) -> R | Problem:
@@ -122,29 +153,23 @@ class Dataset:
 
     def select(self, indices: Sequence[int]) -> "Dataset":
         """The same folder with some of its scenes."""
-        return Dataset(
-            self.folder,
-            self.labels,
-            tuple(self.records[index] for index in indices),
-            self.problems,
-            self.styles,
-        )
+        return replace(self, records=tuple(self.records[index] for index in indices))
 
 
 def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress | None = None) -> Dataset:
     """Read a folder in the contest's layout and check that pictures and rows belong together.
 
-    Run lengths themselves are checked when masks are read (`Dataset.bits`).
+    Run lengths are checked later, when masks are decoded (`Dataset.bits`).
 
     Args:
-        folder: with `train_images/`, a label file, and perhaps a catalogue.
+        folder: with `train_images/`, a label file, and optionally a catalogue and styles.
         strict: raise if there is any problem, instead of leaving out what is wrong.
-        progress: told the bytes of the label file read so far and in all.
+        progress: called with the bytes of the label file read so far and in all.
 
     Raises:
-        DatasetError: the folder is not in the layout, no scene is whole, or `strict` and there are problems.
+        DatasetError: the folder or its catalogue has another form, no scene is complete, or `strict` and
+            there are problems.
         LabelError: the label file is not in the contest's form.
-        DatasetError: the catalogue is not in its form.
         OSError: a file cannot be read.
     """
     folder = Path(folder)
@@ -152,34 +177,45 @@ def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress
     labels = read_labels(label_file(folder), LABEL_GRID, problems, progress)
     if len(labels.patterns) > MAX_PATTERNS:
         raise DatasetError(f"{labels.path}: {len(labels.patterns)} patterns; at most {MAX_PATTERNS}")
-    pictures = _pictures(folder)
+    if not (folder / PICTURES).is_dir():
+        raise DatasetError(f"{folder}: no folder {PICTURES}/")
+    paths = (path for path in (folder / PICTURES).iterdir() if path.suffix.lower() in ENDINGS)
+    pictures = {path.name for path in paths if path.is_file()}
     catalogue = read_catalogue(folder / CATALOGUE) if (folder / CATALOGUE).is_file() else {}
-    labelled = set(labels.images)
     _check_grid(labels)
+    records = _complete_scenes(labels, pictures, catalogue, problems)
+    if strict:
+        refuse_problems(folder, problems)
+    if not records:
+        raise DatasetError(f"{folder}: no scene with a picture in {PICTURES}/ and all its rows")
+    return Dataset(folder, labels, records, tuple(problems), _styles(folder))
+
+
+def _complete_scenes(
+    labels: Labels, pictures: set[str], catalogue: dict[str, Record], problems: list[Problem]
+) -> tuple[Record, ...]:
+    """Return the scenes with a picture and all rows; add the others to the problems."""
+    labelled = set(labels.images)
     problems += [
         Problem("a catalogue's row without a scene", image)
         for image in sorted(catalogue.keys() - labelled - pictures)
     ]
-    whole = []
+    records = []
     for image in sorted(labelled | pictures):
-        lacking = [name for name in labels.patterns if (image, name) not in labels.texts]
+        missing = [name for name in labels.patterns if (image, name) not in labels.texts]
         if image not in pictures:
             problems.append(Problem("a scene without a picture", image))
         elif image not in labelled:
             problems.append(Problem("a picture without rows", image))
-        elif lacking:
-            problems.append(Problem("a scene without all its rows", f"{image}: no {', '.join(lacking)}"))
+        elif missing:
+            problems.append(Problem("a scene without all its rows", f"{image}: no {', '.join(missing)}"))
         else:
-            whole.append(catalogue.get(image, Record(image)))
-    if strict:
-        refuse_problems(folder, problems)
-    if not whole:
-        raise DatasetError(f"{folder}: no scene with a picture in {PICTURES}/ and all its rows")
-    return Dataset(folder, labels, tuple(whole), tuple(problems), _styles(folder))
+            records.append(catalogue.get(image, Record(image)))
+    return tuple(records)
 
 
 def _styles(folder: Path) -> dict[str, dict[str, Any]]:
-    """Colours and meanings of the patterns, where the folder states them."""
+    """Read colours and meanings of the patterns, where the folder states them."""
     path = folder / STYLES
     if not path.is_file():
         return {}
@@ -192,55 +228,50 @@ def _styles(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def label_file(folder: Path) -> Path:
-    """The folder's label file.
+    """Find the folder's label file.
 
     Raises:
-        DatasetError: no such folder, no label file in it, or several.
+        DatasetError: the folder does not exist, or has no label file, or several.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
-    there = [folder / name for name in LABEL_FILES if (folder / name).is_file()]
-    if len(there) != 1:
-        found = f"several label files: {', '.join(path.name for path in there)}" if there else "no label file"
-        raise DatasetError(f"{folder}: {found}; one of {', '.join(LABEL_FILES)} is expected")
-    return there[0]
+    paths = [folder / name for name in LABEL_FILES if (folder / name).is_file()]
+    if len(paths) != 1:
+        problem = (
+            f"several label files: {', '.join(path.name for path in paths)}" if paths else "no label file"
+        )
+        raise DatasetError(f"{folder}: {problem}; expected one of {', '.join(LABEL_FILES)}")
+    return paths[0]
 
 
 def count_problems(problems: Sequence[Problem]) -> Counter[str]:
-    """How many problems there are of each kind."""
+    """Count the problems of each kind."""
     return Counter(problem.kind for problem in problems)
 
 
 def refuse_problems(folder: Path, problems: Sequence[Problem]) -> None:
-    """Stop where there is any problem.
+    """Raise an error if there is any problem.
 
     Raises:
-        DatasetError: there is; the message counts them by kind and names the first of each.
+        DatasetError: counts the problems by kind and names the first of each.
     """
     if problems:
         firsts = {problem.kind: problem.where for problem in reversed(problems)}
-        told = [
+        kinds = [
             f"{kind} ({count}, first: {firsts[kind]})" for kind, count in count_problems(problems).items()
         ]
-        raise DatasetError(f"{folder}: {'; '.join(told)}")
-
-
-def _pictures(folder: Path) -> set[str]:
-    if not (folder / PICTURES).is_dir():
-        raise DatasetError(f"{folder}: no folder {PICTURES}/ with the pictures in it")
-    paths = (path for path in (folder / PICTURES).iterdir() if path.suffix.lower() in ENDINGS)
-    return {path.name for path in paths if path.is_file()}
+        raise DatasetError(f"{folder}: {'; '.join(kinds)}")
 
 
 def _check_grid(labels: Labels) -> None:
-    """Refuse labels that count on the grid of answers, where each would lie in the wrong place."""
-    reach = 0
+    """Refuse labels on the submission grid, where every mask would be in the wrong position."""
+    last = 0
     for text in labels.texts.values():
-        with suppress(LabelError):  # told when the mask is read
-            reach = max(reach, last_pixel(text))
-        if reach > SCORE_GRID[0] * SCORE_GRID[1]:
+        with suppress(LabelError):  # reported when the mask is decoded
+            last = max(last, last_pixel(text))
+        if last > SCORE_GRID[0] * SCORE_GRID[1]:
             return
-    if reach:
+    if last:
         raise DatasetError(
-            f"{labels.path}: all runs lie within 350x525, as answers do; labels count on 1400x2100"
+            f"{labels.path}: all runs lie within 350x525, the submission grid; labels must be on 1400x2100"
         )

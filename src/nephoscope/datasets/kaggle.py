@@ -1,4 +1,4 @@
-"""The contest's own pictures and labels, by the user's Kaggle account and on the terms accepted there.
+"""Download of the contest's data with the user's Kaggle account, on the terms accepted there.
 
 Source: https://www.kaggle.com/c/understanding_cloud_organization.
 """
@@ -15,30 +15,30 @@ from nephoscope.datasets.dataset import LABEL_FILES, PICTURES
 
 CONTEST = "understanding_cloud_organization"
 _PAGE = f"https://www.kaggle.com/c/{CONTEST}"
-_ACCOUNT = "https://www.kaggle.com/settings gives a token for KAGGLE_API_TOKEN"
+_ACCOUNT = "create a token at https://www.kaggle.com/settings and set KAGGLE_API_TOKEN"
 
 
 def fetch_contest(folder: Path, progress: Progress | None = None) -> int:
-    """Download the contest's data and lay its `train_images/` and `train.csv` into a folder.
+    """Download the contest's data and place its `train_images/` and `train.csv` in a folder.
 
-    kagglehub keeps its own copy, from which files are linked where that is possible and copied where not.
+    kagglehub keeps its own copy, to which files are hard-linked where possible and else copied.
 
     Args:
-        folder: where to; made if it is not there.
-        progress: told the files laid there so far and in all.
+        folder: created if missing.
+        progress: called with the files placed so far and in all.
 
     Returns:
-        How many pictures there are.
+        The number of pictures.
 
     Raises:
-        DatasetError: no account, rules not accepted, no answer, or another file is in the way.
-        ImportError: kagglehub is missing.
+        DatasetError: no account, rules not accepted, no response, or another file is in the way.
+        ImportError: kagglehub is not installed.
         OSError: a file cannot be written.
     """
     source = _download()
     files = list(_files(source))
     for done, path in enumerate(files, 1):
-        _lay(path, folder / path.relative_to(source))
+        _link_or_copy(path, folder / path.relative_to(source))
         if progress:
             progress(done, len(files))
     return len(files) - 1
@@ -51,37 +51,35 @@ def _download() -> Path:
     try:
         return Path(kagglehub.competition_download(CONTEST))
     except UnauthenticatedError as error:
-        raise DatasetError(f"Kaggle wants to know who asks: {_ACCOUNT}") from error
+        raise DatasetError(f"Kaggle needs an account: {_ACCOUNT}") from error
     except KaggleApiHTTPError as error:
         status = error.response.status_code if error.response is not None else None
         if status == 401:
-            raise DatasetError(f"Kaggle does not know this account: {_ACCOUNT}") from error
+            raise DatasetError(f"Kaggle rejected the token: {_ACCOUNT}") from error
         if status == 403:
-            raise DatasetError(
-                f"Kaggle gives these data to those who accepted their rules: {_PAGE}/rules, then try again"
-            ) from error
+            raise DatasetError(f"accept the rules of the contest first: {_PAGE}/rules") from error
         raise DatasetError(f"{_PAGE}: {error}") from error
-    except (OSError, DataCorruptionError, BadZipFile, ValueError) as error:  # ValueError: no archive
+    except (OSError, DataCorruptionError, BadZipFile, ValueError) as error:  # ValueError: not an archive
         if getattr(error, "filename", None):
             raise  # a file of this machine
         raise DatasetError(f"{_PAGE}: {error}") from error
 
 
 def _files(source: Path) -> Iterator[Path]:
-    """The pictures, and the labels last: what has labels is complete."""
+    """Yield the pictures, then the labels: a folder with labels is complete."""
     pictures = source / PICTURES
     labels = source / LABEL_FILES[0]
     if not pictures.is_dir() or not labels.is_file():
-        raise DatasetError(f"{source}: no {PICTURES}/ or no {labels.name} in what Kaggle sent")
+        raise DatasetError(f"{source}: Kaggle's archive has no {PICTURES}/ or no {labels.name}")
     yield from sorted(pictures.iterdir())
     yield labels
 
 
-def _lay(path: Path, target: Path) -> None:
-    """Link a file to where it is wanted, or copy it whole; one that is there must be the same."""
+def _link_or_copy(path: Path, target: Path) -> None:
+    """Link or copy a file; an existing target must be the same file."""
     if target.exists():
         if not target.samefile(path) and target.stat().st_size != path.stat().st_size:
-            raise DatasetError(f"{target}: is there and is another file; -o DIR writes elsewhere")
+            raise DatasetError(f"{target}: a different file exists; choose another folder with -o DIR")
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

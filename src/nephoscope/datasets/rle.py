@@ -1,4 +1,4 @@
-"""Masks as run-length text, the form the contest "Understanding Clouds from Satellite Images" (2019) uses.
+"""Run-length encoding of masks, as the contest "Understanding Clouds from Satellite Images" (2019) uses it.
 
 A text is pairs of numbers, `start length start length ...`. Pixels are counted column by column from the
 top left, starting at 1. An empty mask is an empty text.
@@ -13,41 +13,32 @@ from nephoscope.core.types import GridShape, Mask
 
 
 def encode(mask: Mask) -> str:
-    """Write a mask as run-length text.
-
-    Args:
-        mask: boolean, shape (height, width).
-    """
+    """Encode a mask, boolean, shape (height, width), as run-length text."""
     if not mask.any():
         return ""  # as most masks are
     # Columns become rows so that the runs are contiguous; OpenCV transposes bytes in cache-sized blocks.
-    flat = cv2.transpose(mask.view(np.uint8)).reshape(-1)
-    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    if flat.size and flat[0]:
-        edges = np.concatenate(([0], edges))
-    if len(edges) % 2:
-        edges = np.concatenate((edges, [flat.size]))
-    numbers = np.empty(len(edges), np.int64)
-    numbers[::2] = edges[::2] + 1
-    numbers[1::2] = edges[1::2] - edges[::2]
+    flat = np.zeros(mask.size + 2, np.uint8)
+    flat[1:-1] = cv2.transpose(mask.view(np.uint8)).reshape(-1)
+    numbers = np.flatnonzero(flat[1:] != flat[:-1])  # where runs begin and end, alternating
+    numbers[1::2] -= numbers[::2]
+    numbers[::2] += 1
     return " ".join(map(str, numbers.tolist()))
 
 
 def decode(text: str, grid: GridShape, onto: GridShape | None = None) -> Mask:
-    """Read a mask from run-length text.
+    """Decode a mask from run-length text.
 
     Args:
         text: the run lengths; empty for an empty mask.
-        grid: height and width that the text counts on.
-        onto: a coarser grid to read straight onto, without the full mask: each of its pixels takes the
-            value at its centre.
+        grid: height and width of the encoded mask.
+        onto: a coarser grid to decode onto directly: each of its pixels takes the value at its centre.
 
     Returns:
         Boolean, shape `onto` or else `grid`.
 
     Raises:
-        LabelError: an odd count of numbers, something that is no whole number, a start or length
-            below 1, a run past the grid's end, or two runs that share a pixel.
+        LabelError: an odd count of numbers, a value that is not an integer, a start or length below 1, a run
+            past the grid's end, or two runs that share a pixel.
         ValueError: `onto` is finer than `grid`.
     """
     edges = _edges(text, grid)
@@ -62,10 +53,7 @@ def decode(text: str, grid: GridShape, onto: GridShape | None = None) -> Mask:
 
 
 def last_pixel(text: str) -> int:
-    """Number of the last pixel that a run-length text covers (0 for an empty text), its runs unchecked.
-
-    Tells which grid a text was written on when that is not known.
-    """
+    """Return the number of the last pixel of a run-length text, unchecked; 0 for an empty text."""
     numbers = _numbers(text)
     return int((numbers[::2] + numbers[1::2]).max() - 1) if len(numbers) else 0
 
@@ -77,11 +65,11 @@ def _numbers(text: str) -> NDArray[np.int64]:
     try:
         return np.array(words, np.int64)
     except (ValueError, OverflowError) as error:
-        raise LabelError(f"something that is no whole number: {error}") from error
+        raise LabelError(f"not an integer: {error}") from error
 
 
 def _edges(text: str, grid: GridShape) -> NDArray[np.int64]:
-    """Where runs begin and end, alternating, counted from 0 column by column."""
+    """Return where runs begin and end, alternating, counted from 0 column by column."""
     numbers = _numbers(text)
     starts, lengths = numbers[::2] - 1, numbers[1::2]
     if not len(starts):
@@ -102,10 +90,10 @@ def _edges(text: str, grid: GridShape) -> NDArray[np.int64]:
 
 
 def _to_coarser(edges: NDArray[np.int64], grid: GridShape, onto: GridShape) -> NDArray[np.int64]:
-    """Move run edges to a coarser grid: each edge becomes the count of coarse centres before it."""
+    """Convert run edges to a coarser grid: each edge becomes the count of coarse centres before it."""
     (height, width), (rows, columns) = grid, onto
     if rows > height or columns > width:
-        raise ValueError(f"{rows}x{columns} is finer than the text's own grid {height}x{width}")
+        raise ValueError(f"{rows}x{columns} is finer than the encoded grid {height}x{width}")
     row_centres = centres(height, rows)
     column_centres = centres(width, columns)
     column, row = np.divmod(edges, height)
@@ -117,5 +105,5 @@ def _to_coarser(edges: NDArray[np.int64], grid: GridShape, onto: GridShape) -> N
 
 
 def centres(fine: int, coarse: int) -> NDArray[np.int64]:
-    """Indices of the fine pixels at the centres of `coarse` equal parts of a line of `fine` pixels."""
+    """Return the indices of the fine pixels at the centres of `coarse` equal parts of `fine` pixels."""
     return ((np.arange(coarse) * 2 + 1) * fine) // (2 * coarse)

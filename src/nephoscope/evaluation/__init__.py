@@ -1,1 +1,1 @@
-"""How well answers agree with labels and with people."""
+"""Evaluation: models against labels, baselines and annotators, and what labelled data look like."""

@@ -1,12 +1,12 @@
-"""How well people agree with one another, and whether a model agrees with them as well.
+"""Inter-annotator agreement, and the agreement of a model with annotators.
 
-Everybody's mask of a pattern is the union of their rectangles. Two masks agree by the contest's Dice on
-350x525, 1 where both are empty; two people agree on a scene by its mean over the patterns. What is said of
-all is the mean over a scene's pairs and then over scenes: no scene counts more for having more people.
+An annotator's mask of a pattern is the union of their rectangles. Agreement of two masks is the contest's
+Dice on 350x525, 1 where both are empty; agreement of two annotators on a scene is its mean over the patterns.
+Means are over a scene's pairs first and then over scenes: a scene with more annotators counts no more.
 
-As most people leave most patterns out, two who drew nothing agree fully, and an answer that is always empty
-agrees with everybody to some degree. A second, stricter measure therefore leaves such agreement out: it is
-the mean over those pairs and patterns of a scene where at least one of the two drew something.
+As most annotators leave most patterns out, two who drew nothing agree fully, and an empty prediction agrees
+with everybody to some degree. A second, stricter measure leaves such agreement out: it is the mean over those
+pairs and patterns of a scene where at least one of the two drew something.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID, Mask
 from nephoscope.datasets.annotations import PracticeScene, Rectangle, span
 from nephoscope.evaluation.statistics import Interval, bootstrap
@@ -24,76 +23,86 @@ from nephoscope.evaluation.statistics import Interval, bootstrap
 Numbers = NDArray[np.float64]
 Masks = NDArray[np.bool_]
 
-LEAST_PEOPLE = 10
-"""A scene that fewer people labelled tells little of how people agree, and is left out."""
+MIN_ANNOTATORS = 10
+"""Scenes with fewer annotators are left out: they say little about agreement."""
 
-LEAST_SCENES = 10
-"""A person who labelled fewer of the scenes is not held against the others."""
+MIN_SCENES = 10
+"""Annotators of fewer scenes are not compared with the others."""
 
 MAJORITY = "majority"
-"""Name of the candidate that is, for each person, the area that more than half of the other people drew.
+"""Name of the candidate that is, for each annotator, the area that more than half of the others drew.
 
-A model learns what is common to many people's answers, and such an answer agrees better with each of them
-than they do with one another: so does what most others drew, made without that person.
+A model learns what is common to many annotators, and such a mask agrees better with each of them than they do
+with one another. So does the majority of the others, which is made without that annotator.
 """
 
-_DRAWS = 100  # a scene, of two times three people
-_TOGETHER = 3  # people: about as many drew the rectangles of one contest label
+_DRAWS = 100  # a scene, of two times three annotators
+_UNION = 3  # annotators: about as many drew the rectangles of one contest label
 
 
 @dataclass(frozen=True, eq=False)
 class SceneAgreement:
-    """Dice on one scene, from 0 to 1; people in the order of `people`, patterns of `DEFAULT_NAMES`.
+    """Dice on one scene, from 0 to 1; arrays are in the order of `patterns` and `people`.
 
     Attributes:
-        people: who labelled it.
+        people: the annotators.
+        patterns: names.
         drew: whether a person drew a pattern, shape (patterns, people).
-        pairs: of each person with each, shape (patterns, people, people).
-        candidates: of other masks with each person, by their name, shape (patterns, people); `MAJORITY` is
-            always among them.
+        pairs: Dice of each person with each, shape (patterns, people, people).
+        candidates: Dice of other masks with each person, by the masks' name, shape (patterns, people);
+            `MAJORITY` is always among them.
         filled: whether such a mask has any pixel, by its name, shape (patterns, people).
-        threes: of the union of three people with that of three others, mean over draws and patterns.
-        candidate_threes: the same of the candidates with the union of three people.
+        union_of_three: Dice of the union of three people with that of three others, mean over draws and
+            patterns.
+        candidate_union_of_three: the same of the candidates with the union of three people.
     """
 
     people: tuple[str, ...]
+    patterns: tuple[str, ...]
     drew: Masks
     pairs: Numbers
     candidates: dict[str, Numbers]
     filled: dict[str, Masks]
-    threes: float
-    candidate_threes: dict[str, float]
+    union_of_three: float
+    candidate_union_of_three: dict[str, float]
 
 
 def agreement(
-    scene: PracticeScene, candidates: Mapping[str, Masks], valid: Mask | None = None, seed: int = 0
+    scene: PracticeScene,
+    candidates: Mapping[str, Masks],
+    patterns: Sequence[str],
+    valid: Mask | None = None,
+    seed: int = 0,
 ) -> SceneAgreement:
-    """How people agree on a scene with one another, with what most others drew, and with other masks.
+    """Measure the agreement of a scene's annotators with one another, with their majority and with masks.
 
     Args:
-        scene: labelled by at least two people; with fewer than six, the unions are of fewer than three.
-        candidates: by name, boolean, shape (patterns, 350, 525).
-        valid: where there is data, shape (350, 525); nobody's mask counts elsewhere. Everywhere if left out.
-        seed: of the drawing of threes.
+        scene: with at least two annotators; with fewer than six, the unions are of fewer than three.
+        candidates: masks by name, boolean, shape (patterns, 350, 525).
+        patterns: names, in the order of the masks.
+        valid: where there is data, shape (350, 525); no mask counts elsewhere. Default: everywhere.
+        seed: of the random choice of the unions of three.
     """
     people = tuple(sorted(scene.answers))
     answers = [scene.answers[person] for person in people]
-    one, other = _draw_threes(len(people), seed)
-    drew, pairs, threes = [], [], []
+    one, other = _choose_unions(len(people), seed)
+    drew, pairs, unions = [], [], []
     dice: dict[str, list[Numbers]] = {name: [] for name in (*candidates, MAJORITY)}
     filled: dict[str, list[Masks]] = {name: [] for name in (*candidates, MAJORITY)}
-    dice_threes: dict[str, list[Numbers]] = {name: [] for name in candidates}
-    for index, pattern in enumerate(DEFAULT_NAMES):
+    dice_unions: dict[str, list[Numbers]] = {name: [] for name in candidates}
+    for index, pattern in enumerate(patterns):
         cells = _cells(answers, pattern, valid)
         areas = cells.drawn @ cells.pixels
         drew.append(areas > 0)
-        # A matrix product would do the same, and waits for its threads where other workers have them.
+        # A matrix product does the same, but its threads compete with the other workers.
         shared = np.einsum("ic,jc->ij", cells.drawn * cells.pixels, cells.drawn)
         pairs.append(_dice(shared, areas[:, None], areas))
         first, second = (cells.drawn[side].max(axis=1) for side in (one, other))
         area = first @ cells.pixels
-        threes.append(_dice((first * second) @ cells.pixels, area, second @ cells.pixels))
-        others = cells.drawn.sum(axis=0) - cells.drawn  # how many other people drew a cell, for each person
+        unions.append(_dice((first * second) @ cells.pixels, area, second @ cells.pixels))
+        others = (
+            cells.drawn.sum(axis=0) - cells.drawn
+        )  # number of other people who drew a cell, for each person
         most = (2 * others > len(people) - 1).astype(np.float32)
         of_most = most @ cells.pixels
         dice[MAJORITY].append(_dice((most * cells.drawn) @ cells.pixels, areas, of_most))
@@ -102,20 +111,21 @@ def agreement(
             counts = cells.count(masks[index])
             dice[name].append(_dice(cells.drawn @ counts, areas, counts.sum()))
             filled[name].append(np.full(len(people), counts.any()))
-            dice_threes[name].append(_dice(first @ counts, area, counts.sum()))
+            dice_unions[name].append(_dice(first @ counts, area, counts.sum()))
     return SceneAgreement(
         people=people,
+        patterns=tuple(patterns),
         drew=np.stack(drew),
         pairs=np.stack(pairs),
-        candidates={name: np.stack(found) for name, found in dice.items()},
-        filled={name: np.stack(found) for name, found in filled.items()},
-        threes=float(np.mean(threes)),
-        candidate_threes={name: float(np.mean(found)) for name, found in dice_threes.items()},
+        candidates={name: np.stack(values) for name, values in dice.items()},
+        filled={name: np.stack(values) for name, values in filled.items()},
+        union_of_three=float(np.mean(unions)),
+        candidate_union_of_three={name: float(np.mean(values)) for name, values in dice_unions.items()},
     )
 
 
 class AnnotatorScore(NamedTuple):
-    """One person's mean Dice over the scenes they labelled: with the other people, and with a candidate."""
+    """An annotator's mean Dice over their scenes: with the other annotators, and with a candidate."""
 
     person: str
     scenes: int
@@ -125,74 +135,74 @@ class AnnotatorScore(NamedTuple):
 
 @dataclass(frozen=True)
 class Measure:
-    """How people and a candidate stand by one measure; intervals are 95 %, scenes resampled.
+    """Agreement of people and of a candidate by one measure; intervals are 95 %, scenes resampled.
 
     Attributes:
-        between: mean Dice of two people.
+        inter_annotator: mean Dice of two people.
         candidate: mean Dice of the candidate and a person.
-        difference: the second less the first.
-        between_patterns: of two people, by pattern; where drawn, over all pairs of all scenes alike, as one
-            person's whim in a scene would else count as much as a pattern that all saw.
+        difference: the second minus the first.
+        inter_annotator_patterns: of two people, by pattern. Where drawn, all pairs of all scenes count alike:
+            else one person's odd drawing would count as much as a pattern that everybody drew.
         candidate_patterns: of the candidate and a person, by pattern.
-        standings: people with at least `LEAST_SCENES` scenes, those who agree best with others first.
+        annotators: people with at least `MIN_SCENES` scenes, those who agree best with others first.
     """
 
-    between: Interval
+    inter_annotator: Interval
     candidate: Interval
     difference: Interval
-    between_patterns: dict[str, float]
+    inter_annotator_patterns: dict[str, float]
     candidate_patterns: dict[str, float]
-    standings: list[AnnotatorScore]
+    annotators: list[AnnotatorScore]
 
     @property
     def as_well(self) -> int:
-        """How many people of `standings` agree with the candidate at least as well as with other people."""
-        return sum(each.candidate >= each.others for each in self.standings)
+        """Number of `annotators` who agree with the candidate at least as well as with other people."""
+        return sum(each.candidate >= each.others for each in self.annotators)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A candidate against people, over scenes.
+    """A candidate compared with annotators.
 
     Attributes:
-        scenes: how many.
-        people: how many labelled at least one of them.
-        contest: by the contest's measure, 1 where both masks are empty.
+        scenes: the number of scenes.
+        people: the number of annotators of at least one of them.
+        contest: by the contest's Dice, 1 where both masks are empty.
         drawn: where at least one of the two masks is not empty.
-        threes: mean Dice of the union of three people with that of three others, by the contest's measure.
-        candidate_threes: mean Dice of the candidate with the union of three people; None of `MAJORITY`, which
-            those people are part of.
+        union_of_three: mean contest's Dice of the union of three people with that of three others.
+        candidate_union_of_three: mean Dice of the candidate with the union of three people; None for
+            `MAJORITY`, which includes those people.
     """
 
     scenes: int
     people: int
     contest: Measure
     drawn: Measure
-    threes: float
-    candidate_threes: float | None
+    union_of_three: float
+    candidate_union_of_three: float | None
 
 
 def compare(scenes: Sequence[SceneAgreement], candidate: str) -> Comparison:
-    """Hold a candidate against people.
+    """Compare a candidate with annotators.
 
     Args:
         scenes: at least one, each with the candidate, and in each somebody drew something.
-        candidate: its name there.
+        candidate: a name in `SceneAgreement.candidates`.
     """
-    own_threes = [scene.candidate_threes[candidate] for scene in scenes if candidate != MAJORITY]
+    unions = [scene.candidate_union_of_three[candidate] for scene in scenes if candidate != MAJORITY]
     return Comparison(
         scenes=len(scenes),
         people=len({person for scene in scenes for person in scene.people}),
         contest=_measure(scenes, candidate, drawn=False),
         drawn=_measure(scenes, candidate, drawn=True),
-        threes=float(np.mean([scene.threes for scene in scenes])),
-        candidate_threes=float(np.mean(own_threes)) if own_threes else None,
+        union_of_three=float(np.mean([scene.union_of_three for scene in scenes])),
+        candidate_union_of_three=float(np.mean(unions)) if unions else None,
     )
 
 
-def worth_comparing(scenes: Sequence[PracticeScene]) -> list[PracticeScene]:
-    """Those that at least `LEAST_PEOPLE` people labelled."""
-    return [scene for scene in scenes if len(scene.answers) >= LEAST_PEOPLE]
+def with_enough_annotators(scenes: Sequence[PracticeScene]) -> list[PracticeScene]:
+    """Scenes with at least `MIN_ANNOTATORS` annotators."""
+    return [scene for scene in scenes if len(scene.answers) >= MIN_ANNOTATORS]
 
 
 def _measure(scenes: Sequence[SceneAgreement], candidate: str, drawn: bool) -> Measure:
@@ -212,7 +222,7 @@ def _measure(scenes: Sequence[SceneAgreement], candidate: str, drawn: bool) -> M
         for name, values in zip(scene.people, person, strict=True):
             of_person.setdefault(name, []).append(values)
     columns = np.array(overall)
-    between, found, difference = bootstrap(
+    inter_annotator, with_candidate, difference = bootstrap(
         np.column_stack([columns, columns[:, 1] - columns[:, 0]]), range(len(scenes))
     )
     patterns, weight = np.array(by_pattern), np.array(weights)  # (scenes, people or candidate, patterns)
@@ -220,36 +230,32 @@ def _measure(scenes: Sequence[SceneAgreement], candidate: str, drawn: bool) -> M
         weight = np.ones_like(weight)
     total = np.maximum(weight.sum(axis=0), 1)
     means = np.where(weight.any(axis=0), (np.nan_to_num(patterns) * weight).sum(axis=0) / total, np.nan)
+    of_two, of_candidate = (dict(zip(scenes[0].patterns, row, strict=True)) for row in means.tolist())
     return Measure(
-        between,
-        found,
-        difference,
-        dict(zip(DEFAULT_NAMES, means[0].tolist(), strict=True)),
-        dict(zip(DEFAULT_NAMES, means[1].tolist(), strict=True)),
-        _standings(of_person),
+        inter_annotator, with_candidate, difference, of_two, of_candidate, _annotator_scores(of_person)
     )
 
 
-def _standings(of_person: Mapping[str, list[tuple[float, float]]]) -> list[AnnotatorScore]:
-    standings = []
+def _annotator_scores(of_person: Mapping[str, list[tuple[float, float]]]) -> list[AnnotatorScore]:
+    scores = []
     for person, rows in of_person.items():
         values = np.array(rows)
         values = values[np.isfinite(values).all(axis=1)]
-        if len(values) >= LEAST_SCENES:
+        if len(values) >= MIN_SCENES:
             others, candidate = values.mean(axis=0).tolist()
-            standings.append(AnnotatorScore(person, len(values), others, candidate))
-    return sorted(standings, key=lambda each: (-each.others, each.person))
+            scores.append(AnnotatorScore(person, len(values), others, candidate))
+    return sorted(scores, key=lambda each: (-each.others, each.person))
 
 
 @dataclass(frozen=True, eq=False)
 class _Cells:
-    """A scene cut along all edges of one pattern's rectangles: within a cell everybody's mask is constant.
+    """A scene cut along all edges of one pattern's rectangles: within a cell every mask is constant.
 
     Counting cells by their pixels is exact, and there are tens of times fewer of them.
 
     Attributes:
         drawn: 1 where a person's mask covers a cell, else 0; shape (people, cells).
-        pixels: how many pixels with data a cell has, shape (cells,).
+        pixels: number of pixels with data in a cell, shape (cells,).
     """
 
     drawn: NDArray[np.float32]
@@ -259,7 +265,7 @@ class _Cells:
     _valid: Mask
 
     def count(self, mask: Mask) -> NDArray[np.float32]:
-        """How many of a mask's pixels with data lie in each cell."""
+        """Count a mask's pixels with data in each cell."""
         return _count(mask & self._valid, self._rows, self._columns)
 
 
@@ -285,22 +291,22 @@ def _count(mask: Mask, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> N
     return np.add.reduceat(by_row, columns, axis=1).reshape(-1).astype(np.float32)
 
 
-def _draw_threes(people: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Two times three different people, by chance, many times; each of shape (draws, 3)."""
-    together = min(_TOGETHER, people // 2)
+def _choose_unions(people: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose two times three different people at random, many times; each of shape (draws, 3)."""
+    size = min(_UNION, people // 2)
     rng = np.random.default_rng(seed)
-    chosen = np.stack([rng.permutation(people)[: 2 * together] for _ in range(_DRAWS)])
-    return chosen[:, :together], chosen[:, together:]
+    chosen = np.stack([rng.permutation(people)[: 2 * size] for _ in range(_DRAWS)])
+    return chosen[:, :size], chosen[:, size:]
 
 
 def _dice(shared: ArrayLike, one: ArrayLike, other: ArrayLike) -> Numbers:
-    """Dice by the number of shared pixels and of each mask's own; 1 where both are empty."""
+    """Dice from the numbers of shared pixels and of each mask's pixels; 1 where both are empty."""
     total = np.asarray(one, np.float64) + np.asarray(other, np.float64)
     return np.where(total > 0, 2 * np.asarray(shared, np.float64) / np.maximum(total, 1), 1.0)
 
 
 def _mean(values: Numbers, counted: Masks, axis: int | tuple[int, ...] | None = None) -> Numbers:
-    """Mean of the values that count; NaN where none does."""
+    """Mean of the values that are counted; NaN where none is."""
     numbers = counted.sum(axis=axis)
     total = np.where(counted, values, 0).sum(axis=axis)
     return np.asarray(np.where(numbers > 0, total / np.maximum(numbers, 1), np.nan))

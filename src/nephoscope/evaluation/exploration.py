@@ -1,253 +1,226 @@
-"""What labelled data look like, in numbers: how often, how much, how large, where, how bright.
+"""Measurements of labelled data: presence, area, objects, position and brightness of patterns.
 
-Masks are measured on the contest's answer grid of 350x525 pixels; pictures at the least size, from 140x210
+Masks are measured on the contest's score grid of 350x525 pixels; pictures at the smallest size, from 140x210
 pixels up, that their files decode to.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError, SceneError
-from nephoscope.core.geo import SEASONS
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID, GridShape, Progress
 from nephoscope.datasets.catalogue import Record
-from nephoscope.datasets.dataset import Dataset, PackedMasks
+from nephoscope.datasets.dataset import Dataset, PackedMasks, unpack_masks
 from nephoscope.datasets.labels import Problem
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.postprocess import label_components
 
 Numbers = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 SPECK = round(SCORE_GRID[0] * SCORE_GRID[1] / 1000)
-"""Pixels of 350x525, 0.1 % of a scene; a smaller connected group is a speck, such as the fringe of a black
-gap that was cut out of a rectangle, and no object that a person drew."""
+"""Pixels of 350x525, 0.1 % of a scene; a smaller connected component is a speck, such as the fringe of a
+swath gap that was cut out of a rectangle, and not an object that a person drew."""
 
-UNKNOWN = "unknown"
+COUNT_WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight")
+"""Numbers of patterns in words, as reports and the names of their files have them."""
 
-KNOWN: dict[str, Callable[[Record], str]] = {
-    "region": lambda record: record.region,
-    "season": lambda record: record.season,
-    "year": lambda record: record.season_year,
-    "satellite": lambda record: record.satellite or UNKNOWN,
-}
-"""What scenes are compared by, and how a record tells it; `unknown` where it does not."""
-
-_SETS = 2 ** len(DEFAULT_NAMES)
-_HAS = np.array(
-    [[bits >> index & 1 for index in range(len(DEFAULT_NAMES))] for bits in range(_SETS)], np.float64
-)
-"""Whether a set of patterns, as the bits of a pixel, holds a pattern; shape (sets, patterns)."""
-
-_LEAST_PICTURE: GridShape = (140, 210)  # px; means need no more, and a small decode is several times faster
+_SMALLEST: GridShape = (140, 210)  # px; means need no more, and a small decode is several times faster
 
 
 @dataclass(frozen=True, eq=False)
 class Exploration:
-    """What was measured of labelled scenes; arrays count scenes and patterns in the order of these.
+    """Measurements of labelled data; arrays are in the order of `records` and `patterns`.
 
     Attributes:
-        records: scenes with sound masks.
-        pixels: how many pixels of 350x525 carry which set of patterns, shape (scenes, 16): column 5 counts
-            those whose bits are 0101, the first and third of `DEFAULT_NAMES` and no other.
-        areas: pattern by pattern, the pixels of 350x525 of each connected group of a mask, specks included...
-        owners: ... and the index of its scene.
-        position: share of all scenes that carry a pattern at a pixel, shape (patterns, 350, 525).
+        records: scenes with valid masks.
+        patterns: names, in the data set's order.
+        combinations: pixels of 350x525 with each combination of patterns, shape (scenes, 2**patterns):
+            column 5, binary 101, counts those with the first and the third pattern and no other.
+        component_areas: for each pattern, pixels of each connected component of its masks, with specks.
+        component_scenes: for each pattern, the index of the scene of each such component.
+        mean_masks: share of all scenes with the pattern at a pixel, shape (patterns, 350, 525).
         brightness: mean brightness of a scene where there is data, 0 to 255, the mean of red, green and
             blue; NaN where the picture cannot be read.
-        inside: the same inside a pattern's mask, shape (scenes, patterns); NaN where it is absent.
-        outside: the same in the rest of such a scene.
-        gaps: share of a scene without data, 0 to 1; NaN where the picture cannot be read.
-        stray: share of a scene that carries a pattern and has no data, 0 to 1, shape (scenes, patterns).
-        problems: what was wrong, and left out.
+        brightness_inside: the same inside a pattern's mask, shape (scenes, patterns); NaN where it is absent.
+        brightness_outside: the same in the rest of such a scene.
+        nodata: share of a scene without data, 0 to 1; NaN where the picture cannot be read.
+        nodata_inside: share of a scene inside a pattern's mask and without data, shape (scenes, patterns).
+        problems: rows and pictures that were left out.
     """
 
     records: tuple[Record, ...]
-    pixels: NDArray[np.int64]
-    areas: tuple[NDArray[np.int64], ...]
-    owners: tuple[NDArray[np.int64], ...]
-    position: NDArray[np.float32]
+    patterns: tuple[str, ...]
+    combinations: Counts
+    component_areas: tuple[Counts, ...]
+    component_scenes: tuple[Counts, ...]
+    mean_masks: NDArray[np.float32]
     brightness: Numbers
-    inside: Numbers
-    outside: Numbers
-    gaps: Numbers
-    stray: Numbers
+    brightness_inside: Numbers
+    brightness_outside: Numbers
+    nodata: Numbers
+    nodata_inside: Numbers
     problems: tuple[Problem, ...]
 
     @property
-    def cover(self) -> Numbers:
-        """Share of each scene that carries each pattern, 0 to 1, shape (scenes, patterns)."""
-        return self.pixels @ _HAS / (SCORE_GRID[0] * SCORE_GRID[1])
+    def area_fractions(self) -> Numbers:
+        """Share of each scene that each pattern covers, 0 to 1, shape (scenes, patterns)."""
+        return self.combinations @ _membership(len(self.patterns)) / (SCORE_GRID[0] * SCORE_GRID[1])
 
     @property
     def present(self) -> NDArray[np.bool_]:
         """Whether each scene has a pixel of each pattern, shape (scenes, patterns)."""
-        return np.asarray(self.pixels @ _HAS > 0)
+        return self.area_fractions > 0
 
-    def counts(self, *, specks: bool = False) -> NDArray[np.int64]:
+    def counts(self, *, specks: bool = False) -> Counts:
         """Objects of each pattern in each scene, shape (scenes, patterns); or, instead, its specks."""
-        scenes = len(self.records)
-        chosen = [
-            owners[(areas < SPECK) == specks] for owners, areas in zip(self.owners, self.areas, strict=True)
-        ]
-        return np.stack([np.bincount(owners, minlength=scenes) for owners in chosen], axis=1)
+        components = zip(self.component_scenes, self.component_areas, strict=True)
+        chosen = [scenes[(areas < SPECK) == specks] for scenes, areas in components]
+        return np.stack([np.bincount(scenes, minlength=len(self.records)) for scenes in chosen], axis=1)
 
     @property
-    def together(self) -> NDArray[np.int64]:
-        """Scenes that have both of two patterns, shape (patterns, patterns); its diagonal has each alone."""
+    def cooccurrence(self) -> Counts:
+        """Scenes that have both of two patterns, shape (patterns, patterns); each alone on the diagonal."""
         present = self.present.astype(np.int64)
         return present.T @ present
 
     @property
     def overlap(self) -> Numbers:
-        """Share of a pattern's pixels (row) that carry another (column) too; NaN for a pattern never seen."""
-        return _ratio(_HAS.T @ (self.pixels.sum(axis=0)[:, None] * _HAS), self.pixels.sum(axis=0) @ _HAS)
-
-    def by(self, what: str) -> dict[str, NDArray[np.int64]]:
-        """Indices of the scenes of each region, season, year or satellite, in the order of their names.
-
-        Scenes of which it is unknown come last, under that word; where it is unknown of all, there are none.
-
-        Args:
-            what: a key of `KNOWN`.
-        """
-        told = np.array([KNOWN[what](record) for record in self.records], dtype=object)
-        if (told == UNKNOWN).all():
-            return {}
-        order = {name: place for place, name in enumerate((*SEASONS, UNKNOWN))}
-        names = sorted(set(told), key=lambda name: (name == UNKNOWN, order.get(name, 0), name))
-        return {name: np.flatnonzero(told == name) for name in names}
+        """Share of a pattern's pixels (row) that another (column) covers too; NaN for an absent pattern."""
+        pixels, members = self.combinations.sum(axis=0), _membership(len(self.patterns))
+        return _ratio(members.T @ (pixels[:, None] * members), (pixels @ members)[:, None])
 
     def examples(self, each: int = 2, seed: int = 0) -> dict[str, list[int]]:
-        """Indices of a few scenes of each kind, chosen by chance: kinds without scenes are left out.
+        """Choose a few scenes of each kind at random; kinds without scenes are left out.
 
-        Kinds go by how many patterns a scene has; a wide swath gap is among the widest hundredth.
+        Kinds are the numbers of patterns in a scene, each pattern alone, and the widest hundredth of swath
+        gaps.
 
         Args:
-            each: how many of a kind.
+            each: the number of scenes of a kind.
             seed: the same seed chooses the same scenes.
         """
-        present, readable = self.present, np.isfinite(self.gaps)
-        patterns = present.sum(axis=1)
-        gaps = self.gaps[self.gaps > 0]
-        wide = self.gaps >= (np.quantile(gaps, 0.99) if len(gaps) else np.inf)
-        kinds = {f"{name} alone": present[:, i] & (patterns == 1) for i, name in enumerate(DEFAULT_NAMES)}
-        kinds |= {f"{word} patterns": patterns == n for n, word in enumerate(("two", "three", "four"), 2)}
-        kinds |= {"no pattern": patterns == 0, "wide swath gap": wide}
+        present, readable = self.present, np.isfinite(self.nodata)
+        numbers = present.sum(axis=1)
+        gaps = self.nodata[self.nodata > 0]
+        wide = self.nodata >= (np.quantile(gaps, 0.99) if len(gaps) else np.inf)
+        kinds = {f"{name} alone": present[:, i] & (numbers == 1) for i, name in enumerate(self.patterns)}
+        kinds |= {f"{COUNT_WORDS[n]} patterns": numbers == n for n in range(2, len(self.patterns) + 1)}
+        kinds |= {"no pattern": numbers == 0, "wide swath gap": wide}
         rng = np.random.default_rng(seed)
         chosen = {kind: rng.permutation(np.flatnonzero(fits & readable)) for kind, fits in kinds.items()}
         return {kind: sorted(indices[:each].tolist()) for kind, indices in chosen.items() if len(indices)}
 
 
 def explore(dataset: Dataset, progress: Progress | None = None) -> Exploration:
-    """Measure all scenes of labelled data, their masks and their pictures.
+    """Measure the masks and the pictures of all scenes of a data set.
 
     Scenes with wrong run lengths are left out. A scene whose picture cannot be read counts by its masks. Both
-    are named among the problems, after the data set's own.
+    are added to the data set's own problems.
 
     Args:
         dataset: the scenes.
-        progress: told the scenes done so far and in all.
+        progress: called with the scenes done so far and in all.
 
     Raises:
-        DatasetError: no scene has sound masks.
+        DatasetError: no scene has valid masks.
     """
     problems = list(dataset.problems)
     kept: list[int] = []
     masks: list[_Masks] = []
     pictures: list[_Picture] = []
-    position = np.zeros((len(DEFAULT_NAMES), *SCORE_GRID), np.float32)
+    count = len(dataset.patterns)
+    sums = np.zeros((count, *SCORE_GRID), np.float32)
 
     def work(record: Record) -> tuple[PackedMasks, _Masks, _Picture | Problem]:
         bits = dataset.bits(record.image, SCORE_GRID)
         try:
-            picture: _Picture | Problem = _measure_picture(dataset.scene(record.image), bits)
+            picture: _Picture | Problem = _measure_picture(dataset.scene(record.image), bits, count)
         except SceneError as error:
             picture = Problem("a picture that cannot be read", str(error))
-        return bits, _measure_masks(bits), picture
+        return bits, _measure_masks(bits, count), picture
 
     for index, (bits, measured, picture) in dataset.map(work, problems, progress=progress):
         kept.append(index)
-        position += [bits >> place & 1 for place in range(len(DEFAULT_NAMES))]
+        sums += unpack_masks(bits, count)
         masks.append(measured)
         if isinstance(picture, Problem):
             problems.append(picture)
-            picture = _UNREAD
+            unknown = np.full(count, np.nan)
+            picture = _Picture(np.nan, unknown, unknown, np.nan, unknown)
         pictures.append(picture)
     if not kept:
-        raise DatasetError(f"{dataset.folder}: no scene has sound masks; the last: {problems[-1].where}")
+        raise DatasetError(f"{dataset.folder}: no scene has valid masks; the last: {problems[-1].where}")
+    by_pattern = list(zip(*(each.areas for each in masks), strict=True))
     return Exploration(
         records=tuple(dataset.records[index] for index in kept),
-        pixels=np.array([each.pixels for each in masks], np.int64),
-        areas=tuple(np.concatenate([each.areas[i] for each in masks]) for i in range(len(DEFAULT_NAMES))),
-        owners=tuple(
-            np.repeat(np.arange(len(masks)), [len(each.areas[i]) for each in masks])
-            for i in range(len(DEFAULT_NAMES))
-        ),
-        position=np.divide(position, len(kept), dtype=np.float32),
+        patterns=dataset.patterns,
+        combinations=np.array([each.combinations for each in masks], np.int64),
+        component_areas=tuple(np.concatenate(areas) for areas in by_pattern),
+        component_scenes=tuple(np.repeat(np.arange(len(masks)), [*map(len, areas)]) for areas in by_pattern),
+        mean_masks=np.divide(sums, len(kept), dtype=np.float32),
         brightness=np.array([each.brightness for each in pictures]),
-        inside=np.array([each.inside for each in pictures]),
-        outside=np.array([each.outside for each in pictures]),
-        gaps=np.array([each.gap for each in pictures]),
-        stray=np.array([each.stray for each in pictures]),
+        brightness_inside=np.array([each.inside for each in pictures]),
+        brightness_outside=np.array([each.outside for each in pictures]),
+        nodata=np.array([each.nodata for each in pictures]),
+        nodata_inside=np.array([each.nodata_inside for each in pictures]),
         problems=tuple(problems),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Masks:
-    """One scene's part of `Exploration`, of its masks."""
+class _Masks(NamedTuple):
+    """Measurements of one scene's masks: pixels by combination, and areas of components by pattern."""
 
-    pixels: NDArray[np.int64]
-    areas: list[NDArray[np.int64]]
+    combinations: Counts
+    areas: list[Counts]
 
 
-@dataclass(frozen=True, eq=False)
-class _Picture:
-    """One scene's part of `Exploration`, of its picture."""
+class _Picture(NamedTuple):
+    """Measurements of one scene's picture, as `Exploration` has them."""
 
     brightness: float
     inside: Numbers
     outside: Numbers
-    gap: float
-    stray: Numbers
+    nodata: float
+    nodata_inside: Numbers
 
 
-_NOTHING = np.full(len(DEFAULT_NAMES), np.nan)
-_UNREAD = _Picture(np.nan, _NOTHING, _NOTHING, np.nan, _NOTHING)
+def _membership(count: int) -> Numbers:
+    """Whether a combination of patterns, as the bits of a pixel, has a pattern: 0 or 1, (2**count, count)."""
+    return unpack_masks(np.arange(2**count, dtype=np.uint8), count).T.astype(np.float64)
 
 
-def _measure_masks(bits: PackedMasks) -> _Masks:
-    pixels = np.bincount(bits.reshape(-1), minlength=_SETS)
-    areas = []
-    for index, count in enumerate(pixels @ _HAS):
-        mask = (bits >> index & 1).view(np.bool_)
-        areas.append(np.bincount(label_components(mask)[mask])[1:] if count else np.zeros(0, np.int64))
-    return _Masks(pixels, areas)
+def _measure_masks(bits: PackedMasks, count: int) -> _Masks:
+    combinations = np.bincount(bits.reshape(-1), minlength=2**count)
+    masks = unpack_masks(bits, count)
+    areas = [
+        np.bincount(label_components(mask)[mask])[1:] if mask.any() else np.zeros(0, int) for mask in masks
+    ]
+    return _Masks(combinations, areas)
 
 
-def _measure_picture(scene: Scene, bits: PackedMasks) -> _Picture:
-    pixels, valid = scene.read(_LEAST_PICTURE)
+def _measure_picture(scene: Scene, bits: PackedMasks, count: int) -> _Picture:
+    pixels, valid = scene.read(_SMALLEST)
+    members = _membership(count)
     onto = cv2.resize(bits, valid.shape[::-1], interpolation=cv2.INTER_NEAREST)
     light = pixels[valid].mean(axis=1)
-    counts = np.bincount(onto[valid], minlength=_SETS).astype(np.float64)
-    sums = np.bincount(onto[valid], light, minlength=_SETS)
-    inside = _ratio(sums @ _HAS, counts @ _HAS)
-    outside = _ratio(sums @ (1 - _HAS), counts @ (1 - _HAS))
+    counts = np.bincount(onto[valid], minlength=2**count).astype(np.float64)
+    sums = np.bincount(onto[valid], light, minlength=2**count)
+    inside = _ratio(sums @ members, counts @ members)
+    outside = _ratio(sums @ (1 - members), counts @ (1 - members))
     return _Picture(
         brightness=float(light.mean()) if len(light) else np.nan,
         inside=inside,
         outside=np.where(np.isnan(inside), np.nan, outside),
-        gap=float(1 - valid.mean()),
-        stray=np.bincount(onto[~valid], minlength=_SETS) @ _HAS / valid.size,
+        nodata=float(1 - valid.mean()),
+        nodata_inside=np.bincount(onto[~valid], minlength=2**count) @ members / valid.size,
     )
 
 
 def _ratio(parts: Numbers, wholes: Numbers) -> Numbers:
-    """Parts by wholes, row by row where there are several; NaN where a whole is 0."""
-    safe = np.where(wholes > 0, wholes, np.nan)
-    return np.asarray(parts / (safe[:, None] if parts.ndim == 2 else safe))
+    """Parts by wholes; NaN where a whole is 0."""
+    return np.asarray(parts / np.where(wholes > 0, wholes, np.nan))

@@ -1,4 +1,4 @@
-"""How well masks agree."""
+"""Agreement of two masks."""
 
 import numpy as np
 
@@ -38,9 +38,6 @@ def iou(predicted: Mask, truth: Mask) -> float:
 
 def _overlap(predicted: Mask, truth: Mask) -> tuple[int, int]:
     if predicted.shape != truth.shape:
-        raise ShapeMismatchError(
-            f"a mask of shape {predicted.shape} cannot be held against one of {truth.shape}"
-        )
-    return int(np.count_nonzero(predicted & truth)), int(
-        np.count_nonzero(predicted) + np.count_nonzero(truth)
-    )
+        raise ShapeMismatchError(f"cannot compare masks of shapes {predicted.shape} and {truth.shape}")
+    shared, *areas = (int(np.count_nonzero(mask)) for mask in (predicted & truth, predicted, truth))
+    return shared, sum(areas)

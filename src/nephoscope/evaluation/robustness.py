@@ -1,19 +1,18 @@
-"""Robustness of a model: how far its masks of a scene agree with its masks of the same scene, changed.
+"""Robustness of a model: agreement of its masks of a scene with its masks of the same scene, changed.
 
 The changes are other sizes, JPEG compression, mirroring, a shift, brightness, and loss of colour. Agreement
-is the mean Dice over the masks that either answer has, on the part of the scene that both show. A pattern
-that only one of the two answers has counts 0.
+is the mean Dice over the patterns that either segmentation has, on the part of the scene that both show. A
+pattern that only one of the two has counts 0.
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.core.patterns import DEFAULT_NAMES
+from nephoscope.core.io import map_in_order
 from nephoscope.core.types import Image
 from nephoscope.evaluation.metrics import dice
 from nephoscope.imagery.scene import open_scene
@@ -29,8 +28,9 @@ SHIFT = 40
 JPEG_QUALITY = 30
 
 Change = Callable[[Image], Image]
-"""From a picture to the same picture, changed: uint8, shape (height, width, 3), red, green, blue."""
+"""Changes a picture."""
 
+_WORKERS = 2
 _Masks = NDArray[np.bool_]  # shape (patterns, height, width)
 
 
@@ -40,11 +40,11 @@ def agreements(model: Model, data: Path, every: int) -> Iterator[tuple[str, floa
     Args:
         model: the model.
         data: a folder with large scenes in `full_size/` and small ones in `train_images/`.
-        every: of the small scenes, in the order of their names, one in so many is measured.
+        every: the interval at which small scenes are taken, in the order of their names.
 
     Yields:
-        The name of each change and the agreement, 0 to 1: sizes on the large scenes first, then `CHANGES`
-        on the small ones.
+        The name of each change and the agreement, 0 to 1: sizes on the large scenes, then `CHANGES` on the
+        small ones.
 
     Raises:
         OSError, SceneError: a picture cannot be read.
@@ -52,18 +52,13 @@ def agreements(model: Model, data: Path, every: int) -> Iterator[tuple[str, floa
     large, small = _read_all(data / "full_size", 1), _read_all(data / "train_images", every)
     sizes = {f"at {width}x{height}": reduced((width, height)) for width, height in SIZES}
     for pictures, changes in ((large, sizes), (small, CHANGES)):
-        with ThreadPoolExecutor(2) as pool:
-            before = list(pool.map(lambda pixels: segment(pixels, model).masks, pictures))
-            for name, change in changes.items():
-                yield name, _agreement(pool, model, pictures, before, change)
+        before = list(map_in_order(lambda pixels: segment(pixels, model).masks, pictures, _WORKERS))
+        for name, change in changes.items():
+            yield name, _agreement(model, pictures, before, change)
 
 
 def reduced(size: tuple[int, int]) -> Change:
-    """Reduce a picture by means over areas.
-
-    Args:
-        size: width and height in pixels.
-    """
+    """Reduce a picture to a width and height in pixels, by means over areas."""
     return lambda pixels: np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -89,7 +84,7 @@ def mirrored(pixels: Image) -> Image:
 
 
 def shifted(pixels: Image) -> Image:
-    """Move a picture to the right by `SHIFT` pixels; what comes in from the left is black: no data."""
+    """Move a picture to the right by `SHIFT` pixels; the left edge becomes black, which means no data."""
     return np.asarray(np.pad(pixels, ((0, 0), (SHIFT, 0), (0, 0)))[:, : pixels.shape[1]])
 
 
@@ -108,19 +103,19 @@ def _read_all(folder: Path, every: int) -> list[Image]:
     return [open_scene(path).read().pixels for path in sorted(folder.iterdir())[::every]]
 
 
-def _agreement(
-    pool: ThreadPoolExecutor, model: Model, pictures: list[Image], answers: list[_Masks], change: Change
-) -> float:
+def _agreement(model: Model, pictures: list[Image], masks: list[_Masks], change: Change) -> float:
     """Mean Dice between the masks of pictures and of the same pictures changed."""
 
-    def one(pixels: Image, before: _Masks) -> list[float]:
+    def one(pair: tuple[Image, _Masks]) -> list[float]:
+        pixels, before = pair
         after = segment(change(pixels), model).masks
         if change is mirrored:
             after = after[:, :, ::-1]
         if change is shifted:
             shift = round(SHIFT * before.shape[2] / pixels.shape[1])
             before, after = before[:, :, :-shift], after[:, :, shift:]
-        either = [index for index in range(len(DEFAULT_NAMES)) if before[index].any() or after[index].any()]
-        return [dice(before[index], after[index]) for index in either]
+        pairs = zip(before, after, strict=True)
+        return [dice(old, new) for old, new in pairs if old.any() or new.any()]
 
-    return float(np.mean([score for scores in pool.map(one, pictures, answers) for score in scores]))
+    scores = map_in_order(one, zip(pictures, masks, strict=True), _WORKERS)
+    return float(np.mean([score for each in scores for score in each]))

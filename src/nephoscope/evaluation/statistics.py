@@ -1,4 +1,4 @@
-"""How sure a mean is, how well a score tells presence, whether probabilities mean what they say."""
+"""Statistics of evaluations: bootstrap intervals, area under the ROC curve, reliability of probabilities."""
 
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
@@ -27,15 +27,15 @@ class Interval(NamedTuple):
 
 
 def bootstrap(values: ArrayLike, groups: Sequence[Hashable], seed: int = 0) -> list[Interval]:
-    """Mean of each column and its percentile bootstrap interval, whole groups drawn with replacement.
+    """Mean of each column and its percentile bootstrap interval, whole groups resampled with replacement.
 
-    Values of one group, such as a region's scenes of one day, are not independent: drawn one by one they
+    Values of one group, such as a region's scenes of one day, are not independent: resampled one by one they
     would make the interval too narrow.
 
     Args:
         values: shape (count, columns), at least one row.
-        groups: of each row.
-        seed: of the drawing.
+        groups: the group of each row.
+        seed: of the resampling.
 
     Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 8 and 13.
     """
@@ -53,9 +53,9 @@ def bootstrap(values: ArrayLike, groups: Sequence[Hashable], seed: int = 0) -> l
 
 
 def auc(scores: ArrayLike, present: ArrayLike) -> float:
-    """How often a scene with the pattern scores above one without it, ties counting half; NaN without both.
+    """Area under the ROC curve, by ranks (Mann and Whitney 1947); NaN if all or none are present.
 
-    This is the area under the ROC curve, by ranks (Mann and Whitney 1947).
+    It is the probability that a scene with the pattern scores above one without it; ties count half.
 
     Args:
         scores: shape (count,).
@@ -65,19 +65,19 @@ def auc(scores: ArrayLike, present: ArrayLike) -> float:
     with_it, without = int(truth.sum()), int((~truth).sum())
     if not with_it or not without:
         return float("nan")
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     return float((ranks[truth].sum() - with_it * (with_it + 1) / 2) / (with_it * without))
 
 
 class Reliability(NamedTuple):
-    """What was foretold and what came, in bins of equal width from 0 to 1; arrays have shape (bins,).
+    """Reliability curve in bins of equal width from 0 to 1; arrays have shape (bins,).
 
     Attributes:
         predicted: mean predicted probability of the bin's pixels; NaN where there are none.
-        observed: share of them that carry the label; NaN where there are none.
-        share: the bin's part of all pixels.
-        error: expected calibration error, the mean over pixels of how far observed is from predicted.
+        observed: share of them that have the label; NaN where there are none.
+        share: the bin's share of all pixels.
+        error: expected calibration error, the mean over pixels of |observed - predicted|.
     """
 
     predicted: Numbers
@@ -87,12 +87,12 @@ class Reliability(NamedTuple):
 
 
 def reliability(counts: ArrayLike, positives: ArrayLike, sums: ArrayLike) -> Reliability:
-    """The reliability curve of binned probabilities.
+    """Compute the reliability curve of binned probabilities.
 
     Args:
         counts: pixels in each bin, shape (bins,).
-        positives: how many of them carry the label.
-        sums: their probabilities added up.
+        positives: the number of them that have the label.
+        sums: the sum of their probabilities.
 
     Source: Murphy and Winkler 1977; the error as in Naeini, Cooper and Hauskrecht 2015.
     """

@@ -1,4 +1,4 @@
-"""How well answers agree with labels, as the contest scores it."""
+"""Scores of a submission against labels, by the contest's metric."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +13,15 @@ from nephoscope.evaluation.metrics import dice
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The contest's score of answers against labels.
+    """The contest's score of a submission.
 
     Attributes:
-        mean: mean Dice over all scored scenes and patterns, on the grid of 350x525, 1 where both masks are
-            empty.
+        mean: mean Dice over all scored scenes and patterns, on 350x525 pixels, 1 where both masks are empty.
         by_pattern: mean Dice over the scored scenes, by pattern.
         scored: number of scenes in both files.
-        unanswered: number of labelled scenes without an answer; they are not scored.
-        predicted_grid: height and width that the answers count on.
-        truth_grid: height and width that the labels count on.
+        unanswered: number of labelled scenes that the submission lacks; they are not scored.
+        predicted_grid: height and width of the submission's masks.
+        truth_grid: height and width of the labels' masks.
     """
 
     mean: float
@@ -34,26 +33,26 @@ class Evaluation:
 
 
 def evaluate_csv(predicted: str | Path | Labels, truth: str | Path | Labels) -> Evaluation:
-    """Score a file of answers against a file of labels, both in the contest's form, on either grid.
+    """Score a submission against labels, both files in the contest's form, on either grid.
 
     Args:
-        predicted: answers, such as the `submission.csv` of `nephoscope segment --format csv`.
-        truth: labels, such as the contest's `train.csv`; `.gz` and `.xz` are unpacked.
+        predicted: such as the `submission.csv` of `nephoscope segment --format csv`.
+        truth: such as the contest's `train.csv`; may be compressed (`.gz`, `.xz`).
 
     Raises:
-        LabelError: a file is not in the contest's form, a mask is wrong, or an answered scene has no label.
+        LabelError: a file is not in the contest's form, a mask is wrong, or a scene has no label.
         OSError: a file cannot be read.
     """
     labels = truth if isinstance(truth, Labels) else read_labels(truth)
     answers = predicted if isinstance(predicted, Labels) else read_labels(predicted, patterns=labels.patterns)
     scenes, labelled = answers.images, set(labels.images)
-    if strangers := [scene for scene in scenes if scene not in labelled]:
+    if unlabelled := [scene for scene in scenes if scene not in labelled]:
         raise LabelError(
-            f"{answers.path}: {len(strangers)} of {len(scenes)} scenes are not in {labels.path}, "
-            f"the first is {strangers[0]}"
+            f"{answers.path}: {len(unlabelled)} of {len(scenes)} scenes are not in {labels.path}, "
+            f"the first is {unlabelled[0]}"
         )
     if not scenes:
-        raise LabelError(f"{answers.path}: no scene in it")
+        raise LabelError(f"{answers.path}: no scene")
     scores = np.array(
         [
             [

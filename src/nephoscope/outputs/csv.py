@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nephoscope.core.types import SCORE_GRID
-from nephoscope.datasets.labels import label_file
+from nephoscope.datasets.labels import format_labels
 from nephoscope.datasets.rle import encode
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
@@ -21,12 +21,12 @@ def rows(segmentation: Segmentation) -> list[Row]:
 
 def render(segmentation: Segmentation) -> list[bytes]:
     """Render a table of one scene, with its header."""
-    return [label_file(rows(segmentation))]
+    return [format_labels(rows(segmentation))]
 
 
 def merge(parts: Sequence[bytes]) -> bytes:
     """Merge several tables into one, with one header."""
-    header = label_file([])
+    header = format_labels([])
     return header + b"".join(part.removeprefix(header) for part in parts)
 
 

@@ -1,1 +1,1 @@
-"""Reports to open in a browser: one self-contained HTML page, its figures as PNG and its numbers as JSON."""
+"""Reports for a browser: one self-contained HTML page, its figures as PNG and its numbers as JSON."""

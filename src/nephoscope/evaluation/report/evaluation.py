@@ -1,6 +1,7 @@
 """The report on a model: `evaluation.html`, its figures as PNG and its numbers as `evaluation.json`."""
 
-import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -8,9 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nephoscope import __version__
-from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.core.types import SCORE_GRID, Mask, Progress
+from nephoscope.core.types import SCORE_GRID, Progress
 from nephoscope.datasets.annotations import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
 from nephoscope.datasets.catalogue import Record, split
 from nephoscope.datasets.dataset import Dataset
@@ -20,201 +19,202 @@ from nephoscope.evaluation.agreement import (
     SceneAgreement,
     agreement,
     compare,
-    worth_comparing,
+    with_enough_annotators,
 )
 from nephoscope.evaluation.baselines import mean_mask
-from nephoscope.evaluation.evaluator import ModelEvaluation, answer, evaluate_model, with_data
-from nephoscope.evaluation.exploration import UNKNOWN
-from nephoscope.evaluation.report import evaluation_sections as sections
-from nephoscope.evaluation.report import page
+from nephoscope.evaluation.evaluator import (
+    ModelEvaluation,
+    check_patterns,
+    evaluate_model,
+    score_masks,
+    score_valid_mask,
+)
+from nephoscope.evaluation.groups import describe_record
+from nephoscope.evaluation.report import evaluation_charts
 from nephoscope.evaluation.report.evaluation_numbers import numbers, people_numbers
-from nephoscope.evaluation.report.report import Report, Section
+from nephoscope.evaluation.report.page import Report
+from nephoscope.evaluation.report.scenes import add_legend, add_scenes
 from nephoscope.inference.model import Model
 from nephoscope.inference.segmentation import segment
-from nephoscope.plotting import drawing
-
-Part = Literal["val", "train", "all"]
-
-_SCENE_WIDTH = 525  # px; two of them fill the page
+from nephoscope.plotting import charts
 
 
-def write_report(
-    model: Model,
-    dataset: Dataset,
-    folder: Path,
-    *,
-    part: Part = "val",
-    folds: int | None = None,
-    fold: int = 0,
-    tta: bool = False,
-    workers: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Path, dict[str, Any]]:
-    """Hold a model against labels, baselines and people, and write the report.
+@dataclass(frozen=True)
+class Options:
+    """How to evaluate a model.
 
-    People's rectangles are read from the folder `annotators` in the data set's, where there is one.
-
-    Args:
-        model: the network and its rules; workers share it.
-        dataset: all labelled scenes, also those that are not judged: the mean mask is made from them.
-        folder: where to; made if it is not there. `evaluation.html` needs none of the other files.
-        part: which scenes to judge on, by `catalogue.split`.
+    Attributes:
+        part: which scenes to evaluate on, by `catalogue.split`.
         folds: see there; as the model was trained.
         fold: likewise.
         tta: mean over each picture and its mirror images.
-        workers: scenes worked on at the same time.
-        progress: told the scenes segmented so far and in all.
+        workers: the number of threads.
+    """
+
+    part: Literal["val", "train", "all"] = "val"
+    folds: int | None = None
+    fold: int = 0
+    tta: bool = False
+    workers: int = 1
+
+    @property
+    def split(self) -> str:
+        """The scenes in words."""
+        return self.part if self.folds is None else f"{self.part}, fold {self.fold} of {self.folds}"
+
+
+def write_report(
+    model: Model, dataset: Dataset, folder: Path, options: Options, progress: Progress | None = None
+) -> tuple[Path, dict[str, Any]]:
+    """Compare a model with labels, baselines and annotators, and write the report.
+
+    Annotators' rectangles are read from the folder `annotators` in the data set's, where there is one.
+
+    Args:
+        model: the network and its rules; threads share it.
+        dataset: all labelled scenes; the mean mask is made from those that are not evaluated on.
+        folder: created if missing. `evaluation.html` needs none of the other files.
+        options: how to evaluate.
+        progress: called with the scenes segmented so far and in all.
 
     Returns:
-        The page's path, and the numbers that `evaluation.json` holds.
+        The page's path, and the numbers that `evaluation.json` has.
 
     Raises:
-        DatasetError: no scene can be read.
-        DatasetError: the scenes cannot be split.
-        DatasetError: people's rectangles are not in their form.
-        ModelError: the model gives no probabilities.
+        DatasetError: the model has other patterns, the scenes cannot be split, none can be read, or the
+            annotators' rectangles have another form.
+        ModelError: the model returns values outside [0, 1].
         OSError: a file cannot be read or written.
     """
-    judged, others = _parts(dataset, part, folds, fold)
+    check_patterns(model, dataset)
+    evaluated, others = _parts(dataset, options)
     practice = _practice(dataset)
-    at_hand = [scene for scene in practice if scene.image and dataset.picture(scene.image).is_file()]
-    total = len(judged.records) + len(at_hand)
-
-    def step(done: int, _of: int) -> None:
-        if progress:
-            progress(done, total)
+    with_picture = [scene for scene in practice if scene.image and dataset.picture(scene.image).is_file()]
+    total = len(evaluated.records) + len(with_picture)
+    step = (lambda done, _: progress(done, total)) if progress else None
 
     reference = mean_mask(others) if others.records else None
-    found = evaluate_model(model, judged, reference, tta=tta, workers=workers, progress=step)
-    agreed = _agreements(model, dataset, at_hand, tta, workers)
-    step(total, total)
-    comparisons = (
-        {name: compare(agreed, name) for name in ("model", MAJORITY, "label", "all empty")} if agreed else {}
+    result = evaluate_model(
+        model, evaluated, reference, tta=options.tta, workers=options.workers, progress=step
     )
-    told = {
-        "made_with": __version__,
-        "model": model.card.name,
-        "data": dataset.folder.resolve().name,
-        "split": part if folds is None else f"{part}, fold {fold} of {folds}",
-        "tta": tta,
-        **numbers(found),
-        "people": _people_numbers(comparisons, practice, at_hand, judged),
-    }
-    report = Report("evaluation", found, told)
-    parts = [
-        sections.in_short(report),
-        sections.score(report),
-        sections.people(report, comparisons),
-        sections.presence(report),
-        sections.reliability(report),
-        sections.confusion(report),
-        sections.groups(report),
-        _examples(report, model, dataset, tta),
-        _about(report, model),
-    ]
-    path = folder / "evaluation.html"
-    subtitle = (
-        f"Model {model.card.name}, folder {told['data']}, "
-        f"{'all scenes' if part == 'all' else 'split ' + told['split']}, {date.today().isoformat()}, "
-        f"nephoscope {__version__}"
+    comparisons = _compare(model, dataset, with_picture, options)
+    if progress:
+        progress(total, total)
+    report = Report(
+        "evaluation",
+        {
+            "made_with": __version__,
+            "model": model.card.name,
+            "data": dataset.folder.resolve().name,
+            "split": options.split,
+            "tta": options.tta,
+            **numbers(result),
+            "people": _people(comparisons, practice, with_picture, evaluated),
+        },
     )
-    content = page.page("How well the model does", subtitle, parts)
-    for name, picture in report.pictures.items():
-        atomic_write(folder / name, picture)
-    text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
-    atomic_write(folder / "evaluation.json", f"{text}\n".encode())
-    atomic_write(path, content)
-    return path, told
+    _add_charts(report, result, comparisons)
+    path = report.write(
+        folder,
+        card=model.card,
+        today=date.today().isoformat(),
+        patterns=list(result.patterns),
+        examples=_add_examples(report, result, model, dataset, options.tta),
+    )
+    return path, report.numbers
 
 
-def _parts(dataset: Dataset, part: Part, folds: int | None, fold: int) -> tuple[Dataset, Dataset]:
-    """The scenes to judge on, and the others."""
-    if part == "all":
+def _parts(dataset: Dataset, options: Options) -> tuple[Dataset, Dataset]:
+    """Divide the scenes into those to evaluate on and the others."""
+    if options.part == "all":
         return dataset, dataset.select([])
-    train, val = split(dataset.records, folds, fold)
-    judged, others = (val, train) if part == "val" else (train, val)
-    return dataset.select(judged), dataset.select(others)
+    train, val = (dataset.select(part) for part in split(dataset.records, options.folds, options.fold))
+    return (val, train) if options.part == "val" else (train, val)
 
 
 def _practice(dataset: Dataset) -> list[PracticeScene]:
     folder = dataset.folder / FOLDER
-    return worth_comparing(read_practice(folder)) if (folder / PRACTICE_CLASSIFICATIONS).is_file() else []
+    if not (folder / PRACTICE_CLASSIFICATIONS).is_file():
+        return []
+    return with_enough_annotators(read_practice(folder, dataset.patterns))
 
 
-def _agreements(
-    model: Model, dataset: Dataset, practice: list[PracticeScene], tta: bool, workers: int
-) -> list[SceneAgreement]:
-    """People, model, label and an empty answer on each practice scene whose picture and label can be read."""
-    scenes_of = {scene.image: scene for scene in practice}
+def _compare(
+    model: Model, dataset: Dataset, practice: list[PracticeScene], options: Options
+) -> dict[str, Comparison]:
+    """Compare model, majority, label and an empty mask with annotators, where there are any.
+
+    Practice scenes whose picture or label cannot be read are left out.
+    """
+    by_image = {scene.image: scene for scene in practice}
 
     def work(record: Record) -> SceneAgreement:
-        segmentation = segment(dataset.scene(record.image), model, tta=tta)
-        label = _masks(dataset, record.image)
+        segmentation = segment(dataset.scene(record.image), model, tta=options.tta)
+        labels = dataset.masks(record.image, SCORE_GRID)
         candidates = {
-            "model": answer(segmentation),
-            "label": np.stack([label[name] for name in DEFAULT_NAMES]),
-            "all empty": np.zeros((len(DEFAULT_NAMES), *SCORE_GRID), np.bool_),
+            "model": score_masks(segmentation, dataset.patterns),
+            "label": labels,
+            "all empty": np.zeros_like(labels),
         }
-        return agreement(scenes_of[record.image], candidates, with_data(segmentation))
+        valid = score_valid_mask(segmentation)
+        return agreement(by_image[record.image], candidates, dataset.patterns, valid)
 
-    places = {record.image: index for index, record in enumerate(dataset.records)}
-    labelled = dataset.select([places[scene.image] for scene in practice if scene.image in places])
-    return [agreed for _, agreed in labelled.map(work, [], workers=workers)]
+    index_of = {record.image: index for index, record in enumerate(dataset.records)}
+    labelled = dataset.select([index_of[scene.image] for scene in practice if scene.image in index_of])
+    agreements = [result for _, result in labelled.map(work, [], workers=options.workers)]
+    names = ("model", MAJORITY, "label", "all empty") if agreements else ()
+    return {name: compare(agreements, name) for name in names}
 
 
-def _people_numbers(
-    comparisons: dict[str, Comparison],
+def _people(
+    comparisons: Mapping[str, Comparison],
     practice: list[PracticeScene],
-    at_hand: list[PracticeScene],
-    judged: Dataset,
+    with_picture: list[PracticeScene],
+    evaluated: Dataset,
 ) -> dict[str, Any] | None:
     if not comparisons:
         return None
-    empty = {"all empty": np.zeros((len(DEFAULT_NAMES), *SCORE_GRID), np.bool_)}
-    everywhere = compare([agreement(scene, empty) for scene in practice], MAJORITY)
-    images = {record.image for record in judged.records}
-    return people_numbers(comparisons, everywhere, sum(scene.image in images for scene in at_hand))
+    everywhere = compare([agreement(scene, {}, evaluated.patterns) for scene in practice], MAJORITY)
+    images = {record.image for record in evaluated.records}
+    return people_numbers(comparisons, everywhere, sum(scene.image in images for scene in with_picture))
 
 
-def _examples(report: Report[ModelEvaluation], model: Model, dataset: Dataset, tta: bool) -> Section:
-    patterns = model.card.styled_patterns
-    legend = drawing.png(drawing.legend(patterns, 700))
-    parts = [
-        page.paragraph("The three scenes with the highest mean Dice, then the three with the lowest."),
-        report.figure("scenes_legend", legend, "What the colours stand for."),
-    ]
-    for kind in ("best", "worst"):
-        for number, told in enumerate(report.numbers[kind], 1):
-            segmentation = segment(dataset.scene(told["image"]), model, tta=tta)
-            found = {name: segmentation.mask(name) for name in DEFAULT_NAMES}
-            drawn = drawing.side_by_side(
-                [
-                    drawing.draw_scene(segmentation.prediction.raster, patterns, masks, _SCENE_WIDTH, title)
-                    for title, masks in (
-                        ("label", _masks(dataset, told["image"])),
-                        (f"model, Dice {told['dice']:.2f}", found),
-                    )
-                ]
-            )
-            where = [told["image"], told["date"], told["satellite"], told["region"].replace(UNKNOWN, "")]
-            each = ", ".join(f"{name} {value:.2f}" for name, value in told["patterns"].items())
-            caption = f"{kind.capitalize()} {number}: {', '.join(filter(None, where))}. Dice of {each}."
-            png, jpeg = drawing.png(drawn), drawing.jpeg(drawn, 85)
-            parts.append(report.figure(f"{kind}_{number}", png, caption, jpeg))
-    return "Best and worst scenes", parts
+def _add_charts(report: Report, result: ModelEvaluation, comparisons: Mapping[str, Comparison]) -> None:
+    names = result.patterns
+    titles = {"model": "the model", "mean mask": "the mean mask"}
+    intervals = {
+        titles.get(name, name): result.means(dice)
+        for name, dice in {"model": result.dice, **result.baselines}.items()
+    }
+    report.add_figure("dice", evaluation_charts.intervals(["All", *names], intervals, "mean Dice"))
+    if comparisons:
+        model = comparisons["model"]
+        measures = {"By the contest's Dice": model.contest.annotators, "Where drawn": model.drawn.annotators}
+        report.add_figure("people", evaluation_charts.annotators(measures))
+    report.add_figure("reliability", evaluation_charts.reliability(result.reliability))
+    columns = (*names, "nothing")
+    heat_map = charts.heat_map(names, columns, result.confusion, "label", "answer", share=True)
+    report.add_figure("confusion", heat_map)
 
 
-def _masks(dataset: Dataset, image: str) -> dict[str, Mask]:
-    bits = dataset.bits(image, SCORE_GRID)
-    return {name: (bits >> index & 1).view(np.bool_) for index, name in enumerate(DEFAULT_NAMES)}
-
-
-def _about(report: Report[ModelEvaluation], model: Model) -> Section:
-    training = model.card.training
-    parts = [page.paragraph(f"{model.card.name}: {model.card.description}.")]
-    if isinstance(training.get("split"), str):
-        parts.append(page.paragraph(f"What its card says of its split: {training['split']}."))
-    problems = report.numbers["problems"]["all"]
-    if problems:
-        parts.append(page.paragraph(f"Scenes left out, as they cannot be read: {'; '.join(problems)}."))
-    return "The model", parts
+def _add_examples(
+    report: Report, result: ModelEvaluation, model: Model, dataset: Dataset, tta: bool
+) -> dict[str, str]:
+    """Add drawings of the best and worst scenes; return their captions by the figures' names."""
+    add_legend(report, dataset.styled_patterns)
+    captions = {}
+    for kind, indices in zip(("best", "worst"), result.extremes(), strict=True):
+        for number, index in enumerate(indices, 1):
+            record, dice = result.records[index], result.dice[index]
+            segmentation = segment(dataset.scene(record.image), model, tta=tta)
+            picture = segmentation.prediction.raster
+            predicted = np.stack([segmentation.mask(name) for name in dataset.patterns])
+            drawings = [
+                (picture, dataset.masks(record.image, SCORE_GRID), "label"),
+                (picture, predicted, f"model, Dice {dice.mean():.2f}"),
+            ]
+            name = f"{kind}_{number}"
+            add_scenes(report, name, dataset.styled_patterns, drawings)
+            scores = zip(result.patterns, dice, strict=True)
+            by_pattern = ", ".join(f"{pattern} {value:.2f}" for pattern, value in scores)
+            captions[name] = f"{kind.capitalize()} {number}: {describe_record(record)}. Dice of {by_pattern}."
+    return captions

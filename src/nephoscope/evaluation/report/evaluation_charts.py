@@ -1,4 +1,4 @@
-"""Figures of the report on a model that others have no use for; each function gives a PNG, in bytes."""
+"""Figures of the report on a model; each function returns a PNG, in bytes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,26 +14,26 @@ _MARKS = ("o", "x", "|", "s")
 
 
 def intervals(rows: Sequence[str], series: Mapping[str, Sequence[Interval]], axis: str) -> bytes:
-    """Means with their intervals, a line for each row, the first series full, the others as small marks.
+    """Draw means with their intervals, the first series emphasised.
 
     Args:
         rows: their names, from the top.
-        series: one interval a row, by name.
-        axis: what the means are.
+        series: one interval for each row, by name.
+        axis: label of the axis.
     """
     figure, (axes,) = new_figure(1, 1, 0.42 * len(rows) + 1.1)
-    for place, (name, found) in enumerate(series.items()):
-        y = np.arange(len(rows)) + (place - (len(series) - 1) / 2) * 0.17
-        means = np.array([each.mean for each in found])
-        spread = np.abs(np.array([[each.low, each.high] for each in found]).T - means)
+    for position, (name, bars) in enumerate(series.items()):
+        y = np.arange(len(rows)) + (position - (len(series) - 1) / 2) * 0.17
+        means = np.array([each.mean for each in bars])
+        spread = np.abs(np.array([[each.low, each.high] for each in bars]).T - means)
         axes.errorbar(
             means,
             y,
             xerr=spread,
-            fmt=_MARKS[place % len(_MARKS)],
-            ms=6.5 if place == 0 else 5,
-            lw=1.8 if place == 0 else 1,
-            color=BLUE if place == 0 else FAINT,
+            fmt=_MARKS[position % len(_MARKS)],
+            ms=6.5 if position == 0 else 5,
+            lw=1.8 if position == 0 else 1,
+            color=BLUE if position == 0 else FAINT,
             label=name,
         )
     axes.set_yticks(range(len(rows)), rows)
@@ -47,11 +47,7 @@ def intervals(rows: Sequence[str], series: Mapping[str, Sequence[Interval]], axi
 
 
 def reliability(curves: Mapping[str, Reliability]) -> bytes:
-    """Observed against predicted, a panel a pattern; below, how the pixels spread over the bins.
-
-    Args:
-        curves: by pattern.
-    """
+    """Draw observed share against predicted probability, and each bin's share of pixels, by pattern."""
     figure, panels = new_figure(1, len(curves), 2.6)
     for axes, (name, curve) in zip(panels, curves.items(), strict=True):
         axes.bar(
@@ -63,7 +59,13 @@ def reliability(curves: Mapping[str, Reliability]) -> bytes:
         axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls=(0, (4, 3)))
         axes.plot(curve.predicted, curve.observed, color=EDGE, lw=2.8)
         axes.plot(
-            curve.predicted, curve.observed, "o-", color=PATTERN_COLOURS[name], mec=EDGE, mew=0.6, ms=4.5
+            curve.predicted,
+            curve.observed,
+            "o-",
+            color=PATTERN_COLOURS.get(name, BLUE),
+            mec=EDGE,
+            mew=0.6,
+            ms=4.5,
         )
         axes.set_title(f"{name}\nerror {curve.error:.3f}", loc="left", fontsize=10, color=INK)
         axes.set_xlim(0, 1)
@@ -78,12 +80,8 @@ def reliability(curves: Mapping[str, Reliability]) -> bytes:
     return png(figure)
 
 
-def standings(measures: Mapping[str, Sequence[AnnotatorScore]]) -> bytes:
-    """Each person's agreement with the model against that with other people, a panel a measure.
-
-    Args:
-        measures: people by the measure's name.
-    """
+def annotators(measures: Mapping[str, Sequence[AnnotatorScore]]) -> bytes:
+    """Draw each person's agreement with the model against that with other people, by the measure's name."""
     figure, panels = new_figure(1, len(measures), 4.0)
     for axes, (name, people) in zip(panels, measures.items(), strict=True):
         others = np.array([each.others for each in people])

@@ -1,140 +1,135 @@
-"""An evaluation's numbers as JSON holds them, and as the page's tables read them."""
+"""The numbers of the report on a model, as `evaluation.json` has them."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.dataset import count_problems
-from nephoscope.evaluation.agreement import LEAST_PEOPLE, LEAST_SCENES, Comparison, Measure
+from nephoscope.evaluation.agreement import MIN_ANNOTATORS, MIN_SCENES, Comparison, Measure
 from nephoscope.evaluation.evaluator import BINS, ModelEvaluation
-from nephoscope.evaluation.exploration import KNOWN
+from nephoscope.evaluation.groups import GROUPINGS, group_scenes
 from nephoscope.evaluation.statistics import RESAMPLES, Interval
 
 
-def numbers(found: ModelEvaluation) -> dict[str, Any]:
-    """All figures of a model against labels, ready for `json.dumps`; None where there is nothing to measure.
+def numbers(result: ModelEvaluation) -> dict[str, Any]:
+    """Convert an evaluation to values for `json.dumps`; None where there is nothing to measure.
 
     Dice and shares are from 0 to 1; an interval is the 2.5th and 97.5th percentile of the resampled means.
     """
-    best, worst = found.extremes()
+    names = result.patterns
+    best, worst = result.extremes()
+
+    def means(intervals: Sequence[Interval]) -> dict[str, Any]:
+        overall, *patterns = map(_interval, intervals)
+        return overall | {"patterns": dict(zip(names, patterns, strict=True))}
+
     return {
-        "scenes": len(found.records),
-        "days": len({record.group for record in found.records}),
+        "scenes": len(result.records),
+        "days": len({record.group for record in result.records}),
         "grid": list(SCORE_GRID),
         "resamples": RESAMPLES,
         "dice": {
-            "model": _means(found.means(found.dice)),
-            **{name: _means(found.means(dice)) for name, dice in found.baselines.items()},
+            name: means(result.means(dice))
+            for name, dice in {"model": result.dice, **result.baselines}.items()
         },
-        "presence": {
-            name: {what: _finite(value) for what, value in told._asdict().items()}
-            for name, told in found.presence.items()
-        },
+        "presence": {name: _finite_all(stats._asdict()) for name, stats in result.presence.items()},
         "reliability": {
             name: {
-                "error": told.error,
+                "error": curve.error,
                 **{
-                    what: [_finite(value) for value in getattr(told, what).tolist()]
-                    for what in ("predicted", "observed", "share")
+                    key: [_finite(value) for value in getattr(curve, key).tolist()]
+                    for key in ("predicted", "observed", "share")
                 },
             }
-            for name, told in found.reliability.items()
+            for name, curve in result.reliability.items()
         },
         "reliability_bins": BINS,
         "confusion": {
-            label: dict(zip((*DEFAULT_NAMES, "nothing"), map(_finite, row), strict=True))
-            for label, row in zip(DEFAULT_NAMES, found.confusion.tolist(), strict=True)
+            label: _finite_all(dict(zip((*names, "nothing"), row, strict=True)))
+            for label, row in zip(names, result.confusion.tolist(), strict=True)
         },
         "by": {
-            what: {
-                name: {"scenes": len(scenes), "dice": _means(found.means(found.dice, scenes))}
-                for name, scenes in found.by(what).items()
+            grouping: {
+                name: {"scenes": len(scenes), "dice": means(result.means(result.dice, scenes))}
+                for name, scenes in group_scenes(result.records, grouping).items()
             }
-            for what in KNOWN
+            for grouping in GROUPINGS
         },
-        "best": [_scene(found, index) for index in best],
-        "worst": [_scene(found, index) for index in worst],
+        "best": [_scene(result, index) for index in best],
+        "worst": [_scene(result, index) for index in worst],
         "problems": {
-            "counts": dict(count_problems(found.problems)),
-            "all": [problem.where for problem in found.problems],
+            "counts": dict(count_problems(result.problems)),
+            "all": [problem.where for problem in result.problems],
         },
     }
 
 
 def people_numbers(
-    comparisons: Mapping[str, Comparison], everywhere: Comparison, judged: int
+    comparisons: Mapping[str, Comparison], everywhere: Comparison, evaluated: int
 ) -> dict[str, Any]:
-    """All figures of people and candidates, ready for `json.dumps`.
+    """Convert comparisons with annotators to values for `json.dumps`.
 
     Args:
-        comparisons: of each candidate with people, on the scenes whose picture is at hand, by its name.
-        everywhere: of any candidate, on all practice scenes; only what it tells of people is used.
-        judged: how many of the scenes are among those that the model is judged on.
+        comparisons: of each candidate, by its name, on the scenes that have a picture.
+        everywhere: of any candidate, on all practice scenes; only what concerns people is used.
+        evaluated: number of the scenes that the model is evaluated on, too.
     """
-    one = next(iter(comparisons.values()))
+    first = next(iter(comparisons.values()))
     return {
-        "scenes": one.scenes,
-        "scenes_judged": judged,
-        "people": one.people,
-        "least_people": LEAST_PEOPLE,
-        "least_scenes": LEAST_SCENES,
-        "two_people": _people(one),
+        "scenes": first.scenes,
+        "scenes_judged": evaluated,
+        "people": first.people,
+        "least_people": MIN_ANNOTATORS,
+        "least_scenes": MIN_SCENES,
+        "two_people": _two_people(first),
         "candidates": {
             name: {
-                "contest": _measure(told.contest),
-                "drawn": _measure(told.drawn),
-                "threes": told.candidate_threes,
+                "contest": _candidate(comparison.contest),
+                "drawn": _candidate(comparison.drawn),
+                "threes": comparison.candidate_union_of_three,
             }
-            for name, told in comparisons.items()
+            for name, comparison in comparisons.items()
         },
         "all_practice_scenes": {
             "scenes": everywhere.scenes,
             "people": everywhere.people,
-            "two_people": _people(everywhere),
+            "two_people": _two_people(everywhere),
         },
     }
 
 
-def _people(told: Comparison) -> dict[str, Any]:
+def _two_people(comparison: Comparison) -> dict[str, Any]:
+    measures = {"contest": comparison.contest, "drawn": comparison.drawn}
     return {
-        "contest": _interval(told.contest.between) | {"patterns": _finite_all(told.contest.between_patterns)},
-        "drawn": _interval(told.drawn.between) | {"patterns": _finite_all(told.drawn.between_patterns)},
-        "threes": told.threes,
+        name: _interval(measure.inter_annotator) | {"patterns": _finite_all(measure.inter_annotator_patterns)}
+        for name, measure in measures.items()
+    } | {"threes": comparison.union_of_three}
+
+
+def _candidate(measure: Measure) -> dict[str, Any]:
+    return _interval(measure.candidate) | {
+        "patterns": _finite_all(measure.candidate_patterns),
+        "difference": _interval(measure.difference),
+        "as_well": measure.as_well,
+        "of_people": len(measure.annotators),
+        "standings": [each._asdict() for each in measure.annotators],
     }
 
 
-def _measure(told: Measure) -> dict[str, Any]:
-    return _interval(told.candidate) | {
-        "patterns": _finite_all(told.candidate_patterns),
-        "difference": _interval(told.difference),
-        "as_well": told.as_well,
-        "of_people": len(told.standings),
-        "standings": [each._asdict() for each in told.standings],
-    }
+def _interval(interval: Interval) -> dict[str, Any]:
+    return {"mean": interval.mean, "interval": [interval.low, interval.high]}
 
 
-def _means(found: Sequence[Interval]) -> dict[str, Any]:
-    overall, *patterns = found
-    return _interval(overall) | {
-        "patterns": {name: _interval(each) for name, each in zip(DEFAULT_NAMES, patterns, strict=True)}
-    }
-
-
-def _interval(found: Interval) -> dict[str, Any]:
-    return {"mean": found.mean, "interval": [found.low, found.high]}
-
-
-def _scene(found: ModelEvaluation, index: int) -> dict[str, Any]:
-    record, dice = found.records[index], found.dice[index]
+def _scene(result: ModelEvaluation, index: int) -> dict[str, Any]:
+    record, dice = result.records[index], result.dice[index]
     return {
         "image": record.image,
         "satellite": record.satellite,
         "date": str(record.day or ""),
         "region": record.region,
         "dice": float(dice.mean()),
-        "patterns": dict(zip(DEFAULT_NAMES, dice.tolist(), strict=True)),
+        "patterns": dict(zip(result.patterns, dice.tolist(), strict=True)),
     }
 
 

@@ -1,27 +1,21 @@
 """The report on labelled data: `explore.html`, its figures as PNG and its numbers as `explore.json`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nephoscope.core.io import atomic_write
-from nephoscope.core.patterns import DEFAULT_NAMES, styled_patterns
-from nephoscope.core.types import SCORE_GRID, Image, Progress
-from nephoscope.datasets.catalogue import Record
+from nephoscope.core.types import SCORE_GRID, Progress
 from nephoscope.datasets.dataset import Dataset
-from nephoscope.evaluation.exploration import UNKNOWN, Exploration, explore
-from nephoscope.evaluation.report import exploration_sections as sections
-from nephoscope.evaluation.report import page
+from nephoscope.evaluation.exploration import COUNT_WORDS, SPECK, Exploration, explore
+from nephoscope.evaluation.groups import GROUPINGS, describe_record
 from nephoscope.evaluation.report.exploration_numbers import numbers
-from nephoscope.evaluation.report.exploration_sections import number, percent
-from nephoscope.evaluation.report.report import Report, Section
-from nephoscope.plotting import charts, drawing
+from nephoscope.evaluation.report.page import Report
+from nephoscope.evaluation.report.scenes import add_legend, add_scenes
+from nephoscope.plotting import charts
 
-_SCENE_WIDTH = 525  # px; two of them fill the page
+_SCENE_PIXELS = SCORE_GRID[0] * SCORE_GRID[1]
 _GROUPS = 12  # regions or years in one figure; more could not be read
-_NAMED = 20  # problems of a kind that the page names; JSON has all
 
 
 def write_report(
@@ -31,152 +25,135 @@ def write_report(
 
     Args:
         dataset: the scenes.
-        folder: where to; made if it is not there. `explore.html` needs none of the other files.
-        progress: told the scenes measured so far and in all.
+        folder: created if missing. `explore.html` needs none of the other files.
+        progress: called with the scenes measured so far and in all.
 
     Returns:
-        The page's path, and the numbers that `explore.json` holds.
+        The page's path, and the numbers that `explore.json` has.
 
     Raises:
+        DatasetError: no scene has valid masks.
         OSError: a file cannot be written.
     """
-    found = explore(dataset, progress)
-    report = Report("explore", found, numbers(found))
-    parts = [
-        sections.in_short(report),
-        sections.presence(report),
-        sections.together(report),
-        sections.cover(report),
-        sections.objects(report),
-        sections.position(report),
-        sections.brightness(report),
-        sections.gaps(report),
-        *_known(report),
-        _examples(report, dataset),
-        _problems(report),
-    ]
-    subtitle = (
-        f"Folder {dataset.folder.resolve().name}, {len(found.records):,} scenes, "
-        f"masks measured on {SCORE_GRID[0]}x{SCORE_GRID[1]} pixels"
+    result = explore(dataset, progress)
+    report = Report("explore", numbers(result))
+    _add_presence(report, result)
+    _add_areas(report, result)
+    if report.numbers["brightness"]["count"]:
+        _add_pixels(report, result)
+    shown = {grouping: _largest(report.numbers["by"][grouping]) for grouping in GROUPINGS}
+    for grouping, names in shown.items():
+        if names:
+            _add_groups(report, result.patterns, grouping, names)
+    path = report.write(
+        folder,
+        folder_name=dataset.folder.resolve().name,
+        patterns=list(result.patterns),
+        patterns_per_scene=float(result.present.sum(axis=1).mean()),
+        days=sorted(record.day for record in result.records if record.day),
+        scene_pixels=_SCENE_PIXELS,
+        wide_gaps=int((result.nodata > 0.2).sum()),
+        shown=shown,
+        unknown=[grouping for grouping, names in shown.items() if not names],
+        examples=_add_examples(report, result, dataset),
     )
-    for name, content in report.pictures.items():
-        atomic_write(folder / name, content)
-    text = json.dumps(report.numbers, indent=1, ensure_ascii=False, allow_nan=False)
-    atomic_write(folder / "explore.json", f"{text}\n".encode())
-    path = folder / "explore.html"
-    atomic_write(path, page.page("What the labels look like", subtitle, parts))
     return path, report.numbers
 
 
-def _known(report: Report[Exploration]) -> list[Section]:
-    """A section for each of region, season, year and satellite that is known, one sentence for the others."""
-    headings = {"region": "Regions", "season": "Seasons", "year": "Years", "satellite": "Satellites"}
-    meant = {
-        "region": "A region is a scene's box in degrees, west to east and south to north.",
-        "season": "Seasons are named by the first letters of their months, DJF for December to February.",
-        "year": "A year begins with its December, so that no season is cut in two.",
-        "satellite": "Terra passes in the morning, Aqua in the afternoon.",
-    }
-    sections: list[Section] = []
-    missing = []
-    for what, heading in headings.items():
-        groups = report.numbers["by"][what]
-        if groups:
-            sections.append((heading, _compared(report, what, meant[what], groups)))
-        else:
-            missing.append(what)
-    if missing:
-        text = f"Of no scene the {' or the '.join(missing)} is known: scenes.csv would tell."
-        sections.append(("Not known", [page.paragraph(text)]))
-    return sections
+def _by_pattern(result: Exploration, values: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """Values of the scenes that have each pattern, from an array of shape (scenes, patterns)."""
+    return {name: values[result.present[:, i], i] for i, name in enumerate(result.patterns)}
 
 
-def _compared(report: Report[Exploration], what: str, meant: str, groups: dict[str, Any]) -> list[str]:
-    largest = sorted(groups, key=lambda name: -groups[name]["scenes"])[:_GROUPS]
-    shown = {name: told for name, told in groups.items() if name in largest}
-    if len(shown) < len(groups):
-        meant += f" The {len(shown)} with the most scenes of {len(groups)} are shown; explore.json has all."
-    how_often = [
-        (
-            name,
-            f"{told['scenes']:,}",
-            *(percent(told["presence"][pattern]) for pattern in DEFAULT_NAMES),
-            number(told["brightness"]),
-            percent(told["gaps"]),
-        )
-        for name, told in shown.items()
-    ]
-    how_much = [
-        (name, *(percent(told["median_cover_where_present"][pattern]) for pattern in DEFAULT_NAMES))
-        for name, told in shown.items()
-    ]
-    figure = charts.grouped_bars(
-        [name.replace(" ", "\n") for name in shown],
-        {pattern: [told["presence"][pattern] for told in shown.values()] for pattern in DEFAULT_NAMES},
-        "share of scenes",
+def _add_presence(report: Report, result: Exploration) -> None:
+    names = result.patterns
+    presence = {name: report.numbers["patterns"][name]["presence"] for name in names}
+    report.add_figure("presence", charts.bars(presence, "share of scenes", share=True))
+    counts = {COUNT_WORDS[int(n)]: count for n, count in report.numbers["patterns_per_scene"].items()}
+    report.add_figure("patterns_per_scene", charts.bars(counts, "scenes"))
+    both = result.cooccurrence
+    alone = both.diagonal()[:, None]
+    shares = np.where(alone > 0, both / np.maximum(1, alone), np.nan)
+    np.fill_diagonal(shares, np.nan)
+    shares = np.concatenate([shares, result.present.mean(axis=0, keepdims=True)])
+    rows = [*(f"with {name}" for name in names), "all"]
+    heat_map = charts.heat_map(rows, names, shares, "of the scenes", "have the pattern", share=True)
+    report.add_figure("together", heat_map)
+
+
+def _add_areas(report: Report, result: Exploration) -> None:
+    fractions = _by_pattern(result, result.area_fractions)
+    histogram = charts.histograms(
+        fractions, np.linspace(0, 1, 26), "cover of the scene", "scenes", share=True
+    )
+    report.add_figure("cover", histogram)
+    counts = _by_pattern(result, result.counts())
+    most = max((int(values.max()) for values in counts.values() if len(values)), default=1)
+    histogram = charts.histograms(counts, np.arange(-0.5, most + 1), "objects in a scene", "scenes")
+    report.add_figure("objects", histogram)
+    areas = zip(result.patterns, result.component_areas, strict=True)
+    doublings = 2.0 ** np.arange(np.ceil(np.log2(_SCENE_PIXELS)) + 1) - 0.5  # areas are whole numbers
+    histogram = charts.histograms(
+        {name: each / _SCENE_PIXELS for name, each in areas},
+        doublings / _SCENE_PIXELS,
+        "share of the scene",
+        "groups",
+        log=True,
         share=True,
+        line=SPECK / _SCENE_PIXELS,
     )
-    return [
-        page.paragraph(meant),
-        page.table((what.capitalize(), "Scenes", *DEFAULT_NAMES, "Brightness", "Gaps"), how_often),
-        page.paragraph(
-            "Number of scenes; share of them that have the pattern, in percent; their mean brightness, 0 to "
-            "255; their mean share without data."
-        ),
-        report.figure(what, figure, f"Share of the scenes of each {what} that have the pattern, in percent."),
-        page.table((f"Cover by {what}", *DEFAULT_NAMES), how_much),
-        page.paragraph("Median cover, in percent of the scene, of the scenes that have the pattern."),
-    ]
+    report.add_figure("sizes", histogram)
+    mean_masks = dict(zip(result.patterns, result.mean_masks, strict=True))
+    report.add_figure("position", charts.maps(mean_masks, "share of all scenes", share=True))
 
 
-def _examples(report: Report[Exploration], dataset: Dataset) -> Section:
-    legend = drawing.png(drawing.legend(styled_patterns(dataset.patterns, dataset.styles), 700))
-    parts = [
-        page.paragraph("Scenes of each kind, chosen by chance, with the masks as people drew them."),
-        report.figure("scenes_legend", legend, "What the colours stand for."),
-    ]
-    for kind, indices in report.found.examples().items():
-        records = [report.found.records[index] for index in indices]
-        drawn = drawing.side_by_side([_drawn(dataset, record) for record in records])
-        parts.append(
-            report.figure(
-                f"scenes_{kind.replace(' ', '_').lower()}",
-                drawing.png(drawn),
-                f"{kind.capitalize()}: {'; '.join(_told(record) for record in records)}.",
-                drawing.jpeg(drawn, 85),
-            )
+def _add_pixels(report: Report, result: Exploration) -> None:
+    """Add the figures of brightness and of areas without data."""
+    patterns = report.numbers["patterns"].values()
+    means = {
+        title: [float(stats[key] or np.nan) for stats in patterns]
+        for title, key in (
+            ("inside the mask", "brightness_inside"),
+            ("rest of the scene", "brightness_outside"),
         )
-    return "Scenes of each kind", parts
+    }
+    axis = "brightness, 0 to 255"
+    report.add_figure("brightness", charts.grouped_bars(result.patterns, means, axis))
+    brightness, nodata = {"All scenes": result.brightness}, {"All scenes": result.nodata}
+    bins = np.linspace(0, 255, 52)
+    report.add_figure("scene_brightness", charts.histograms(brightness, bins, axis, "scenes"))
+    axis, bins = "share of the scene without data", np.linspace(0, 1, 101)
+    report.add_figure("gaps", charts.histograms(nodata, bins, axis, "scenes", share=True))
 
 
-def _drawn(dataset: Dataset, record: Record) -> Image:
-    scene = dataset.scene(record.image).read(SCORE_GRID)
-    bits = dataset.bits(record.image, SCORE_GRID)
-    masks = {name: (bits >> index & 1).view(np.bool_) for index, name in enumerate(DEFAULT_NAMES)}
-    return drawing.draw_scene(
-        scene, styled_patterns(dataset.patterns, dataset.styles), masks, _SCENE_WIDTH, _told(record)
-    )
+def _largest(groups: dict[str, Any]) -> list[str]:
+    """Names of the groups with the most scenes, in the order of the groups."""
+    largest = sorted(groups, key=lambda name: -groups[name]["scenes"])[:_GROUPS]
+    return [name for name in groups if name in largest]
 
 
-def _told(record: Record) -> str:
-    known = [record.image, str(record.day or ""), record.satellite, record.region.replace(UNKNOWN, "")]
-    return ", ".join(part for part in known if part)
+def _add_groups(report: Report, patterns: tuple[str, ...], grouping: str, names: list[str]) -> None:
+    groups = report.numbers["by"][grouping]
+    presence = {pattern: [groups[name]["presence"][pattern] for name in names] for pattern in patterns}
+    labels = [name.replace(" ", "\n") for name in names]
+    report.add_figure(grouping, charts.grouped_bars(labels, presence, "share of scenes", share=True))
 
 
-def _problems(report: Report[Exploration]) -> Section:
-    problems = report.numbers["problems"]
-    counts = problems["counts"]
-    if not counts:
-        return "Label problems", [
-            page.paragraph("None: each picture has its rows, each row its picture, and all masks are sound.")
+def _add_examples(report: Report, result: Exploration, dataset: Dataset) -> dict[str, str]:
+    """Add drawings of a few scenes of each kind; return their captions by the figures' names."""
+    add_legend(report, dataset.styled_patterns)
+    captions = {}
+    for kind, indices in result.examples().items():
+        records = [result.records[index] for index in indices]
+        drawings = [
+            (
+                dataset.scene(record.image).read(SCORE_GRID),
+                dataset.masks(record.image, SCORE_GRID),
+                describe_record(record),
+            )
+            for record in records
         ]
-    parts = [
-        page.paragraph(
-            "What is wrong was left out above; only a scene whose picture cannot be read counts by its masks."
-        ),
-        page.table(("Problem", "How many"), [(kind, f"{count:,}") for kind, count in counts.items()]),
-    ]
-    for kind, places in problems["all"].items():
-        more = f", and {len(places) - _NAMED:,} more (explore.json names all)" if len(places) > _NAMED else ""
-        parts.append(page.paragraph(f"{kind[:1].upper()}{kind[1:]}: {'; '.join(places[:_NAMED])}{more}."))
-    return "Label problems", parts
+        name = f"scenes_{kind.replace(' ', '_').lower()}"
+        add_scenes(report, name, dataset.styled_patterns, drawings)
+        captions[name] = f"{kind.capitalize()}: {'; '.join(map(describe_record, records))}."
+    return captions
