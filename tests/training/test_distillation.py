@@ -17,7 +17,7 @@ from nephoscope.training.checkpoint import load_weights, save_weights
 from nephoscope.training.config import Recipe, make_recipe
 from nephoscope.training.distillation import Teachers, mean_of, read_origin, read_trained
 from nephoscope.training.finish import finish
-from nephoscope.training.losses import make_loss
+from nephoscope.training.losses import RecipeLoss
 from nephoscope.training.module import SegmentationModule
 from nephoscope.training.networks import Deployed
 from nephoscope.training.run import _moving_average, begin, resume
@@ -197,7 +197,7 @@ def test_degraded_pictures_stay_in_range():
 
 def test_soft_targets_weigh_dice_by_presence():
     """A target of 5 % in every pixel of an absent pattern has no Dice loss."""
-    loss = make_loss(Recipe(loss="dice", presence_head=False))
+    loss = RecipeLoss(Recipe(loss="dice", presence_head=False))
     logits, truth = torch.zeros(1, 4, 8, 8), torch.full((1, 4, 8, 8), 0.05)
     absent, present = torch.full((1, 4), 0.1), torch.full((1, 4), 0.9)
     assert loss(logits, truth, None, absent)["dice"].item() == 0

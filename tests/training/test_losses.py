@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nephoscope.training.config import Recipe
-from nephoscope.training.losses import dice_loss, focal_loss, lovasz_loss, make_loss
+from nephoscope.training.losses import RecipeLoss, dice_loss, focal_loss, lovasz_loss
 
 SURE = 20.0  # a logit whose sigmoid is 0 or 1 to 9 digits
 
@@ -55,7 +55,7 @@ def test_empty_masks_alone_have_a_finite_loss():
     empty = torch.zeros(2, 4, 8, 8)
     for recipe in (Recipe(), Recipe(loss="dice"), Recipe(loss="dice", dice_empty=1.0), Recipe(loss="lovasz")):
         logits = torch.zeros(2, 4, 8, 8, requires_grad=True)
-        loss = sum(make_loss(recipe)(logits, empty, None).values())
+        loss = sum(RecipeLoss(recipe)(logits, empty, None).values())
         loss.backward()
         assert math.isfinite(loss.item())
         assert torch.isfinite(logits.grad).all()
@@ -79,7 +79,7 @@ def test_minimising_every_loss_gives_the_truth(name):
     truth = torch.rand(2, 4, 8, 8).round()
     there = torch.randn(2, 4, requires_grad=True)
     logits = torch.randn(2, 4, 8, 8, requires_grad=True)
-    loss = make_loss(Recipe(loss=name))
+    loss = RecipeLoss(Recipe(loss=name))
     optimizer = torch.optim.Adam([logits, there], 0.3)
     first = None
     for _ in range(80):
@@ -98,7 +98,7 @@ def test_minimising_every_loss_gives_the_truth(name):
 @given(st.floats(0, 1))
 def test_shares_of_bce_and_dice_add_up(share):
     logits, truth = torch.full((1, 4, 4, 4), 0.3), torch.ones(1, 4, 4, 4)
-    mixed = make_loss(dataclasses.replace(Recipe(), dice_share=share))(logits, truth, None)
-    bce, dice = (make_loss(Recipe(loss=name))(logits, truth, None)[name] for name in ("bce", "dice"))
+    mixed = RecipeLoss(dataclasses.replace(Recipe(), dice_share=share))(logits, truth, None)
+    bce, dice = (RecipeLoss(Recipe(loss=name))(logits, truth, None)[name] for name in ("bce", "dice"))
     expected = (1 - share) * bce.item() + share * dice.item()
     assert sum(part.item() for part in mixed.values()) == pytest.approx(expected, rel=1e-5)

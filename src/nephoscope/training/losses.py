@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from segmentation_models_pytorch.losses import LovaszLoss
 from torch import Tensor
@@ -11,8 +10,7 @@ from torchvision.ops import sigmoid_focal_loss
 
 from nephoscope.training.config import Recipe
 
-Parts = dict[str, Tensor]
-
+_bce = functional.binary_cross_entropy_with_logits
 _PRESENT = 0.3  # up to this target presence a mask counts as empty: those of teachers are never all zeros
 
 
@@ -63,12 +61,25 @@ def focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return loss
 
 
-class LossFunction(Protocol):
-    """A loss of masks and presence."""
+_PLAIN: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "bce": _bce,
+    "focal": focal_loss,
+    "lovasz": lovasz_loss,
+}
+
+
+class RecipeLoss:
+    """The loss of a recipe, of masks and presence."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.presence_share = recipe.presence_share
+        weights = {"bce": 1 - recipe.dice_share, "dice": recipe.dice_share}
+        self.weights = weights if recipe.loss == "bce+dice" else {recipe.loss: 1.0}
+        self.dice = partial(dice_loss, squared=recipe.dice_squared, empty=recipe.dice_empty)
 
     def __call__(
         self, logits: Tensor, truth: Tensor, presence: Tensor | None, present: Tensor | None = None
-    ) -> Parts:
+    ) -> dict[str, Tensor]:
         """The weighted terms of the loss by name; training minimises their sum.
 
         Args:
@@ -77,25 +88,11 @@ class LossFunction(Protocol):
             presence: logits of presence, shape (count, patterns), or None.
             present: target presence, 0 to 1. Default: the maximum of each target mask.
         """
-
-
-def make_loss(recipe: Recipe) -> LossFunction:
-    """The loss function of a recipe."""
-    bce = functional.binary_cross_entropy_with_logits
-    weights = {"bce": 1 - recipe.dice_share, "dice": recipe.dice_share}
-    weights = weights if recipe.loss == "bce+dice" else {recipe.loss: 1.0}
-    by_name: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-        "bce": lambda logits, truth, _: bce(logits, truth),
-        "dice": partial(dice_loss, squared=recipe.dice_squared, empty=recipe.dice_empty),
-        "focal": lambda logits, truth, _: focal_loss(logits, truth),
-        "lovasz": lambda logits, truth, _: lovasz_loss(logits, truth),
-    }
-
-    def loss(logits: Tensor, truth: Tensor, presence: Tensor | None, present: Tensor | None = None) -> Parts:
         present = truth.amax((2, 3)) if present is None else present
-        parts = {name: weight * by_name[name](logits, truth, present) for name, weight in weights.items()}
+        terms = {}
+        for name, weight in self.weights.items():
+            plain = self.dice(logits, truth, present) if name == "dice" else _PLAIN[name](logits, truth)
+            terms[name] = weight * plain
         if presence is not None:
-            parts["presence"] = recipe.presence_share * bce(presence, present)
-        return parts
-
-    return loss
+            terms["presence"] = self.presence_share * _bce(presence, present)
+        return terms
