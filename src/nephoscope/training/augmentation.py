@@ -24,51 +24,45 @@ _REDUCE: tuple[dict[str, Any], ...] = (  # as image libraries reduce pictures
 )
 
 
-class Augment:
-    """Random geometric and brightness changes of pictures and their masks, by a recipe."""
+def augment(
+    pictures: Tensor, masks: Tensor, recipe: Recipe, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Augment a batch by a recipe; pixels from outside a scene are black and without a pattern.
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    Args:
+        pictures: red, green, blue from 0 to 1, shape (count, 3, height, width).
+        masks: one bit a pattern, as numbers; shape (count, 1, height, width).
+        recipe: the amounts.
+        generator: on the CPU.
+    """
+    grid = _sampling_grid(pictures, recipe, generator)
+    pictures = functional.grid_sample(pictures, grid, align_corners=False)
+    masks = functional.grid_sample(masks, grid, mode="nearest", align_corners=False)
+    amounts = _signed(2 * len(pictures), generator).reshape(2, -1, 1, 1, 1) * recipe.brightness
+    contrast, offset = amounts.to(pictures.device, non_blocking=True)
+    brighter = (pictures * (1 + contrast) + offset * 0.5).clamp(0, 1)
+    pictures = torch.where(pictures.amax(1, keepdim=True) > NO_DATA, brighter, pictures)
+    if torch.rand(1, generator=generator).item() < recipe.cutmix:
+        pictures, masks = _cutmix(pictures, masks, generator)
+    return pictures, masks
 
-    def __call__(self, pictures: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Augment a batch; pixels from outside a scene are black and without a pattern.
 
-        Args:
-            pictures: red, green, blue from 0 to 1, shape (count, 3, height, width).
-            masks: one bit a pattern, as numbers; shape (count, 1, height, width).
-            generator: of random numbers, on the CPU.
-        """
-        grid = self._grid(pictures, generator)
-        pictures = functional.grid_sample(pictures, grid, align_corners=False)
-        masks = functional.grid_sample(masks, grid, mode="nearest", align_corners=False)
-        pictures = self._brighten(pictures, generator)
-        if torch.rand(1, generator=generator).item() < self.recipe.cutmix:
-            pictures, masks = _cutmix(pictures, masks, generator)
-        return pictures, masks
-
-    def _grid(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        """Sampling grid: one rotation, reflection, scale and translation a scene."""
-        count, _, height, width = pictures.shape
-        angle = _signed(count, generator) * math.radians(self.recipe.rotation)
-        scale = torch.exp(_signed(count, generator) * math.log(self.recipe.zoom))
-        shift = _signed(2 * count, generator).reshape(2, count) * 2 * self.recipe.shift
-        flip = torch.where(torch.rand(2 * count, generator=generator) < 0.5, -1.0, 1.0).reshape(2, count)
-        # Coordinates run from -1 to 1 along each side, so a rotation depends on the aspect ratio.
-        aspect = width / height
-        cosine, sine = scale * angle.cos(), scale * angle.sin()
-        rows = [
-            torch.stack([flip[0] * cosine, -flip[1] * sine / aspect, shift[0]], 1),
-            torch.stack([flip[0] * sine * aspect, flip[1] * cosine, shift[1]], 1),
-        ]
-        matrix = torch.stack(rows, 1).to(pictures.device, non_blocking=True)
-        return functional.affine_grid(matrix, list(pictures.shape), align_corners=False)
-
-    def _brighten(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        """Change contrast and brightness; black, which is no data, stays black."""
-        amounts = _signed(2 * len(pictures), generator).reshape(2, -1, 1, 1, 1) * self.recipe.brightness
-        factor, offset = amounts.to(pictures.device, non_blocking=True)
-        brighter = (pictures * (1 + factor) + offset * 0.5).clamp(0, 1)
-        return torch.where(pictures.amax(1, keepdim=True) > NO_DATA, brighter, pictures)
+def _sampling_grid(pictures: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """One rotation, reflection, scale and translation a scene."""
+    count, _, height, width = pictures.shape
+    angle = _signed(count, generator) * math.radians(recipe.rotation)
+    scale = torch.exp(_signed(count, generator) * math.log(recipe.zoom))
+    shift = _signed(2 * count, generator).reshape(2, count) * 2 * recipe.shift
+    flip = torch.where(torch.rand(2 * count, generator=generator) < 0.5, -1.0, 1.0).reshape(2, count)
+    # Coordinates run from -1 to 1 along each side, so a rotation depends on the aspect ratio.
+    aspect = width / height
+    cosine, sine = scale * angle.cos(), scale * angle.sin()
+    rows = [
+        torch.stack([flip[0] * cosine, -flip[1] * sine / aspect, shift[0]], 1),
+        torch.stack([flip[0] * sine * aspect, flip[1] * cosine, shift[1]], 1),
+    ]
+    matrix = torch.stack(rows, 1).to(pictures.device, non_blocking=True)
+    return functional.affine_grid(matrix, list(pictures.shape), align_corners=False)
 
 
 def _signed(count: int, generator: torch.Generator) -> Tensor:
@@ -100,7 +94,7 @@ def degrade(pictures: Tensor, share: float, generator: torch.Generator) -> Tenso
     Args:
         pictures: red, green, blue from 0 to 1, shape (count, 3, height, width).
         share: of the pictures to degrade, 0 to 1.
-        generator: of random numbers, on the CPU.
+        generator: on the CPU.
     """
     draws = torch.rand(len(pictures), 5, generator=generator).tolist()
     degraded = [

@@ -12,13 +12,7 @@ from nephoscope.training.cache import Scenes
 
 
 class Batch(NamedTuple):
-    """Some scenes as the cache holds them.
-
-    Attributes:
-        pictures: uint8, shape (count, height, width, 3).
-        masks: uint8, one bit a pattern, shape (count, height, width).
-        indices: of the scenes, shape (count,).
-    """
+    """Some scenes as the cache holds them: uint8, a row a scene; and their indices."""
 
     pictures: Tensor
     masks: Tensor

@@ -39,14 +39,13 @@ class Scenes:
 
     Attributes:
         records: of the scenes.
-        listed: records of all scenes of the folder. Splits are made of them, so that a split does not depend
-            on which scenes can be read.
+        listed: records of all scenes of the folder, so that a split does not depend on which can be read.
         pictures: red, green, blue; uint8, shape (scenes, height, width, 3), memory-mapped.
         masks: `PackedMasks`, shape (scenes, height, width), memory-mapped.
         patterns: names of the patterns, in the order of the bits of `masks`.
         styles: `colour` and `meaning` of patterns that have their own, by name.
         problems: what was wrong, and left out.
-        labels_sha256: of the label file.
+        labels_sha256: hash of the label file.
     """
 
     records: tuple[Record, ...]
@@ -74,11 +73,6 @@ class Scenes:
         return sides[0], sides[1]
 
 
-def default_cache() -> Path:
-    """The folder of decoded scenes unless `--cache` names another."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nephoscope" / "scenes"
-
-
 def open_scenes(
     folder: Path,
     size: GridShape,
@@ -90,15 +84,14 @@ def open_scenes(
 ) -> Scenes:
     """Open labelled scenes at a size; decode them if they are not in the cache or have changed.
 
-    Names, sizes and times of the files decide what has changed. Where several processes ask at the same time,
-    one decodes and the others wait.
+    Changes are detected by names, sizes and times of the files. Of several processes one decodes.
 
     Args:
         folder: labelled data in the contest's layout.
         size: height and width.
-        cache: folder of decoded scenes.
+        cache: folder of decoded scenes. Default: `nephoscope/scenes` in the user's cache.
         strict: refuse data with any problem.
-        log: called with messages, such as the size of the cache on disk.
+        log: called with messages.
         progress: for each part of the work.
 
     Raises:
@@ -107,7 +100,8 @@ def open_scenes(
     """
     folder_hash = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10]
     name = f"{folder.resolve().name}-{folder_hash}-{size[0]}x{size[1]}"
-    entry = (cache or default_cache()) / name
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    entry = (cache or user_cache / "nephoscope" / "scenes") / name
     entry.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(entry.with_name(f".{name}.lock")):
         key = _key(folder, size)
@@ -115,7 +109,8 @@ def open_scenes(
         if scenes is None:
             if entry.exists():
                 log(f"{folder} or its cache has changed: decoding it again")
-            _decode(folder, size, entry, key, log, progress)
+            dataset = read_dataset(folder, progress=progress("reading labels"))
+            _decode(dataset, size, entry, key, log, progress)
             scenes = _open(folder, entry, key)
     if scenes is None:
         raise DatasetError(f"{entry}: the decoded scenes cannot be read back")
@@ -126,25 +121,17 @@ def open_scenes(
 
 def _key(folder: Path, size: GridShape) -> str:
     """A hash of all that the decoded scenes depend on."""
-    labels, styles = label_file(folder), folder / STYLES
-    if not (folder / PICTURES).is_dir():
+    labels, pictures = label_file(folder), folder / PICTURES
+    if not pictures.is_dir():
         raise DatasetError(f"{folder}: no folder {PICTURES}/ with the pictures in it")
-    with os.scandir(folder / PICTURES) as entries:
-        files = sorted(
-            (entry.name, entry.stat().st_size, entry.stat().st_mtime_ns)
-            for entry in entries
-            if entry.is_file()
-        )
-    files += [
-        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
-        for path in (labels, styles)
-        if path.is_file()
-    ]
+    paths = (path for path in (labels, folder / STYLES, *pictures.iterdir()) if path.is_file())
+    files = sorted((path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in paths)
     return hashlib.sha256(json.dumps([_VERSION, size, files]).encode()).hexdigest()
 
 
 def _open(folder: Path, entry: Path, key: str) -> Scenes | None:
     """The content of the cache; None where it is of other files or damaged."""
+    known = read_catalogue(folder / CATALOGUE) if (folder / CATALOGUE).is_file() else {}
     try:
         index = json.loads((entry / _INDEX).read_text())
         if index["key"] != key:
@@ -152,20 +139,22 @@ def _open(folder: Path, entry: Path, key: str) -> Scenes | None:
         pictures, masks = (np.load(entry / name, mmap_mode="r") for name in (_PIXELS, _MASKS))
         if not len(pictures) == len(masks) == len(index["images"]):
             return None
-        problems = tuple(Problem(**problem) for problem in index["problems"])
-        names, listed, labels = index["images"], index["listed"], index["labels_sha256"]
-        patterns, styles = tuple(index["patterns"]), index["styles"]
+        return Scenes(
+            records=tuple(known.get(image, Record(image)) for image in index["images"]),
+            listed=tuple(known.get(image, Record(image)) for image in index["listed"]),
+            pictures=pictures,
+            masks=masks,
+            patterns=tuple(index["patterns"]),
+            styles=index["styles"],
+            problems=tuple(Problem(**problem) for problem in index["problems"]),
+            labels_sha256=index["labels_sha256"],
+        )
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
-    known = read_catalogue(folder / CATALOGUE) if (folder / CATALOGUE).is_file() else {}
-    records, everything = (
-        tuple(known.get(image, Record(image)) for image in each) for each in (names, listed)
-    )
-    return Scenes(records, everything, pictures, masks, patterns, styles, problems, labels)
 
 
 def _decode(
-    folder: Path,
+    dataset: Dataset,
     size: GridShape,
     entry: Path,
     key: str,
@@ -173,7 +162,6 @@ def _decode(
     progress: ProgressFactory,
 ) -> None:
     """Decode into a neighbour of the entry, which takes its name once complete."""
-    dataset = read_dataset(folder, progress=progress("reading labels"))
     count, (height, width) = len(dataset.records), size
     weight = count * height * width * 4
     shutil.rmtree(entry, ignore_errors=True)

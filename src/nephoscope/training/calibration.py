@@ -2,12 +2,12 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write
@@ -21,7 +21,7 @@ from nephoscope.inference.model import Model, model_file
 from nephoscope.inference.postprocess import Rule, label_components, presence_score
 from nephoscope.inference.segmentation import segment
 from nephoscope.training.export import with_card
-from nephoscope.training.rule_search import Table, search
+from nephoscope.training.rule_search import Numbers, Table, search
 from nephoscope.training.validation import KINDS, TOP_K, dice_figures
 
 THRESHOLDS = tuple(round(0.15 + 0.05 * step, 2) for step in range(11))
@@ -83,11 +83,8 @@ def calibrate(model: Model, dataset: Dataset, progress: Progress | None = None) 
             f"available: {', '.join(dataset.patterns)}"
         )
 
-    def work(record: Record) -> _SceneScores:
-        return _score(model, dataset, record)
-
     problems: list[Problem] = []  # `explore` lists them
-    mapped = list(dataset.map(work, problems, progress=progress))
+    mapped = list(dataset.map(partial(_score, model, dataset), problems, progress=progress))
     groups = [dataset.records[index].group for index, _ in mapped]
     if len(set(groups)) < 2:
         raise DatasetError(
@@ -100,7 +97,7 @@ def calibrate(model: Model, dataset: Dataset, progress: Progress | None = None) 
     )
     rules, honest, in_sample = {}, {}, {}
     for index, name in enumerate(patterns):
-        table = Table(by_mask[index], empty[index].astype(np.float64), scores[index])
+        table = Table(by_mask[index], empty[index], scores[index])
         small = Table(table.dice[: len(THRESHOLDS)], table.empty, table.scores[: len(TOP_K)])
         best = max(search(small, folds), search(table, folds), key=lambda result: result.held_out_dice)
         (threshold, join, area), (evidence, top_k) = _MASKS[best.mask], KINDS[best.kind]
@@ -139,12 +136,12 @@ def write_card(model: str, card: Card, to: Path) -> None:
 
 
 class _SceneScores(NamedTuple):
-    """One scene by pattern: Dice of every mask, all evidence, empty labels, Dice under the model's rules."""
+    """One scene by pattern: Dice of every mask, evidence, 1 for an empty label, Dice under the own rule."""
 
-    by_mask: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    empty: NDArray[np.bool_]
-    before: NDArray[np.float64]
+    by_mask: Numbers
+    scores: Numbers
+    empty: Numbers
+    before: Numbers
 
 
 def _score(model: Model, dataset: Dataset, record: Record) -> _SceneScores:
@@ -156,12 +153,12 @@ def _score(model: Model, dataset: Dataset, record: Record) -> _SceneScores:
     return _SceneScores(
         np.stack([_dice_of_masks(*pair) for pair in zip(segmentation.probabilities, truth, strict=True)]),
         np.stack([_evidence(*pair) for pair in zip(segmentation.probabilities, heads, strict=True)]),
-        np.asarray(~truth.any(axis=(1, 2)), np.bool_),
+        np.asarray(~truth.any(axis=(1, 2)), np.float64),
         np.array([dice(*pair) for pair in zip(segmentation.masks, truth, strict=True)]),
     )
 
 
-def _dice_of_masks(field: Probabilities, truth: Mask) -> NDArray[np.float64]:
+def _dice_of_masks(field: Probabilities, truth: Mask) -> Numbers:
     """Dice of every mask, in the order of `_MASKS`."""
     size = int(np.count_nonzero(truth))
     values: dict[tuple[float, int, int], float] = {}
@@ -178,7 +175,7 @@ def _dice_of_masks(field: Probabilities, truth: Mask) -> NDArray[np.float64]:
     return np.array([values[mask] for mask in _MASKS], np.float64)
 
 
-def _evidence(field: Probabilities, head: float | None) -> NDArray[np.float64]:
+def _evidence(field: Probabilities, head: float | None) -> Numbers:
     """Every kind of presence evidence, in the order of `KINDS`."""
     means = [presence_score(field, top_k) for top_k in TOP_K]
     return np.array(means if head is None else [*means, head, *(head * mean for mean in means)])

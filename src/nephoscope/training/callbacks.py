@@ -48,11 +48,9 @@ class ValidationCallback(Callback):
         self._shown: dict[int, tuple[Any, Any]] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The best Dice so far, for a resumed run."""
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best Dice so far."""
         self.best = state_dict["best"]
 
     def on_validation_batch_end(
@@ -122,24 +120,19 @@ def _gather(values: list[Any]) -> list[Any]:
 class KeepLast(Callback):
     """Writes the checkpoint that a run resumes from after every epoch, atomically.
 
-    Args:
-        path: of the checkpoint.
-        log: of the run; a resumed run truncates it to its length at the checkpoint.
+    A resumed run truncates the log to its length at the checkpoint.
     """
 
     def __init__(self, path: Path, log: RunLog) -> None:
         self.path, self.run_log = path, log
 
     def state_dict(self) -> dict[str, Any]:
-        """The length of the log."""
         return {"log_size": self.run_log.size}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Truncate the log to that length."""
         self.run_log.cut(state_dict["log_size"])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save beside the last checkpoint, then replace it."""
         neighbour = self.path.with_name(f".{self.path.name}.part")
         trainer.save_checkpoint(neighbour)
         if trainer.is_global_zero:
@@ -159,11 +152,9 @@ class ThroughputMonitor(Callback):
         self._progress: Progress = lambda *_: None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note time and epoch."""
         self._begun, self._first_epoch = time.perf_counter(), trainer.current_epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note time and step."""
         self._epoch_begun, self._steps = time.perf_counter(), trainer.global_step
         self._losses = []
         self._progress = self.job.progress(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
@@ -171,16 +162,13 @@ class ThroughputMonitor(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
-        """Keep the loss on its device: to copy it would synchronise."""
-        self._losses.append(outputs["loss"].detach())
+        self._losses.append(outputs["loss"].detach())  # stays on its device: to copy it would synchronise
         self._progress(len(self._losses), int(trainer.num_training_batches))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop the clock of training."""
         self._training = time.perf_counter() - self._epoch_begun
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the rate, the losses and Dice of the epoch."""
         steps = trainer.global_step - self._steps
         rate = steps * self.job.settings.recipe.batch / max(1e-9, self._training)
         loss = torch.stack(self._losses).mean().item()

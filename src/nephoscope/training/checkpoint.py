@@ -19,13 +19,7 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """Trained weights.
-
-    Attributes:
-        name: the file, for messages.
-        weights: in single precision.
-        card: of the model.
-    """
+    """Trained weights in single precision, their card, and the name of their file for messages."""
 
     name: str
     weights: Weights
@@ -35,7 +29,7 @@ class Trained:
         """Build the network with these weights and its normalisation.
 
         Raises:
-            TrainingError: the network of the card cannot be built, or the weights do not fit it.
+            TrainingError: the network is unknown, or the weights do not fit it.
         """
         description = self.card.network
         try:

@@ -6,6 +6,8 @@ teachers of its own, the initial weights teach.
 
 Sources: Hinton et al. 2015, Distilling the Knowledge in a Neural Network, arXiv:1503.02531; Wortsman et al.
 2022, Model soups, arXiv:2203.05482 (mean of the weights of several runs).
+
+All functions raise `TrainingError` where files cannot be read, or do not fit each other or the recipe.
 """
 
 import dataclasses
@@ -27,12 +29,9 @@ from nephoscope.training.settings import Settings
 
 
 class Teachers:
-    """Trained networks whose mean prediction is part of the target of a student.
+    """Trained networks of one input size, whose mean prediction is part of the target of a student.
 
     They are not part of the module that is trained, so optimisers, averages and checkpoints leave them out.
-
-    Args:
-        members: with their normalisation; of one input size.
     """
 
     def __init__(self, members: Sequence[Deployed]) -> None:
@@ -78,8 +77,8 @@ class Origin:
 
     Attributes:
         network: the `network` entry of the card.
-        initial: initial weights, or None for those of the recipe.
-        teachers: networks whose predictions are part of the target, or None.
+        initial: weights, or None for those of the recipe.
+        teachers: of the run, or None.
         patterns: that initial weights and teachers predict, or None where there are neither.
         provenance: files of weights and their SHA-256, for the card.
     """
@@ -91,19 +90,11 @@ class Origin:
     provenance: dict[str, list[dict[str, str]]]
 
     def student(self, recipe: Recipe, classes: int) -> nn.Module:
-        """The network with its initial weights.
-
-        Raises:
-            TrainingError: see `Trained.network` and `networks.start`.
-        """
+        """The network with its initial weights."""
         return start(recipe, classes) if self.initial is None else self.initial.network().network
 
     def check_patterns(self, patterns: tuple[str, ...]) -> None:
-        """Refuse a data set whose patterns are not those of initial weights and teachers.
-
-        Raises:
-            TrainingError: names or order differ.
-        """
+        """Refuse labels whose patterns, or their order, are not those of initial weights and teachers."""
         if self.patterns not in (None, patterns):
             raise TrainingError(
                 f"initial weights and teachers predict {', '.join(self.patterns or ())}; the labels have "
@@ -112,12 +103,7 @@ class Origin:
 
 
 def read_origin(settings: Settings) -> Origin:
-    """Read the initial weights of a run and its teachers.
-
-    Raises:
-        TrainingError: a file cannot be read, or holds no weights or no card; networks, sizes or patterns
-            differ; the recipe needs teachers and there are none, or the reverse.
-    """
+    """Read the initial weights and the teachers of a run; the recipe must need the latter."""
     recipe = settings.recipe
     if settings.card and not (settings.start_from or settings.teachers):
         raise TrainingError("--card has no effect without --from or --teacher")
@@ -157,11 +143,7 @@ def read_origin(settings: Settings) -> Origin:
 
 
 def with_network_of_start(settings: Settings) -> Settings:
-    """The settings with network and input size of the initial weights, if any.
-
-    Raises:
-        TrainingError: the weights cannot be read, or training does not support their size.
-    """
+    """The settings with network and input size of the initial weights, if any."""
     if not settings.start_from:
         return settings
     card = read_trained(settings.start_from[0], settings.card).card
@@ -176,15 +158,7 @@ def _with_network_of(recipe: Recipe, card: Card) -> Recipe:
 
 
 def read_trained(name: str, card_file: str | None = None) -> Trained:
-    """Read trained weights and their card.
-
-    Args:
-        name: the file of weights.
-        card_file: the card as JSON, in place of the one in the file.
-
-    Raises:
-        TrainingError: the file cannot be read, or holds no weights or no card.
-    """
+    """Read a file of weights, and its card or the one of a JSON file."""
     try:
         return Trained(name, *load_weights(Path(name), Path(card_file) if card_file else None))
     except OSError as error:
@@ -195,19 +169,9 @@ def read_trained(name: str, card_file: str | None = None) -> Trained:
 
 
 def mean_of(names: Sequence[str], card_file: str | None = None) -> Trained:
-    """The mean of the weights of several runs of one network, with the card of the first.
+    """The mean of the weights of several runs of one network, with card and integer counters of the first.
 
-    Useful for runs that began with the same weights and moved little. Integer counters are those of the
-    first.
-
-    Args:
-        names: files of weights.
-        card_file: see `read_trained`.
-
-    Raises:
-        TrainingError: a file cannot be read, or holds another network, input size or patterns.
-
-    Source: Wortsman et al. 2022, arXiv:2203.05482.
+    Useful for runs that began with the same weights and moved little.
     """
     first, *others = (read_trained(name, card_file) for name in names)
     for other in others:

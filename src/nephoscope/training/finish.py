@@ -23,11 +23,6 @@ def finish(
 ) -> Calibration:
     """Export the best weights of a run as `model.onnx` and calibrate it on the run's validation scenes.
 
-    Args:
-        run: folder of the run.
-        log: called with messages.
-        progress: for each part of the work.
-
     Raises:
         TrainingError: the folder has no run, or the model differs from the network.
     """

@@ -24,17 +24,7 @@ _SCOPE_PICTURES = 1000  # the ranges are measured anew with every better epoch
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """All inputs of a run.
-
-    Attributes:
-        settings: of the run.
-        run: its folder.
-        origin: initial weights and teachers.
-        scenes: all scenes.
-        training, validation: indices of the scenes to train on and to validate on.
-        log: called with messages.
-        progress: for each epoch.
-    """
+    """All inputs of a run, whose folder is `run`; `training` and `validation` are indices of its scenes."""
 
     settings: Settings
     run: Path

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nephoscope.imagery.scene import NODATA_BRIGHTNESS
-from nephoscope.training.augmentation import Augment, degrade
+from nephoscope.training.augmentation import augment, degrade
 from nephoscope.training.batches import Batch
 from nephoscope.training.config import Recipe
 from nephoscope.training.distillation import Teachers
@@ -46,15 +46,11 @@ class SegmentationModule(pl.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)
         if recipe.compile:
             self.network.compile()
-        self.augment = Augment(recipe)
         self.loss = make_loss(recipe)
-        constants = {
-            "mean": torch.tensor(normalisation["mean"]).reshape(-1, 1, 1),
-            "deviation": torch.tensor(normalisation["deviation"]).reshape(-1, 1, 1),
-            "bits": (2 ** torch.arange(classes)).to(torch.uint8).reshape(1, -1, 1, 1),
-        }
-        for name, value in constants.items():
-            self.register_buffer(name, value, persistent=False)
+        for name in ("mean", "deviation"):
+            self.register_buffer(name, torch.tensor(normalisation[name]).reshape(-1, 1, 1), persistent=False)
+        bits = (2 ** torch.arange(classes)).to(torch.uint8).reshape(1, -1, 1, 1)
+        self.register_buffer("bits", bits, persistent=False)
 
     def forward(self, colours: Tensor) -> tuple[Tensor, Tensor | None]:
         """From red, green, blue, 0 to 1, shape (count, 3, height, width), to logits in single precision."""
@@ -73,7 +69,8 @@ class SegmentationModule(pl.LightningModule):
         """Augment a batch; the loss against labels, or labels mixed with predictions of teachers."""
         generator = torch.Generator().manual_seed(self._step_seed(batch_idx))
         torch.manual_seed(self._step_seed(batch_idx))  # of dropout
-        colours, packed = self.augment(_colours(batch), batch.masks[:, None].float(), generator)
+        packed = batch.masks[:, None].float()
+        colours, packed = augment(_colours(batch), packed, self.recipe, generator)
         truth, present = self._unpack(packed), None
         if self.teachers is not None:
             truth, present = self.teachers.soften(colours, truth, self.recipe.teacher_share, generator)

@@ -46,15 +46,13 @@ def build(network: dict[str, Any], classes: int) -> nn.Module:
     """Build a network without trained weights.
 
     Args:
-        network: `architecture`, either `vgg19-segnet` or a name of segmentation-models-pytorch, such as
-            `fpn`; for the first also `unpooling`, for the latter `encoder`, such as
-            `tu-tf_efficientnet_lite2`; for either `presence_head`.
+        network: `architecture` and `encoder`, as segmentation-models-pytorch names them, and `presence_head`;
+            for `vgg19-segnet`, `unpooling` in place of `encoder`.
         classes: number of patterns.
 
     Returns:
         A module from normalised pictures, shape (count, 3, height, width), to logits of shape
-        (count, classes, height, width); with a presence head, to a pair with presence logits of shape
-        (count, classes).
+        (count, classes, height, width), and with a presence head also to logits of shape (count, classes).
 
     Raises:
         TrainingError: an unknown architecture or encoder; the message suggests similar names.
@@ -127,42 +125,24 @@ class Deployed(nn.Module):
             if np.size(value) not in (1, 3) or not np.issubdtype(np.asarray(value).dtype, np.number):
                 raise TrainingError(f"{name} must be one number, or one a colour, got {value}")
             self.register_buffer(name, torch.tensor(value).reshape(-1, 1, 1), persistent=False)
-
-    @property
-    def has_presence_head(self) -> bool:
-        """Whether the network also predicts which patterns are present."""
-        return (
-            getattr(self.network, "classification_head", None) is not None  # segmentation-models-pytorch
-            or getattr(self.network, "presence", None) is not None
-        )
+        heads = ("classification_head", "presence")  # of segmentation-models-pytorch, of `SegNet`
+        self.has_presence_head = any(getattr(network, head, None) is not None for head in heads)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """From uint8 (count, height, width, 3) to probabilities (count, patterns, height, width).
-
-        With a presence head, also its probabilities, (count, patterns).
-        """
+        """From uint8 (count, height, width, 3) to probabilities of masks and, with a head, of presence."""
         colours = pictures.permute(0, 3, 1, 2).float()
         masks, presence = split_outputs(self.network((colours / 255 - self.mean) / self.deviation))
         return (masks.sigmoid(),) if presence is None else (masks.sigmoid(), presence.sigmoid())
 
 
 class Ensemble(nn.Module):
-    """Mean of the predictions of several networks, optionally also of mirror images.
-
-    Args:
-        members: of the same input size.
-        mirrored: also predict each picture flipped left-right, top-bottom and both ways.
-    """
+    """Mean of the predictions of several networks, and if mirrored, of each picture flipped in all ways."""
 
     def __init__(self, members: Sequence[Deployed], mirrored: bool = False) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
         self.views: list[list[int]] = [[], [2], [1], [1, 2]] if mirrored else [[]]
-
-    @property
-    def has_presence_head(self) -> bool:
-        """Whether every member has a presence head."""
-        return all(cast(Deployed, member).has_presence_head for member in self.members)
+        self.has_presence_head = all(member.has_presence_head for member in members)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """As `Deployed`; presence only where every member has a head for it."""

@@ -2,8 +2,8 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -11,7 +11,6 @@ from onnxruntime import quantization
 
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write, available_cpus
-from nephoscope.core.types import Image
 from nephoscope.datasets.dataset import Dataset
 from nephoscope.evaluation.evaluator import evaluate_model
 from nephoscope.imagery.resize import resize
@@ -48,14 +47,14 @@ def quantise(
     chosen = np.random.default_rng(0).permutation(len(training.records))[:_SCENES]
     size = whole.card.input_size
     scenes = (training.scene(training.records[index].image) for index in chosen.tolist())
-    pictures = [resize(view(scene, size).raster.pixels, size) for scene in scenes]
+    inputs = ({INPUT: resize(view(scene, size).raster.pixels, size)[None]} for scene in scenes)
     with tempfile.TemporaryDirectory() as folder:
         prepared, smaller = Path(folder) / "prepared.onnx", Path(folder) / "smaller.onnx"
         quantization.quant_pre_process(str(model_file(model)), str(prepared), skip_symbolic_shape=True)
         quantization.quantize_static(
             str(prepared),
             str(smaller),
-            _Ranges(pictures),
+            SimpleNamespace(get_next=lambda: next(inputs, None)),
             per_channel=True,
             reduce_range=True,
             activation_type=quantization.QuantType.QUInt8,
@@ -75,17 +74,6 @@ def quantise(
         )
     atomic_write(to, content)
     return before, after
-
-
-class _Ranges(quantization.CalibrationDataReader):  # type: ignore[misc]
-    """One picture after another, for the quantisation tools."""
-
-    def __init__(self, pictures: Sequence[Image]) -> None:
-        self._rest = iter(pictures)
-
-    def get_next(self) -> dict[str, Image] | None:
-        picture = next(self._rest, None)
-        return None if picture is None else {INPUT: picture[None]}
 
 
 def _mean_dice(model: Model, dataset: Dataset) -> float:

@@ -51,7 +51,7 @@ def begin(settings: Settings, run: Path, **options: Any) -> Path:
         options: `cache`, `log` and `progress` of `open_scenes`.
 
     Returns:
-        The best weights.
+        The file of the best weights.
 
     Raises:
         TrainingError: the folder has a run, or the settings cannot be used here.
@@ -68,10 +68,7 @@ def resume(run: Path, data: Path | None = None, **options: Any) -> Path:
     Args:
         run: its folder.
         data: the folder of labelled scenes, if it has moved.
-        options: `cache`, `log` and `progress` of `open_scenes`.
-
-    Returns:
-        The best weights.
+        options: as for `begin`.
 
     Raises:
         TrainingError: there is no run, its checkpoint is damaged, or its teachers or initial weights have
@@ -108,13 +105,8 @@ def _train(
     origin.student(recipe, classes=1)  # refuse what cannot be built before scenes are decoded for it
     if not is_first_process():
         log, progress = (lambda _: None), (lambda _: lambda *_: None)
-    scenes = open_scenes(
-        *(Path(settings.data), recipe.input_size),
-        cache=cache,
-        strict=settings.strict,
-        log=log,
-        progress=progress,
-    )
+    data, strict = Path(settings.data), settings.strict
+    scenes = open_scenes(data, recipe.input_size, cache=cache, strict=strict, log=log, progress=progress)
     origin.check_patterns(scenes.patterns)
     training, validation = scenes.split(settings.folds, settings.fold)
     if len({scenes.records[index].group for index in validation}) < 2:

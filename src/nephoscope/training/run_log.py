@@ -31,21 +31,18 @@ class RunLog(Logger):
 
     @property
     def name(self) -> str:
-        """Name for Lightning."""
         return "log"
 
     @property
     def version(self) -> str:
-        """One log a run."""
         return ""
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Write nothing: the recipe is in `run.json`."""
+        pass  # the recipe is in `run.json`
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append a line."""
         seconds = round(time.perf_counter() - self._started, 3)
         with (self.folder / LINES).open("a", newline="\n") as file:
             file.write(json.dumps({"step": step, "seconds": seconds, **metrics}) + "\n")
@@ -63,7 +60,6 @@ class RunLog(Logger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write the CSV a last time."""
         self.save()
 
     @property

@@ -27,18 +27,15 @@ class Settings:
 
     Attributes:
         data: folder of labelled scenes.
-        recipe: how to train.
         folds: number of folds, or None for the split of the catalogue.
         fold: which one to validate on.
         strict: refuse data with any problem.
-        trackers: names of trackers besides the run's own log.
-        device: `auto`, `cpu` or `cuda`.
+        trackers: besides the run's own log.
         panel_every: draw validation scenes every so many epochs.
         start_from: files of weights whose mean is the initial weights; empty for those of the recipe.
         teachers: files of weights whose predictions are part of the target.
         card: file with the card of all these weights, as JSON. Default: the one in each file.
         run_id: of the run, for trackers.
-        versions: of the libraries that it was begun with.
     """
 
     data: str

@@ -39,14 +39,7 @@ def parse_trackers(text: str) -> tuple[str, ...]:
 
 
 def make_trackers(names: Sequence[str], folder: Path, run_id: str, settings: dict[str, Any]) -> list[Logger]:
-    """Start trackers, or continue those of a stopped run.
-
-    Args:
-        names: from `parse_trackers`.
-        folder: of the run; the files of trackers are in it.
-        run_id: of the run, the same when it is resumed.
-        settings: recipe and versions.
-    """
+    """Start trackers, or continue those of a stopped run, with their files in its folder."""
     loggers: list[Logger] = []
     for name in names:
         if name == "wandb":

@@ -40,14 +40,7 @@ class Measured(NamedTuple):
 
 
 def measure(probabilities: Tensor, truth: Tensor, presence: Tensor | None, indices: Tensor) -> Measured:
-    """Measure a batch.
-
-    Args:
-        probabilities: from 0 to 1, shape (count, patterns, height, width).
-        truth: 0 or 1, the same shape.
-        presence: probabilities of the presence head, shape (count, patterns).
-        indices: of the scenes.
-    """
+    """Measure a batch: probabilities and truth, 0 or 1, have shape (count, patterns, height, width)."""
     sizes = truth.sum((2, 3))
     by_threshold = []
     for threshold in THRESHOLDS:
@@ -87,13 +80,7 @@ class ValidationResult(NamedTuple):
 
 
 def search_rules(measured: Measured, folds: Sequence[int], patterns: Sequence[str]) -> ValidationResult:
-    """Search the threshold and presence rule of each pattern.
-
-    Args:
-        measured: all validation scenes.
-        folds: of each scene; scenes of one day in the same fold.
-        patterns: names of the patterns.
-    """
+    """Search threshold and presence rule of each pattern, with the fold of each validation scene."""
     result = ValidationResult({}, {}, {})
     for index, name in enumerate(patterns):
         scores = measured.scores[:, index].double().numpy().T
