@@ -44,8 +44,7 @@ class Cells:
     def along_latitude(self, centres: Degrees) -> Shares:
         """Share of each row's extent that each line of pixels covers, shape (rows, pixels).
 
-        Args:
-            centres: of the pixels, evenly spaced, in either order.
+        The pixels are evenly spaced, in either order.
         """
         edges = _sines(pixel_edges(centres))
         rows = _sines(self.latitudes)
@@ -54,10 +53,7 @@ class Cells:
     def along_longitude(self, centres: Degrees) -> Shares:
         """Share of each column's extent that each column of pixels covers, shape (columns, pixels).
 
-        Longitudes that differ by 360 degrees are the same.
-
-        Args:
-            centres: of the pixels, evenly spaced, ascending.
+        The pixels are evenly spaced and ascending. Longitudes that differ by 360 degrees are the same.
         """
         edges = pixel_edges(centres)
         turns = sum(_overlaps(self.longitudes, edges + turn) for turn in (-360.0, 0.0, 360.0))

@@ -7,7 +7,7 @@ kept. Days are processed in groups: neither graph nor memory grows with the year
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,8 +121,7 @@ def _measure(flags: Any, rows: Shares, columns: Shares, patterns: int) -> NDArra
     return np.asarray(_gather(row_parts, len(rows)) @ pieces @ _gather(column_parts, len(columns)).T)
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
+class _Part(NamedTuple):
     """The cells that one chunk of an axis reaches into, and the shares of them that its pixels cover."""
 
     chunk: int
