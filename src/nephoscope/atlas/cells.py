@@ -61,12 +61,9 @@ class Cells:
 
 
 def aligned(longitudes: Degrees, latitudes: Degrees, size: float) -> Cells:
-    """The cells at whole multiples of a size that the atlas reaches into.
+    """The cells at whole multiples of a size in degrees that the atlas reaches into.
 
-    Args:
-        longitudes: centres of the atlas's pixels, ascending.
-        latitudes: the same, in either order.
-        size: of a cell in degrees.
+    Longitudes (ascending) and latitudes (in either order) are the centres of the atlas's pixels.
 
     Raises:
         AtlasError: the size is too fine or too coarse.

@@ -50,11 +50,7 @@ _MIN_MONTHS = 3  # of fewer, days are shown
 
 
 def draw(summary: "xr.Dataset", folder: Path) -> list[Path]:
-    """Draw all figures of a summary that it has data for, as PNG.
-
-    Args:
-        summary: as `read_summary` gives it.
-        folder: where they go; files of the same names are replaced.
+    """Draw all figures of a summary that it has data for, as PNG; files of the same names are replaced.
 
     Returns:
         The files: `frequency`, `seasons_PATTERN`, `cycle`, `hovmoller` and, of an atlas with Terra and Aqua,
