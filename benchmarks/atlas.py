@@ -2,9 +2,8 @@
 
 The same real scenes on two cores, in turns, in one run: a local cluster of two workers, which fetches,
 segments, stores and records; and two plain processes that decode, resize, run the network and apply
-thresholds. Pictures lie in the cache, so that no archive's speed is measured. Both are warm: what a run
-takes that has nothing to do is not counted. Overhead is what a scene takes of a worker's core besides being
-read and segmented.
+thresholds. Pictures are cached, so that no archive's speed is measured. Both are warm: the time of a run
+without work is subtracted. Overhead is a scene's time on a worker's core besides decoding and segmentation.
 """
 
 import json
@@ -79,10 +78,10 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def served(data: Path, plan: Plan, folder: Path) -> Path:
-    """A folder in the contest's layout that has a picture for every scene of a plan."""
+    """A folder in the contest's layout with a picture for every scene of a plan."""
     contents = [path.read_bytes() for path in sorted((data / "full_size").glob("*.jp*g"))]
     if not contents:
-        print(f"no pictures in {data}/full_size: a made-up one instead")
+        print(f"no pictures in {data}/full_size: using a synthetic one")
         contents = [sample()]
     (folder / "train_images").mkdir(parents=True)
     rows = [",".join(COLUMNS)]
@@ -96,7 +95,7 @@ def served(data: Path, plan: Plan, folder: Path) -> Path:
 
 
 class Processes:
-    """Plain processes, warm, among which files are dealt."""
+    """Plain, warm processes that share the files."""
 
     def __init__(self, loop: Callable[[Connection, list[Path]], None], files: list[Path]):
         context = get_context("spawn")

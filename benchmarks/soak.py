@@ -1,8 +1,8 @@
-"""An atlas of many scenes while its workers are killed: `python -m benchmarks.soak [SCENES] [SECONDS]`.
+"""Make an atlas of many scenes while its workers are killed: `python -m benchmarks.soak [SCENES] [SECONDS]`.
 
-A hundred thousand scenes unless said, and `kill -9` of a worker every 30 seconds. Scenes and model are tiny,
-and the archive is a server on this machine, in a process of its own: what is tried is everything around them.
-In the end every scene must be recorded exactly once; what a kill costs are scenes that are fetched again.
+Default: a hundred thousand scenes, and `kill -9` of a worker every 30 seconds. Scenes and model are tiny, and
+the archive is a server on this machine, in a process of its own: the run tests everything around them. In the
+end every scene must be recorded exactly once; the cost of a kill is scenes that are fetched again.
 """
 
 import math
@@ -57,7 +57,7 @@ def main(scenes: int, pause: float, folder: Path) -> None:
 
 
 def disturb(process: "subprocess.Popen[bytes]", pause: float) -> tuple[int, list[float]]:
-    """Kill workers until the run ends; how many died, and the run's memory in MB over time."""
+    """Kill workers until the run ends; the number of kills, and the run's memory in MB over time."""
     chance, own = random.Random(0), psutil.Process(process.pid)
     kills, memory = 0, []
     following = time.monotonic() + pause
@@ -103,7 +103,7 @@ def report(store: Path, asked: int, kills: int, memory: list[float], seconds: fl
 
 @contextmanager
 def archive() -> Iterator[tuple[str, Callable[[], int]]]:
-    """An archive's address, and a function for how often it was asked."""
+    """An archive's address, and a function that counts its requests."""
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=serve, args=[there], daemon=True)
@@ -154,6 +154,7 @@ def tiny_model() -> onnx.ModelProto:
 
 
 if __name__ == "__main__":
-    said = [float(word) for word in sys.argv[1:3]]
+    given = [float(word) for word in sys.argv[1:3]]
+    scenes, pause = given + [100_000, 30][len(given) :]
     with tempfile.TemporaryDirectory() as scratch:
-        main(int(said[0]) if said else 100_000, said[1] if len(said) > 1 else 30, Path(scratch))
+        main(int(scenes), pause, Path(scratch))

@@ -44,8 +44,7 @@ class Cells:
     def along_latitude(self, centres: Degrees) -> Shares:
         """Share of each row's extent that each line of pixels covers, shape (rows, pixels).
 
-        Args:
-            centres: of the pixels, evenly spaced, in either order.
+        The pixels are evenly spaced, in either order.
         """
         edges = _sines(pixel_edges(centres))
         rows = _sines(self.latitudes)
@@ -54,10 +53,7 @@ class Cells:
     def along_longitude(self, centres: Degrees) -> Shares:
         """Share of each column's extent that each column of pixels covers, shape (columns, pixels).
 
-        Longitudes that differ by 360 degrees are the same.
-
-        Args:
-            centres: of the pixels, evenly spaced, ascending.
+        The pixels are evenly spaced and ascending. Longitudes that differ by 360 degrees are the same.
         """
         edges = pixel_edges(centres)
         turns = sum(_overlaps(self.longitudes, edges + turn) for turn in (-360.0, 0.0, 360.0))
@@ -65,12 +61,9 @@ class Cells:
 
 
 def aligned(longitudes: Degrees, latitudes: Degrees, size: float) -> Cells:
-    """The cells at whole multiples of a size that the atlas reaches into.
+    """The cells at whole multiples of a size in degrees that the atlas reaches into.
 
-    Args:
-        longitudes: centres of the atlas's pixels, ascending.
-        latitudes: the same, in either order.
-        size: of a cell in degrees.
+    Longitudes (ascending) and latitudes (in either order) are the centres of the atlas's pixels.
 
     Raises:
         AtlasError: the size is too fine or too coarse.

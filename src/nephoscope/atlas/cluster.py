@@ -51,11 +51,7 @@ def local_cluster(workers: int) -> Iterator[Client]:
 
 
 def parse_scheduler(text: str) -> str:
-    """Check a scheduler's address, such as `tcp://10.0.0.1:8786`.
-
-    Raises:
-        AtlasError: the text is not such an address.
-    """
+    """Check a scheduler's address, such as `tcp://10.0.0.1:8786`, or raise `AtlasError`."""
     if not re.fullmatch(r"(\w+://)?[^/]+:\d+", text):
         raise AtlasError(f"{text!r} is not the address of a scheduler, such as tcp://10.0.0.1:8786")
     return text

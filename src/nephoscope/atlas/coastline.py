@@ -30,9 +30,7 @@ def land(
 ) -> list[NDArray[np.float64]]:
     """The rings that reach into a box, shifted by multiples of 360 degrees into it.
 
-    Args:
-        longitudes: west and east in degrees; east is more than west and may exceed 180.
-        latitudes: south and north in degrees.
+    Longitudes are west and east in degrees; east is more than west and may exceed 180.
     """
     west, east = longitudes
     south, north = latitudes

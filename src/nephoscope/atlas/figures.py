@@ -39,11 +39,8 @@ if TYPE_CHECKING:
 LITTLE = 0.1
 """Mean coverage below which a cell is hatched."""
 
-_FREQUENCY, _DIFFERENCE, _COVERAGE = (
-    colormaps["YlGnBu"],
-    colormaps["PuOr_r"],
-    LinearSegmentedColormap.from_list("coverage", ["white", "#8b95a1"]),
-)
+_FREQUENCY, _DIFFERENCE = colormaps["YlGnBu"], colormaps["PuOr_r"]
+_COVERAGE = LinearSegmentedColormap.from_list("coverage", ["white", "#8b95a1"])
 _WHOLE = Normalize(0, 1)
 _SHARE = "share of the area with data in which the pattern was found"
 _DIURNAL = "difference of frequency: Aqua (about 13:30 local time) less Terra (about 10:30)"
@@ -53,11 +50,7 @@ _MIN_MONTHS = 3  # of fewer, days are shown
 
 
 def draw(summary: "xr.Dataset", folder: Path) -> list[Path]:
-    """Draw all figures of a summary that it has data for, as PNG.
-
-    Args:
-        summary: as `read_summary` gives it.
-        folder: where they go; files of the same names are replaced.
+    """Draw all figures of a summary that it has data for, as PNG; files of the same names are replaced.
 
     Returns:
         The files: `frequency`, `seasons_PATTERN`, `cycle`, `hovmoller` and, of an atlas with Terra and Aqua,
@@ -75,11 +68,9 @@ def draw(summary: "xr.Dataset", folder: Path) -> list[Path]:
     }
     if "diurnal_difference" in summary:
         figures["diurnal"] = partial(diurnal, summary, columns)
-    files = []
     for name, make in figures.items():
-        files.append(folder / f"{name}.png")
-        atomic_write(files[-1], make())
-    return files
+        atomic_write(folder / f"{name}.png", make())
+    return [folder / f"{name}.png" for name in figures]
 
 
 def frequency(summary: "xr.Dataset") -> bytes:
@@ -93,8 +84,7 @@ def frequency(summary: "xr.Dataset") -> bytes:
         draw_map(panels[index], cells, fields[..., index], hatched, _FREQUENCY, scale)
         name_panel(panels[index], name, colour=colour)
     draw_map(panels[-1], cells, all_days["seasonal_coverage"].values, hatched, _COVERAGE, _WHOLE)
-    name_panel(panels[-1], "Coverage")
-    small_bar(panels[-1], _COVERAGE, ("0", percent(1)))
+    _label_coverage(panels[-1])
     colour_bar(figure, _FREQUENCY, scale, _SHARE)
     return png(head(figure, "Frequency of each pattern", _days(summary), f"{_HATCHED} Patterns may overlap."))
 
@@ -127,10 +117,8 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> bytes:
         freq, low, high = (
             np.array([getattr(each, end)[index, 0] for each in pooled]) for end in ("freq", "low", "high")
         )
-        axes = panels[index]
-        axes.errorbar(
-            numbers, freq, [freq - low, high - freq], fmt="none", ecolor=EDGE, elinewidth=1, capsize=2.5
-        )
+        axes, ends = panels[index], [freq - low, high - freq]
+        axes.errorbar(numbers, freq, ends, fmt="none", ecolor=EDGE, elinewidth=1, capsize=2.5)
         axes.plot(numbers, freq, "-", color=EDGE, lw=0.9, zorder=1.5)
         axes.plot(numbers, freq, "o", mfc=colour or FAINT, mec=EDGE, mew=0.7, ms=6, zorder=3)
         axes.set_ylim(0, top)
@@ -167,18 +155,15 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
         periods = {str(day): np.array([number]) for number, day in enumerate(columns.days)}
         unit, least = "day", 1
     times, freq, coverage = _by_time(columns, periods, unit, least)
-    cells = summary_cells(summary)
+    edges, latitudes = summary_cells(summary).longitudes, summary_cells(summary).latitudes
     figure, panels, across = _panels(len(classes) + 1, 3.8, sharex=True, sharey=True)
     scale = _scale(np.moveaxis(freq, 1, -1), np.zeros(coverage.shape, np.bool_))
     for index, (name, colour) in enumerate(classes.items()):
-        panels[index].pcolormesh(
-            cells.longitudes, times, freq[:, index], cmap=_FREQUENCY, norm=scale, rasterized=True
-        )
+        field = freq[:, index]
+        panels[index].pcolormesh(edges, times, field, cmap=_FREQUENCY, norm=scale, rasterized=True)
         name_panel(panels[index], name, colour=colour)
-    last = panels[-1]
-    last.pcolormesh(cells.longitudes, times, coverage, cmap=_COVERAGE, norm=_WHOLE, rasterized=True)
-    name_panel(last, "Coverage")
-    small_bar(last, _COVERAGE, ("0", percent(1)))
+    panels[-1].pcolormesh(edges, times, coverage, cmap=_COVERAGE, norm=_WHOLE, rasterized=True)
+    _label_coverage(panels[-1])
     for axes in panels:
         axes.set_facecolor("#e3e7ec")
         label_longitudes(axes)
@@ -193,7 +178,7 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
     for axes in panels[::across]:
         axes.set_ylabel(unit, fontsize=9, color=INK)
     colour_bar(figure, _FREQUENCY, scale, _SHARE)
-    south, north = cells.latitudes[[0, -1]]
+    south, north = latitudes[[0, -1]]
     note = (
         f"Means over {_latitude(south)} to {_latitude(north)}. Grey: "
         f"{f'data on fewer than {least} days, or ' if least > 1 else ''}coverage below {percent(LITTLE)}."
@@ -267,6 +252,11 @@ def _by_time(
     return np.append(every, every[-1] + 1).astype("datetime64[D]").astype(np.float64), freq, coverage
 
 
+def _label_coverage(axes: Axes) -> None:
+    name_panel(axes, "Coverage")
+    small_bar(axes, _COVERAGE, ("0", percent(1)))
+
+
 def _pool(columns: Columns, classes: Any, valid: Any, periods: Periods) -> list[Pooled]:
     return [columns.resampling.pool(classes, valid, days) for days in periods.values()]
 
@@ -311,8 +301,7 @@ def _days(summary: "xr.Dataset") -> str:
     """A sentence about days, satellites and missing images."""
     days = _dates(summary)
     satellites = " and ".join(str(name) for name in summary["satellite"].values)
-    missing = float(summary.attrs["missing_share"])
-    with_data = np.count_nonzero(_days_with_data(summary))
+    missing, with_data = float(summary.attrs["missing_share"]), np.count_nonzero(_days_with_data(summary))
     text = f"{days[0]} to {days[-1]}, {len(days):,} days, {with_data:,} of them with data, {satellites}."
     return text + (f" {percent(missing, 1)} of the pictures are missing." if missing else "")
 

@@ -7,7 +7,7 @@ kept. Days are processed in groups: neither graph nor memory grows with the year
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,8 +99,8 @@ def measure(
 
 def _measure(flags: Any, rows: Shares, columns: Shares, patterns: int) -> NDArray[np.float64]:
     """Reduce a dask array scene by scene, then add up the cells that neighbouring scenes share."""
-    row_parts = _parts(rows, flags.chunks[2])
-    column_parts = _parts(columns, flags.chunks[3])
+    row_parts, column_parts = _parts(rows, flags.chunks[2]), _parts(columns, flags.chunks[3])
+    sizes = (tuple(len(part.cells) for part in parts) for parts in (row_parts, column_parts))
     flags = flags.blocks[:, :, [part.chunk for part in row_parts]]
     flags = flags.blocks[:, :, :, [part.chunk for part in column_parts]]
     pieces = flags.map_blocks(
@@ -110,19 +110,13 @@ def _measure(flags: Any, rows: Shares, columns: Shares, patterns: int) -> NDArra
         patterns,
         dtype=np.float64,
         new_axis=2,
-        chunks=(
-            *flags.chunks[:2],
-            (patterns + 3,),
-            tuple(len(part.cells) for part in row_parts),
-            tuple(len(part.cells) for part in column_parts),
-        ),
+        chunks=(*flags.chunks[:2], (patterns + 3,), *sizes),
         meta=np.empty((0,) * 5),
     ).compute()
     return np.asarray(_gather(row_parts, len(rows)) @ pieces @ _gather(column_parts, len(columns)).T)
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
+class _Part(NamedTuple):
     """The cells that one chunk of an axis reaches into, and the shares of them that its pixels cover."""
 
     chunk: int

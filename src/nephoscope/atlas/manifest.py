@@ -51,12 +51,7 @@ def store_errors(address: str, failure: str) -> Iterator[None]:
 
 
 class Manifest:
-    """The records of one store.
-
-    Attributes:
-        scenes: number of scenes in the plan.
-        batches: number of batches.
-    """
+    """The records of one store: so many scenes in so many batches."""
 
     def __init__(self, store: str, scenes: int):
         self.scenes = scenes

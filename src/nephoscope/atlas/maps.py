@@ -55,11 +55,8 @@ def draw_map(
     axes.set_facecolor(_EMPTY)
     axes.pcolormesh(cells.longitudes, cells.latitudes, field.T, cmap=colours, norm=scale, rasterized=True)
     if hatched.any():
-        axes.add_collection(
-            PolyCollection(
-                _corners(cells, hatched), facecolor="none", edgecolor=FAINT, hatch="////", linewidth=0
-            )
-        )
+        hatching: dict[str, Any] = {"facecolor": "none", "edgecolor": FAINT, "hatch": "////", "linewidth": 0}
+        axes.add_collection(PolyCollection(_corners(cells, hatched), **hatching))
     across, up = ((float(edges[0]), float(edges[-1])) for edges in (cells.longitudes, cells.latitudes))
     rings = land(across, up)
     axes.add_collection(PolyCollection(rings, facecolor=_LAND, edgecolor=EDGE, linewidth=0.5, zorder=2))
@@ -92,9 +89,8 @@ def name_panel(axes: Axes, name: str, note: str = "", colour: str | None = None)
 
 def colour_bar(figure: Figure, colours: Colormap, scale: Normalize, label: str) -> None:
     """Draw a colour bar below all panels."""
-    bar = figure.colorbar(
-        ScalarMappable(scale, colours), ax=figure.axes, location="bottom", shrink=0.6, aspect=40, pad=0.02
-    )
+    shape: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.02}
+    bar = figure.colorbar(ScalarMappable(scale, colours), ax=figure.axes, **shape)
     bar.set_label(label, color=INK, fontsize=9)
     bar.ax.xaxis.set_major_formatter(PERCENT)
     bar.ax.tick_params(length=2, color=FAINT, labelcolor=INK, labelsize=8)

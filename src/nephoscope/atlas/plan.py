@@ -30,16 +30,7 @@ _DECIMALS = 9  # of degrees; hides the rounding errors of sums
 
 
 class PlannedScene(NamedTuple):
-    """One scene and its position in the store.
-
-    Attributes:
-        number: in the plan, from 0.
-        time: index of its day among the plan's days.
-        satellite: index of its satellite among the plan's.
-        row: of its box, from the north.
-        column: of its box, from the west.
-        overpass: the scene to fetch.
-    """
+    """One scene: its number in the plan, its indices in the store (rows from the north) and its overpass."""
 
     number: int
     time: int

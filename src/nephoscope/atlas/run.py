@@ -49,13 +49,6 @@ def run(
     The cluster gets one batch a thread at a time, and each batch a share of the archive's connections. A
     share belongs to a batch, not to a worker, so it cannot be lost with one.
 
-    Args:
-        store: where results go.
-        model: an ONNX file's bytes.
-        batches: their numbers.
-        archive: its `connections` hold for the whole cluster.
-        client: of the cluster.
-
     Raises:
         AtlasError: the store or the cache of images cannot be written, the scheduler is lost, or the workers
             lack a library.

@@ -22,11 +22,6 @@ def series(atlas: "xr.Dataset", bounds: Bounds, progress: Progress | None = None
     Coverage is the share with data of the part of the box that lies in the atlas; over all satellites it is
     their mean. Only the scenes that reach into the box are read.
 
-    Args:
-        atlas: as `open_atlas` gives it.
-        bounds: of the box.
-        progress: called with the days done so far and in all.
-
     Raises:
         AtlasError: the atlas does not reach into the box.
     """

@@ -36,15 +36,7 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Store:
-    """An atlas to write to.
-
-    Attributes:
-        address: a path or an address.
-        plan: of its scenes.
-        model: name of the model that segments them.
-        sha256: of the model's file.
-        manifest: the records of the scenes.
-    """
+    """An atlas to write to; `model` is the name of the model that segments it, `sha256` is of its file."""
 
     address: str
     plan: Plan

@@ -16,12 +16,7 @@ _EPOCH = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "in
 
 
 def outputs(path: Path, grids: str, overwrite: bool = False) -> list[tuple[float, Path]]:
-    """Cell sizes and the file for each: `path` itself, or of several sizes one each, as `NAME_2.5deg.nc`.
-
-    Args:
-        path: of the summary.
-        grids: sizes in degrees, separated by commas.
-        overwrite: whether existing files may be replaced.
+    """Cell sizes in degrees, and the file for each: `path`, or for several sizes `NAME_2.5deg.nc` and so on.
 
     Raises:
         AtlasError: the sizes are not numbers, the ending is another one, or a file exists.

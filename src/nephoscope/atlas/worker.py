@@ -19,7 +19,7 @@ import zarr
 from distributed import Reschedule, WorkerPlugin, get_worker
 
 from nephoscope.atlas.flags import Flags, encode
-from nephoscope.atlas.manifest import Record, failures
+from nephoscope.atlas.manifest import Record
 from nephoscope.atlas.plan import PlannedScene
 from nephoscope.atlas.store import open_store
 from nephoscope.core.errors import AtlasError, SceneError, WorldviewError
@@ -51,11 +51,10 @@ class Job:
 
 
 class Finished(NamedTuple):
-    """A recorded batch: how many scenes it has and how many of them failed."""
+    """A recorded batch and how many scenes it has."""
 
     batch: int
     scenes: int
-    failed: int
 
 
 class Stopped(Exception):
@@ -112,7 +111,7 @@ class Segmenter(WorkerPlugin):
             for write in writes:
                 write.result()
             manifest.write(batch, [records[number] for number in sorted(records)])
-        return Finished(batch, len(records), len(failures(records.values())))
+        return Finished(batch, len(records))
 
     def _fetch(self, scene: PlannedScene) -> _Fetched:
         self._wait(0)
