@@ -1,4 +1,4 @@
-"""Command-line arguments become sources of pictures, each once and with a unique name; errors name the cause."""
+"""Command-line arguments become sources of pictures, each once and with a unique name."""
 
 import io
 import json
