@@ -1,7 +1,8 @@
-"""How fast and how large, each figure beside a named peer from the same run: `make bench`.
+"""Speed and memory of segmentation, each compared with a named peer in the same run: `make bench`.
 
-The machine may be noisy, so every figure is a median, peers take turns with what they are held against, and
-the ratios are what to quote. Usage: python -m benchmarks.bench [FOLDER OF LABELLED SCENES]
+The machine may be noisy, so every figure is a median, and the peers take turns. Quote the ratios.
+
+Usage: python -m benchmarks.bench [FOLDER OF LABELLED SCENES]
 """
 
 import subprocess
@@ -55,7 +56,7 @@ def scenes(data: Path, folder: Path, count: int) -> list[Path]:
     real = sorted((data / "train_images").glob("*.jpg"))[:count]
     if real:
         return real
-    print(f"no real scenes in {data}: made-up ones instead")
+    print(f"no real scenes in {data}: using synthetic ones")
     write_synthetic_dataset(folder, count, size=(320, 480))
     return sorted((folder / "train_images").iterdir())
 
@@ -85,21 +86,21 @@ def warm(picture: Path) -> None:
         return run_tiled(canvas, card.input_size, lambda pictures: model(pictures).probabilities)
 
     fields = network()
-    found = segment(picture, model)
+    segmentation = segment(picture, model)
 
     def decoding() -> None:
         view(open_scene(picture), card.input_size)
 
     def postprocessing() -> None:
-        for name, field in zip(DEFAULT_NAMES, fields, strict=True):
-            segment_pattern(resample(field, card.grid) * found.valid_mask, card.rules[name])
+        for name, field in zip(card.patterns, fields, strict=True):
+            segment_pattern(resample(field, card.grid) * segmentation.valid_mask, card.rules[name])
 
     timed = take_turns(
         {
             "decode": decoding,
             "network": network,
             "post-processing": postprocessing,
-            "RLE": lambda: rows(found),
+            "RLE": lambda: rows(segmentation),
             "network in eager PyTorch": lambda: same_network.probabilities(same, canvas[None]),
             "the first pipeline, all of it": lambda: first_pipeline.segment(first, picture),
         },
@@ -179,7 +180,7 @@ def run_lengths() -> None:
 
 
 def take_turns(works: dict[str, Callable[[], object]], repeat: int = 1) -> dict[str, float]:
-    """Median seconds of each work, run in turn for some rounds after one that does not count."""
+    """Median seconds of each function, called in turn for some rounds after one warm-up round."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(ROUNDS + 1):
         for name, work in works.items():
@@ -192,7 +193,7 @@ def take_turns(works: dict[str, Callable[[], object]], repeat: int = 1) -> dict[
 
 
 def table(timed: dict[str, float], unit: str, scale: float) -> None:
-    """Print times, and how many times as long as the first each takes."""
+    """Print times, and their ratios to the first."""
     reference = next(iter(timed.values()))
     for name, seconds in timed.items():
         print(f"  {name:<42}{seconds * scale:8.2f} {unit}   x {seconds / reference:.2f}")
@@ -206,9 +207,9 @@ def process(*words: object) -> None:
 
 
 def peak(*words: object) -> float:
-    """Megabytes of a process at its largest.
+    """Peak memory of a process in megabytes.
 
-    A small process stands between: a child's peak begins at what its parent held when it was born.
+    A small process starts it, since a child's peak includes the memory of its parent at the fork.
     """
     code = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True);"

@@ -84,8 +84,9 @@ def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
 
     Patterns follow red (Fish), green (Flower), blue (Gravel), red (Sugar), green and so on.
 
-    Keywords: `patterns` are the card's, with `OWN_RULE` for those without a rule; `raw_card` replaces the card;
-    `outputs` changes the number of outputs, `brightest` the probability of white; others change the card.
+    Of the keywords, `patterns` are the card's, with `OWN_RULE` for those without a rule; `raw_card` is in its
+    place; `outputs` changes the number of outputs, `brightest` the probability of white;
+    others change the card.
     """
 
     def make(

@@ -1,4 +1,4 @@
-"""One root of errors: what a person can mend is one line; a bug shows its traceback and is not dressed up."""
+"""One root of errors: user errors are one line, bugs show their traceback."""
 
 import inspect
 import logging
@@ -71,7 +71,7 @@ class TestTree:
             if path != Path(inspect.getfile(errors)):
                 assert not definition.search(path.read_text()), path
 
-    def test_a_failed_download_is_no_bad_picture(self):
+    def test_a_download_error_is_not_a_scene_error(self):
         assert not issubclass(DownloadError, SceneError)
         assert issubclass(WorldviewError, DownloadError)
 
@@ -100,14 +100,14 @@ class TestBugs:
         assert "matmul" in done.stderr
         assert done.stderr.splitlines()[-1].startswith("nephoscope: internal error")
 
-    def test_what_a_person_can_mend_is_one_line(self, tmp_path):
+    def test_a_user_error_is_one_line(self, tmp_path):
         labels = tmp_path / "labels.csv"
         labels.write_text("nothing of the kind\n")
         done = command("", "evaluate", "--csv", labels, labels)
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1
 
-    def test_a_picture_of_a_batch_costs_no_other(self, jpeg, tmp_path, tiny_model):
+    def test_a_bug_in_a_batch_fails_one_picture(self, jpeg, tmp_path, tiny_model):
         (tmp_path / "bad.jpg").write_bytes(jpeg.read_bytes())
         out = tmp_path / "out"
         words = ("-o", out, "--format", "json", "--model", tiny_model())
@@ -117,7 +117,7 @@ class TestBugs:
         assert done.stderr.count("Traceback") == 1
         assert "nephoscope: bad.jpg: internal error: TypeError: a planted bug" in done.stderr.splitlines()
 
-    def test_a_picture_on_the_server_costs_no_other(self, jpeg, tiny_model, monkeypatch, caplog):
+    def test_a_bug_on_the_server_fails_one_picture(self, jpeg, tiny_model, monkeypatch, caplog):
         from nephoscope.outputs import json
 
         real = json.everything
@@ -164,7 +164,7 @@ class TestExtras:
         ("nephoscope.server.settings", ("onnxruntime",)),
     ],
 )
-def test_what_is_light_stays_light(module, heavy):
+def test_light_modules_import_no_heavy_library(module, heavy):
     done = python(f"import sys, {module}; print(*({set(heavy)!r} & sys.modules.keys()))")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []

@@ -1,4 +1,4 @@
-"""Boxes, days and snapshot names from words, and back."""
+"""Bounds, days and snapshot names: parsing and formatting."""
 
 from datetime import date
 
@@ -35,7 +35,7 @@ def test_regions_are_boxes_of_the_size_that_people_were_shown():
         ("0,-30,360,30", (0, -30, 0, 30)),  # all around
     ],
 )
-def test_a_box_in_words(words: str, box: tuple[float, ...]):
+def test_parse_bounds(words: str, box: tuple[float, ...]):
     assert parse_bounds(words) == box
 
 
@@ -58,18 +58,18 @@ def test_a_box_all_around_is_360_degrees_wide():
         "10,0,10,10",
     ],
 )
-def test_what_is_no_box_is_refused_in_words(words: str):
+def test_invalid_bounds_are_refused(words: str):
     with pytest.raises(LocationError, match=r"unknown region|no box"):
         parse_bounds(words)
 
 
 @pytest.mark.parametrize("words", ["nan,0,20,10", "0,0,inf,10", "0,nan,20,10"])
-def test_what_is_no_number_is_no_box(words: str):
+def test_non_finite_bounds_are_refused(words: str):
     with pytest.raises(LocationError):
         parse_bounds(words)
 
 
-def test_a_day_in_words():
+def test_parse_day():
     assert parse_day("2020-02-01") == date(2020, 2, 1)
     with pytest.raises(LocationError, match="2020-02-01"):
         parse_day("01.02.2020")

@@ -1,4 +1,4 @@
-"""What is installed: light, with its model inside, and open to no surprise."""
+"""The installed package: its size, its model and its requirements."""
 
 import importlib.metadata
 import re
@@ -56,7 +56,7 @@ def test_the_base_needs_six_libraries():
     assert base == {"onnxruntime", "numpy", "pillow", "opencv-python-headless", "typer", "rich"}
 
 
-def test_the_version_is_told_alike_everywhere():
+def test_one_version_everywhere():
     import nephoscope
 
     assert importlib.metadata.version("nephoscope") == nephoscope.__version__

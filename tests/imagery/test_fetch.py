@@ -1,4 +1,4 @@
-"""Scenes from an archive into a folder, by the command that users type."""
+"""Scenes fetched from an archive into a folder, by the command."""
 
 import signal
 import subprocess
@@ -56,7 +56,7 @@ class TestScenes:
             assert (about["satellite"], about["bytes"]) == (name.split("_")[0], len(content))
             assert open_scene(tmp_path / name).size == (56, 84)
 
-    def test_a_box_in_the_west_is_no_option(self, server, tmp_path):
+    def test_negative_bounds_are_not_options(self, server, tmp_path):
         words = ("--satellites", "SNPP", "--from", FIRST, "--degrees", 0.1, "--format", "png", "-o", tmp_path)
         done = nephoscope(
             "fetch", "scenes", "-61,10,-55,14", "170,-4,-176,4", *words, "--archive", server.address
@@ -66,7 +66,7 @@ class TestScenes:
             "SNPP_CorrectedReflectance20200120_170--176_-4-4.png  fetched",
         ]
 
-    def test_what_is_there_is_kept(self, server, tmp_path):
+    def test_existing_scenes_are_kept(self, server, tmp_path):
         fetch(server, tmp_path)
         done = fetch(server, tmp_path, days=2)
         assert [line.split("  ")[1] for line in done.stdout.splitlines()] == ["kept"] * 2 + ["fetched"] * 2
@@ -98,7 +98,7 @@ class TestScenes:
         assert open_scene(tmp_path / AQUA).size == (70, 105)
 
     @pytest.mark.parametrize("sidecar", [None, "[1]", '{"patterns": {}}'])
-    def test_so_is_a_file_that_is_not_ours(self, server, tmp_path, sidecar):
+    def test_a_foreign_file_is_left_alone(self, server, tmp_path, sidecar):
         (tmp_path / AQUA).write_text("mine")
         if sidecar:
             (tmp_path / f"{AQUA}.json").write_text(sidecar)
@@ -109,7 +109,7 @@ class TestScenes:
         assert (tmp_path / AQUA).read_text() == "mine"
         assert sidecar is None or (tmp_path / f"{AQUA}.json").read_text() == sidecar
 
-    def test_one_that_fails_costs_no_other(self, tmp_path):
+    def test_a_failure_does_not_stop_the_others(self, tmp_path):
         with WorldviewServer(lambda overpass, _: "404" if overpass.day.day == 21 else None) as server:
             done = fetch(server, tmp_path, days=3)
         assert done.exit_code == 1
@@ -117,7 +117,7 @@ class TestScenes:
         assert done.stderr.count("the server answered 404: Not Found") == 2
         assert len(list(tmp_path.glob("*.jpeg"))) == 4
 
-    def test_no_coverage_is_said(self, tmp_path):
+    def test_no_coverage_is_printed(self, tmp_path):
         with WorldviewServer(
             lambda overpass, _: "no coverage" if overpass.satellite == "Aqua" else None
         ) as server:
@@ -126,7 +126,7 @@ class TestScenes:
                 assert done.exit_code == 0
                 assert done.stdout.splitlines() == [f"{TERRA}  {state}", f"{AQUA}  {state}  no coverage"]
 
-    def test_no_more_at_once_than_asked_for(self, tmp_path):
+    def test_connections_are_limited(self, tmp_path):
         with WorldviewServer(delay=0.02) as server:
             fetch(server, tmp_path, "--connections", 2, days=4)
         assert server.total == 8

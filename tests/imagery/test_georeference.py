@@ -1,4 +1,4 @@
-"""Where a picture lies: stated, by its name, by GeoTIFF tags or by a world file, in this order."""
+"""Bounds of a picture: stated, from its name, GeoTIFF tags or a world file, in this order."""
 
 import re
 from datetime import date
@@ -79,7 +79,7 @@ def test_points_are_the_centres_of_pixels(geotiff):
         assert dataset.bounds[0] == pytest.approx(west)
 
 
-def test_a_transformation_serves_where_it_is_not_rotated(geotiff):
+def test_an_unrotated_transformation_has_bounds(geotiff):
     path = geotiff()
     with PilImage.open(path) as image:
         tags = image.tag_v2
@@ -103,13 +103,13 @@ def test_a_transformation_serves_where_it_is_not_rotated(geotiff):
         ({"transform": Affine(0.2, 0, -61, 0, -2, 24)}, "not a box in degrees"),
     ],
 )
-def test_other_grids_leave_the_place_unknown_and_say_why(geotiff, options, reason):
+def test_other_grids_have_no_bounds_and_a_reason(geotiff, options, reason):
     scene = open_scene(geotiff(**options))
     assert scene.bounds is None
     assert re.search(reason, scene.location_problem)
 
 
-def test_plain_pictures_say_nothing(tmp_path, pixels):
+def test_plain_pictures_have_no_georeference(tmp_path, pixels):
     for ending in (".jpg", ".png", ".tif", ".webp"):
         scene = open_scene(encoded(pixels, ending), name="x" + ending)
         assert (scene.bounds, scene.day, scene.location_problem) == (None, None, "")
@@ -175,7 +175,7 @@ def test_a_world_file_beside_the_picture(tmp_path, pixels, picture, beside):
         ("0.2\n0\n0\n-0.2\ninf\n24\n", "not a box"),
     ],
 )
-def test_a_world_file_that_is_no_box_in_degrees_is_told(tmp_path, pixels, content, reason):
+def test_a_world_file_without_bounds_has_a_reason(tmp_path, pixels, content, reason):
     (tmp_path / "a.jpg").write_bytes(encoded(pixels, ".jpg"))
     (tmp_path / "a.jgw").write_text(content)
     scene = open_scene(tmp_path / "a.jpg")
@@ -183,7 +183,7 @@ def test_a_world_file_that_is_no_box_in_degrees_is_told(tmp_path, pixels, conten
     assert reason in scene.location_problem
 
 
-def test_a_picture_that_exif_turns_has_no_place_from_its_file(tmp_path, pixels):
+def test_a_picture_that_exif_rotates_has_no_bounds(tmp_path, pixels):
     exif = PilImage.Exif()
     exif[0x0112] = 6
     PilImage.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif)
@@ -203,14 +203,14 @@ def test_what_is_stated_is_believed_before_all(tmp_path, pixels, tiny_model):
     path = tmp_path / NAME
     path.write_bytes(encoded(pixels, ".jpg"))
     model = Model.load(tiny_model())
-    found = segment(path, model, bounds=Bounds(170, -10, -148, 4), day=date(2020, 2, 1))
-    assert found.scene.bounds == Bounds(170, -10, -148, 4)
-    assert (found.scene.day, found.scene.satellite) == (date(2020, 2, 1), "Aqua")
-    assert found.valid_mask.shape == (350, 1050)  # 42° wide: two frames
+    result = segment(path, model, bounds=Bounds(170, -10, -148, 4), day=date(2020, 2, 1))
+    assert result.scene.bounds == Bounds(170, -10, -148, 4)
+    assert (result.scene.day, result.scene.satellite) == (date(2020, 2, 1), "Aqua")
+    assert result.valid_mask.shape == (350, 1050)  # 42° wide: two frames
     assert segment(path, model).scene.bounds == BOX
 
 
-def test_a_run_states_place_and_day_for_all_its_pictures(tmp_path, pixels, tiny_model):
+def test_a_run_sets_bounds_and_day_of_all_pictures(tmp_path, pixels, tiny_model):
     for name in ("a.jpg", NAME):
         (tmp_path / name).write_bytes(encoded(pixels, ".jpg"))
     job = Job(

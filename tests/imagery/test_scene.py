@@ -1,4 +1,4 @@
-"""Pictures of every kind become scenes; what cannot is refused in one line that names it."""
+"""Pictures of every kind are opened as scenes, or refused in one line that names them."""
 
 import contextlib
 import io
@@ -98,8 +98,8 @@ def test_exif_rotation_is_applied(smooth, orientation, kind):
     upright = open_scene(file.getvalue()).read().pixels[:, :, 0].astype(int)
     down, right = upright[-1].mean() - upright[0].mean(), upright[:, -1].mean() - upright[:, 0].mean()
     expected = {1: "down", 2: "down", 3: "up", 4: "up", 5: "right", 6: "left", 7: "left", 8: "right"}
-    found = ("down" if down > 0 else "up") if abs(down) > abs(right) else "right" if right > 0 else "left"
-    assert found == expected[orientation]
+    result = ("down" if down > 0 else "up") if abs(down) > abs(right) else "right" if right > 0 else "left"
+    assert result == expected[orientation]
 
 
 def test_a_jpeg_is_decoded_no_finer_than_needed():
@@ -121,7 +121,7 @@ def test_arrays_are_scenes_too(smooth):
 class TestGaps:
     """Large black areas have no data, small dark ones do."""
 
-    def test_a_wedge_is_found_and_a_shadow_is_not(self):
+    def test_a_wedge_is_no_data_and_a_shadow_is_not(self):
         pixels = np.full((200, 300, 3), 40, np.uint8)
         pixels[50:53, 50:53] = 0
         pixels[:, 200:230] = 3
@@ -129,13 +129,13 @@ class TestGaps:
         assert gaps[:, 200:230].all()
         assert gaps.sum() == 200 * 30
 
-    def test_a_black_picture_is_all_gap(self):
+    def test_a_black_picture_has_no_data(self):
         assert find_nodata(np.zeros((40, 50, 3), np.uint8)).all()
 
     def test_a_bright_picture_has_none(self):
         assert not find_nodata(np.full((40, 50, 3), 30, np.uint8)).any()
 
-    def test_dark_blue_sea_is_no_gap(self):
+    def test_dark_blue_sea_is_data(self):
         assert not find_nodata(np.full((40, 50, 3), (2, 6, 24), np.uint8)).any()
 
 
@@ -152,7 +152,7 @@ class TestNames:
         assert scene.bounds == Bounds(-135, -15, -114, -1)
 
     @pytest.mark.parametrize("name", ["006c5a6.jpg", "Aqua_CorrectedReflectance20091399_-61--40_10-24.jpeg"])
-    def test_other_names_say_nothing(self, smooth, name):
+    def test_other_names_have_no_metadata(self, smooth, name):
         scene = open_scene(smooth, name=name)
         assert scene.bounds is scene.day is scene.satellite is None
 

@@ -1,4 +1,4 @@
-"""The words a user gives become pictures, each once and under a name of its own; what fails says why."""
+"""Command-line arguments become sources of pictures, each once and with a unique name."""
 
 import io
 import json
@@ -54,7 +54,7 @@ class TestPlaces:
     def test_a_glob_reaches_into_folders(self, folder):
         assert names(folder / "**" / "*.jpg") == ["b.jpg", "b-2.jpg"]
 
-    def test_what_segmenting_wrote_is_not_segmented_again(self, folder, picture):
+    def test_outputs_are_not_segmented_again(self, folder, picture):
         for chosen in FORMATS.values():
             for ending in chosen.file_endings(DEFAULT_NAMES):
                 (folder / f"b{ending}").write_bytes(encoded(picture, ".png"))
@@ -115,7 +115,7 @@ class TestPlaces:
         (source,) = find_sources([str(tmp_path / "pipe.png")])
         assert np.array_equal(source.open().read().pixels, picture)
 
-    def test_what_never_ends_is_left(self, monkeypatch):
+    def test_an_endless_file_is_refused(self, monkeypatch):
         monkeypatch.setattr("nephoscope.imagery.scene.MAX_BYTES", 100_000)
         assert failure("/dev/zero") == "zero: more than 100,000 bytes"
 
@@ -137,7 +137,7 @@ class TestPlaces:
 
 
 class TestFailures:
-    def test_what_the_operating_system_refuses_to_look_at(self):
+    def test_paths_that_the_operating_system_refuses(self):
         assert "File name too long" in failure("x" * 300 + ".jpg")
         assert failure("a\0b.jpg").startswith("a\0b.jpg: ")
 
@@ -261,13 +261,13 @@ class TestAddresses:
             ("/dropped", "/dropped: "),
         ],
     )
-    def test_what_goes_wrong_is_said(self, server, path, reason):
+    def test_download_errors(self, server, path, reason):
         message = failure(server + path)
         assert reason in message
         assert "not for the web" not in message
 
     @pytest.mark.parametrize("address", ["http://", "http://[::1", "http://127.0.0.1:99999/x", "http://a b/"])
-    def test_what_is_no_address(self, address):
+    def test_an_invalid_address(self, address):
         assert failure(address).startswith(f"{address}: ")
 
     @pytest.mark.parametrize(
@@ -286,17 +286,17 @@ class TestAddresses:
         assert caught.value.retry_after == (12 if path == "/busy" else None)
         assert str(caught.value) == f"{server}{path}: {caught.value.reason}"
 
-    def test_a_server_that_is_not_there(self):
+    def test_an_unreachable_server(self):
         assert "refused" in failure("http://127.0.0.1:9/x.png")
 
-    def test_an_answer_that_never_ends_is_left(self, server):
+    def test_an_endless_response_is_cut_off(self, server):
         with pytest.raises(DownloadError, match="more than 200,000 bytes"):
             download(server + "/endless", largest=200_000)
         for path in ("/endless", "/drip"):
             with pytest.raises(DownloadError, match=r"not done after 0.3 s"):
                 download(server + path, longest=0.3)
 
-    def test_an_answer_that_never_comes_is_left(self, server):
+    def test_a_silent_server_times_out(self, server):
         began = time.monotonic()
         with pytest.raises(DownloadError, match="timed out|not done"):
             download(server + "/silent", longest=0.3)
@@ -306,7 +306,7 @@ class TestAddresses:
 class TestWorldview:
     WORD = "worldview:Aqua/2020-02-01/-61,10,-58,12"
 
-    def test_a_word_becomes_a_scene_that_knows_its_place(self, monkeypatch):
+    def test_an_overpass_becomes_a_scene_with_bounds(self, monkeypatch):
         with WorldviewServer() as archive:
             monkeypatch.setenv("NEPHOSCOPE_WORLDVIEW", archive.address)
             (source,) = find_sources([self.WORD])
@@ -347,6 +347,6 @@ class TestWorldview:
     def test_a_bad_word_fails_with_a_hint(self, word, reason):
         assert reason in failure(word)
 
-    def test_an_archive_that_is_no_address(self, monkeypatch):
+    def test_an_invalid_address_of_the_archive(self, monkeypatch):
         monkeypatch.setenv("NEPHOSCOPE_WORLDVIEW", "nowhere")
         assert "nowhere: not a server's address" in failure(self.WORD)

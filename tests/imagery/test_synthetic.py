@@ -1,4 +1,4 @@
-"""Made-up scenes: the same from the same seed, with the truth about them, and open about what they are."""
+"""Synthetic scenes: reproducible, with true masks, and marked as synthetic."""
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ def test_a_seed_makes_one_scene():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_gap_is_no_data_and_in_no_mask(seed):
+def test_the_swath_gap_is_no_data_and_in_no_mask(seed):
     scene = make_scene(seed, SIZE)
     read = open_scene(scene.pixels).read()
     for mask in scene.masks.values():
@@ -29,7 +29,7 @@ def test_the_gap_is_no_data_and_in_no_mask(seed):
     assert 0.8 < read.valid_mask.mean() <= 1
 
 
-def test_gaps_are_in_some_scenes_only():
+def test_some_scenes_have_no_data():
     whole = [open_scene(make_scene(seed, SIZE).pixels).read().valid_mask.all() for seed in range(12)]
     assert 0 < sum(whole) < 12
 

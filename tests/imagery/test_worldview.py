@@ -52,7 +52,7 @@ class TestAnswers:
         assert not picture.from_cache
         assert not picture.no_coverage
 
-    def test_a_day_without_coverage_is_an_answer(self):
+    def test_a_day_without_coverage_is_a_black_picture(self):
         with WorldviewServer(lambda *_: "no coverage") as server:
             picture = archive(server).picture(SCENE)
         assert picture.no_coverage
@@ -76,7 +76,7 @@ class TestAnswers:
             ("503", "busy", 3),
         ],
     )
-    def test_what_goes_wrong_is_told_apart_and_asked_again_where_that_may_help(self, fault, cause, asked):
+    def test_causes_of_failures_and_retries(self, fault, cause, asked):
         with WorldviewServer(lambda *_: fault) as server:
             error = failure(archive(server, patience=0.2 if fault == "drip" else 60))
         assert error.cause == cause
@@ -95,12 +95,12 @@ class TestAnswers:
         assert server.count(SCENE) == 2
 
     @pytest.mark.parametrize("format", ["jpeg", "png"])
-    def test_a_full_size_picture_of_one_colour_is_known(self, format):
+    def test_a_full_size_picture_of_one_colour_is_recognised(self, format):
         with WorldviewServer(lambda *_: "error picture") as server:
             asked = archive(server, degrees=0.01, tries=1, format=format)
             assert failure(asked).cause == "error picture"
 
-    def test_a_server_that_is_not_there(self):
+    def test_an_unreachable_server(self):
         error = failure(WorldviewClient("http://127.0.0.1:9/", None, **QUICK))
         assert error.cause == "unreachable"
         assert "asked 3 times" in str(error)
@@ -113,27 +113,27 @@ class TestPauses:
             failure(archive(server, **changes), sleep=slept.append)
         return slept
 
-    def test_they_grow(self):
+    def test_pauses_grow(self):
         slept = self.pauses("500", pause=2.0, tries=4)
         assert len(slept) == 3
         for pause, expected in zip(slept, (2, 4, 8), strict=True):
             assert expected / 2 <= pause <= expected * 1.5
 
-    def test_a_server_says_how_long_to_wait(self):
+    def test_retry_after_in_seconds(self):
         assert self.pauses("429", "7") == [7, 7]
 
-    def test_or_until_when(self):
+    def test_retry_after_as_a_date(self):
         then = datetime.now(UTC) + timedelta(seconds=100)
         for slept in self.pauses("503", format_datetime(then, usegmt=True)):
             assert 40 < slept <= 100
 
-    def test_what_is_neither_changes_nothing(self):
+    def test_an_invalid_retry_after_is_ignored(self):
         assert max(self.pauses("503", "soon")) < 1
 
-    def test_a_server_that_wants_an_hour_is_left_alone(self):
+    def test_a_long_retry_after_ends_the_tries(self):
         assert self.pauses("429", "3600") == []
 
-    def test_what_sleeping_raises_ends_the_tries(self):
+    def test_an_exception_of_sleep_ends_the_tries(self):
         def stop(_):
             raise InterruptedError
 
@@ -144,13 +144,13 @@ class TestPauses:
 
 class TestFallback:
     @pytest.mark.parametrize(("fault", "asked"), [("500", 3), ("404", 1), ("error picture", 3)])
-    def test_it_is_asked_when_the_first_keeps_failing(self, fault, asked):
+    def test_the_fallback_is_used_when_the_first_keeps_failing(self, fault, asked):
         with WorldviewServer(lambda *_: fault) as first, WorldviewServer() as second:
             picture = archive(first, fallback=second.map_address).picture(SCENE)
         assert picture.url.startswith(second.map_address)
         assert (first.total, second.total) == (asked, 1)
 
-    def test_a_message_tells_of_both(self):
+    def test_a_message_has_both_reasons(self):
         with WorldviewServer(lambda *_: "404") as first, WorldviewServer(lambda *_: "html") as second:
             error = failure(archive(first, fallback=second.map_address))
         assert error.cause == "refused"
@@ -166,7 +166,7 @@ class TestFallback:
         (SCENE._replace(day=datetime.now(UTC).date() + timedelta(days=1)), "is in the future"),
     ],
 )
-def test_what_cannot_be_is_not_asked_for(overpass, reason):
+def test_impossible_requests_are_not_sent(overpass, reason):
     with WorldviewServer() as server:
         error = failure(archive(server), overpass)
     assert error.cause == "no such scene"
@@ -219,13 +219,13 @@ class TestCache:
         (path,) = asked.cache.rglob("*.jpeg")
         return path
 
-    def test_a_scene_is_asked_for_once(self, server, kept):
+    def test_a_cached_scene_is_not_requested_again(self, server, kept):
         first = kept.picture(SCENE)
         assert first.from_cache
         assert first == archive(server).picture(SCENE)._replace(from_cache=True)
         assert server.total == 2
 
-    def test_it_does_not_matter_who_gave_it(self, kept):
+    def test_the_cache_is_independent_of_the_server(self, kept):
         with WorldviewServer() as other:
             assert archive(other, cache=kept.cache).picture(SCENE).from_cache
         assert other.total == 0
@@ -244,7 +244,7 @@ class TestCache:
         asked = archive(server, cache=kept.cache, **how)
         assert not asked.picture(SCENE._replace(**changed)).from_cache
 
-    def test_a_sidecar_tells_where_it_came_from(self, server, kept):
+    def test_content_of_a_sidecar(self, server, kept):
         content, about = read_with_sidecar(self.path(kept))
         fetched = datetime.fromisoformat(about.pop("fetched"))
         assert timedelta() <= datetime.now(UTC) - fetched < timedelta(minutes=5)
@@ -266,7 +266,7 @@ class TestCache:
         }
 
     @pytest.mark.parametrize("harm", ["cut", "no sidecar", "no picture", "no JSON", "a list"])
-    def test_what_is_damaged_is_fetched_again(self, server, kept, harm):
+    def test_a_damaged_entry_is_fetched_again(self, server, kept, harm):
         path = self.path(kept)
         match harm:
             case "cut":
@@ -337,7 +337,7 @@ class TestAntimeridian:
         assert server.total == 1
         assert decoded(picture.content).shape == (*SIZE, 3)
 
-    def test_a_half_that_fails_is_told(self):
+    def test_an_error_of_one_half(self):
         with WorldviewServer(lambda overpass, _: "404" if overpass.bounds.west < 0 else None) as server:
             error = failure(archive(server), SCENE._replace(bounds=self.BOX))
         assert error.cause == "refused"
@@ -345,7 +345,7 @@ class TestAntimeridian:
 
 
 class TestArchive:
-    def test_it_is_nasas_unless_said(self, monkeypatch):
+    def test_the_default_is_nasas_server(self, monkeypatch):
         monkeypatch.delenv(ENVIRONMENT, raising=False)
         assert WorldviewClient.from_environment() == WorldviewClient(SNAPSHOTS, GIBS)
 

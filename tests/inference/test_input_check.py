@@ -1,4 +1,4 @@
-"""Whether a picture is of the kind a model was trained on: what is said of pictures that are not."""
+"""Out-of-distribution warnings: pictures unlike the training data, and pictures like them."""
 
 import json
 from dataclasses import replace
@@ -67,20 +67,20 @@ def swapped():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("picture", [noise, ocean, land, ice, cat, grey, swapped])
-def test_another_kind_of_picture_is_warned_of(picture, model):
+def test_out_of_distribution_pictures_have_warnings(picture, model):
     (warning,) = nephoscope.segment(picture(), model).warnings
     assert "unlike the pictures that the model default was trained on" in warning
 
 
 @pytest.mark.parametrize("picture", [ocean, land, ice, cat])
-def test_nothing_is_found_where_there_are_no_shallow_clouds(picture, model):
+def test_no_pattern_where_there_are_no_shallow_clouds(picture, model):
     assert nephoscope.segment(picture(), model).present == []
 
 
 @pytest.mark.slow
 def test_made_up_scenes_are_of_the_kind(model):
-    found = [nephoscope.segment(make_scene(seed, SIZE).pixels, model).warnings for seed in (0, 1, 4)]
-    assert found == [[], [], []]
+    result = [nephoscope.segment(make_scene(seed, SIZE).pixels, model).warnings for seed in (0, 1, 4)]
+    assert result == [[], [], []]
     assert nephoscope.segment(sample(), model).warnings == []
 
 
@@ -97,7 +97,7 @@ def scene_oddities(scene, card):
     return out_of_range(measure(shrunk, valid > 0), card.scope)
 
 
-def test_gaps_are_not_measured():
+def test_no_data_is_not_measured():
     picture, valid = make_scene(4, SIZE).pixels, np.ones(SIZE, bool)
     valid[:, 200:] = False
     half = measure(np.where(valid[..., None], picture, 0).astype(np.uint8), valid)
@@ -105,7 +105,7 @@ def test_gaps_are_not_measured():
     assert measure(picture, np.zeros(SIZE, bool)) == {}
 
 
-def test_usual_is_what_nearly_all_have():
+def test_training_ranges_hold_nearly_all_pictures():
     values = [{name: float(number) for name in ("a", "b", "c", "d", "e")} for number in range(1001)]
     low, high = training_ranges([*values, {}])["darkest"]
     assert -300 < low < 0
@@ -113,7 +113,7 @@ def test_usual_is_what_nearly_all_have():
     assert training_ranges([{}]) == {}
 
 
-def test_no_data_is_warned_of(model):
+def test_a_warning_of_no_data(model):
     (warning,) = nephoscope.segment(np.zeros((*SIZE, 3), np.uint8), model).warnings
     assert warning.startswith("no data")
 
@@ -134,7 +134,7 @@ def test_the_command_warns_and_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("scope", [{"size": [0, 1]}, {"tint": [2, 1]}, {"tint": 1}, []])
-def test_a_scope_that_cannot_be_is_refused(card, scope):
+def test_an_invalid_scope_is_refused(card, scope):
     entries = json.loads(card.to_json()) | {"scope": scope}
     with pytest.raises(CardError, match="cannot be read"):
         Card.from_json(json.dumps(entries))

@@ -1,4 +1,4 @@
-"""A model file says what it is, or is refused before any picture is read."""
+"""Model files are loaded with their card, or refused before any picture is read."""
 
 import dataclasses
 import json
@@ -102,14 +102,14 @@ def _with_input_size(tiny_model, size):
     return dataclasses.replace(Model.load(tiny_model("any.onnx")).card, input_size=size).to_json()
 
 
-def test_numbers_that_are_no_probabilities_are_refused(tiny_model):
+def test_values_outside_0_to_1_are_refused(tiny_model):
     for brightest in (2.0, -1.0, float("nan")):
         model = Model.load(tiny_model(brightest=brightest))
         with pytest.raises(ModelError, match=r"outside \[0, 1\]"):
             model(np.full((1, 320, 480, 3), 255, np.uint8))
 
 
-def test_what_is_no_model_is_refused(tmp_path):
+def test_files_that_are_not_models_are_refused(tmp_path):
     (tmp_path / "text.onnx").write_text("I am no model")
     with pytest.raises(ModelError, match=r"text.onnx: not an ONNX model"):
         Model.load(tmp_path / "text.onnx")

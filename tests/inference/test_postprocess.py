@@ -1,4 +1,4 @@
-"""Probabilities to groups, each step in cases that can be counted."""
+"""Rules: from probabilities to components, each step in cases that can be counted."""
 
 import numpy as np
 import pytest
@@ -48,8 +48,8 @@ def test_missing_data_is_no_evidence():
 @given(arrays(np.float32, (8, 9), elements=st.floats(0, 1, width=32)), st.integers(1, 100))
 def test_presence_equals_sorting(values, top_k):
     top = np.sort(values.ravel())[::-1][:top_k]
-    found = presence_score(values, top_k)
-    assert found == pytest.approx(top.sum(dtype=float) / top_k)
+    result = presence_score(values, top_k)
+    assert result == pytest.approx(top.sum(dtype=float) / top_k)
 
 
 def test_least_cover_is_a_condition_of_presence():
@@ -60,12 +60,12 @@ def test_least_cover_is_a_condition_of_presence():
     assert not is_present(1.0, mask & False, RULE)
 
 
-def test_diagonal_neighbours_are_one_group():
+def test_diagonal_neighbours_are_one_component():
     assert label_components(np.eye(20, 30, dtype=bool)).max() == 1
 
 
 @pytest.mark.parametrize("gap", range(1, 8))
-def test_groups_join_over_exactly_the_gap_said(gap):
+def test_components_join_up_to_the_given_distance(gap):
     mask = field(b5_9_2_6=1.0) > 0
     mask[5:9, 6 + gap : 10 + gap] = True
     assert label_components(mask, join=gap - 1).max() == 2
@@ -81,7 +81,7 @@ def test_joining_has_bounds(join):
         label_components(field() > 0, join)
 
 
-def test_small_groups_go_and_the_largest_comes_first():
+def test_small_components_go_and_the_largest_comes_first():
     groups = label_components(field(b0_2_0_2=1.0, b5_10_0_4=1.0, b15_16_0_3=1.0) > 0)
     kept = remove_small_components(groups, 4)
     assert kept.max() == 2
@@ -89,7 +89,7 @@ def test_small_groups_go_and_the_largest_comes_first():
     assert (kept == 2).sum() == 4
 
 
-def test_small_groups_near_each_other_are_kept_when_joined():
+def test_small_components_near_each_other_are_kept_when_joined():
     values = field(b0_1_0_3=1.0, b0_1_5_8=1.0, b10_12_10_15=0.9)
     assert segment_pattern(values, RULE)[0].max() == 1
     groups, score = segment_pattern(values, RULE, join=2)
@@ -98,7 +98,7 @@ def test_small_groups_near_each_other_are_kept_when_joined():
     assert score == pytest.approx((6 + 4 * 0.9) / 10)
 
 
-def test_an_absent_pattern_has_no_groups_but_a_score():
+def test_an_absent_pattern_has_no_components_but_a_score():
     groups, score = segment_pattern(field(b0_2_0_2=1.0), RULE)
     assert not groups.any()
     assert score == pytest.approx(0.4)

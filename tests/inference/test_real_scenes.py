@@ -1,4 +1,4 @@
-"""On real labelled scenes, where there are any: the default model scores as the README says."""
+"""The default model on real labelled scenes, where available: its scores are those of the README."""
 
 import csv
 import subprocess
@@ -38,15 +38,15 @@ def test_the_default_model_scores_at_least_0_64_on_validation_scenes(clouds, val
     pictures = [clouds / "train_images" / name for name in val]
     command = [sys.executable, "-m", "nephoscope", "segment", *pictures, "--format", "csv", "-o", tmp_path]
     subprocess.run(command, check=True, capture_output=True)
-    found = evaluate_csv(tmp_path / "submission.csv", truth)
-    assert found.scored == len(val)
-    assert found.unanswered == 0
-    assert found.truth_grid == LABEL_GRID
-    assert found.mean >= 0.640
+    result = evaluate_csv(tmp_path / "submission.csv", truth)
+    assert result.scored == len(val)
+    assert result.unanswered == 0
+    assert result.truth_grid == LABEL_GRID
+    assert result.mean >= 0.640
 
 
 def test_swath_gaps_are_where_no_label_is(clouds, truth):
-    """Labels leave swath gaps out; what is found to be a gap is in no label, to a pixel at its edges."""
+    """Labels leave swath gaps out: no data is in no label, to a pixel at its edges."""
     shares = []
     for image in truth.images[:60]:
         valid = open_scene(clouds / "train_images" / image).read().valid_mask

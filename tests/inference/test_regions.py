@@ -1,4 +1,4 @@
-"""Regions measure what they should, and their outlines enclose exactly their pixels."""
+"""Regions: their measures, and outlines that enclose exactly their pixels."""
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ def test_a_ring_has_a_hole():
     assert _area(hole) == pytest.approx(100, abs=1)
 
 
-def test_no_groups_no_regions():
+def test_no_components_no_regions():
     empty = np.zeros((5, 5), np.int32)
     assert find_regions("Fish", empty, np.zeros((5, 5), np.float32), empty == 0, (5, 5)) == []
 

@@ -1,4 +1,4 @@
-"""A picture segmented by another machine's network is the same segmentation."""
+"""A segmentation by a server equals one on this machine."""
 
 import os
 from dataclasses import replace
@@ -43,21 +43,21 @@ def test_every_kind_of_picture_is_segmented_alike(server, jpeg, picture):
         assert FORMATS["json"].render(there) == FORMATS["json"].render(here)
 
 
-def test_a_scene_without_data_in_places_keeps_them(server, picture):
+def test_transparent_pixels_stay_no_data(server, picture):
     alpha = np.full(picture.shape[:2], 255, np.uint8)
     alpha[:, :20] = 0
     scene = open_scene(np.dstack([picture, alpha]), name="scene")
     assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
 
 
-def test_pixels_of_a_gap_are_sent_as_they_are(server, picture):
+def test_pixels_without_data_are_sent_unchanged(server, picture):
     dark = np.where(picture.max(axis=2, keepdims=True) == 0, np.arange(240)[None, :, None] % 9, picture)
     scene = open_scene(encoded(dark.astype(np.uint8), ".png"))
     assert scene.read().pixels[~scene.read().valid_mask].any()  # nearly black, as JPEG leaves gaps
     assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
 
 
-def test_a_scene_is_where_it_says_whatever_its_name_does(server, jpeg):
+def test_bounds_of_a_scene_override_its_name(server, jpeg):
     named = open_scene(jpeg.read_bytes(), name="Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg")
     scene = replace(named, bounds=None)
     assert named.bounds is not None
@@ -71,7 +71,7 @@ def test_a_name_that_is_no_text_can_be_sent(server, jpeg):
 
 
 @pytest.mark.slow
-def test_place_day_join_and_mirrors_hold_there_too(server, jpeg):
+def test_bounds_day_join_and_tta_with_a_server(server, jpeg):
     stated = {"bounds": parse_bounds("170,-10,-179,0"), "day": nephoscope.core.geo.parse_day("2020-02-01")}
     for options in (stated, {"join": 20}, {"tta": True}):
         assert_same(nephoscope.segment(jpeg, server=server, **options), nephoscope.segment(jpeg, **options))
@@ -125,7 +125,7 @@ def test_a_token_goes_to_no_other_address(jpeg):
     ("status", "content"),
     [(200, b"<html>"), (200, b""), (404, b"no"), (500, b"[]"), (400, b'{"detail": "x"}')],
 )
-def test_what_is_no_nephoscope_server_is_told(jpeg, status, content):
+def test_other_servers_are_recognised(jpeg, status, content):
     with elsewhere(status, {}, content) as other, pytest.raises(ServerError, match=other.address):
         nephoscope.segment(jpeg, server=other.address)
 
@@ -168,7 +168,7 @@ def card_of_default(model):
     return model.card
 
 
-def test_damaged_answers_are_none(model):
+def test_damaged_payloads_are_refused(model):
     answered = Payload(model.card, np.zeros((4, 3, 5), np.float32), np.ones((3, 5), bool), None, False)
     whole = pack(answered, {})
     outside, flat = np.full((4, 3, 5), 1.5, np.float32), np.zeros((4, 5), np.float32)

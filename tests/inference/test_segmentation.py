@@ -1,4 +1,4 @@
-"""A scene and a model in, its patterns out."""
+"""Segmentation of scenes: masks, regions, area fractions."""
 
 from pathlib import Path
 
@@ -40,44 +40,44 @@ def painted(height, width, **boxes):
 @pytest.mark.parametrize("size", [(350, 525), (700, 1050), (320, 480), (200, 200), (90, 900), (900, 100)])
 def test_a_pattern_is_where_it_was_painted_at_any_size(bright, size):
     pixels = painted(*size, green_2_6_3_8=240)
-    found = segment(pixels, bright)
-    assert found.present == ["Flower"]
-    (region,) = found.regions
+    result = segment(pixels, bright)
+    assert result.present == ["Flower"]
+    (region,) = result.regions
     height, width = size
     slack = 2 + max(size) / 80
     assert region.box == pytest.approx((0.3 * width, 0.2 * height, 0.8 * width, 0.6 * height), abs=slack)
-    assert found.area_fractions["Flower"] == pytest.approx(0.2, rel=0.1)
-    assert dice(found.mask("Flower", size), pixels[:, :, 1] == 240) > 0.93
+    assert result.area_fractions["Flower"] == pytest.approx(0.2, rel=0.1)
+    assert dice(result.mask("Flower", size), pixels[:, :, 1] == 240) > 0.93
 
 
 def test_patterns_may_overlap(bright):
-    found = segment(painted(350, 525, red_2_8_2_6=240, blue_4_9_4_9=240), bright)
-    assert found.present == ["Fish", "Gravel", "Sugar"]
-    assert (found.mask("Fish") & found.mask("Gravel")).any()
-    assert np.array_equal(found.mask("Fish"), found.mask("Sugar"))
+    result = segment(painted(350, 525, red_2_8_2_6=240, blue_4_9_4_9=240), bright)
+    assert result.present == ["Fish", "Gravel", "Sugar"]
+    assert (result.mask("Fish") & result.mask("Gravel")).any()
+    assert np.array_equal(result.mask("Fish"), result.mask("Sugar"))
 
 
 @pytest.mark.parametrize("size", [(350, 525), (1400, 2100), (333, 777)])
 def test_no_data_is_never_part_of_a_pattern(bright, size):
     pixels = np.full((*size, 3), 250, np.uint8)
     pixels[:, size[1] // 3 : size[1] // 2] = 0
-    found = segment(pixels, bright)
-    assert found.present == list(DEFAULT_NAMES)
+    result = segment(pixels, bright)
+    assert result.present == list(DEFAULT_NAMES)
     for name in DEFAULT_NAMES:
-        assert not found.mask(name)[~found.valid_mask].any()
-        assert not found.mask(name, size)[(pixels == 0).all(axis=2)].any()
-    assert found.area_fractions["Fish"] == pytest.approx(1, abs=0.02)
+        assert not result.mask(name)[~result.valid_mask].any()
+        assert not result.mask(name, size)[(pixels == 0).all(axis=2)].any()
+    assert result.area_fractions["Fish"] == pytest.approx(1, abs=0.02)
 
 
 def test_a_black_picture_has_no_patterns_and_no_data(model):
-    found = segment(np.zeros((350, 525, 3), np.uint8), model)
-    assert not found.valid_mask.any()
-    assert not found.masks.any()
-    assert found.regions == []
-    assert set(found.area_fractions.values()) == {0}
+    result = segment(np.zeros((350, 525, 3), np.uint8), model)
+    assert not result.valid_mask.any()
+    assert not result.masks.any()
+    assert result.regions == []
+    assert set(result.area_fractions.values()) == {0}
 
 
-def test_near_groups_join_on_request(bright):
+def test_near_components_join_on_request(bright):
     pixels = painted(350, 525, green_2_6_2_4=240)
     pixels[70:210, 215:300, 1] = 240  # 5 px further right on the grid of 350x525
     scene = open_scene(pixels)
@@ -98,29 +98,29 @@ def test_mirror_images_are_undone(bright, model):
     assert np.abs(mirrored.probabilities[:, :, ::-1] - straight.probabilities).max() < 1e-3
 
 
-def test_masks_at_the_pictures_size_know_its_gaps_to_the_pixel(bright, tmp_path):
+def test_masks_at_full_size_have_the_exact_nodata(bright, tmp_path):
     pixels = np.full((1400, 2100, 3), 250, np.uint8)
     pixels[:, 701:806] = 0
     path = tmp_path / "large.jpg"
     path.write_bytes(encoded(pixels, ".jpg"))
-    found = segment(path, bright)
-    assert found.prediction.raster.pixels.shape[0] < 1400  # decoded no finer than the network needs
-    mask = found.mask("Fish", (1400, 2100))
+    result = segment(path, bright)
+    assert result.prediction.raster.pixels.shape[0] < 1400  # decoded no finer than the network needs
+    mask = result.mask("Fish", (1400, 2100))
     assert not mask[~open_scene(path).read().valid_mask].any()
     assert mask[:, 815:].all()
 
 
 def test_the_public_face(jpeg):
-    found = nephoscope.segment(jpeg)
-    assert isinstance(found, nephoscope.Segmentation)
-    assert found.masks.shape == found.probabilities.shape == found.components.shape
-    assert found.masks.dtype == bool
-    assert found.scene.name == "scene.jpg"
-    assert set(found.scores) == set(DEFAULT_NAMES)
+    result = nephoscope.segment(jpeg)
+    assert isinstance(result, nephoscope.Segmentation)
+    assert result.masks.shape == result.probabilities.shape == result.components.shape
+    assert result.masks.dtype == bool
+    assert result.scene.name == "scene.jpg"
+    assert set(result.scores) == set(DEFAULT_NAMES)
     assert set(nephoscope.__all__) <= set(dir(nephoscope))
-    assert repr(found).startswith("<Segmentation of scene.jpg: ")
+    assert repr(result).startswith("<Segmentation of scene.jpg: ")
     with pytest.raises(ValueError, match="unknown pattern 'fish'; available: Fish"):
-        found.mask("fish")
+        result.mask("fish")
     with pytest.raises(AttributeError, match="no attribute 'sgment'"):
         _ = nephoscope.sgment
 
@@ -128,8 +128,8 @@ def test_the_public_face(jpeg):
 def test_the_default_model_answers_as_it_was_shipped(model):
     """A stored picture, its probabilities and its masks guard the shipped file and all that is behind it."""
     stored = np.load(GUARD)
-    found = segment(stored["picture"], model)
-    assert np.abs(found.probabilities[:, ::10, ::10] - stored["probabilities"]).max() < 0.01
-    masks = np.unpackbits(stored["masks"], count=found.masks.size).reshape(found.masks.shape).astype(bool)
+    result = segment(stored["picture"], model)
+    assert np.abs(result.probabilities[:, ::10, ::10] - stored["probabilities"]).max() < 0.01
+    masks = np.unpackbits(stored["masks"], count=result.masks.size).reshape(result.masks.shape).astype(bool)
     for index, name in enumerate(DEFAULT_NAMES):
-        assert dice(found.masks[index], masks[index]) > 0.999, name
+        assert dice(result.masks[index], masks[index]) > 0.999, name

@@ -1,4 +1,4 @@
-"""Scenes of any size: brought to the right scale, and tiled without seams."""
+"""Tiling: scenes of any size at the right scale, and without seams."""
 
 import tracemalloc
 
@@ -51,7 +51,7 @@ def test_a_ramp_stays_a_ramp(size):
     assert np.abs(columns - x).max() < 1e-2
 
 
-def test_the_only_tile_says_what_the_network_says():
+def test_a_single_tile_is_the_networks_output():
     canvas = np.random.default_rng(3).integers(0, 255, (*FRAME, 3), dtype=np.uint8)
     assert np.array_equal(run_tiled(canvas, FRAME, pixelwise), pixelwise(canvas[None])[0])
     assert np.abs(run_tiled(canvas[:200], FRAME, pixelwise) - pixelwise(canvas[None, :200])[0]).max() < 1e-6
@@ -84,7 +84,7 @@ def test_memory_beyond_the_picture_and_the_result_does_not_grow_with_the_scene()
     assert tall < small + 100_000  # of which a column of weights takes 20,000
 
 
-def test_a_tile_that_answers_otherwise_fades_in_without_a_step():
+def test_a_differing_tile_is_blended_without_a_step():
     def by_tile(pictures):
         return np.full((1, 1, *FRAME), pictures[0, 0, 0, 0] / 255, np.float32)
 

@@ -1,4 +1,4 @@
-"""Many pictures: all that can be done is done, in order, into whole files, whatever becomes of one."""
+"""Batches: in order, atomic files, failures that stop no other picture."""
 
 import errno
 import os
@@ -50,7 +50,7 @@ def listed(folder):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_failures_are_told_in_their_place_and_the_rest_is_done(pictures, job, workers):
+def test_failures_come_in_order_and_do_not_stop_the_rest(pictures, job, workers):
     results = list(run(find_sources([str(pictures)]), job("json"), workers))
     assert [result.name for result in results] == [f"{number}.jpg" for number in range(8)]
     assert [type(result) is Failed for result in results] == [number in (3, 5) for number in range(8)]
@@ -74,7 +74,7 @@ def test_the_contests_csv_holds_all_that_was_done(pictures, job):
     assert listed(job().folder) == ["submission.csv"]
 
 
-def test_what_is_there_is_kept_unless_told_otherwise(pictures, job):
+def test_existing_outputs_are_kept_unless_overwritten(pictures, job):
     sources = find_sources([str(pictures / "0.jpg"), str(pictures / "1.jpg")])
     folder = job().folder
     list(run(sources, job("json")))
@@ -89,7 +89,7 @@ def test_what_is_there_is_kept_unless_told_otherwise(pictures, job):
     assert (folder / "0.json").read_text() != "mine"
 
 
-def test_pictures_are_never_written_over(pictures, job, tmp_path):
+def test_pictures_are_never_overwritten(pictures, job, tmp_path):
     (pictures / "0_Fish.png").write_bytes(encoded(make_scene(0, (160, 240)).pixels, ".png"))
     before = (pictures / "0_Fish.png").read_bytes()
     sources = find_sources([str(pictures / "0.jpg"), str(pictures / "0_Fish.png")])
@@ -101,14 +101,14 @@ def test_pictures_are_never_written_over(pictures, job, tmp_path):
     assert (pictures / "0_Fish.png").read_bytes() == before
 
 
-def test_one_csv_for_all_cannot_be_kept_for_some(pictures, job):
+def test_an_existing_csv_of_a_run_is_an_error(pictures, job):
     list(run(find_sources([str(pictures / "0.jpg")]), job("csv")))
     with pytest.raises(OutputConflictError, match=r"submission.csv: exists already; --overwrite"):
         job("csv")
     job("csv", overwrite=True)
 
 
-def test_a_full_disk_costs_only_what_did_not_fit(pictures, job, monkeypatch):
+def test_a_full_disk_fails_only_what_did_not_fit(pictures, job, monkeypatch):
     def full(path, target):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
@@ -142,7 +142,7 @@ def test_a_disk_that_fills_while_writing_leaves_nothing_half_written(pictures, t
     assert listed(out) == ["0.json", "1.json"]
 
 
-def test_an_unforeseen_error_is_one_failure(pictures, job, monkeypatch):
+def test_a_bug_is_one_failure(pictures, job, monkeypatch):
     from nephoscope.outputs import batch
 
     real = batch.segment

@@ -1,4 +1,4 @@
-"""Outputs for maps: the same masks at the same places in every format, and nothing without a place."""
+"""Georeferenced formats: the same masks at the same coordinates in each, and an error without bounds."""
 
 import io
 import json
@@ -45,7 +45,7 @@ PLACES = {
 
 
 def segmentation(card, masks, bounds=PLACES["west"], day=DAY, gap=0, size=None) -> Segmentation:
-    """What a model might have found: these masks, with a gap along the left side."""
+    """A segmentation with these masks, and no data along the left side."""
     masks = np.array(masks)
     _, height, width = masks.shape
     pixels = np.full((*(size or (height, width)), 3), 90, np.uint8)
@@ -72,31 +72,31 @@ def blobs(seed: int, height: int = 70, width: int = 105) -> np.ndarray:
     return np.stack([cv2.blur(field, (5, 5)) > 0.5 for field in noise])
 
 
-def opened(found: Segmentation) -> xr.Dataset:
-    (content,) = FORMATS["netcdf"].render(found)
+def opened(result: Segmentation) -> xr.Dataset:
+    (content,) = FORMATS["netcdf"].render(result)
     return xr.open_dataset(io.BytesIO(content), engine="h5netcdf").load()
 
 
-def features(found: Segmentation) -> dict:
-    (content,) = FORMATS["geojson"].render(found)
+def features(result: Segmentation) -> dict:
+    (content,) = FORMATS["geojson"].render(result)
     return json.loads(content)
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_all_formats_put_the_same_pixels_at_the_same_places(card, place):
-    found = segmentation(card, blobs(1), PLACES[place], gap=9)
-    dataset, collection = opened(found), features(found)
-    with MemoryFile(FORMATS["geotiff"].render(found)[0]) as file, file.open() as raster:
-        assert raster.shape == found.scene.size
+    result = segmentation(card, blobs(1), PLACES[place], gap=9)
+    dataset, collection = opened(result), features(result)
+    with MemoryFile(FORMATS["geotiff"].render(result)[0]) as file, file.open() as raster:
+        assert raster.shape == result.scene.size
         columns, rows = np.meshgrid(np.arange(raster.width), np.arange(raster.height))
         longitudes, latitudes = rasterio.transform.xy(raster.transform, rows.ravel(), columns.ravel())
         assert np.allclose(np.reshape(longitudes, rows.shape), dataset.lon.values, atol=1e-9)
         assert np.allclose(np.reshape(latitudes, rows.shape), dataset.lat.values[:, None], atol=1e-9)
         for index, name in enumerate(DEFAULT_NAMES):
             band = raster.read(index + 1)
-            assert np.array_equal(band == 1, found.masks[index])
-            assert np.array_equal(band == 255, ~found.valid_mask)
-            assert np.array_equal(dataset.mask.values[0] & (1 << index) > 0, found.masks[index])
+            assert np.array_equal(band == 1, result.masks[index])
+            assert np.array_equal(band == 255, ~result.valid_mask)
+            assert np.array_equal(dataset.mask.values[0] & (1 << index) > 0, result.masks[index])
             outlines = [
                 shapely.affinity.translate(shape(feature["geometry"]), turn)
                 for feature in collection["features"]
@@ -104,7 +104,7 @@ def test_all_formats_put_the_same_pixels_at_the_same_places(card, place):
                 for turn in (0, 360)  # the grid counts on beyond 180
             ]
             inside = geometry_mask(outlines, raster.shape, raster.transform, invert=True)
-            assert np.array_equal(inside, found.masks[index])
+            assert np.array_equal(inside, result.masks[index])
 
 
 class TestNetCDF:
@@ -130,16 +130,16 @@ class TestNetCDF:
         assert [result.msgs for result in results if result.value[0] != result.value[1]] == []
 
     def test_values_survive_packing(self, card):
-        found = segmentation(card, blobs(3), gap=7)
-        dataset = opened(found)
+        result = segmentation(card, blobs(3), gap=7)
+        dataset = opened(result)
         chances = dataset.probability.transpose("time", "pattern", "lat", "lon").values[0]
         assert dataset.probability.encoding["dtype"] == "int16"
-        assert np.array_equal(np.isfinite(chances), np.broadcast_to(found.valid_mask, chances.shape))
-        assert np.abs(chances - found.probabilities)[:, found.valid_mask].max() < 5.1e-5
-        assert np.array_equal(dataset.valid.values[0], found.valid_mask)
+        assert np.array_equal(np.isfinite(chances), np.broadcast_to(result.valid_mask, chances.shape))
+        assert np.abs(chances - result.probabilities)[:, result.valid_mask].max() < 5.1e-5
+        assert np.array_equal(dataset.valid.values[0], result.valid_mask)
         covers = dataset.set_index(pattern="pattern_name").cover
         for name in DEFAULT_NAMES:
-            assert covers.sel(pattern=name).item() == pytest.approx(found.area_fractions[name])
+            assert covers.sel(pattern=name).item() == pytest.approx(result.area_fractions[name])
 
     def test_flags_are_those_of_the_published_labels(self, card):
         mask = opened(segmentation(card, blobs(3))).mask
@@ -165,7 +165,7 @@ class TestNetCDF:
             assert east[-1] == pytest.approx(box.west + box.width)
             assert (np.diff(dataset.lon) > 0).all()
 
-    def test_it_says_what_made_it(self, card):
+    def test_provenance_attributes(self, card):
         attributes = opened(segmentation(card, blobs(3))).attrs
         assert json.loads(attributes["model_card"])["name"] == card.name
         assert attributes["picture"] == "made-up.jpg"
@@ -182,8 +182,8 @@ class TestGeoTIFF:
     """A raster to lay over the picture."""
 
     def test_it_is_on_the_pictures_own_grid(self, card):
-        found = segmentation(card, blobs(4), gap=7, size=(140, 300))
-        with MemoryFile(FORMATS["geotiff"].render(found)[0]) as file, file.open() as raster:
+        result = segmentation(card, blobs(4), gap=7, size=(140, 300))
+        with MemoryFile(FORMATS["geotiff"].render(result)[0]) as file, file.open() as raster:
             assert raster.descriptions == DEFAULT_NAMES
             assert raster.crs.to_epsg() == 4326
             assert tuple(raster.bounds) == pytest.approx(PLACES["west"])
@@ -192,10 +192,10 @@ class TestGeoTIFF:
             assert raster.tags()["picture"] == "made-up.jpg"
             for index, name in enumerate(DEFAULT_NAMES):
                 band = raster.read(index + 1, masked=True)
-                assert np.array_equal(band.mask, ~found.scene.read().valid_mask)
-                assert np.array_equal(band.filled(0), found.mask(name, (140, 300)))
+                assert np.array_equal(band.mask, ~result.scene.read().valid_mask)
+                assert np.array_equal(band.filled(0), result.mask(name, (140, 300)))
 
-    def test_nephoscope_reads_its_place_back(self, card):
+    def test_nephoscope_reads_its_bounds_back(self, card):
         for box in PLACES.values():
             (content,) = FORMATS["geotiff"].render(segmentation(card, blobs(4), box))
             assert open_scene(content).bounds == pytest.approx(box)
@@ -209,9 +209,9 @@ class TestGeoJSON:
     @given(masks=st.integers(0, 2**32 - 1), density=st.floats(0.2, 0.8), place=st.sampled_from(list(PLACES)))
     def test_any_region_has_a_valid_outline(self, card, masks, density, place):
         noise = np.random.default_rng(masks).random((4, 32, 48)) < density
-        found = segmentation(card, noise, PLACES[place])
-        collection = features(found)
-        assert len(collection["features"]) == len(found.regions)
+        result = segmentation(card, noise, PLACES[place])
+        collection = features(result)
+        assert len(collection["features"]) == len(result.regions)
         for feature in collection["features"]:
             outline = shape(feature["geometry"])
             assert outline.is_valid, shapely.is_valid_reason(outline)
@@ -259,9 +259,9 @@ class TestGeoJSON:
             assert area == pytest.approx(4 * np.pi * EARTH_RADIUS**2)
             assert shape(collection["features"][0]["geometry"]).area == pytest.approx(360 * 180)
 
-    def test_a_feature_tells_what_it_is(self, card):
-        found = segmentation(card, blobs(7))
-        for feature, region in zip(features(found)["features"], found.regions, strict=True):
+    def test_properties_of_a_feature(self, card):
+        result = segmentation(card, blobs(7))
+        for feature, region in zip(features(result)["features"], result.regions, strict=True):
             properties = feature["properties"]
             assert properties["pattern"] == region.pattern
             assert properties["cover"] == pytest.approx(region.area_fraction, abs=1e-4)
@@ -270,25 +270,25 @@ class TestGeoJSON:
             colour = DEFAULT_PATTERNS[DEFAULT_NAMES.index(region.pattern)].colour
             assert tuple(bytes.fromhex(properties["fill"][1:])) == colour
 
-    def test_groups_that_count_as_one_are_one_feature(self, card):
+    def test_joined_components_are_one_feature(self, card):
         masks = np.zeros((4, 70, 105), bool)
         masks[0, 10:20, 10:20] = masks[0, 10:20, 24:40] = True
-        found = segmentation(card, masks)
-        found = replace(
-            found, components=np.stack([label_components(mask, join=6) for mask in masks]), join=6
+        result = segmentation(card, masks)
+        result = replace(
+            result, components=np.stack([label_components(mask, join=6) for mask in masks]), join=6
         )
-        (feature,) = features(found)["features"]
+        (feature,) = features(result)["features"]
         assert feature["geometry"]["type"] == "MultiPolygon"
         assert len(feature["geometry"]["coordinates"]) == 2
 
 
 @pytest.mark.parametrize("name", ["netcdf", "geotiff", "geojson"])
-def test_nothing_is_drawn_on_a_map_without_a_place(card, name):
-    found = segmentation(card, blobs(1))
-    nowhere = with_scene(found, bounds=None)
+def test_georeferenced_formats_need_bounds(card, name):
+    result = segmentation(card, blobs(1))
+    nowhere = with_scene(result, bounds=None)
     with pytest.raises(SceneError, match=r"^made-up.jpg: unknown location; state it by --bounds west,south"):
         FORMATS[name].render(nowhere)
-    why = with_scene(found, bounds=None, location_problem="its grid is rotated")
+    why = with_scene(result, bounds=None, location_problem="its grid is rotated")
     with pytest.raises(SceneError, match="unknown location: its grid is rotated; state it by --bounds"):
         FORMATS[name].render(why)
 
@@ -305,7 +305,7 @@ def folder(tmp_path):
     return folder
 
 
-def test_a_picture_without_a_place_fails_before_anything_of_it_is_written(folder, tmp_path, tiny_model):
+def test_a_picture_without_bounds_fails_before_any_output(folder, tmp_path, tiny_model):
     job = Job(Model.load(tiny_model()), tmp_path / "out", ("json", "geojson", "netcdf", "geotiff"))
     placed, nowhere = run(find_sources([str(folder)]), job)
     assert isinstance(placed, Done)
@@ -341,7 +341,7 @@ def test_the_command_takes_place_and_day(folder, tmp_path, tiny_model):
         ("organisation", "cloudmetrics", "organisation"),
     ],
 )
-def test_a_missing_extra_is_told_before_the_run(monkeypatch, folder, tmp_path, name, library, extra):
+def test_a_missing_extra_stops_before_the_run(monkeypatch, folder, tmp_path, name, library, extra):
     real = find_spec
     monkeypatch.setattr(
         "nephoscope.outputs.format.find_spec", lambda word: None if word == library else real(word)

@@ -1,4 +1,4 @@
-"""How clouds are arranged: orderings that hold by physics, and one row a region."""
+"""Metrics of cloud organisation: analytic cases, and one row a region."""
 
 import csv
 import io
@@ -54,10 +54,10 @@ def blob(side: int = 60) -> np.ndarray:
 
 def test_every_metric_stays_in_its_range():
     for cloud in (lattice(), scattered(), scattered(spread=6), blob(), lattice()[:33, :77]):
-        found = of(cloud)
-        assert list(found) == list(METRICS)
+        result = of(cloud)
+        assert list(result) == list(METRICS)
         for name, metric in METRICS.items():
-            assert math.isnan(found[name]) or metric.least <= found[name] <= metric.most, name
+            assert math.isnan(result[name]) or metric.least <= result[name] <= metric.most, name
 
 
 def test_a_lattice_is_regular_points_are_random_and_swarms_are_clustered():
@@ -76,16 +76,16 @@ def test_iorg_is_the_area_under_the_curve_of_two_distributions():
     observed = np.searchsorted(np.sort(gaps.min(axis=1)), distance, side="right") / len(points)
     random = 1 - np.exp(-len(points) / cloud.size * np.pi * distance**2)
     area = np.sum((observed[1:] + observed[:-1]) / 2 * np.diff(random))
-    found = of(cloud)
-    assert found["num_objects"] == len(points)  # none touch
-    assert found["iorg"] == pytest.approx(area, abs=1e-3)
+    result = of(cloud)
+    assert result["num_objects"] == len(points)  # none touch
+    assert result["iorg"] == pytest.approx(area, abs=1e-3)
 
 
 def test_lengths_and_numbers_of_objects():
-    found = of(lattice(step=20, side=4))
-    assert found["num_objects"] == 144
-    assert found["mean_length_scale"] == found["max_length_scale"] == 4
-    assert found["cloud_fraction"] == 144 * 16 / SIDE**2
+    result = of(lattice(step=20, side=4))
+    assert result["num_objects"] == 144
+    assert result["mean_length_scale"] == result["max_length_scale"] == 4
+    assert result["cloud_fraction"] == 144 * 16 / SIDE**2
     both = lattice()
     both[100:160, 100:160] = True
     assert of(both)["max_length_scale"] > 10 * of(lattice())["mean_length_scale"]
@@ -138,19 +138,19 @@ def test_straight_edges_have_one_dimension_and_dust_has_two():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 2), (15, 15), (16, 500)])
 @pytest.mark.parametrize("covered", [0, 1])
 def test_the_smallest_windows_do_no_harm(shape, covered):
-    found = of(np.full(shape, bool(covered)))
-    assert found["cloud_fraction"] == covered
-    assert found["num_objects"] == covered
-    assert math.isnan(found["iorg"])
-    assert math.isnan(found["mean_length_scale"]) == (not covered)
-    assert math.isnan(found["fractal_dimension"])  # no edge at all
+    result = of(np.full(shape, bool(covered)))
+    assert result["cloud_fraction"] == covered
+    assert result["num_objects"] == covered
+    assert math.isnan(result["iorg"])
+    assert math.isnan(result["mean_length_scale"]) == (not covered)
+    assert math.isnan(result["fractal_dimension"])  # no edge at all
 
 
-def test_a_window_without_data_tells_nothing():
+def test_a_window_without_data_has_no_metrics():
     none = np.zeros((30, 30), bool)
-    found = measure(none, none)
-    assert found.pop("num_objects") == 0
-    assert all(math.isnan(value) for value in found.values())
+    result = measure(none, none)
+    assert result.pop("num_objects") == 0
+    assert all(math.isnan(value) for value in result.values())
 
 
 def test_pixels_without_data_count_neither_as_cloud_nor_as_sky():
@@ -164,7 +164,7 @@ def test_pixels_without_data_count_neither_as_cloud_nor_as_sky():
     assert not cloud_mask(pixels - 1, np.ones((2, 2), bool)).any()
 
 
-def test_many_may_measure_at_the_same_time():
+def test_measuring_is_thread_safe():
     masks = [scattered(seed=seed) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(of, masks))
@@ -178,8 +178,8 @@ def bright(tiny_model):
     return Model.load(tiny_model(rules=dict.fromkeys(DEFAULT_NAMES, rule)))
 
 
-def table(found) -> list[dict[str, str]]:
-    (content,) = FORMATS["organisation"].render(found)
+def table(result) -> list[dict[str, str]]:
+    (content,) = FORMATS["organisation"].render(result)
     text = content.decode()
     assert text.splitlines()[0].split(",") == list(COLUMNS)
     return list(csv.DictReader(io.StringIO(text)))
@@ -197,8 +197,8 @@ def pixels():
 
 
 def test_one_row_a_region_with_the_clouds_in_its_box(bright, pixels):
-    found = segment(pixels, bright, bounds=Bounds(170, -7, -169, 7), day=date(2020, 2, 1))
-    first, second = table(found)
+    result = segment(pixels, bright, bounds=Bounds(170, -7, -169, 7), day=date(2020, 2, 1))
+    first, second = table(result)
     assert (first["pattern"], first["date"], first["scene"]) == ("Flower", "2020-02-01", "array")
     assert float(first["num_objects"]) == 10
     assert float(first["mean_length_scale"]) == 6

@@ -1,4 +1,4 @@
-"""The registry of output formats: what is made from it, and formats of other packages."""
+"""The registry of output formats, and formats of other packages."""
 
 import logging
 import subprocess
@@ -112,7 +112,7 @@ def test_they_work_in_a_batch(others, jpeg, tmp_path, tiny_model):
     ]
 
 
-def test_a_bug_in_merging_costs_that_file(others, jpeg, tmp_path, tiny_model, monkeypatch):
+def test_a_bug_in_merging_fails_that_file(others, jpeg, tmp_path, tiny_model, monkeypatch):
     def broken(parts):
         raise TypeError("a planted bug")
 
@@ -137,8 +137,8 @@ def test_they_work_by_command(others, jpeg, tmp_path, tiny_model, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["listing.txt", "scene_name.txt"]
     assert done.stderr.count("cannot be loaded") == 1
     assert "Traceback" not in done.stderr
-    told = " ".join(command("--help").stdout.replace("│", " ").split())
-    assert "organisation, listing, names." in told
+    shown = " ".join(command("--help").stdout.replace("│", " ").split())
+    assert "organisation, listing, names." in shown
 
 
 def test_they_work_on_the_server(others, jpeg, tiny_model):

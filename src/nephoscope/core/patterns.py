@@ -18,6 +18,9 @@ class Pattern:
     colour: tuple[int, int, int]
     meaning: str = ""
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def hex_colour(self) -> str:
         """The colour in hexadecimal, such as `#d55e00`."""
@@ -58,19 +61,13 @@ def styled_patterns(
     Returns:
         Patterns in the order of `names`. One without a colour gets the next free colour of the palette.
     """
-    defaults = {pattern.name: pattern for pattern in DEFAULT_PATTERNS}
-    styles = styles or {}
-    colours = {
-        name: tuple(styles[name]["colour"]) if "colour" in styles.get(name, {}) else defaults[name].colour
-        for name in names
-        if "colour" in styles.get(name, {}) or name in defaults
-    }
-    free = (colour for colour in _PALETTE if colour not in colours.values())
+    defaults = {each.name: {"colour": each.colour, "meaning": each.meaning} for each in DEFAULT_PATTERNS}
+    merged: list[Mapping[str, Any]] = [
+        {**defaults.get(name, {}), **(styles or {}).get(name, {})} for name in names
+    ]
+    colours = [tuple(style["colour"]) if "colour" in style else None for style in merged]
+    free = (colour for colour in _PALETTE if colour not in colours)
     return tuple(
-        Pattern(
-            name,
-            colours.get(name) or next(free, _PALETTE[-1]),
-            styles.get(name, {}).get("meaning", defaults[name].meaning if name in defaults else ""),
-        )
-        for name in names
+        Pattern(name, colour or next(free, _PALETTE[-1]), style.get("meaning", ""))
+        for name, colour, style in zip(names, colours, merged, strict=True)
     )

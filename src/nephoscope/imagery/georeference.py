@@ -32,7 +32,7 @@ class Georeference(NamedTuple):
 
 
 class _Unusable(ValueError):
-    """A georeference that does not give a box in degrees; the message says why."""
+    """A georeference without bounds in degrees; the message is the reason."""
 
 
 class _Grid(NamedTuple):

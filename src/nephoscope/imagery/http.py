@@ -15,16 +15,7 @@ from threading import Thread
 from typing import IO, NamedTuple, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import (
-    HTTPDefaultErrorHandler,
-    HTTPErrorProcessor,
-    HTTPHandler,
-    HTTPRedirectHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-)
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
 from nephoscope import __version__
 from nephoscope.core.errors import DownloadError
@@ -135,6 +126,7 @@ def download(
 def _fetch(request: str | Request, largest: int, silence: float, end: float, redirects: bool) -> bytes:
     url = request if isinstance(request, str) else request.full_url
     try:
+        _check_scheme(url)
         made = Request(url) if isinstance(request, str) else request
         made.add_header("User-Agent", f"nephoscope/{__version__}")
         with _opener(redirects).open(made, timeout=silence) as response:
@@ -190,8 +182,13 @@ def _retry_after(text: str) -> float | None:
     return max(0.0, seconds)
 
 
+def _check_scheme(url: str) -> None:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise URLError(f"{url}: is not allowed: not an http or https address")
+
+
 class _Redirects(HTTPRedirectHandler):
-    """Follows a redirect unless it would carry a token or content away, or, on demand, to another host."""
+    """Follows redirects over http and https, unless with a token or content; to other hosts if allowed."""
 
     def __init__(self, other_hosts: bool) -> None:
         self.other_hosts = other_hosts
@@ -201,6 +198,7 @@ class _Redirects(HTTPRedirectHandler):
     ) -> Request | None:
         if req.data is not None or req.has_header("Authorization"):
             return None
+        _check_scheme(newurl)
         before, after = urlsplit(req.full_url), urlsplit(newurl)
         if not self.other_hosts and before.netloc != after.netloc:
             raise URLError(f"the server redirects to another host, {after.netloc}")
@@ -209,18 +207,5 @@ class _Redirects(HTTPRedirectHandler):
 
 @cache
 def _opener(redirects: bool) -> OpenerDirector:
-    """Opener for http and https alone, so that no redirect leads to a file or another protocol.
-
-    One serves all requests: reading the certificates takes longer than many a response.
-    """
-    opener = OpenerDirector()
-    for handler in (
-        ProxyHandler(),
-        HTTPHandler(),
-        HTTPSHandler(context=ssl.create_default_context()),
-        _Redirects(redirects),
-        HTTPErrorProcessor(),
-        HTTPDefaultErrorHandler(),
-    ):
-        opener.add_handler(handler)
-    return opener
+    """One opener for all requests: reading the certificates takes longer than many a response."""
+    return build_opener(HTTPSHandler(context=ssl.create_default_context()), _Redirects(redirects))

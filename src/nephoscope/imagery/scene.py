@@ -145,14 +145,34 @@ def _decode_file(source: Path | bytes, name: str, max_pixels: int, min_shape: Gr
 
 @contextmanager
 def _open_image(source: Path | bytes, name: str, max_pixels: int) -> Iterator[PilImage.Image]:
-    """Open a picture; any error while it is used becomes a SceneError that names it."""
-    with _open(source, name) as file, _header(file, name, max_pixels) as image:
+    """Open a picture by its header; any error while it is used becomes a SceneError that names it."""
+    with _open(source, name) as file:
         try:
-            yield image
+            with _read_header(file, max_pixels) as image:
+                yield image
         except SceneError as error:
-            raise SceneError(f"{name}: {error}") from error
+            raise type(error)(f"{name}: {error}") from error
         except Exception as error:  # a damaged file can make a decoder raise anything
             raise SceneError(f"{name}: damaged or cut short: {error}") from error
+
+
+_pillow_limit = threading.Lock()
+
+
+def _read_header(file: BinaryIO, max_pixels: int) -> PilImage.Image:
+    # Pillow's own limit applies to the whole process: it is lifted for this header.
+    with _pillow_limit:
+        limit, PilImage.MAX_IMAGE_PIXELS = PilImage.MAX_IMAGE_PIXELS, None
+        try:
+            image = PilImage.open(file, formats=FORMATS)
+        except Exception as error:  # a damaged file can make a decoder raise anything
+            raise SceneError("not a JPEG, PNG, TIFF or WebP picture") from error
+        finally:
+            PilImage.MAX_IMAGE_PIXELS = limit
+    if image.width * image.height > max_pixels:
+        size = f"{image.width} x {image.height} px"
+        raise TooManyPixelsError(f"{size} is over the limit of {max_pixels:,} pixels")
+    return image
 
 
 def _readable_again(path: Path, name: str) -> Path | bytes:
@@ -191,29 +211,6 @@ def read_bounded(file: BinaryIO, name: str) -> bytes:
     if len(content) > MAX_BYTES:
         raise SceneError(f"{name}: more than {MAX_BYTES:,} bytes")
     return content
-
-
-_pillow_limit = threading.Lock()
-
-
-@contextmanager
-def _header(file: BinaryIO, name: str, max_pixels: int) -> Iterator[PilImage.Image]:
-    """Open a picture without decoding it, and refuse it by its header."""
-    # Pillow's own limit applies to the whole process: it is lifted for this header.
-    with _pillow_limit:
-        limit, PilImage.MAX_IMAGE_PIXELS = PilImage.MAX_IMAGE_PIXELS, None
-        try:
-            image = PilImage.open(file, formats=FORMATS)
-        except Exception as error:  # a damaged file can make a decoder raise anything
-            raise SceneError(f"{name}: not a JPEG, PNG, TIFF or WebP picture") from error
-        finally:
-            PilImage.MAX_IMAGE_PIXELS = limit
-    with image:
-        if image.width * image.height > max_pixels:
-            raise TooManyPixelsError(
-                f"{name}: {image.width} x {image.height} px is over the limit of {max_pixels:,} pixels"
-            )
-        yield image
 
 
 def _upright_size(image: PilImage.Image) -> tuple[GridShape, bool]:

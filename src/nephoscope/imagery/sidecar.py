@@ -33,7 +33,7 @@ def write_with_sidecar(picture: Path, content: bytes, about: dict[str, Any]) -> 
 
 
 def read_sidecar(picture: Path) -> dict[str, Any] | None:
-    """Read a picture's sidecar; None where there is none, empty where it is another kind of file.
+    """Read a picture's sidecar; None where it is missing, empty where it is another kind of file.
 
     Raises:
         OSError: it exists but cannot be read.

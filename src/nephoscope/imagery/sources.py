@@ -20,7 +20,7 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 """File endings of a folder's pictures, in small or capital letters."""
 
 _OUTPUT = re.compile(rf"_(overlay|panel|patterns|{'|'.join(DEFAULT_NAMES)})\.(jpg|png|tif)$")
-"""Outputs of `segment` that are no pictures to segment; `_is_mask` knows masks of other patterns."""
+"""Outputs of `segment`, which are not segmented again; see `_is_mask` for masks of other patterns."""
 
 
 @dataclass(frozen=True)

@@ -167,14 +167,14 @@ def _areas(rng: np.random.Generator, size: GridShape, count: int) -> list[Mask]:
 
 def _swath_gap(rng: np.random.Generator, size: GridShape) -> Mask:
     """A black wedge from top to bottom, as between two passes of a satellite; in two scenes of three."""
-    gap = np.zeros(size, np.uint8)
+    nodata = np.zeros(size, np.uint8)
     if rng.random() < 2 / 3:
         height, width = size
         top, lean = rng.uniform(0.05, 0.95) * width, rng.uniform(0.08, 0.14) * width
         broad = rng.uniform(0.02, 0.06) * width
         corners = [(top, 0), (top + broad, 0), (top + lean + 2 * broad, height), (top + lean, height)]
-        cv2.fillPoly(gap, [np.array(corners).round().astype(np.int32)], 1)
-    return gap.view(np.bool_)
+        cv2.fillPoly(nodata, [np.array(corners).round().astype(np.int32)], 1)
+    return nodata.view(np.bool_)
 
 
 def _marked(pixels: Image, nodata: Mask, unit: float) -> Image:

@@ -148,12 +148,13 @@ class WorldviewClient:
         name, satellite = worldview_name(overpass, self.ending(overpass)), SATELLITES.get(overpass.satellite)
         if satellite is None:
             reason = f"unknown satellite {overpass.satellite!r}; available: {', '.join(SATELLITES)}"
-            raise WorldviewError(name, "no such scene", reason)
-        if overpass.day < satellite.first:
+        elif overpass.day < satellite.first:
             reason = f"{overpass.satellite} has no pictures before {satellite.first}"
-            raise WorldviewError(name, "no such scene", reason)
-        if overpass.day > datetime.now(UTC).date():
-            raise WorldviewError(name, "no such scene", f"{overpass.day} is in the future")
+        elif overpass.day > datetime.now(UTC).date():
+            reason = f"{overpass.day} is in the future"
+        else:
+            return
+        raise WorldviewError(name, "no such scene", reason)
 
     def picture(self, overpass: Overpass, sleep: Callable[[float], object] = time.sleep) -> Picture:
         """Get a scene's picture, from the cache where it holds an undamaged one.

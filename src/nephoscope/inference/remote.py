@@ -19,7 +19,7 @@ from nephoscope.inference.payload import MEDIA_TYPE, Payload, unpack
 from nephoscope.inference.prediction import Prediction, resize_valid, view
 
 RETRY = Retry(growth=1.0, causes=frozenset({"busy"}), patience=120.0)
-"""A busy server is asked again every second, or when it says, for two minutes."""
+"""A busy server gets the request again every second, or after its `Retry-After`, for two minutes."""
 
 _NAME = 200  # letters of a scene's name that are sent
 _LARGEST = 1024 * 1024 * 1024  # bytes of a response

@@ -35,8 +35,8 @@ def render(segmentation: Segmentation) -> list[bytes]:
 def _dataset(segmentation: Segmentation) -> Any:
     import xarray as xr
 
-    scene, valid = segmentation.scene, segmentation.valid_mask
-    longitudes, latitudes = edges(require_bounds(scene), (valid.shape[0], valid.shape[1]))
+    scene, valid_mask = segmentation.scene, segmentation.valid_mask
+    longitudes, latitudes = edges(require_bounds(scene), (valid_mask.shape[0], valid_mask.shape[1]))
     day = require_day(scene)
     patterns = segmentation.card.patterns
     flag_type = np.int8 if len(patterns) < 8 else np.int16  # classic readers know no unsigned integers
@@ -46,7 +46,7 @@ def _dataset(segmentation: Segmentation) -> Any:
     variables = {
         "probability": (
             ("pattern", "time", "lat", "lon"),
-            np.where(valid, segmentation.probabilities, np.float32(np.nan))[:, None],
+            np.where(valid_mask, segmentation.probabilities, np.float32(np.nan))[:, None],
             {"long_name": "probability of the pattern", "units": "1", **area},
             _PACKED | _COMPRESSED,
         ),
@@ -63,7 +63,7 @@ def _dataset(segmentation: Segmentation) -> Any:
         ),
         "valid": (
             ("time", "lat", "lon"),
-            valid[None].astype(np.int8),
+            valid_mask[None].astype(np.int8),
             {
                 "long_name": "whether the picture has data",
                 "flag_values": np.array([0, 1], np.int8),
@@ -112,41 +112,25 @@ def _coordinates(longitudes: Any, latitudes: Any, day: date, patterns: Sequence[
                 "comment": "The hour of the overpass is not known: 00:00 UTC stands for the whole day.",
             },
         ),
-        # CF wants numbers in a variable named as its dimension, so the names have one of their own.
+        # CF requires numbers in a variable named like its dimension, so the names have another.
         "pattern_name": (
             "pattern",
             np.array(patterns, object),
             {"long_name": "pattern of shallow clouds"},
         ),
-        "lat": (
-            "lat",
-            (latitudes[:-1] + latitudes[1:]) / 2,
-            {
-                "standard_name": "latitude",
-                "long_name": "latitude",
-                "units": "degrees_north",
-                "axis": "Y",
-                "bounds": "lat_bnds",
-            },
-            _NEVER_MISSING,
-        ),
-        "lon": (
-            "lon",
-            (longitudes[:-1] + longitudes[1:]) / 2,
-            {
-                "standard_name": "longitude",
-                "long_name": "longitude",
-                "units": "degrees_east",
-                "axis": "X",
-                "bounds": "lon_bnds",
-            },
-            _NEVER_MISSING,
-        ),
+        "lat": _axis("lat", "latitude", "degrees_north", "Y", latitudes),
+        "lon": _axis("lon", "longitude", "degrees_east", "X", longitudes),
     }
 
 
+def _axis(name: str, long_name: str, units: str, axis: str, edges: Any) -> tuple[Any, ...]:
+    names = {"standard_name": long_name, "long_name": long_name}
+    about = {**names, "units": units, "axis": axis, "bounds": f"{name}_bnds"}
+    return name, (edges[:-1] + edges[1:]) / 2, about, _NEVER_MISSING
+
+
 def _bounds(longitudes: Any, latitudes: Any, day: date) -> dict[str, Any]:
-    """Edges of the grid's pixels and the day's begin and end; they take their units from what they bound."""
+    """Edges of the pixels and of the day; by the conventions they have the units of their coordinates."""
     first = (day - _EPOCH).days
     return {
         "time_bnds": (("time", "bnds"), np.array([[first, first + 1]], np.int32)),

@@ -11,7 +11,7 @@ from nephoscope.outputs import csv, geojson, geotiff, json, mask, netcdf, organi
 from nephoscope.outputs.format import Format
 
 GROUP = "nephoscope.outputs"
-"""Group of entry points; each gives a `Format` under its name."""
+"""Group of entry points; each loads a `Format` of the same name."""
 
 FORMATS: Mapping[str, Format] = {
     module.FORMAT.name: module.FORMAT

@@ -1,1 +1,1 @@
-"""Drawings and charts that reports, outputs and figures share."""
+"""Charts, and drawings of annotated scenes, for reports and outputs."""

@@ -1,6 +1,6 @@
-"""How every figure looks: its colours, its frame, its letters.
+"""Style of all figures: colours, frame, letters.
 
-Matplotlib is used by its objects alone, so nothing global changes and figures may be drawn in any thread.
+Only Matplotlib's objects are used, and no global state, so that figures can be drawn in any thread.
 """
 
 import io
@@ -13,7 +13,7 @@ INK = "#1c222b"
 FAINT = "#5d6774"
 LINE = "#e3e7ec"
 EDGE = "#3a424d"  # around fills, without which the yellow is lost on white
-BLUE = "#0072b2"  # Okabe and Ito's: no pattern's colour
+BLUE = "#0072b2"  # Okabe and Ito's, of no default pattern
 
 _DPI = 144
 WIDTH = 7.6  # inches; 1094 px
@@ -22,13 +22,13 @@ WIDTH = 7.6  # inches; 1094 px
 def new_figure(
     rows: int, columns: int, height: float, width: float = WIDTH, **shared: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure, as wide as the page unless said, and its panels row by row; sizes in inches."""
+    """Make a figure, by default as wide as the page, and its panels row by row; sizes in inches."""
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
     return figure, list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
 
 
 def quieten(axes: Axes) -> None:
-    """No marks on the axes, lines behind the data, readable letters."""
+    """Remove the ticks, draw lines behind the data, set legible letters."""
     axes.set_axisbelow(True)
     axes.tick_params(length=0, colors=INK, labelsize=9)
     axes.xaxis.label.set_color(INK)
@@ -36,7 +36,7 @@ def quieten(axes: Axes) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG, without a word of what drew it."""
+    """Render a figure as PNG, without metadata of the software."""
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
