@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import re
 
 import cv2
 import numpy as np
@@ -147,7 +148,7 @@ def test_calibrated_probabilities_lie_on_the_diagonal():
 
 def test_the_report_without_people(coloured, tiny_model, tmp_path):
     steps: list[tuple[int, int]] = []
-    model = Model.load(tiny_model(rules=RULES), threads=1)
+    model = Model.load(tiny_model(rules=RULES, description="<script>"), threads=1)
     page, numbers = write_report(
         model,
         read_dataset(coloured),
@@ -158,6 +159,8 @@ def test_the_report_without_people(coloured, tiny_model, tmp_path):
     assert steps[-1] == (2, 2)
     text = page.read_text()
     assert "no comparison with people can be made" in text
+    assert "&lt;script&gt;" in text  # every value is escaped
+    assert not re.search(r"<script|<link|(src|href)=\"(?!data:|#)", text)
     assert "the mean mask" in text
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == numbers
     assert numbers["people"] is None

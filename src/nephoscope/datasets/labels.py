@@ -7,7 +7,7 @@ The contest's own labels (`train.csv`) are on the pictures' grid, 1400x2100; sub
 import gzip
 import lzma
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from nephoscope.datasets.rle import decode, last_pixel
 from nephoscope.datasets.tables import DAMAGED, decompress
 
 HEADER = "Image_Label,EncodedPixels"
+
+_COMPRESS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress}
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,7 @@ def format_labels(rows: Iterable[tuple[str, str, str]]) -> bytes:
 
 def write_labels(path: Path, rows: Iterable[tuple[str, str, str]]) -> None:
     """Write a label file atomically, compressed by its ending; a row is picture, pattern, run-length text."""
-    content = format_labels(rows)
-    if path.suffix == ".gz":
-        content = gzip.compress(content)
-    elif path.suffix == ".xz":
-        content = lzma.compress(content)
-    atomic_write(path, content)
+    atomic_write(path, _COMPRESS.get(path.suffix, bytes)(format_labels(rows)))
 
 
 def _lines(path: Path, progress: Progress | None) -> Iterator[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""Text files of rows, plain or compressed: the ending `.gz` or `.xz` tells which."""
+"""CSV files, plain or compressed (`.gz`, `.xz`)."""
 
 import csv
 import gzip
@@ -12,7 +12,7 @@ from typing import IO, BinaryIO
 from nephoscope.core.errors import DatasetError
 
 DAMAGED = (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError, UnicodeDecodeError)
-"""What reading a file raises whose content is damaged, or is not what its ending says."""
+"""Exceptions from reading a file that is damaged or has the wrong ending."""
 
 
 def decompress(file: BinaryIO, suffix: str) -> IO[bytes] | gzip.GzipFile | lzma.LZMAFile:

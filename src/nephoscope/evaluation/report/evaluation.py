@@ -92,7 +92,6 @@ def write_report(
     with_picture = [scene for scene in practice if scene.image and dataset.picture(scene.image).is_file()]
     total = len(evaluated.records) + len(with_picture)
     step = (lambda done, _: progress(done, total)) if progress else None
-
     reference = mean_mask(others) if others.records else None
     result = evaluate_model(
         model, evaluated, reference, tta=options.tta, workers=options.workers, progress=step
