@@ -9,7 +9,7 @@ segmentation.area_fractions["Flower"]
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from nephoscope.core.version import __version__
 
 if TYPE_CHECKING:
     from nephoscope.imagery.scene import Scene, open_scene

@@ -20,12 +20,12 @@ import zarr
 from numpy.typing import NDArray
 from zarr.errors import GroupNotFoundError
 
-from nephoscope import __version__
 from nephoscope.atlas.flags import FLAGS, NOT_SEGMENTED, Flags, check_patterns, flag_attributes
 from nephoscope.atlas.manifest import BATCH, Manifest, store_errors
 from nephoscope.atlas.plan import BOX, Plan, PlannedScene
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.types import GridShape
+from nephoscope.core.version import __version__
 from nephoscope.inference.card import Card
 
 if TYPE_CHECKING:

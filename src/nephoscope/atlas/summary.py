@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nephoscope import __version__
 from nephoscope.atlas.cells import aligned
 from nephoscope.atlas.climatology import (
     LEAST,
@@ -32,6 +31,7 @@ from nephoscope.atlas.climatology import (
 from nephoscope.atlas.frequency import Frequency, measure
 from nephoscope.atlas.summary_file import check_replaceable, write_summary
 from nephoscope.core.types import Progress
+from nephoscope.core.version import __version__
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -12,10 +12,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nephoscope import __version__
 from nephoscope.cli import console
 from nephoscope.cli.extras import modules_of
 from nephoscope.core.errors import NephoscopeError
+from nephoscope.core.version import __version__
 
 INTERNAL_ERROR = 70
 """Exit code of a bug: EX_SOFTWARE of BSD's sysexits."""

@@ -17,9 +17,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
-from nephoscope import __version__
 from nephoscope.core.errors import DownloadError
 from nephoscope.core.io import MAX_BYTES
+from nephoscope.core.version import __version__
 
 T = TypeVar("T")
 

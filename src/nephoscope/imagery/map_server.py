@@ -1,6 +1,6 @@
 """Requests to map servers, and checks that the response is the picture that was asked for.
 
-Map servers answer with status 200 when they have failed, too: with a page of text, with a picture of an error
+Map servers answer with status 200 when they have failed, too: with a page of text, a picture of an error
 message, or with the first half of the right picture. Header and tail are checked; only a suspiciously small file is
 decoded.
 """

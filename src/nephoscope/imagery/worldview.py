@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
-from nephoscope import __version__
 from nephoscope.core.errors import DownloadError, InvalidRequestError, SceneError, WorldviewError
 from nephoscope.core.geo import Bounds, Overpass, worldview_name
 from nephoscope.core.types import GridShape
+from nephoscope.core.version import __version__
 from nephoscope.imagery.http import LONGEST, Retry
 from nephoscope.imagery.map_requests import FORMATS, MapRequest, map_query, snapshot_query
 from nephoscope.imagery.map_server import is_black, request_map

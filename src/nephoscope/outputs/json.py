@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from nephoscope import __version__
+from nephoscope.core.version import __version__
 from nephoscope.inference.regions import Region
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web

@@ -6,11 +6,11 @@ from datetime import date
 
 import numpy as np
 
-from nephoscope import __version__
 from nephoscope.core.errors import SceneError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import Mask
+from nephoscope.core.version import __version__
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.regions import Region
 from nephoscope.inference.segmentation import Segmentation

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nephoscope import __version__
 from nephoscope.core.geo import edges
+from nephoscope.core.version import __version__
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
 from nephoscope.outputs.metadata import attributes, require_bounds, require_day

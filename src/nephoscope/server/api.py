@@ -10,10 +10,10 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 
-from nephoscope import __version__
 from nephoscope.core.errors import CardError, LocationError
 from nephoscope.core.geo import parse_bounds, parse_day
 from nephoscope.core.patterns import Pattern
+from nephoscope.core.version import __version__
 from nephoscope.inference import payload
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model

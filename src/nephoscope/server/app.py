@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
-from nephoscope import __version__
+from nephoscope.core.version import __version__
 from nephoscope.inference.model import Model
 from nephoscope.server import api, metrics, pages, problems, worldview
 from nephoscope.server.guard import Guard

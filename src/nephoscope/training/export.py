@@ -16,10 +16,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from nephoscope import __version__
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.types import Image, Probabilities
+from nephoscope.core.version import __version__
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import CARD_KEY, INPUT, OUTPUT, PRESENCE, Model

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope import __version__
 from nephoscope.core.types import SCORE_GRID, ProgressFactory
+from nephoscope.core.version import __version__
 from nephoscope.imagery.scene import find_nodata
 from nephoscope.inference.card import Card
 from nephoscope.inference.input_check import measure, training_ranges

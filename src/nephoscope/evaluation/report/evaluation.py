@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nephoscope import __version__
 from nephoscope.core.types import SCORE_GRID, Progress
+from nephoscope.core.version import __version__
 from nephoscope.datasets.annotations import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
 from nephoscope.datasets.catalogue import Record, split
 from nephoscope.datasets.dataset import Dataset

@@ -1,0 +1,3 @@
+"""Version of nephoscope."""
+
+__version__ = "0.1.0"
