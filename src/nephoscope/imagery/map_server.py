@@ -1,7 +1,7 @@
 """Requests to map servers, and checks that the response is the picture that was asked for.
 
 Map servers answer with status 200 when they have failed, too: with a page of text, a picture of an error
-message, or with the first half of the right picture. Header and tail are checked; only a suspiciously small file is
+message, or with the first half of the right picture. Header and tail are checked; only a very small file is
 decoded.
 """
 
