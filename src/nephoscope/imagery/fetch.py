@@ -18,21 +18,13 @@ log = logging.getLogger("nephoscope")
 
 
 class Fetched(NamedTuple):
-    """The result for one scene.
-
-    Attributes:
-        overpass: the scene.
-        path: of its picture.
-        state: `fetched`; `kept`, as it existed already; or `failed`.
-        no_coverage: whether the picture is all black: the satellite has no data of that day and box.
-        reason: why it failed, in one line.
-    """
+    """The result for one scene."""
 
     overpass: Overpass
     path: Path
-    state: Literal["fetched", "kept", "failed"]
-    no_coverage: bool = False
-    reason: str = ""
+    state: Literal["fetched", "kept", "failed"]  # kept: it existed already
+    no_coverage: bool = False  # all black: the satellite has no data of that day and box
+    reason: str = ""  # why it failed, in one line
 
 
 def overpasses(satellites: Iterable[str], first: date, last: date, boxes: Iterable[Bounds]) -> list[Overpass]:

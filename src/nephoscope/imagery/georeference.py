@@ -3,6 +3,7 @@
 Source: OGC GeoTIFF standard 1.1 (docs.ogc.org/is/19-008r4); Esri, "World files for raster datasets".
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,15 +21,10 @@ _SLACK = 0.5  # pixels that rounded numbers may reach over a pole, or make a glo
 
 
 class Georeference(NamedTuple):
-    """Location of a picture by its file.
+    """Location of a picture by its file."""
 
-    Attributes:
-        bounds: the outer edges of the picture's pixels, if known.
-        reason: why the bounds are not known although the file has a georeference; else empty.
-    """
-
-    bounds: Bounds | None = None
-    reason: str = ""
+    bounds: Bounds | None = None  # outer edges of the picture's pixels, if known
+    reason: str = ""  # why the bounds are unknown although the file has a georeference
 
 
 class _Unusable(ValueError):
@@ -84,7 +80,9 @@ def _from_tags(image: PilImage.Image) -> _Grid | None:
     # Where a pixel is a point, coordinates are those of its centre; the edge lies half a pixel before.
     before = 0.5 if keys.get(_RASTER_TYPE) == _PIXEL_IS_POINT else 0.0
     if _TRANSFORMATION in tags:
-        return _affine(_numbers(tags[_TRANSFORMATION], 16), before)
+        # Rows of a 4x4 matrix from (column, row, 0, 1) to coordinates.
+        width, turn, _, west, other, height, _, north = _numbers(tags[_TRANSFORMATION], 16)[:8]
+        return _unrotated((width, turn, other, height, west, north), before, "its grid is rotated")
     if _PIXEL_SCALE not in tags or _TIE_POINT not in tags:
         raise _Unusable("its GeoTIFF tags have no pixel size and corner")
     width, height = _numbers(tags[_PIXEL_SCALE], 2)[:2]
@@ -111,11 +109,11 @@ def _numbers(values: object, least: int) -> list[float]:
         raise _Unusable("its GeoTIFF tags are damaged") from None
 
 
-def _affine(matrix: list[float], before: float) -> _Grid:
-    """Grid of a ModelTransformation: rows of a 4x4 matrix from (column, row, 0, 1) to coordinates."""
-    width, turn, _, west, other_turn, height, _, north = matrix[:8]
-    if turn or other_turn:
-        raise _Unusable("its grid is rotated")
+def _unrotated(numbers: Iterable[float], before: float, reason: str) -> _Grid:
+    """Grid of the six numbers of a world file, whose origin is `before` pixels from the first edge."""
+    width, turn, other, height, west, north = numbers
+    if turn or other:
+        raise _Unusable(reason)
     return _Grid(west - before * width, north - before * height, width, -height)
 
 
@@ -125,15 +123,13 @@ def _from_world_file(path: Path) -> _Grid | None:
         return None
     try:
         with world_file.open("rb") as file:
-            lines = file.read(_WORLD_FILE_BYTES).split()
-        width, turn, other_turn, height, longitude, latitude = map(float, lines)
+            numbers = map(float, file.read(_WORLD_FILE_BYTES).split())
+        return _unrotated(numbers, 0.5, f"its world file {world_file.name} describes a rotated grid")
+    except _Unusable:
+        raise
     except (OSError, ValueError):
-        raise _Unusable(
-            f"its world file {world_file.name} cannot be read: six numbers are expected"
-        ) from None
-    if turn or other_turn:
-        raise _Unusable(f"its world file {world_file.name} describes a rotated grid")
-    return _Grid(longitude - width / 2, latitude - height / 2, width, -height)
+        reason = f"its world file {world_file.name} cannot be read: six numbers are expected"
+        raise _Unusable(reason) from None
 
 
 def _world_files(path: Path) -> list[Path]:

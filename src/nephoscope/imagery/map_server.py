@@ -1,8 +1,7 @@
-"""Requests to map servers, and checks that the response is the picture that was asked for.
+"""Requests to map servers, and checks that the response is the requested picture.
 
-Map servers answer with status 200 when they have failed, too: with a page of text, a picture of an error
-message, or with the first half of the right picture. Header and tail are checked; only a very small file is
-decoded.
+Map servers answer with status 200 when they fail, too: with a page of text, a picture of an error message, or
+the first half of the picture. Header and tail are checked; only a suspiciously small file is decoded.
 """
 
 import io

@@ -25,16 +25,10 @@ _OUTPUT = re.compile(rf"_(overlay|panel|patterns|{'|'.join(DEFAULT_NAMES)})\.(jp
 
 @dataclass(frozen=True)
 class Source:
-    """A picture not yet opened.
+    """A picture not yet opened."""
 
-    Attributes:
-        name: its file name, made unique.
-        open: opens the scene, or raises SceneError.
-        path: of the file, where it is one.
-    """
-
-    name: str
-    open: Callable[[], Scene]
+    name: str  # its file name, made unique
+    open: Callable[[], Scene]  # may raise SceneError
     path: Path | None = None
 
 

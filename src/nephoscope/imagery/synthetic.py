@@ -26,15 +26,10 @@ _CLOUD = np.array([236, 238, 242], np.float32)
 
 @dataclass(frozen=True, eq=False)
 class SyntheticScene:
-    """A synthetic picture and its true masks.
-
-    Attributes:
-        pixels: red, green, blue, shape (height, width, 3).
-        masks: of the drawn patterns, by name; boolean, shape (height, width); false where there is no data.
-    """
+    """A synthetic picture and its true masks."""
 
     pixels: Image
-    masks: dict[str, Mask]
+    masks: dict[str, Mask]  # by pattern, shape (height, width); false where there is no data
 
 
 def make_scene(

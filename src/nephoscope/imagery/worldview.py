@@ -57,23 +57,14 @@ SATELLITES: dict[str, Satellite] = {
 
 
 class Picture(NamedTuple):
-    """A scene's picture as it was received.
-
-    Attributes:
-        overpass: the request.
-        content: a JPEG or PNG file.
-        url: its source; two addresses with a space between where it was joined from halves.
-        sha256: of the content.
-        from_cache: whether it came from the cache.
-        no_coverage: whether it is all black: the satellite has no data of that day and box.
-    """
+    """A scene's picture as it was received."""
 
     overpass: Overpass
-    content: bytes
-    url: str
+    content: bytes  # a JPEG or PNG file
+    url: str  # two addresses with a space between where it was joined from halves
     sha256: str
     from_cache: bool
-    no_coverage: bool
+    no_coverage: bool  # all black: the satellite has no data of that day and box
 
 
 @dataclass(frozen=True)

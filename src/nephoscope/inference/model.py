@@ -37,15 +37,10 @@ def shipped() -> list[str]:
 
 
 class NetworkOutput(NamedTuple):
-    """Output of a network for pictures of its input size.
+    """Output of a network for pictures of its input size."""
 
-    Attributes:
-        probabilities: from 0 to 1, shape (count, patterns, height, width).
-        presence: of its presence head, from 0 to 1, shape (count, patterns); None where it has none.
-    """
-
-    probabilities: NDArray[np.float32]
-    presence: NDArray[np.float32] | None
+    probabilities: NDArray[np.float32]  # from 0 to 1, shape (count, patterns, height, width)
+    presence: NDArray[np.float32] | None  # of the presence head, shape (count, patterns)
 
 
 @dataclass(frozen=True, eq=False)

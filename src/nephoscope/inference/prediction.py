@@ -53,15 +53,10 @@ class Predictor(Protocol):
 
 
 class View(NamedTuple):
-    """A scene at a network's resolution.
+    """A scene at a network's resolution."""
 
-    Attributes:
-        raster: the decoded picture.
-        canvas: at the scale of the network's input; red, green, blue, shape (height, width, 3).
-    """
-
-    raster: Raster
-    canvas: Image
+    raster: Raster  # decoded
+    canvas: Image  # at the scale of the network's input; shape (height, width, 3)
 
 
 def view(scene: Scene, input_size: GridShape) -> View:

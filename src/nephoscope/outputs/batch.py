@@ -23,23 +23,14 @@ log = logging.getLogger("nephoscope")
 
 @dataclass(frozen=True)
 class Done:
-    """A picture that was segmented.
-
-    Attributes:
-        name: of the source.
-        summary: as in the `json` output, without the regions.
-        files: that were written.
-        kept: existing outputs that were left unchanged.
-        seconds: from opening the picture to its last file.
-        parts: by format, of those that make one file a run.
-    """
+    """A picture that was segmented."""
 
     name: str
-    summary: dict[str, Any]
-    files: list[Path]
-    kept: list[Path]
-    seconds: float
-    parts: dict[str, bytes] = field(repr=False)
+    summary: dict[str, Any]  # as in the `json` output, without the regions
+    files: list[Path]  # written
+    kept: list[Path]  # existing outputs, left unchanged
+    seconds: float  # from opening the picture to its last file
+    parts: dict[str, bytes] = field(repr=False)  # of formats that make one file a run
 
 
 @dataclass(frozen=True)
