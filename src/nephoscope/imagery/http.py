@@ -35,22 +35,15 @@ class Retry(NamedTuple):
 
     A pause varies by half, so that clients do not return all at once, and is at least as long as the server's
     `Retry-After`. A server that asks for more than `LONGEST_PAUSE` is not asked again.
-
-    Attributes:
-        tries: requests at most, the first included.
-        pause: seconds before the second request.
-        growth: factor from each pause to the next.
-        causes: of `DownloadError` that are worth another request.
-        patience: seconds after which no request begins.
     """
 
-    tries: float = inf
-    pause: float = 1.0
-    growth: float = 2.0
-    causes: frozenset[str] = frozenset(
+    tries: float = inf  # requests at most, the first included
+    pause: float = 1.0  # s before the second request
+    growth: float = 2.0  # factor from each pause to the next
+    causes: frozenset[str] = frozenset(  # of `DownloadError`, worth another request
         ("busy", "server error", "unreachable", "too slow", "cut short", "error page", "error picture")
     )
-    patience: float = inf
+    patience: float = inf  # s after which no request begins
 
     def run(self, request: Callable[[], T], sleep: Callable[[float], object] = time.sleep) -> T:
         """Call `request` until it succeeds.

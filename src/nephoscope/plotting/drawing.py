@@ -118,17 +118,14 @@ def _overlap(one: Box, other: Box) -> bool:
 def draw_scene(
     scene: Raster, patterns: Sequence[Pattern], masks: Mapping[str, Mask], width: int, title: str = ""
 ) -> Image:
-    """Draw an annotated scene at a width in pixels, with a title above it.
+    """Draw an annotated scene at a width in pixels, with an optional title in a bar above it.
 
     Args:
         scene: the decoded picture.
-        patterns: with the colours to draw them in.
-        masks: by pattern, boolean, of any shape over the same area; patterns without one are left out.
-        width: of the drawing; its height follows from the picture's shape.
-        title: a line in a dark bar above the picture; none if empty.
-
-    Returns:
-        Red, green, blue, shape (height, width, 3).
+        patterns: with their colours; those without a mask are left out.
+        masks: by pattern, boolean, of any shape over the same area.
+        width: of the drawing, whose height follows from the picture's shape.
+        title: a line of text.
     """
     size = (round(width * scene.pixels.shape[0] / scene.pixels.shape[1]), width)
     drawn = [(each, resize_mask(masks[each.name], size)) for each in patterns if each.name in masks]
@@ -158,13 +155,11 @@ def legend(patterns: Sequence[Pattern], width: int) -> Image:
 def side_by_side(pictures: Sequence[Image]) -> Image:
     """Put pictures in a row, their tops in line, dark between them and below the lower ones."""
     height = max(picture.shape[0] for picture in pictures)
-    width = sum(picture.shape[1] + _SPACE for picture in pictures) - _SPACE
-    row = np.full((height, width, 3), PAPER, np.uint8)
-    left = 0
-    for picture in pictures:
-        row[: picture.shape[0], left : left + picture.shape[1]] = picture
-        left += picture.shape[1] + _SPACE
-    return row
+    dark = np.array(PAPER, np.uint8)
+    columns = [np.tile(dark, (height, picture.shape[1] + _SPACE, 1)) for picture in pictures]
+    for column, picture in zip(columns, pictures, strict=True):
+        column[: picture.shape[0], : picture.shape[1]] = picture
+    return np.hstack(columns)[:, :-_SPACE]
 
 
 def shortened(text: str, longest: float, letters: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
