@@ -171,7 +171,7 @@ def test_no_standard_output_costs_no_output(scenes, tmp_path):
         (["--format", "overlya"], "did you mean overlay"),
         (["--model", "defualt"], "did you mean default"),
         (["--model", "missing.onnx"], "no such model file"),
-        (["--device", "tpu"], "there are auto, cpu, cuda"),
+        (["--device", "tpu"], "available: auto, cpu, cuda"),
         (["-o", __file__], "is not a folder"),
     ],
 )

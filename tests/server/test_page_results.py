@@ -99,7 +99,9 @@ def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, mod
             if found.prediction.presence_probabilities is None
             else float(found.prediction.presence_probabilities[index])
         )
-        expected = int(np.count_nonzero(segment_pattern(found.probabilities[index], rule, head=head)[0]))
+        expected = int(
+            np.count_nonzero(segment_pattern(found.probabilities[index], rule, presence_probability=head)[0])
+        )
         expect(pattern(page, name).locator(".cover")).to_have_attribute(
             "title", re.compile(f"^{expected:,} ")
         )

@@ -268,7 +268,7 @@ def test_invalid_recipes_are_refused(changes, message):
         (["--from", "TEACHER", "--teacher", "none.safetensors"], "none.safetensors: No such file"),
         (["--from", "NO_CARD"], "no card inside"),
         (["--from", "TEACHER", "--teacher", "NO_CARD"], "no card inside"),
-        (["--from", "TEACHER", "--size", "64x64"], "--size: network and size come from the weights of --from"),
+        (["--from", "TEACHER", "--size", "64x64"], "--size: network and size come from the weights"),
         ([], "needs --teacher WEIGHTS, or --from WEIGHTS"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
