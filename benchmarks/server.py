@@ -1,9 +1,9 @@
 """Throughput and latency of the server compared with the bare network: `python -m benchmarks.server DATA`.
 
-Locust sends the requests over the loopback interface of the same machine and shares its cores. The baseline is
-one ONNX Runtime session with one thread per core on decoded pictures; both run in turns.
-`python -m benchmarks.server DATA COUNT [MODEL]` sends COUNT requests from more clients than the queue holds, and
-prints the memory.
+Locust sends the requests over the loopback interface of the same machine and shares its cores. The baseline
+is one ONNX Runtime session with one thread per core on decoded pictures; both run in turns.
+`python -m benchmarks.server DATA COUNT [MODEL]` sends COUNT requests from more clients than the queue holds,
+and prints the memory.
 """
 
 import gzip
