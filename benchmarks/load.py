@@ -1,9 +1,8 @@
-"""Visitors of a server, for locust: `benchmarks.server` runs it, with its wishes in the environment.
+"""Locust clients for `benchmarks.server`, with their options in the environment.
 
-PICTURES: a folder of JPEGs, sent one after another. RATE: requests a second of all visitors together; as many
-as the server takes if 0. ARRIVALS: `steady`, or `random`, where the next visitor does not know of the last.
-COUNT: requests in all, after which it stops; no end if 0. TIMES: a file for all answers' statuses and
-milliseconds, as JSON.
+PICTURES: folder of JPEGs, sent one after another. RATE: requests per second of all clients together; 0 for as
+many as the server takes. ARRIVALS: `steady`, or `random` for exponential intervals. COUNT: requests in all;
+0 for no limit. TIMES: file for the status and milliseconds of each response, as JSON.
 """
 
 import json
@@ -32,12 +31,12 @@ class Visitor(FastHttpUser):
     connection_timeout = network_timeout = 120.0
 
     def on_start(self) -> None:
-        # Visitors come one after another, evenly spread, and not all at once.
+        # Clients start evenly spread, not all at once.
         self.due = time.monotonic() + (next(NUMBERS) / RATE if RATE else 0)
         gevent.sleep(max(0.0, self.due - time.monotonic()))
 
     def wait_time(self) -> float:
-        """Until this visitor's next request is due, whenever its last one was answered."""
+        """Seconds until this client's next request is due, independent of the last response."""
         if not RATE:
             return 0.0
         pause = self.environment.parsed_options.num_users / RATE
@@ -67,7 +66,7 @@ def begin(environment: Environment, **_: object) -> None:
 def note(response_time: float, response: object, **_: object) -> None:
     answers.append((getattr(response, "status_code", 0), response_time))
     if len(answers) == COUNT:
-        # Not by the visitor itself, which would be stopped while it stops the others.
+        # Not by the client itself, which would be stopped while it stops the others.
         gevent.spawn(runner.quit)
 
 

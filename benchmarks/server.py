@@ -1,9 +1,9 @@
-"""The server under load, beside the bare network on the same cores: `python -m benchmarks.server DATA`.
+"""Throughput and latency of the server compared with the bare network: `python -m benchmarks.server DATA`.
 
-Visitors are locust's, on the loopback interface of the same machine, whose cores they share. The peer is one
-ONNX Runtime session with one thread for each core, fed with pictures that are decoded already. Peers take
-turns. `python -m benchmarks.server DATA COUNT [MODEL]` sends so many requests, from more visitors than
-there are places, and watches the memory.
+Locust sends the requests over the loopback interface of the same machine and shares its cores. The baseline
+is one ONNX Runtime session with one thread per core on decoded pictures; both run in turns.
+`python -m benchmarks.server DATA COUNT [MODEL]` sends COUNT requests from more clients than the queue holds,
+and prints the memory.
 """
 
 import gzip
@@ -64,7 +64,7 @@ def main(data: Path, folder: Path) -> None:
 
 
 def linked(data: Path, folder: Path) -> Path:
-    """A folder with the pictures that visitors send."""
+    """A folder with the pictures that clients send."""
     pictures = folder / "pictures"
     pictures.mkdir()
     for path in scenes(data, folder, 64):
@@ -73,7 +73,7 @@ def linked(data: Path, folder: Path) -> Path:
 
 
 def batches(model: Model) -> None:
-    """Whether pictures of several requests should go through the network together."""
+    """Time of one run of the network with several pictures, to decide on batching across requests."""
     print("One run of the network with several pictures, one thread, ms a picture")
     picture = make_scene(0, model.card.input_size).pixels[None]
     stacks = {count: picture.repeat(count, 0) for count in (1, 2, 4, 8)}
@@ -84,7 +84,7 @@ def batches(model: Model) -> None:
 
 
 def sizes(pictures: Path, model: Model) -> None:
-    """What the page gets of a picture, and what it is itself."""
+    """Sizes of the response that the page gets per picture, and of the page."""
     segmentation = segment(next(pictures.iterdir()), model)
     for name, steps in (("as they are", None), ("in steps of 1/200", 200)):
         print(f"Probabilities of a picture, {name}: {len(render_npz(segmentation, steps)) / 1e6:.2f} MB")
@@ -94,7 +94,7 @@ def sizes(pictures: Path, model: Model) -> None:
 
 
 def first_paint(address: str) -> None:
-    """How soon a browser shows something, each time without what it kept."""
+    """First contentful paint without a cache."""
     browser = shutil.which("chromium")
     if browser is None:
         print("no Chromium: first paint is not measured\n")
@@ -113,7 +113,7 @@ def first_paint(address: str) -> None:
 
 
 def bare(model: Model) -> float:
-    """Pictures a second of the network alone, one thread of Python a core."""
+    """Pictures per second of the network alone, one Python thread per core."""
     picture = make_scene(0, model.card.input_size).pixels[None]
     end = time.monotonic() + SECONDS
 
@@ -135,17 +135,17 @@ def rate(answers: "Answers") -> float:
 
 
 class Answers:
-    """What visitors got.
+    """Responses to a run of clients.
 
     Attributes:
-        statuses: how often each came; 0 for no answer.
-        milliseconds: of the answers with status 200, in order.
-        seconds: for which visitors came.
+        statuses: count of each HTTP status; 0 for no response.
+        milliseconds: response times of those with status 200, in order.
+        seconds: duration of the run.
     """
 
-    def __init__(self, found: list[tuple[int, float]], seconds: float) -> None:
-        self.statuses = Counter(status for status, _ in found)
-        self.milliseconds = [time for status, time in found if status == 200]
+    def __init__(self, responses: list[tuple[int, float]], seconds: float) -> None:
+        self.statuses = Counter(status for status, _ in responses)
+        self.milliseconds = [time for status, time in responses if status == 200]
         self.seconds = seconds
 
 
@@ -159,7 +159,7 @@ def visit(
     arrivals: str = "steady",
     count: int = 0,
 ) -> Answers:
-    """Let visitors come for some seconds, or with so many requests."""
+    """Run clients for some seconds, or for a number of requests."""
     times = folder / "times.json"
     wishes = {"PICTURES": pictures, "RATE": at_rate, "ARRIVALS": arrivals, "COUNT": count, "TIMES": times}
     command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("load.py")), "--headless"]
@@ -168,8 +168,7 @@ def visit(
     command += ["--run-time", f"{seconds:g}s"] if seconds else []
     environment = os.environ | {name: str(value) for name, value in wishes.items()}
     subprocess.run(command, check=True, env=environment, capture_output=True)
-    found = [(status, time) for status, time in json.loads(times.read_text())]
-    return Answers(found, seconds)
+    return Answers([(status, time) for status, time in json.loads(times.read_text())], seconds)
 
 
 def latency(answers: Answers, arrivals: str) -> None:
@@ -180,7 +179,7 @@ def latency(answers: Answers, arrivals: str) -> None:
 
 @contextmanager
 def server(*words: str) -> Iterator[tuple[str, psutil.Process]]:
-    """A server in a process of its own; its address, and the process."""
+    """A server in a process of its own; yields its address and the process."""
     command = [sys.executable, "-m", "nephoscope", "serve", "--port", "0", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
@@ -192,7 +191,7 @@ def server(*words: str) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def endure(data: Path, folder: Path, count: int, model: str) -> None:
-    """Send many requests, more at once than there are places, and watch the memory."""
+    """Send many requests, more at once than the queue holds, and print the memory."""
     pictures = linked(data, folder)
     with server("--model", model) as (address, process):
         for part in range(10):

@@ -84,9 +84,8 @@ def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
 
     Patterns follow red (Fish), green (Flower), blue (Gravel), red (Sugar), green and so on.
 
-    Of the keywords, `patterns` are the card's, with `OWN_RULE` for those without a rule; `raw_card` is in its
-    place; `outputs` changes the number of outputs, `brightest` the probability of white;
-    others change the card.
+    Keywords: `patterns` of the card, with `OWN_RULE` where there is no rule; `raw_card` replaces the card;
+    `outputs` changes the number of outputs, `brightest` the probability of white; others change the card.
     """
 
     def make(

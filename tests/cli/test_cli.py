@@ -1,4 +1,4 @@
-"""The command as its users meet it: what it prints where, and how it exits."""
+"""The command line: output, errors and exit codes."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def scenes(tmp_path):
 
 
 @pytest.mark.slow
-def test_one_picture_by_default_gives_an_overlay_and_json(scenes, tmp_path):
+def test_default_outputs_are_overlay_and_json(scenes, tmp_path):
     done = nephoscope("segment", scenes / "0.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "nephoscope-output").iterdir()) == [
@@ -93,7 +93,7 @@ def in_terminal(*words, columns):
     return shown.decode()
 
 
-def test_json_lines_are_one_a_picture(scenes, tmp_path):
+def test_one_json_line_per_picture(scenes, tmp_path):
     (scenes / "1.png").write_text("no picture")
     done = invoke("segment", scenes, "-o", tmp_path / "out", "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -105,7 +105,7 @@ def test_json_lines_are_one_a_picture(scenes, tmp_path):
 
 
 @pytest.mark.slow
-def test_each_bad_picture_gets_one_line_and_the_rest_goes_on(scenes, tmp_path):
+def test_each_bad_picture_is_one_error_line(scenes, tmp_path):
     (scenes / "empty.jpg").touch()
     (scenes / "text.jpg").write_text("no picture")
     whole = encoded(make_scene(0, (160, 240)).pixels, ".jpg")
@@ -122,7 +122,7 @@ def test_each_bad_picture_gets_one_line_and_the_rest_goes_on(scenes, tmp_path):
     assert len(lines) == 7
 
 
-def test_a_black_picture_says_so_and_has_empty_masks(tmp_path):
+def test_a_black_picture_warns_and_has_empty_masks(tmp_path):
     (tmp_path / "black.png").write_bytes(encoded(np.zeros((100, 150, 3), np.uint8), ".png"))
     done = invoke(
         "segment", tmp_path / "black.png", "-o", tmp_path, "--format", "mask,overlay,json,csv,panel"
@@ -154,7 +154,7 @@ def test_a_pipe_as_a_file(scenes, tmp_path):
 
 
 @pytest.mark.slow
-def test_no_standard_output_costs_no_output(scenes, tmp_path):
+def test_closed_standard_output_does_not_affect_files(scenes, tmp_path):
     command = f"{sys.executable} -m nephoscope segment {scenes} -o {tmp_path / 'out'} --format json >&-"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -171,11 +171,11 @@ def test_no_standard_output_costs_no_output(scenes, tmp_path):
         (["--format", "overlya"], "did you mean overlay"),
         (["--model", "defualt"], "did you mean default"),
         (["--model", "missing.onnx"], "no such model file"),
-        (["--device", "tpu"], "there are auto, cpu, cuda"),
+        (["--device", "tpu"], "available: auto, cpu, cuda"),
         (["-o", __file__], "is not a folder"),
     ],
 )
-def test_wrong_usage_is_refused_before_any_picture_is_read(tmp_path, words, reason):
+def test_usage_errors_come_before_reading_pictures(tmp_path, words, reason):
     done = invoke("segment", tmp_path / "missing.jpg", "-o", tmp_path / "out", *words)
     assert done.exit_code == 2
     assert done.stderr.startswith("nephoscope: ")
@@ -184,7 +184,7 @@ def test_wrong_usage_is_refused_before_any_picture_is_read(tmp_path, words, reas
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_that_is_none_is_refused_before_any_picture_is_read(scenes, tmp_path, tiny_model):
+def test_invalid_models_are_refused_before_reading_pictures(scenes, tmp_path, tiny_model):
     for path in (tiny_model("bare.onnx", raw_card=None), tiny_model("odd.onnx", outputs=3)):
         done = invoke("segment", scenes, "-o", tmp_path / "out", "--model", path)
         assert done.exit_code == 2
@@ -206,7 +206,7 @@ def test_models_are_listed_and_their_cards_printed():
 
 
 @pytest.mark.slow
-def test_answers_are_scored_against_labels(tmp_path):
+def test_submissions_are_scored_against_labels(tmp_path):
     assert invoke("sample", "-o", tmp_path, "--scenes", 2).exit_code == 0
     truth = tmp_path / "train.csv"
     done = invoke("segment", tmp_path / "train_images", "-o", tmp_path, "--format", "csv")
@@ -222,7 +222,7 @@ def test_answers_are_scored_against_labels(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_reader_who_leaves_is_no_error(scenes, tmp_path):
+def test_a_closed_pipe_is_not_an_error(scenes, tmp_path):
     command = (
         f"{sys.executable} -m nephoscope segment {scenes} -o {tmp_path / 'out'} --format json | head -n 1"
     )
@@ -232,7 +232,7 @@ def test_a_reader_who_leaves_is_no_error(scenes, tmp_path):
 
 
 @pytest.mark.slow
-def test_segmenting_never_imports_torch_nor_what_only_training_needs(scenes, tmp_path):
+def test_segment_does_not_import_training_libraries(scenes, tmp_path):
     code = (
         "import sys; from nephoscope.cli import app\n"
         f"try: app(['segment', {str(scenes)!r}, '-o', {str(tmp_path / 'out')!r}])\n"

@@ -1,4 +1,4 @@
-"""The commands that learn and judge: what they print, what they write, and how they refuse."""
+"""The commands for training and evaluation: output, files and errors."""
 
 import json
 
@@ -45,7 +45,7 @@ def test_explore_counts_problems_and_strict_stops(tmp_path, data):
 
 
 @pytest.mark.slow
-def test_evaluate_judges_a_model(tmp_path, data):
+def test_evaluate_prints_and_writes_scores(tmp_path, data):
     done = run("evaluate", "default", data, "-o", tmp_path / "report", "--split", "all")
     assert done.exit_code == 0, done.stderr
     head, *rows = done.stdout.splitlines()
@@ -74,7 +74,7 @@ def test_evaluate_judges_a_model(tmp_path, data):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_what_cannot_be_done_is_refused_in_one_line(data, words, message):
+def test_usage_errors_are_one_line(data, words, message):
     done = run(*[data if word == "DATA" else word for word in words])
     assert done.exit_code == 2
     assert done.stderr.startswith("nephoscope: ")

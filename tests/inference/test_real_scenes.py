@@ -3,13 +3,14 @@
 import csv
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
-from nephoscope.datasets.labels import Labels, read_labels
+from nephoscope.datasets.labels import read_labels
 from nephoscope.evaluation.submission import evaluate_csv
 from nephoscope.imagery.scene import open_scene
 from nephoscope.inference.segmentation import segment
@@ -29,9 +30,8 @@ def truth(clouds, val):
     """Labels of the validation scenes."""
     labels = read_labels(clouds / "train.csv.xz")
     chosen = set(val)
-    return Labels(
-        labels.path, labels.grid, {key: text for key, text in labels.texts.items() if key[0] in chosen}
-    )
+    texts = {key: text for key, text in labels.texts.items() if key[0] in chosen}
+    return replace(labels, texts=texts)
 
 
 def test_the_default_model_scores_at_least_0_64_on_validation_scenes(clouds, val, truth, tmp_path):

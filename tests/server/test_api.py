@@ -1,4 +1,4 @@
-"""What programs get of the server, each form read back and held against the library's own."""
+"""The API: every response format is read back and compared with the library's result."""
 
 import io
 import json
@@ -38,14 +38,14 @@ def found(content, model):
     return nephoscope.segment(scene, model, bounds=parse_bounds("barbados"), day=parse_day("2020-02-01"))
 
 
-def test_json_is_the_librarys(server, content, found):
+def test_json_equals_the_library(server, content, found):
     answer = post(server, content, PLACED)
     assert answer.json["scenes"] == [json.loads(FORMATS["json"].render(found)[0])]
     assert 'filename="scene.json"' in answer.headers["Content-Disposition"]
 
 
 @pytest.mark.slow
-def test_each_form_is_the_librarys(server, content, found):
+def test_every_format_equals_the_library(server, content, found):
     def get(media_type, query=PLACED):
         answer = post(server, content, query, Accept=media_type)
         assert (answer.status, answer.headers["Content-Type"].partition(";")[0]) == (200, media_type)
@@ -76,7 +76,7 @@ def test_each_form_is_the_librarys(server, content, found):
         )
 
 
-def test_probabilities_come_exact_or_quantized(server, content, found):
+def test_probabilities_are_exact_or_quantized(server, content, found):
     exact = unpack(post(server, content, PLACED, Accept="application/x-npz").body)
     np.testing.assert_array_equal(exact.probabilities, found.probabilities)
     query = f"{PLACED}&steps=200&picture=true"
@@ -88,7 +88,7 @@ def test_probabilities_come_exact_or_quantized(server, content, found):
     assert shown.shape == (160, 240, 3)
 
 
-def test_one_picture_that_fails_does_not_cost_the_others(server, content):
+def test_a_failed_picture_does_not_affect_the_others(server, content):
     answer = post_form(server, ("a.jpg", content), ("b.jpg", b"no picture"), ("c.jpg", content))
     first, second, third = answer.json["scenes"]
     assert (first["scene"], third["scene"], answer.status) == ("a.jpg", "c.jpg", 200)
@@ -97,7 +97,7 @@ def test_one_picture_that_fails_does_not_cost_the_others(server, content):
     assert post_form(server, ("b.jpg", b"no picture")).status == 415
 
 
-def test_rules_of_a_request_are_in_force(server, content, found, model):
+def test_rules_of_a_request_are_applied(server, content, found, model):
     rules = {"Flower": {"threshold": 0.6, "minimum_area": 1, "presence": 0.0, "least_cover": 0}}
     answer = post(server, content, f"{PLACED}&rules={json.dumps(rules)}".replace(" ", "").replace('"', "%22"))
     changed = nephoscope.segment(found.scene, replace(model, card=model.card.with_rules(rules)))
@@ -111,13 +111,13 @@ def test_rules_of_a_request_are_in_force(server, content, found, model):
     assert own["chosen"] == model.card.training["rules"]
 
 
-def test_a_word_too_many_is_not_passed_over(server, content):
+def test_unknown_parameters_are_refused(server, content):
     answer = post(server, content, f"{PLACED}&rule=x")
     assert (answer.status, answer.kind) == (422, "value")
     assert "'rule'" in answer.json["detail"]
 
 
-def test_two_pictures_of_one_name_are_told_apart(server, content):
+def test_pictures_of_the_same_name_are_renamed(server, content):
     answer = post_form(server, ("a.jpg", content), ("x/a.jpg", content))
     assert [scene["scene"] for scene in answer.json["scenes"]] == ["a.jpg", "a-2.jpg"]
 
@@ -132,11 +132,11 @@ def test_two_pictures_of_one_name_are_told_apart(server, content):
         ("application/json;q=0, */*;q=0.1", "text/csv"),
     ],
 )
-def test_the_form_that_is_liked_best_comes(server, content, accept, media_type):
+def test_accept_selects_the_format(server, content, accept, media_type):
     assert post(server, content, Accept=accept).headers["Content-Type"].startswith(media_type)
 
 
-def test_what_no_form_can_do_is_refused(server, content):
+def test_impossible_formats_and_values_are_refused(server, content):
     assert post(server, content, Accept="text/html").kind == "format"
     assert post(server, content, Accept="application/geo+json").kind == "place"
     assert post(server, content, "?bounds=barbados", Accept="application/x-netcdf").kind == "place"
@@ -150,7 +150,7 @@ def test_what_no_form_can_do_is_refused(server, content):
         assert post(server, content, f"?{query}").kind == "value"
 
 
-def test_it_says_what_it_has(server, model):
+def test_state_models_health_and_problems(server, model):
     cards = ask(server, "/api/v1/models").json["models"]
     assert [Card.from_json(json.dumps(card)) for card in cards] == [model.card]
     state = ask(server, "/api/v1/server").json
@@ -165,7 +165,7 @@ def test_it_says_what_it_has(server, model):
     assert ask(server, "/api/v1/segment").kind == "method"
 
 
-def test_it_counts(server, content):
+def test_metrics_count_pictures(server, content):
     before = counts(server)
     post(server, content)
     post(server, b"no picture")
@@ -175,7 +175,7 @@ def test_it_counts(server, content):
     assert any("pictures_total" in name and "refused" in name for name in moved)
 
 
-def test_the_page_is_not_sent_twice(server):
+def test_page_is_cached_and_compressed(server):
     whole = ask(server, "/")
     assert whole.headers["Content-Type"].startswith("text/html")
     again = ask(server, "/", If_None_Match=whole.headers["ETag"])
@@ -190,14 +190,14 @@ def test_the_page_is_not_sent_twice(server):
     assert (head.status, head.body) == (200, b"")
 
 
-def test_each_pattern_has_a_picture(server, model):
+def test_each_default_pattern_has_a_picture(server, model):
     pictures = [ask(server, f"/patterns/{name}.jpg").body for name in model.card.patterns]
     assert all(cv2.imdecode(np.frombuffer(each, np.uint8), 1).shape == (160, 240, 3) for each in pictures)
     assert len(set(pictures)) == 4
     assert ask(server, "/patterns/Shark.jpg").kind == "not-found"
 
 
-def test_a_day_and_a_place_become_a_picture(tiny_model):
+def test_worldview_picture_by_day_and_region(tiny_model):
     with WorldviewServer() as archive:
         where = WorldviewClient(archive.address, fallback=None, tries=1)
         with serving(Settings(models=(str(tiny_model()),), archive=where)) as address:
@@ -215,7 +215,7 @@ def test_a_day_and_a_place_become_a_picture(tiny_model):
             assert (refused.status, refused.kind) == (422, "value")
 
 
-def test_an_archive_that_is_not_there_is_told(server):
+def test_unreachable_archive_is_reported(server):
     state = ask(server, "/api/v1/worldview").json
     assert state["available"] is False
     assert state["reason"]

@@ -34,7 +34,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def test_its_steps_make_a_server_that_answers_and_stops(steps, tmp_path):
+def test_container_steps_make_a_server_that_answers_and_stops(steps, tmp_path):
     """Paths of the container lie in a folder, and libraries that are here already count as installed."""
     venv.create(tmp_path / "python", with_pip=True, symlinks=True)
     binaries = tmp_path / "python" / "bin"
@@ -96,7 +96,7 @@ def wait_for(address: str, process: subprocess.Popen) -> None:
             time.sleep(0.1)
 
 
-def test_it_exposes_the_port_it_listens_at(steps):
+def test_container_exposes_its_port(steps):
     words = dict(steps)
     command = json.loads(words["CMD"])
     assert command[command.index("--port") + 1] == words["EXPOSE"]

@@ -1,4 +1,4 @@
-"""The server under inputs that nobody thought of: made from its own document, and from damaged pictures."""
+"""Fuzzing: requests generated from the OpenAPI document, and damaged pictures."""
 
 import io
 from collections import Counter
@@ -37,7 +37,7 @@ CHECKS = [
 ]
 
 
-def test_requests_made_of_its_own_document(tiny_model):
+def test_requests_generated_from_the_openapi_document(tiny_model):
     """502 is what an archive that is not there is answered with, and no fault of the server."""
     with serving(replace(offline(), models=(str(tiny_model()),))) as address:
         schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
@@ -101,7 +101,7 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_damaged_pictures_are_answered_or_refused(tiny_model):
+def test_damaged_pictures_never_crash(tiny_model):
     job = PictureJob(Model.load(tiny_model(), threads=1), response_formats()[0])
     rng = np.random.default_rng(0)
     outcomes = {"answered": 0, "refused": 0}
@@ -118,7 +118,7 @@ def test_damaged_pictures_are_answered_or_refused(tiny_model):
     assert all(name == said for name, said in blamed)
 
 
-def test_the_server_goes_on_after_damaged_pictures(tiny_model):
+def test_server_survives_damaged_pictures(tiny_model):
     rng = np.random.default_rng(1)
     with serving(Settings(models=(str(tiny_model()),))) as address:
         for content in seeds().values():

@@ -1,4 +1,4 @@
-"""No name, rule or place that is sent leads a server where it should not go."""
+"""File names, rules and places in requests cannot misdirect the server."""
 
 import io
 import re
@@ -48,7 +48,7 @@ def server(tiny_server):
 
 class TestNames:
     @pytest.mark.parametrize(("name", "harmless"), NAMES.items())
-    def test_names_come_back_harmless(self, server, name, harmless):
+    def test_names_are_sanitized(self, server, name, harmless):
         query = f"?name={quote(name)}"
         assert post(server, JPEG, query).json["scenes"][0]["scene"] == harmless
         failed = post_form(server, ("good.jpg", JPEG), ("bad.jpg", b"x")).json["scenes"][1]
@@ -70,7 +70,7 @@ class TestNames:
     @pytest.mark.parametrize(
         "name", ["../../etc/passwd", "C:\\x\\y.jpg", "gpj.\u202etxe.jpg", "x" * 2000 + ".jpg"]
     )
-    def test_names_in_forms_do_so_too(self, server, name):
+    def test_names_in_forms_are_sanitized(self, server, name):
         assert post_form(server, (name, JPEG)).json["scenes"][0]["scene"] == NAMES.get(
             name, "x" * 196 + ".jpg"
         )
@@ -101,10 +101,10 @@ class TestNames:
             '{"__class__": {}}',
         ],
     )
-    def test_rules_that_cannot_be_are_refused(self, server, rules):
+    def test_invalid_rules_are_refused(self, server, rules):
         assert "rules" in refused(post(server, JPEG, f"?rules={quote(rules)}"), "value")
 
-    def test_rules_need_what_the_network_has(self, start):
+    def test_rules_cannot_use_a_missing_presence_head(self, start):
         with start() as address:
             rules = quote('{"Fish": {"evidence": "head"}}')
             assert "presence head" in refused(post(address, JPEG, f"?rules={rules}"), "value")
@@ -122,7 +122,7 @@ class TestArchive:
     def asked(self, server, **changes):
         return WorldviewClient(server.address, fallback=None, tries=1, pause=0, degrees=0.25, **changes)
 
-    def test_no_redirect_leads_to_another_host(self, start):
+    def test_redirects_to_other_hosts_are_not_followed(self, start):
         target = PICTURE.format("Aqua", "2020-02-01", "barbados")
         with sending_to("http://nothing.invalid/") as secret:
             for location in (secret.address, "http://localhost:9/", "file:///etc/passwd", "ftp://127.0.0.1/"):
@@ -150,12 +150,12 @@ class TestArchive:
             ("", "", ""),
         ],
     )
-    def test_no_value_changes_where_is_asked(self, start, satellite, day, place):
+    def test_parameters_cannot_change_the_archives_address(self, start, satellite, day, place):
         with sending_to("/") as archive, start(archive=self.asked(archive)) as address:
             refused(ask(address, PICTURE.format(*map(quote, (satellite, day, place)))), "value")
             assert archive.asked == []
 
-    def test_what_is_asked_is_the_archives_own_address(self, start):
+    def test_requests_go_to_the_archives_address(self, start):
         with sending_to("/other") as archive, start(archive=self.asked(archive)) as address:
             refused(ask(address, PICTURE.format("Aqua", "2020-02-01", "barbados")), "archive")
             assert {host for host, _ in archive.asked} == {urlsplit(archive.address).netloc}
@@ -163,21 +163,21 @@ class TestArchive:
             assert first.path == "/"
             assert "MODIS_Aqua_CorrectedReflectance_TrueColor" in first.query
 
-    def test_too_large_a_picture_is_not_even_asked_for(self, start):
+    def test_too_large_a_picture_is_not_requested(self, start):
         limits = Limits(pixels=1000)
         with sending_to("/") as archive, start(limits, archive=self.asked(archive)) as address:
             refused(ask(address, PICTURE.format("Aqua", "2020-02-01", "barbados")), "too-large")
             refused(ask(address, PICTURE.format("Aqua", "2020-02-01", "-180,-90,180,90")), "too-large")
             assert archive.asked == []
 
-    def test_too_long_a_picture_is_not_handed_on(self, start):
+    def test_too_long_a_file_is_not_forwarded(self, start):
         with WorldviewServer() as archive:
             where = WorldviewClient(archive.address, fallback=None, tries=1, degrees=0.25)
             with start(Limits(picture_bytes=100), archive=where) as address:
                 answer = ask(address, PICTURE.format("Aqua", "2020-02-01", "barbados"))
         assert "bytes" in refused(answer, "too-large")
 
-    def test_it_is_not_asked_for_a_stranger(self, start):
+    def test_archive_needs_the_token(self, start):
         with sending_to("/") as archive, start(archive=self.asked(archive), token="s3cret") as address:
             refused(ask(address, PICTURE.format("Aqua", "2020-02-01", "barbados")), "token")
             refused(ask(address, "/api/v1/worldview"), "token")

@@ -1,4 +1,4 @@
-"""A server that has more to do than it can: everyone is answered or refused, and everything is given back."""
+"""A server under overload: each request is answered or refused, and all resources are released."""
 
 import asyncio
 import os
@@ -90,7 +90,7 @@ def left(address, content, **headers):
 
 
 class TestQueue:
-    def test_a_burst_is_answered_or_refused_and_nothing_is_lost(self, start, gate, content):
+    def test_each_request_of_a_burst_is_answered_or_refused(self, start, gate, content):
         with start(requests=3) as address, ThreadPoolExecutor(8) as visitors:
             asked = [visitors.submit(post, address, content) for _ in range(8)]
             wait_for(lambda: sum(each.done() for each in asked) == 5)
@@ -112,7 +112,7 @@ class TestQueue:
             assert counted["nephoscope_picture_seconds_count"] == 3
             assert post(address, content).status == 200
 
-    def test_uploads_are_held_within_their_bytes(self, start, gate, content):
+    def test_held_bytes_are_limited(self, start, gate, content):
         with start(held_bytes=2 * len(content)) as address, ThreadPoolExecutor(2) as visitors:
             asked = [visitors.submit(post, address, content) for _ in range(2)]
             wait_for(lambda: counts(address)["nephoscope_held_bytes"] == 2 * len(content))
@@ -121,7 +121,7 @@ class TestQueue:
             assert [each.result().status for each in asked] == [200, 200]
             wait_for(lambda: inside(address) == EMPTY)
 
-    def test_pictures_of_one_request_share_its_place(self, start, gate, content):
+    def test_pictures_of_one_request_count_as_one_request(self, start, gate, content):
         with start(requests=1, workers=2) as address, ThreadPoolExecutor(1) as visitors:
             asked = visitors.submit(post_form, address, *((f"{n}.jpg", content) for n in range(3)))
             wait_for(lambda: counts(address)["nephoscope_pictures_inside"] == 3)
@@ -131,7 +131,7 @@ class TestQueue:
             gate.opened.set()
             assert [scene["scene"] for scene in asked.result().json["scenes"]] == ["0.jpg", "1.jpg", "2.jpg"]
 
-    def test_answers_come_in_the_order_of_pictures_whoever_is_done_first(self, start, content, picture):
+    def test_results_are_in_the_order_of_the_pictures(self, start, content, picture):
         small = encoded(picture[:64, :64], ".png")
         with start(workers=2) as address:
             answer = post_form(address, ("a.jpg", content), ("b.png", small), ("c.jpg", content))
@@ -141,7 +141,7 @@ class TestQueue:
             ("c.jpg", 240),
         ]
 
-    def test_places_are_given_back_after_every_refusal(self, start, content):
+    def test_refusals_release_their_place_in_the_queue(self, start, content):
         half = request("POST", SEGMENT, "Content-Type: image/jpeg", "Content-Length: 5000", body=content[:99])
         with start(requests=1) as address:
             for answer, status in (
@@ -164,7 +164,7 @@ class TestQueue:
             wait_for(lambda: inside(address) == EMPTY)
             assert post(address, content).status == 200
 
-    def test_a_fault_costs_its_picture_alone(self, start, content, monkeypatch):
+    def test_an_exception_affects_one_picture_only(self, start, content, monkeypatch):
         real = work.segment
 
         def faulty(scene, model, **how):
@@ -184,7 +184,7 @@ class TestQueue:
             assert inside(address) == EMPTY
             assert counts(address)['nephoscope_pictures_total{outcome="failed"}'] == 2
 
-    def test_too_many_connections_are_told_so(self, start, content):
+    def test_too_many_connections_are_refused(self, start, content):
         with start(connections=2) as address:
             place = urlsplit(address)
             idle = [socket.create_connection((place.hostname, place.port)) for _ in range(2)]
@@ -197,7 +197,7 @@ class TestQueue:
 
 
 class TestLeaving:
-    def test_waiting_work_of_who_leaves_is_taken_back(self, start, gate, content):
+    def test_queued_work_is_cancelled_when_the_client_disconnects(self, start, gate, content):
         with start() as address:
             first = left(address, content)
             assert gate.came.acquire(timeout=PATIENCE)
@@ -211,7 +211,7 @@ class TestLeaving:
             wait_for(lambda: inside(address) == EMPTY)
             assert not gate.came.acquire(blocking=False)  # the second's picture never reached the network
 
-    def test_work_of_who_leaves_ends_at_its_next_step(self, start, gate, content, monkeypatch):
+    def test_running_work_stops_when_the_client_disconnects(self, start, gate, content, monkeypatch):
         rendered = threading.Event()
         with start() as address:
             visitor = left(address, content, Accept="application/geo+json")
@@ -225,7 +225,7 @@ class TestLeaving:
             assert not rendered.is_set()
             assert counts(address)['nephoscope_pictures_total{outcome="segmented"}'] == 1
 
-    def test_a_body_that_breaks_off_is_no_fault_of_the_server(self, start, content):
+    def test_a_truncated_body_is_a_client_error(self, start, content):
         with start() as address:
             place = urlsplit(address)
             with socket.create_connection((place.hostname, place.port)) as connection:
@@ -239,7 +239,7 @@ class TestLeaving:
 
 
 class TestTimes:
-    def test_work_that_takes_too_long_is_given_up(self, start, gate, content):
+    def test_work_times_out(self, start, gate, content):
         with start(seconds=0.3) as address:
             answer = post(address, content)
             assert (answer.status, answer.kind) == (503, "time")
@@ -250,7 +250,7 @@ class TestTimes:
             wait_for(lambda: post(address, content).status == 200)
             assert inside(address) == EMPTY
 
-    def test_a_slow_body_is_refused_and_cut_off(self, start, monkeypatch):
+    def test_a_slow_body_times_out(self, start, monkeypatch):
         monkeypatch.setattr(guard, "_DRAIN_SECONDS", 0.05)
         with start(upload_seconds=0.05) as address:
             for kind in ("image/jpeg", "multipart/form-data; boundary=x"):
@@ -261,12 +261,12 @@ class TestTimes:
             assert inside(address) == EMPTY
 
     @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: local"])
-    def test_a_slow_header_is_refused(self, start, begun):
+    def test_a_slow_header_times_out(self, start, begun):
         with start(header_seconds=0.05) as address:
             answer = raw(address, begun)
             assert (answer.status, answer.kind) == (408, "too-slow")
 
-    def test_a_second_header_on_a_connection_is_timed_too(self, start):
+    def test_a_second_header_on_a_connection_times_out(self, start):
         with start(header_seconds=0.2) as address:
             place = urlsplit(address)
             with socket.create_connection((place.hostname, place.port), PATIENCE) as connection:
@@ -275,7 +275,7 @@ class TestTimes:
                 connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: lo")
                 assert b"too-slow" in received(connection)
 
-    def test_who_does_not_take_the_answer_is_left(self, start, content):
+    def test_a_client_that_does_not_read_is_disconnected(self, start, content):
         with start(connections=1, answer_seconds=0.05) as address:
             place = urlsplit(address)
             with socket.socket() as reader:
@@ -293,7 +293,7 @@ class TestTimes:
             assert len(answer.body) < int(answer.headers["Content-Length"])
 
 
-def test_a_server_that_stops_does_not_wait_to_ask_the_archive_again():
+def test_stopping_does_not_wait_for_retries_of_the_archive():
     scene = Overpass("Aqua", date(2020, 2, 1), parse_bounds("barbados"))
 
     async def stop(archive, asked):
@@ -352,7 +352,7 @@ def _up(address):
 
 @pytest.mark.slow
 class TestCommand:
-    def test_a_stop_lets_what_is_under_way_be_answered(self, tiny_model, content):
+    def test_stopping_finishes_requests_in_progress(self, tiny_model, content):
         with command("--port", "0", "--model", str(tiny_model()), "--workers", "1") as process:
             address, token = address_of(process)
             assert token == ""
@@ -371,14 +371,14 @@ class TestCommand:
             assert process.wait(PATIENCE) == 0
             assert "Traceback" not in process.stdout.read()
 
-    def test_an_interrupt_ends_it_in_order(self, tiny_model):
+    def test_an_interrupt_stops_the_server(self, tiny_model):
         with command("--port", "0", "--model", str(tiny_model())) as process:
             address_of(process)
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 0
             assert process.stdout.read() == ""
 
-    def test_told_twice_it_drops_what_is_under_way_and_says_no_more(self, tiny_model, content):
+    def test_a_second_interrupt_drops_requests_in_progress(self, tiny_model, content):
         with command("--port", "0", "--model", str(tiny_model())) as process:
             address, _ = address_of(process)
             place = urlsplit(address)
@@ -392,7 +392,7 @@ class TestCommand:
                 process.wait(PATIENCE)
             assert process.stdout.read() == ""
 
-    def test_who_leaves_is_not_told_of(self, tiny_model, content):
+    def test_disconnects_are_not_logged(self, tiny_model, content):
         with command("--port", "0", "--model", str(tiny_model()), "--workers", "1") as process:
             address, _ = address_of(process)
             dispositions = [f'form-data; name="picture"; filename="{number}.jpg"' for number in range(16)]
@@ -406,7 +406,7 @@ class TestCommand:
             assert process.wait(PATIENCE) == 0
             assert process.stdout.read() == ""
 
-    def test_beyond_this_machine_a_token_is_made_up(self, tiny_model, content):
+    def test_a_token_is_generated_beyond_loopback(self, tiny_model, content):
         with command("--host", "0.0.0.0", "--port", "0", "--model", str(tiny_model())) as process:
             address, token = address_of(process)
             address = f"http://127.0.0.1:{urlsplit(address).port}"
@@ -417,14 +417,14 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "environment"), [(["--token", "s3cret"], {}), ([], {"NEPHOSCOPE_TOKEN": "s3cret"})]
     )
-    def test_a_token_of_ones_own(self, tiny_model, arguments, environment):
+    def test_a_given_token_is_used(self, tiny_model, arguments, environment):
         with command("--port", "0", "--model", str(tiny_model()), *arguments, **environment) as process:
             address, token = address_of(process)
             assert token == "s3cret"
             assert ask(address, "/api/v1/models").kind == "token"
             assert ask(address, "/api/v1/models", Authorization="Bearer s3cret").status == 200
 
-    def test_a_port_that_is_taken_is_told_in_a_sentence(self, tiny_model):
+    def test_a_taken_port_is_an_error_in_one_line(self, tiny_model):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
@@ -443,7 +443,7 @@ class TestCommand:
             (["--host", "no.such.host.invalid"], "no.such.host.invalid"),
         ],
     )
-    def test_what_cannot_be_is_told_in_a_sentence(self, arguments, words):
+    def test_invalid_options_are_errors_in_one_line(self, arguments, words):
         with command("--port", "0", *arguments) as process:
             said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2

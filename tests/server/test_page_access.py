@@ -1,4 +1,4 @@
-"""The page is for everybody: keys, wheels, phones, dark screens and screen readers; and it is light."""
+"""Accessibility of the page: keyboard, wheel, phones, dark mode, screen readers; and its size."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def test_by_keyboard_from_nothing_to_a_file(visit):
     expect(page.locator("#download-state")).to_have_text("Downloaded synthetic_sample.json")
 
 
-def test_zooming_by_wheel_keeps_what_is_under_the_pointer(visit, scenes):
+def test_wheel_zoom_keeps_the_point_under_the_pointer(visit, scenes):
     page = visit()
     choose(page, scenes[0])
     at = {"x": 400, "y": 350}
@@ -80,7 +80,7 @@ def test_a_phone_needs_no_sideways_scrolling(visit, scenes):
         page.keyboard.press("Escape")
 
 
-def test_half_a_window_is_enough(visit, scenes):
+def test_the_page_works_at_200_percent_zoom(visit, scenes):
     """A window of 1400x900 at 200 %."""
     page = visit(viewport={"width": 700, "height": 450})
     choose(page, *scenes)
@@ -89,7 +89,7 @@ def test_half_a_window_is_enough(visit, scenes):
     expect(page.locator("#downloads button").first).to_be_in_viewport()
 
 
-def test_dark_where_the_system_is(visit):
+def test_dark_mode_follows_the_system(visit):
     def brightness(page: Any) -> float:
         colour = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
         return float(np.mean([float(part) for part in re.findall(r"[\d.]+", colour)[:3]]))
@@ -115,7 +115,7 @@ STATES: dict[str, tuple[dict[str, Any], Callable[[Any, list[Path], Path], None]]
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_no_barrier(visit, scenes, broken, state, tmp_path):
+def test_no_accessibility_violations(visit, scenes, broken, state, tmp_path):
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="no axe to look for barriers with"
     )

@@ -1,4 +1,4 @@
-"""The files that the page gives away say what it shows, rules and places that somebody changed too."""
+"""Downloads of the page equal what it shows, also after changes of rules and places."""
 
 import io
 import json
@@ -22,7 +22,7 @@ from nephoscope.outputs.overlay import draw
 pytestmark = pytest.mark.browser
 
 
-def test_every_file_says_what_is_seen(visit, scenes, model):
+def test_downloads_equal_what_is_shown(visit, scenes, model):
     xarray = pytest.importorskip("xarray", reason="the extra geo is not installed")
     pytest.importorskip("h5netcdf", reason="the extra geo is not installed")
     page = visit()
@@ -58,7 +58,7 @@ def test_every_file_says_what_is_seen(visit, scenes, model):
     assert np.array_equal(dataset["mask"].values[0], bits)
 
 
-def test_all_pictures_make_one_file(visit, scenes, model):
+def test_downloads_of_all_pictures_are_merged(visit, scenes, model):
     def few(route: Any) -> None:
         answer = route.fetch()
         told = answer.json()
@@ -79,7 +79,7 @@ def test_all_pictures_make_one_file(visit, scenes, model):
     assert told["scenes"] == [json.loads(FORMATS["json"].render(each)[0]) for each in found]
 
 
-def test_changed_rules_are_told_and_go_with_the_last_picture(visit, scenes):
+def test_changed_rules_are_shown_and_reset_with_the_last_picture(visit, scenes):
     page = visit()
     choose(page, scenes[1])
     expect(page.locator("#rules-note")).to_be_empty()
@@ -90,14 +90,14 @@ def test_changed_rules_are_told_and_go_with_the_last_picture(visit, scenes):
     expect(page.locator("#rules-note")).to_be_empty()
 
 
-def test_two_pictures_of_one_name_are_told_apart(visit, scenes):
+def test_pictures_of_the_same_name_are_renamed(visit, scenes):
     page = visit()
     choose(page, scenes[1])
     choose(page, scenes[1])
     expect(page.locator("#picture-name")).to_have_text("second-2.jpg")
 
 
-def test_a_place_is_stated_by_who_chose_one(visit, scenes):
+def test_no_place_is_stated_without_a_choice(visit, scenes):
     page = visit()
     choose(page, scenes[1])
     page.locator("#stating summary").click()

@@ -1,4 +1,4 @@
-"""How pictures come to the page, and what it says where something is wrong."""
+"""How pictures are added to the page, and its error messages."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def test_pasting(visit, scenes):
     expect(page.locator("#picture-name")).to_have_text("second.jpg")
 
 
-def test_a_tiff_is_shown_though_browsers_cannot(visit, tmp_path, scenes, model):
+def test_a_tiff_is_shown(visit, tmp_path, scenes, model):
     path = tmp_path / "scene.tif"
     PilImage.open(scenes[1]).save(path)
     page = visit()
@@ -52,7 +52,7 @@ def test_a_tiff_is_shown_though_browsers_cannot(visit, tmp_path, scenes, model):
     expect(page.locator("#viewer")).not_to_have_class(re.compile("empty"))
 
 
-def test_a_turned_picture_is_turned(visit, tmp_path, scenes, model):
+def test_exif_rotation_is_applied(visit, tmp_path, scenes, model):
     path = tmp_path / "turned.jpg"
     exif = PilImage.Exif()
     exif[0x0112] = 6  # to be turned to the right
@@ -114,7 +114,7 @@ def test_without_worldview_the_form_says_why(visit):
 # When something is wrong
 
 
-def test_one_of_three_fails_and_says_why(visit, scenes, broken):
+def test_one_of_three_pictures_fails_with_a_reason(visit, scenes, broken):
     page = visit(expected="4(15|22)")
     page.set_input_files("#files", [scenes[0], broken, scenes[1]])
     expect(page.locator(".strip .progress")).to_contain_text("3 pictures, 1 failed")
@@ -131,7 +131,7 @@ def test_one_of_three_fails_and_says_why(visit, scenes, broken):
     expect(states).to_have_count(2)
 
 
-def test_a_busy_server_is_waited_for(visit, scenes):
+def test_requests_to_a_busy_server_are_retried(visit, scenes):
     times: list[float] = []
 
     def busy(route: Any) -> None:
@@ -147,7 +147,7 @@ def test_a_busy_server_is_waited_for(visit, scenes):
     assert len(times) == 3
 
 
-def test_a_server_that_is_gone_may_come_back(visit, scenes):
+def test_retry_by_button_when_the_server_does_not_respond(visit, scenes):
     page = visit(expected="ERR_FAILED")
     page.route("**/api/v1/segment?*", lambda route: route.abort())
     page.set_input_files("#files", scenes[:2])
@@ -160,7 +160,7 @@ def test_a_server_that_is_gone_may_come_back(visit, scenes):
     expect(page.locator(".strip .progress")).to_contain_text("2 pictures")
 
 
-def test_a_server_that_is_there_again_is_found(visit, scenes):
+def test_automatic_retry_when_the_server_is_back(visit, scenes):
     page = visit(expected="ERR_FAILED")
     page.route("**/api/v1/segment?*", lambda route: route.abort())
     page.set_input_files("#files", scenes[1])
@@ -170,7 +170,7 @@ def test_a_server_that_is_there_again_is_found(visit, scenes):
     expect(page.locator("#notice")).to_be_hidden()
 
 
-def test_nothing_can_be_zoomed_where_nothing_is_seen(visit, broken):
+def test_no_zoom_without_a_picture(visit, broken):
     page = visit(expected="4(15|22)")
     page.set_input_files("#files", broken)
     expect(page.get_by_role("alert").filter(has_text="broken.jpg")).to_be_visible()

@@ -26,7 +26,9 @@ def test_own_patterns(visit, scenes, tiny_model, names):
         expect(page.locator("#pattern-names")).to_contain_text(f"or {names[-1]}")
         choose(page, scenes[0])
         result = nephoscope.segment(scenes[0], Model.load(path))
-        expect(page.locator(".cover")).to_have_text([cover_words(result.covers[name]) for name in names])
+        expect(page.locator(".cover")).to_have_text(
+            [cover_words(result.area_fractions[name]) for name in names]
+        )
         expect(page.locator("#patterns img")).to_have_count(0)
         page.locator("#patterns > li").last.locator("summary").click()
         page.locator("#patterns > li").last.get_by_label("Pixel threshold").fill("199")

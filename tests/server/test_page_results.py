@@ -1,4 +1,4 @@
-"""The page in a browser shows what Python says: covers, rules, outlines, gaps and regions."""
+"""The page in a browser equals Python: area fractions, rules, outlines, nodata and regions."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ from nephoscope.outputs import FORMATS
 pytestmark = pytest.mark.browser
 
 
-def test_a_dropped_scene_shows_its_covers(visit, scenes, model):
+def test_a_dropped_scene_shows_its_area_fractions(visit, scenes, model):
     page = visit()
     page.dispatch_event("body", "drop", {"dataTransfer": files_for(page, scenes[0])})
     settled(page)
@@ -49,7 +49,7 @@ def smooth(rng: np.random.Generator, size: tuple[int, int], width: float) -> np.
     return np.asarray((field - field.min()) / (field.max() - field.min()), np.float32)
 
 
-def test_rules_in_the_browser_are_those_of_python(visit):
+def test_rules_in_the_browser_equal_python(visit):
     rng = np.random.default_rng(4)
     cases = []
     for size, width in (((60, 91), 1.0), ((61, 90), 2.5), ((120, 181), 6.0), ((350, 525), 9.0)):
@@ -84,7 +84,7 @@ def test_rules_in_the_browser_are_those_of_python(visit):
     assert 10 < present < len(cases) - 10
 
 
-def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, model):
+def test_sliders_equal_python_and_send_no_request(visit, scenes, model):
     page = visit()
     choose(page, scenes[0])
     found = nephoscope.segment(scenes[0], model)
@@ -99,7 +99,9 @@ def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, mod
             if found.prediction.presence_probabilities is None
             else float(found.prediction.presence_probabilities[index])
         )
-        expected = int(np.count_nonzero(segment_pattern(found.probabilities[index], rule, head=head)[0]))
+        expected = int(
+            np.count_nonzero(segment_pattern(found.probabilities[index], rule, presence_probability=head)[0])
+        )
         expect(pattern(page, name).locator(".cover")).to_have_attribute(
             "title", re.compile(f"^{expected:,} ")
         )
@@ -124,7 +126,7 @@ def test_sliders_move_the_mask_as_python_would_and_ask_nobody(visit, scenes, mod
     assert asked == []
 
 
-def test_an_outline_is_where_python_has_it(visit, scenes, model):
+def test_outlines_equal_the_mask(visit, scenes, model):
     """Filled and read back, outlines cover the mask, but for the edge, where they pass between pixels."""
     page = visit(viewport={"width": 1000, "height": 700})
     choose(page, scenes[0])
@@ -162,7 +164,7 @@ def test_an_outline_is_where_python_has_it(visit, scenes, model):
     assert surely_out.sum() > 1000
 
 
-def test_gaps_are_hatched(visit, tmp_path):
+def test_nodata_is_hatched(visit, tmp_path):
     picture = make_scene(2, (320, 480)).pixels.copy()
     picture[:, 200:300] = 0
     path = tmp_path / "gap.png"
@@ -187,7 +189,7 @@ def test_gaps_are_hatched(visit, tmp_path):
     assert shares[1] == 0
 
 
-def test_regions_tell_what_they_are(visit, scenes, model):
+def test_regions_describe_themselves(visit, scenes, model):
     page = visit()
     choose(page, scenes[0])
     found = nephoscope.segment(scenes[0], model)

@@ -1,4 +1,4 @@
-"""Visitors without a right and requests that are none get a clear refusal, and nothing else."""
+"""Unauthorized clients and malformed requests are refused."""
 
 import logging
 import socket
@@ -36,7 +36,7 @@ class TestVisitors:
         "host",
         ["evil.example", "evil.example:8000", "localhost.evil.example", "localhost@evil.example", "[::1", ""],
     )
-    def test_unknown_names_are_refused(self, server, host):
+    def test_unknown_host_names_are_refused(self, server, host):
         for method, target in (
             ("GET", "/"),
             ("GET", "/healthz"),
@@ -46,14 +46,14 @@ class TestVisitors:
             refused(raw(server, request(method, target, host=f"{host} ")), "host")
 
     @pytest.mark.parametrize("host", [*LOOPBACK[:2], "LocalHost:99", "[::1]:8000"])
-    def test_own_names_are_known(self, server, host):
+    def test_own_host_names_are_accepted(self, server, host):
         assert raw(server, request("GET", "/healthz", host=host)).status == 200
 
-    def test_a_request_without_a_name_is_refused(self, server):
+    def test_a_request_without_a_host_name_is_refused(self, server):
         assert raw(server, request("GET", "/", host=None)).kind == "request"
         refused(raw(server, b"GET / HTTP/1.0\r\n\r\n"), "host")
 
-    def test_more_names_may_be_told(self, start):
+    def test_more_host_names_can_be_allowed(self, start):
         with start(hosts=("clouds.example",)) as address:
             assert ask(address, "/healthz", Host="clouds.example").status == 200
             refused(ask(address, "/healthz"), "host")
@@ -78,7 +78,7 @@ class TestVisitors:
             "Bearer \xe9",
         ],
     )
-    def test_without_the_token_little_is_open(self, start, content, authorization):
+    def test_the_api_needs_the_token(self, start, content, authorization):
         headers = {} if authorization is None else {"Authorization": authorization}
         with start(token="s3cret") as address:
             for target in (
@@ -103,7 +103,7 @@ class TestVisitors:
                 assert ask(address, target, **headers).status == 200
             assert ask(address, "/api/v1/server").json["token_needed"] is True
 
-    def test_no_address_leads_around_the_token(self, start):
+    def test_no_address_bypasses_the_token(self, start):
         with start(token="s3cret", hosts=()) as address:
             for target in (
                 "/api/v1/problems/../models",
@@ -115,7 +115,7 @@ class TestVisitors:
             for host in ("x/y?", "x/api/v1/server#", "x:80/api/v1/server?"):
                 refused(raw(address, request("GET", "/api/v1/models", host=host)), "token")
 
-    def test_with_the_token_everything_is_open(self, start, content):
+    def test_the_token_opens_the_api(self, start, content):
         with start(token="s3cret") as address:
             assert post(address, content, Authorization="Bearer s3cret").status == 200
             assert ask(address, "/metrics", Authorization="bearer s3cret").status == 200
@@ -133,14 +133,14 @@ class TestVisitors:
             {"Sec_Fetch_Site": "same-site"},
         ],
     )
-    def test_other_sites_pages_may_not_send(self, server, content, headers):
+    def test_cross_origin_requests_are_refused(self, server, content, headers):
         refused(post(server, content, **headers), "origin")
 
-    def test_its_own_page_may(self, server, content):
+    def test_same_origin_requests_are_accepted(self, server, content):
         answer = post(server, content, Origin=server, Sec_Fetch_Site="same-origin")
         assert answer.status == 200
 
-    def test_what_proxies_say_is_not_believed(self, server):
+    def test_proxy_headers_are_ignored(self, server):
         headers = {
             "X_Forwarded_Host": "localhost",
             "X_Forwarded_For": "127.0.0.1",
@@ -150,7 +150,7 @@ class TestVisitors:
 
 
 class TestRequests:
-    def test_chunked_bodies_are_not_taken(self, server, content):
+    def test_chunked_bodies_are_refused(self, server, content):
         chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)
         sent = request("POST", SEGMENT, "Transfer-Encoding: chunked", "Content-Type: image/jpeg", body=chunks)
         refused(raw(server, sent), "length")
@@ -160,28 +160,28 @@ class TestRequests:
         both = ("Transfer-Encoding: chunked", "Content-Length: 10", "Content-Type: image/jpeg")
         refused(raw(server, request("POST", SEGMENT, *both, body=chunks)), "length")
 
-    def test_a_length_must_be_said(self, server):
+    def test_content_length_is_required(self, server):
         refused(raw(server, request("POST", SEGMENT, "Content-Type: image/jpeg")), "length")
 
-    def test_a_long_request_is_refused_to_who_sends_it_whole(self, start):
+    def test_a_long_request_is_refused_after_its_body(self, start):
         with start(Limits(request_bytes=1000)) as address:
             refused(post(address, bytes(20_000_000)), "too-large")
             refused(post_form(address, ("a.jpg", bytes(20_000_000))), "too-large")
 
-    def test_a_long_request_is_refused_to_who_asks_first(self, start, content):
+    def test_a_long_request_is_refused_before_its_body(self, start, content):
         headers = ("Content-Type: image/jpeg", "Content-Length: 99999", "Expect: 100-continue")
         with start(Limits(request_bytes=1000)) as address:
             answer = raw(address, request("POST", SEGMENT, *headers))  # not a byte of the body is sent
         refused(answer, "too-large")
 
-    def test_who_asks_first_may_then_send(self, server, content):
+    def test_expect_100_continue_is_supported(self, server, content):
         length = f"Content-Length: {len(content)}"
         headers = ("Content-Type: image/jpeg", length, "Expect: 100-continue")
         answer = raw(server, request("POST", SEGMENT, *headers), content)
         assert answer.status == 100
         assert answer.body.startswith(b"HTTP/1.1 200 OK")
 
-    def test_who_goes_on_sending_is_cut_off(self, server, monkeypatch):
+    def test_an_endless_body_is_disconnected(self, server, monkeypatch):
         monkeypatch.setattr(guard, "_DRAIN_SECONDS", 0.05)
         start = "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\nx"
         answer = raw(server, start.encode())  # returns when the server closes
@@ -205,7 +205,7 @@ class TestRequests:
             ["X: " + "a" * 1_000_000],
         ],
     )
-    def test_tricks_with_headers_are_no_requests(self, server, lines):
+    def test_malformed_headers_are_refused(self, server, lines):
         answer = raw(server, request("POST", SEGMENT, *lines, body=b"abc"))
         assert answer.status in (400, 501)
         assert answer.kind == "request"
@@ -220,10 +220,10 @@ class TestRequests:
             b"\r\n" * 50_000,
         ],
     )
-    def test_what_is_no_http_is_told_so(self, server, start):
+    def test_malformed_requests_are_refused(self, server, start):
         assert raw(server, start, b"\r\n\r\n").kind == "request"
 
-    def test_who_is_refused_twice_reads_the_first(self, server, monkeypatch):
+    def test_the_first_of_two_refusals_is_sent(self, server, monkeypatch):
         said = []
         monkeypatch.setattr(logging.getLogger("uvicorn.error"), "error", lambda *what, **_: said.append(what))
         monkeypatch.setattr(guard, "_DRAIN_SECONDS", 0.3)
@@ -241,7 +241,7 @@ class TestRequests:
         answer = raw(server, request("GET", "/healthz", "X: a\r\n Host: evil.example"))
         assert answer.status == 200  # the fold is part of X
 
-    def test_a_whole_address_as_target_reaches_no_other_host(self, server):
+    def test_absolute_targets_are_not_proxied(self, server):
         refused(raw(server, request("GET", "http://evil.example/api/v1/server")), "not-found")
         refused(raw(server, request("CONNECT", "evil.example:80")), "not-found")
 
@@ -267,7 +267,7 @@ class TestRequests:
             "/%ff%fe",
         ],
     )
-    def test_there_is_nothing_beside_what_there_is(self, server, target):
+    def test_path_traversal_is_not_found(self, server, target):
         refused(raw(server, request("GET", target)), "not-found")
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "FOO"])
@@ -283,7 +283,7 @@ class TestRequests:
         assert "Set-Cookie" not in answer.headers
         assert "\n" not in answer.headers["Content-Disposition"]
 
-    def test_every_kind_of_answer_is_guarded(self, server, content, monkeypatch):
+    def test_every_response_has_security_headers(self, server, content, monkeypatch):
         tag = ask(server, "/page/style.css").headers["ETag"]
         answers = [
             ask(server, "/"),
@@ -315,7 +315,7 @@ class TestRequests:
             assert "Server" not in answer.headers
 
 
-def test_it_serves_on_after_all_that(server, content):
+def test_server_still_works(server, content):
     wait_for(lambda: counts(server)["nephoscope_requests_inside"] == 0)
     now = counts(server)
     assert (now["nephoscope_pictures_inside"], now["nephoscope_held_bytes"]) == (0, 0)

@@ -126,18 +126,18 @@ class TestFiles:
             (b"\xff\xd8" + b"\xff" * 2_000_000 + b"\0", "picture"),  # no patience for what never matches
         ],
     )
-    def test_what_is_not_one_picture_is_refused(self, server, content, kind):
+    def test_files_that_are_not_one_picture_are_refused(self, server, content, kind):
         assert "a.jpg" in refused(post(server, content, "?name=a.jpg"), kind)
         assert "a.jpg" in refused(post_form(server, ("a.jpg", content)), kind)
 
     @pytest.mark.parametrize("content", [JPEG, JPEG + bytes(64), PNG, WEBP])
-    def test_what_is_one_is_taken(self, server, content):
+    def test_pictures_are_accepted(self, server, content):
         assert post(server, content).status == 200
 
     @pytest.mark.parametrize(
         "kind", ["image/gif", "image/svg+xml", "text/html", "application/json", "multipart/mixed", ""]
     )
-    def test_other_kinds_of_bodies_are_refused(self, server, content, kind):
+    def test_other_media_types_are_refused(self, server, content, kind):
         refused(post(server, content, Content_Type=kind), "not-a-picture")
 
     def test_too_long_a_picture_is_refused(self, start, content):
@@ -182,14 +182,14 @@ class TestFiles:
         "how",
         [{}, {"compression": "tiff_lzw"}, {"compression": "jpeg"}, {"save_all": True, "append_images": 30}],
     )
-    def test_ordinary_tiffs_are_taken(self, server, picture, how):
+    def test_ordinary_tiffs_are_accepted(self, server, picture, how):
         file, image = io.BytesIO(), PilImage.fromarray(picture)
         if "append_images" in how:
             how = how | {"append_images": [image] * how["append_images"]}
         image.save(file, "TIFF", **how)
         assert post(server, file.getvalue()).json["scenes"][0]["width"] == 240
 
-    def test_tiffs_of_tiles_strips_and_16_bits_are_taken(self, server):
+    def test_tiffs_with_tiles_strips_and_16_bits_are_accepted(self, server):
         assert post(server, tiff((112, 112), zlib.compress(bytes(112 * 112 * 3)))).status == 200
         deep, rows = io.BytesIO(), io.BytesIO()
         PilImage.fromarray(np.full((100, 150), 40_000, np.uint16)).save(deep, "TIFF")
@@ -199,7 +199,7 @@ class TestFiles:
 
     @pytest.mark.slow
     @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux for a process's peak")
-    def test_no_bomb_takes_much_memory(self, tmp_path, tiny_model):
+    def test_decompression_bombs_take_little_memory(self, tmp_path, tiny_model):
         zeros = zlib.compress(bytes(300_000_000), 9)
         huge = exif(3000, 900_000)
         segments = b"".join(
@@ -278,15 +278,15 @@ class TestForms:
             (form(('form-data; name="picture"; filename="a.jpg"' + "\r\nX: a" * 100_000, JPEG)), "request", ""),  # noqa: E501
         ],
     )  # fmt: skip
-    def test_what_is_no_form_of_pictures_is_refused(self, server, body, kind, words):
+    def test_invalid_forms_are_refused(self, server, body, kind, words):
         assert words in refused(ask(server, SEGMENT, body, Content_Type=FORM), kind)
 
     @pytest.mark.parametrize("boundary", ["", "; boundary=", "; boundary=" + "x" * 300, "; boundary=other"])
-    def test_a_boundary_must_be_said(self, server, boundary):
+    def test_a_boundary_is_required(self, server, boundary):
         body = form(('form-data; name="picture"; filename="a.jpg"', JPEG))
         refused(ask(server, SEGMENT, body, Content_Type="multipart/form-data" + boundary), "request")
 
-    def test_a_form_in_a_form_is_no_picture(self, server):
+    def test_nested_forms_are_refused(self, server):
         inner = form(('form-data; name="picture"; filename="a.jpg"', JPEG))
         answer = post_form(server, ("inner.jpg", inner.replace(b"MADE-BY", b"OTHER")))
         refused(answer, "not-a-picture")
@@ -294,12 +294,12 @@ class TestForms:
     @pytest.mark.parametrize(
         "charset", ["unicode_escape", "punycode", "undefined", "utf-16", "idna", "nothing", "\xe9"]
     )
-    def test_no_charset_is_believed(self, server, charset):
+    def test_charsets_are_ignored(self, server, charset):
         body = form(('form-data; name="picture"; filename="\\ud800-é.jpg"', JPEG))
         answer = ask(server, SEGMENT, body, Content_Type=f"{FORM}; charset={charset}")
         assert answer.json["scenes"][0]["scene"] == "ud800-é.jpg"
 
-    def test_nothing_is_written_to_a_disk(self, server):
+    def test_nothing_is_written_to_disk(self, server):
         noise = np.random.default_rng(1).integers(0, 256, (1100, 1600, 3), np.uint8)
         content = encoded(noise, ".png")
         assert len(content) > 5_000_000
@@ -336,7 +336,7 @@ def written():
         _opened.pop()
 
 
-def test_it_serves_on_after_all_that(server, content):
+def test_server_still_works(server, content):
     wait_for(lambda: counts(server)["nephoscope_requests_inside"] == 0)
     now = counts(server)
     assert (now["nephoscope_pictures_inside"], now["nephoscope_held_bytes"]) == (0, 0)

@@ -1,4 +1,4 @@
-"""The server that tests and trials feed on: deterministic, and as strict as the one it stands for."""
+"""The local stand-in for Worldview: deterministic, and as strict as the original."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ def test_both_services_give_the_same_picture(server):
     assert cv2.imdecode(np.frombuffer(snapshot, np.uint8), cv2.IMREAD_COLOR).shape == (56, 84, 3)
 
 
-def test_letters_of_parameters_may_be_small(server):
+def test_parameter_names_are_case_insensitive(server):
     download(f"{server.address}?{urlencode({name.lower(): value for name, value in GOOD.items()})}")
 
 
@@ -63,27 +63,27 @@ def test_letters_of_parameters_may_be_small(server):
         {"HEIGHT": "high"},
     ],
 )
-def test_a_wrong_request_is_refused(server, wrong):
+def test_invalid_requests_are_refused(server, wrong):
     with pytest.raises(DownloadError) as caught:
         download(f"{server.address}?{urlencode(GOOD | wrong)}")
     assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("lacking", ["SERVICE", "VERSION", "STYLES", "CRS"])
-def test_a_map_needs_more(server, lacking):
+def test_map_requests_need_more_parameters(server, lacking):
     asked = {name: value for name, value in MAP.items() if name != lacking}
     with pytest.raises(DownloadError) as caught:
         download(f"{server.map_address}?{urlencode(asked)}")
     assert caught.value.status == 400
 
 
-def test_nothing_else_is_there(server):
+def test_other_paths_are_not_found(server):
     with pytest.raises(DownloadError) as caught:
         download(server.address.replace("/api/v1/snapshot", "/elsewhere"))
     assert caught.value.status == 404
 
 
-def test_pictures_of_a_folder_are_served_and_others_have_no_coverage(tmp_path, picture):
+def test_pictures_of_a_folder_are_served(tmp_path, picture):
     (tmp_path / "train_images").mkdir()
     (tmp_path / "train_images" / "a.png").write_bytes(encoded(picture, ".png"))
     rows = [",".join(COLUMNS), "a.png,train,Terra,2016-01-05,-61,10,-40,24", "b.png,train,,,,,,"]

