@@ -367,7 +367,7 @@ def test_where_no_scheduler_answers_nothing_is_begun(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="only root may mount a file system")
 def test_a_full_disk_stops_the_run_and_loses_nothing(client, tmp_path, tiny_model):
     plan, disk = make_plan(31), tmp_path / "disk"
     disk.mkdir()
