@@ -108,13 +108,7 @@ def calibrate(model: Model, dataset: Dataset, progress: Progress | None = None) 
 
 
 def calibrated(card: Card, calibration: Calibration, on: str) -> Card:
-    """A card with other rules, and their Dice as its figures.
-
-    Args:
-        card: of the model.
-        calibration: its rules.
-        on: the scenes that they were measured on.
-    """
+    """A card with other rules, and their Dice as its figures, measured `on` some scenes."""
     how = "nephoscope calibrate"
     honest = f"{on}; rules chosen on nine tenths of the days, judged on the tenth"
     in_sample = f"{on}; the scenes that the rules were chosen on"
@@ -125,13 +119,7 @@ def calibrated(card: Card, calibration: Calibration, on: str) -> Card:
 
 
 def write_card(model: str, card: Card, to: Path) -> None:
-    """Write the file of a model with another card, atomically.
-
-    Args:
-        model: its name or file.
-        card: the new one.
-        to: the file to write; may be the same.
-    """
+    """Write the file of a model (its name or path) with another card, atomically; `to` may be the same."""
     atomic_write(to, with_card(onnx.load(model_file(model)), card))
 
 

@@ -54,22 +54,16 @@ class Recipe:
         TrainingError: an entry is unknown or out of range.
     """
 
-    arch: str = _option(
-        "fpn", "Architecture: vgg19-segnet, or one of segmentation-models-pytorch, such as unet."
-    )
+    arch: str = _option("fpn", "vgg19-segnet, or an architecture of segmentation-models-pytorch.")
     encoder: str = _option("tu-tf_efficientnet_lite2", "Encoder; vgg19-segnet has its own.")
     encoder_weights: str = _option("imagenet", "Initial weights of the encoder: imagenet, none, or a file.")
-    unpooling: str = _option(
-        "indices", "Of vgg19-segnet: indices (the original network) or nearest (for deployment)."
-    )
+    unpooling: str = _option("indices", "Of vgg19-segnet: indices (original) or nearest (for deployment).")
     presence_head: bool = _option(True, "Add a head that predicts which patterns are present.")
     size: str = _option("320x480", "Height x width of the network's input in pixels; multiples of 32.")
     loss: str = _option("bce+dice", f"One of {', '.join(LOSSES)}.")
     dice_share: float = _option(0.25, "Weight of Dice in bce+dice.", high=1)
     dice_squared: bool = _option(False, "Square the terms of the denominator of Dice.")
-    dice_empty: float = _option(
-        0.0, "Weight of Dice where the mask is empty, relative to other masks.", high=1
-    )
+    dice_empty: float = _option(0.0, "Relative weight of Dice where the mask is empty.", high=1)
     presence_share: float = _option(0.1, "Weight of the loss of the presence head.")
     epochs: int = _option(12, "Passes over the training scenes.", low=1)
     batch: int = _option(32, "Scenes a step, over all devices.", low=1)
@@ -77,16 +71,10 @@ class Recipe:
     learning_rate: float = _option(1e-3, "Highest learning rate.")
     encoder_factor: float = _option(1.0, "Learning rate of the encoder, as a multiple of it.")
     weight_decay: float = _option(0.01, "Weight decay of AdamW.")
-    schedule: Schedule = _option(
-        "one-cycle", f"Schedule of the learning rate: {' or '.join(get_args(Schedule))}."
-    )
+    schedule: Schedule = _option("one-cycle", f"Of the learning rate: {' or '.join(get_args(Schedule))}.")
     warm_up: float = _option(0.15, "Share of the steps in which the learning rate rises.", high=1)
-    ema: float = _option(
-        0.995, "Decay of the moving average of weights that is validated and kept; 0 for none."
-    )
-    ema_warm_up: bool = _option(
-        False, "Average over fewer steps at first: the decay of step n is at most n / (n + 9)."
-    )
+    ema: float = _option(0.995, "Decay of the moving average of weights that is kept; 0 for none.")
+    ema_warm_up: bool = _option(False, "Limit the decay of step n to n / (n + 9).")
     precision: Precision = _option(
         "auto", f"One of {', '.join(get_args(Precision))}; auto takes bf16 where the hardware computes in it."
     )
@@ -96,14 +84,9 @@ class Recipe:
     shift: float = _option(0.1, "Largest translation, as a share of height and width.", high=1)
     brightness: float = _option(0.15, "Largest change of brightness and contrast.", high=1)
     degrade: float = _option(
-        0.0,
-        "Share of pictures that are blurred, sharpened or recompressed; above 0, half of all also change "
-        "brightness.",
-        high=1,
+        0.0, "Share of pictures to blur, sharpen or recompress; above 0, half change brightness.", high=1
     )
-    teacher_share: float = _option(
-        0.0, "Weight of the teachers' predictions in the targets; the labels have the rest.", high=1
-    )
+    teacher_share: float = _option(0.0, "Weight of teachers in the targets; labels have the rest.", high=1)
     freeze_norm: bool = _option(False, "Keep the running statistics of batch normalisation.")
     scenes: int = _option(0, "Training scenes an epoch, drawn at random; 0 for all.")
     patience: int = _option(0, "Stop after this many epochs without a better validation Dice; 0 for never.")

@@ -107,27 +107,21 @@ def check_parity(network: nn.Module, model: Model) -> Parity:
         expected = [output.numpy() for output in network(torch.from_numpy(pictures))]
     actual = [output for output in model(pictures) if output is not None]
     largest = max(float(np.abs(one - other).max()) for one, other in zip(expected, actual, strict=True))
-    differing = sum(
-        _count_differing(
-            name,
-            [output[:, index] for output in expected],
-            [output[:, index] for output in actual],
-            model.card,
-        )
-        for index, name in enumerate(model.card.patterns)
-    )
+    patterns = range(len(model.card.patterns))
+    differing = sum(_count_differing(model.card, index, expected, actual) for index in patterns)
     return Parity(largest, differing, expected[0].size)
 
 
 def _count_differing(
-    name: str, expected: Sequence[Probabilities], actual: Sequence[Probabilities], card: Card
+    card: Card, pattern: int, expected: Sequence[Probabilities], actual: Sequence[Probabilities]
 ) -> int:
     """Pixels of one pattern, over all scenes, whose masks differ by rounding."""
-    rule, differing = card.rules[name], 0
+    name, differing = card.patterns[pattern], 0
+    rule = card.rules[name]
     for scene in range(len(expected[0])):
-        one, other = (resample(outputs[0][scene], card.grid) for outputs in (expected, actual))
+        one, other = (resample(outputs[0][scene, pattern], card.grid) for outputs in (expected, actual))
         score, other_score = (
-            evidence_score(field, rule, *(float(head[scene]) for head in outputs[1:]))
+            evidence_score(field, rule, *(float(head[scene, pattern]) for head in outputs[1:]))
             for field, outputs in ((one, expected), (other, actual))
         )
         apart = (score >= rule.presence) != (other_score >= rule.presence)

@@ -86,8 +86,9 @@ def start(recipe: Recipe, classes: int) -> nn.Module:
     if source == NONE:
         return network
     if isinstance(network, SegNet):
+        weights = _fetch(recipe) if source == IMAGENET else encoders.read_weights(Path(source))
         try:
-            network.load_vgg19(_vgg19(source))
+            network.load_vgg19(weights)
         except TrainingError as error:
             raise TrainingError(f"{source}: not weights of VGG19: {error}") from error
         return network
@@ -178,27 +179,18 @@ def _suggestion(network: dict[str, Any]) -> str:
     return f"; did you mean {' with '.join(near)}?" if near else ""
 
 
-def _vgg19(source: str) -> dict[str, Tensor]:
-    if source != IMAGENET:
-        return encoders.read_weights(Path(source))
-    try:
-        return dict(VGG19_BN_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True))
-    except OSError as error:
-        raise _fetch_error("vgg19_bn", error) from error
-
-
 def _fetch(recipe: Recipe) -> dict[str, Tensor]:
+    """Fetch the ImageNet weights of an encoder over the network."""
+    name = _architecture(recipe.arch)
     try:
-        whole = smp.create_model(_architecture(recipe.arch), recipe.encoder, encoder_weights="imagenet")
+        if name == SEGNET:
+            return dict(VGG19_BN_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True))
+        whole = smp.create_model(name, recipe.encoder, encoder_weights="imagenet")
     except KeyError as error:
         raise TrainingError(f"{recipe.encoder}: no ImageNet weights are published: {error}") from error
     except Exception as error:  # hubs and their clients share no base class of errors
-        raise _fetch_error(recipe.encoder, error) from error
+        raise TrainingError(
+            f"ImageNet weights could not be fetched ({encoders.first_line(error)}); without a network, use "
+            "--encoder-weights FILE or --encoder-weights none"
+        ) from error
     return dict(whole.encoder.state_dict())
-
-
-def _fetch_error(encoder: str, error: Exception) -> TrainingError:
-    return TrainingError(
-        f"{encoder}: its ImageNet weights could not be fetched ({encoders.first_line(error)}); without a "
-        "network, use --encoder-weights FILE or --encoder-weights none"
-    )

@@ -21,15 +21,7 @@ _EDGE = 2
 
 
 class Scene(NamedTuple):
-    """A scene to draw.
-
-    Attributes:
-        name: of the picture.
-        pixels: red, green, blue, shape (height, width, 3).
-        bits: labels, one bit a pattern, shape (height, width).
-        probabilities: shape (patterns, height, width).
-        presence: of the presence head, shape (patterns,), or None.
-    """
+    """A scene to draw, with its labels as bits, its probabilities, and those of the presence head."""
 
     name: str
     pixels: Image
@@ -47,14 +39,7 @@ def choose(scenes: Sequence[int], seed: int) -> list[int]:
 def draw(
     scenes: Sequence[Scene], patterns: Sequence[Pattern], rules: Mapping[str, Rule], title: str
 ) -> Image:
-    """Draw a panel.
-
-    Args:
-        scenes: in reading order.
-        patterns: in the order of bits and probabilities.
-        rules: by pattern, on the grid of 350x525.
-        title: written above.
-    """
+    """Draw a panel, with the patterns in the order of the bits and the rules on the grid of 350x525."""
     down = -(-len(scenes) // _ACROSS)
     height = 2 * _LINE + down * (2 * _CELL[0] + 2 * _EDGE + _LINE)
     page = np.full((height, _ACROSS * (_CELL[1] + _EDGE), 3), PAPER, np.uint8)

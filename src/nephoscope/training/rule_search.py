@@ -52,9 +52,7 @@ class RuleSearchResult(NamedTuple):
 def search(table: Table, folds: Sequence[int]) -> RuleSearchResult:
     """Find the rule of the highest mean Dice, and estimate its Dice by cross-validation.
 
-    Args:
-        table: Dice of every rule.
-        folds: of each scene, from 0; scenes of one day in the same fold.
+    Folds are of each scene, from 0; scenes of one day belong in the same fold.
     """
     fold_of = np.asarray(folds)
     count = len(table.empty)

@@ -18,11 +18,8 @@ _UP = (1, 1, 2, 2, 2)
 class SegNet(nn.Module):
     """VGG19 encoder and a symmetric decoder.
 
-    Args:
-        classes: number of masks.
-        unpooling: `indices` restores each maximum at its index, as in the original network; `nearest` repeats
-            it, which every runtime does fast.
-        presence_head: also predict which classes are present.
+    Unpooling by `indices` restores each maximum at its index, as in the original network; `nearest` repeats
+    it, which every runtime does fast. A presence head also predicts which classes are present.
     """
 
     def __init__(self, classes: int, unpooling: str = "indices", presence_head: bool = False) -> None:
@@ -42,10 +39,7 @@ class SegNet(nn.Module):
             )
 
     def forward(self, features: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """From (count, 3, height, width), sides multiples of 32, to logits (count, classes, same sides).
-
-        With a presence head, also its logits, (count, classes).
-        """
+        """From (count, 3, height, width), sides multiples of 32, to logits of masks and any presence."""
         pooled = []
         for block in self.encoder:
             features, indices = self.pool(block(features))

@@ -43,13 +43,12 @@ def make_trackers(names: Sequence[str], folder: Path, run_id: str, settings: dic
     loggers: list[Logger] = []
     for name in names:
         if name == "wandb":
-            logger: Logger = _wandb(folder, run_id)
+            loggers.append(_wandb(folder, run_id))
         elif name == "tensorboard":
-            logger = TensorBoardLogger(folder, name="tensorboard", version="")
+            loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
         else:
-            logger = _mlflow(folder)
-        logger.log_hyperparams(settings)
-        loggers.append(logger)
+            loggers.append(_mlflow(folder))
+        loggers[-1].log_hyperparams(settings)
     return loggers
 
 
