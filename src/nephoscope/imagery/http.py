@@ -96,12 +96,11 @@ def download(
         DownloadError: refused, missing, too large or too slow; the message names the address.
     """
     url = request if isinstance(request, str) else request.full_url
-    end = time.monotonic() + longest
     outcome: list[bytes | Exception] = []
 
     def fetch() -> None:
         try:
-            outcome.append(_fetch(request, largest, min(silence, longest), end, redirects))
+            outcome.append(_fetch(request, largest, min(silence, longest), longest, redirects))
         except Exception as error:
             outcome.append(error)
 
@@ -110,20 +109,21 @@ def download(
     thread.start()
     thread.join(longest)
     if not outcome:
-        raise DownloadError(url, f"not done after {longest:g} s", "too slow")
+        raise _too_slow(url, longest)
     if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
 
 
-def _fetch(request: str | Request, largest: int, silence: float, end: float, redirects: bool) -> bytes:
+def _fetch(request: str | Request, largest: int, silence: float, longest: float, redirects: bool) -> bytes:
     url = request if isinstance(request, str) else request.full_url
+    end = time.monotonic() + longest
     try:
         _check_scheme(url)
         made = Request(url) if isinstance(request, str) else request
         made.add_header("User-Agent", f"nephoscope/{__version__}")
         with _opener(redirects).open(made, timeout=silence) as response:
-            return _read(url, response, largest, end)
+            return _read(url, response, largest, longest, end)
     except HTTPError as error:
         cause = "busy" if error.code in (429, 503) else "server error" if error.code >= 500 else "refused"
         wait = _retry_after(error.headers.get("Retry-After", ""))
@@ -140,18 +140,22 @@ def _fetch(request: str | Request, largest: int, silence: float, end: float, red
         raise DownloadError(url, error) from error
 
 
-def _read(url: str, response: HTTPResponse, largest: int, end: float) -> bytes:
+def _read(url: str, response: HTTPResponse, largest: int, longest: float, end: float) -> bytes:
     content = bytearray()
     while piece := response.read1(_PIECE):
         content += piece
         if len(content) > largest:
             raise DownloadError(url, f"more than {largest:,} bytes", "too large")
         if time.monotonic() > end:  # nobody waits any more
-            raise DownloadError(url, "not done in time", "too slow")
+            raise _too_slow(url, longest)
     announced = response.headers.get("Content-Length")
     if announced and announced.isdigit() and len(content) < int(announced):
         raise DownloadError(url, f"cut short: {len(content):,} of {int(announced):,} bytes", "cut short")
     return bytes(content)
+
+
+def _too_slow(url: str, longest: float) -> DownloadError:
+    return DownloadError(url, f"not done after {longest:g} s", "too slow")
 
 
 def _detail(error: HTTPError) -> str:
