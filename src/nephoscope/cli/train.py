@@ -1,8 +1,8 @@
 """The commands `train`, `calibrate` and `export`."""
 
 import dataclasses
-import inspect
 from collections.abc import Callable
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,23 +50,17 @@ Teachers = Annotated[
 
 def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for every entry of a recipe; None stands for the preset's value."""
-    signature = inspect.signature(command, eval_str=True)
-    parameters = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    own = signature(command, eval_str=True)
+    parameters = [each for each in own.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
     for field in dataclasses.fields(Recipe):
         option = typer.Option(
             help=f"{field.metadata['about']} Default: {field.default}.",
             show_default=False,
             rich_help_panel="Recipe, with the default preset's values",
         )
-        parameters.append(
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[type(field.default) | None, option],
-            )
-        )
-    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        parameter = Parameter(field.name, Parameter.KEYWORD_ONLY, default=None)
+        parameters.append(parameter.replace(annotation=Annotated[type(field.default) | None, option]))
+    command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": None}
     return command
 
