@@ -46,9 +46,8 @@ class Cells:
 
         The pixels are evenly spaced, in either order.
         """
-        edges = _sines(pixel_edges(centres))
         rows = _sines(self.latitudes)
-        return _overlaps(rows, edges) / np.diff(rows)[:, None]
+        return _overlaps(rows, _sines(pixel_edges(centres))) / np.diff(rows)[:, None]
 
     def along_longitude(self, centres: Degrees) -> Shares:
         """Share of each column's extent that each column of pixels covers, shape (columns, pixels).

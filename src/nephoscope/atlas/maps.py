@@ -63,15 +63,15 @@ def draw_map(
     axes.set_xlim(*across)
     axes.set_ylim(*up)
     axes.set_aspect("equal")
-    label_longitudes(axes)
+    frame_map(axes)
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 3, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _degrees(value, "NS")))
+
+
+def frame_map(axes: Axes) -> None:
+    """Draw a thin frame, and label longitudes as east and west, also past the antimeridian."""
     axes.tick_params(length=2, color=FAINT, labelcolor=INK, labelsize=8)
     axes.spines[:].set(color=FAINT, linewidth=0.6)
-
-
-def label_longitudes(axes: Axes) -> None:
-    """Label longitudes as east and west, also past the antimeridian."""
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 6, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _degrees((value + 180) % 360 - 180, "EW")))
 

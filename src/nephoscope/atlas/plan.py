@@ -45,9 +45,8 @@ class Plan:
     """A period, satellites and a region; its scenes are in order of day, satellite and box.
 
     Attributes:
-        first: first day.
-        last: last day, included.
-        satellites: their names; days before a satellite's first are left out.
+        first, last: days, both included.
+        satellites: days before a satellite's first are left out.
         region: to cover; the boxes may reach beyond it.
         months: numbers of the months to include.
         margin: degrees around the kept part of each box that the model sees, too.
@@ -129,9 +128,8 @@ class Plan:
     @cached_property
     def boxes(self) -> tuple[Bounds, ...]:
         """All boxes with their margins, the northern ones first, each row from west to east."""
-        (south, west), (rows, columns) = self.corner, self.shape
-        height, width = self.step
-        south, west = south - self.margin, west - self.margin
+        (rows, columns), (height, width) = self.shape, self.step
+        south, west = (edge - self.margin for edge in self.corner)
         return tuple(
             _bounds(west + column * width, south + (rows - 1 - row) * height, BOX[1], BOX[0])
             for row in range(rows)
@@ -242,18 +240,15 @@ class Plan:
 
 def write_scenes(plan: Plan, path: Path) -> None:
     """Write all scenes of a plan to a CSV file: index, satellite, date and edges."""
-    lines = ["index,satellite,date,west,south,east,north"]
-    for number, *_, (satellite, day, box) in plan:
-        lines.append(f"{number},{satellite},{day},{','.join(f'{edge:.10g}' for edge in box)}")
-    atomic_write(path, ("\n".join(lines) + "\n").encode())
+    scenes = (
+        f"{number},{satellite},{day},{','.join(f'{edge:.10g}' for edge in box)}\n"
+        for number, *_, (satellite, day, box) in plan
+    )
+    atomic_write(path, "".join(["index,satellite,date,west,south,east,north\n", *scenes]).encode())
 
 
 def parse_months(text: str) -> tuple[int, ...]:
-    """Parse numbers of months, separated by commas, in any order.
-
-    Raises:
-        AtlasError: the text is not numbers.
-    """
+    """Parse numbers of months, separated by commas, in any order, or raise `AtlasError`."""
     try:
         return tuple(sorted({int(number) for number in text.split(",")}))
     except ValueError:

@@ -13,7 +13,7 @@ class Status:
 
     Attributes:
         scenes: in the plan.
-        done: scenes that are segmented and stored.
+        done: scenes that are stored.
         covered: of these, scenes with any data; the others are days without coverage.
         valid: sum over the scenes of their share with data.
         causes: how many scenes failed, by cause.

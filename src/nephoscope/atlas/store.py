@@ -71,8 +71,8 @@ def create(address: str, plan: Plan, card: Card, sha256: str) -> Store:
     check_patterns(card.patterns)
     with store_errors(address, "cannot be written"):
         group = _open_group(address)
-        if group is None or _is_incomplete(group):
-            _check_free(address, group is not None)
+        if group is None or ("nephoscope" in group.attrs and "plan" not in group.attrs):
+            _check_free(address, incomplete=group is not None)
             group = _create_group(address, plan, card, sha256)
     store = _from_group(address, group)
     if store.plan != plan:
@@ -161,10 +161,6 @@ def margin_cells(plan: Plan, grid: GridShape) -> GridShape:
             f"{plan.margin:g}°"
         )
     return rows, columns
-
-
-def _is_incomplete(group: zarr.Group) -> bool:
-    return "nephoscope" in group.attrs and "plan" not in group.attrs
 
 
 def _check_free(address: str, incomplete: bool) -> None:

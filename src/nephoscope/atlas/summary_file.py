@@ -41,15 +41,11 @@ def check_replaceable(path: Path) -> None:
     Raises:
         AtlasError: the folder is not a summary.
     """
-    if path.is_dir() and not _is_summary(path):
-        raise AtlasError(f"{path}: a folder that is not a summary; use another name")
-
-
-def _is_summary(folder: Path) -> bool:
-    try:
-        return "bootstrap_block" in json.loads((folder / "zarr.json").read_bytes())["attributes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    if path.is_dir():
+        try:
+            json.loads((path / "zarr.json").read_bytes())["attributes"]["bootstrap_block"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise AtlasError(f"{path}: a folder that is not a summary; use another name") from None
 
 
 def read_summary(path: str | Path) -> "xr.Dataset":
@@ -90,9 +86,7 @@ def write_summary(summary: "xr.Dataset", path: Path) -> None:
     netcdf = path.suffix == ".nc"
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in summary.variables.items():
-        how: dict[str, Any] = {}
-        if variable.dtype.kind == "M":
-            how |= _EPOCH
+        how: dict[str, Any] = dict(_EPOCH) if variable.dtype.kind == "M" else {}
         if variable.dtype.kind in "OU" and netcdf:
             how["dtype"] = "S1"  # CF's labels are arrays of characters
         elif variable.dtype.kind != "f" or name in summary.coords or str(name).endswith("_bnds"):
