@@ -85,11 +85,7 @@ def box(bounds: Bounds) -> Cells:
 
 
 def pixel_edges(centres: Degrees) -> Degrees:
-    """Edges of evenly spaced pixels, in their order, shape (pixels + 1,).
-
-    Raises:
-        AtlasError: fewer than two pixels.
-    """
+    """Edges of two or more (else `AtlasError`) evenly spaced pixels, in their order, shape (pixels + 1,)."""
     if len(centres) < 2:
         raise AtlasError("the atlas must have at least 2 x 2 pixels")
     step = (centres[-1] - centres[0]) / (len(centres) - 1)

@@ -17,6 +17,7 @@ from nephoscope.atlas.climatology import ALL, LEAST, Periods, Pooled, calendar_m
 from nephoscope.atlas.maps import (
     PERCENT,
     colour_bar,
+    degrees,
     draw_map,
     first_panels,
     frame_map,
@@ -26,7 +27,7 @@ from nephoscope.atlas.maps import (
     percent,
     small_bar,
 )
-from nephoscope.atlas.region import Columns, add_up, summary_cells
+from nephoscope.atlas.summary_file import Columns, add_up, summary_cells
 from nephoscope.core.errors import CardError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.patterns import styled_patterns
@@ -168,7 +169,7 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
         axes.yaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
     panels[0].invert_yaxis()
     colour_bar(figure, _FREQUENCY, scale, _SHARE)
-    south, north = (_latitude(edge) for edge in latitudes[[0, -1]])
+    south, north = (degrees(edge, "NS") for edge in latitudes[[0, -1]])
     note = (
         f"Means over {south} to {north}. Grey: "
         f"{f'data on fewer than {least} days, or ' if least > 1 else ''}coverage below {percent(LITTLE)}."
@@ -298,7 +299,3 @@ def _days(summary: "xr.Dataset") -> str:
     missing, with_data = float(summary.attrs["missing_share"]), np.count_nonzero(_days_with_data(summary))
     text = f"{days[0]} to {days[-1]}, {len(days):,} days, {with_data:,} of them with data, {satellites}."
     return text + (f" {percent(missing, 1)} of the pictures are missing." if missing else "")
-
-
-def _latitude(value: float) -> str:
-    return f"{abs(value):g}°{('S' if value < 0 else 'N') if value else ''}"

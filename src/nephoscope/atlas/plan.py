@@ -221,11 +221,7 @@ class Plan:
 
     @classmethod
     def read(cls, path: Path) -> "Plan":
-        """Read a plan from its file.
-
-        Raises:
-            AtlasError: the file cannot be read, or is not a plan.
-        """
+        """Read a plan from its file, or raise `AtlasError`."""
         try:
             return cls.from_json(path.read_text(encoding="utf-8"), str(path))
         except OSError as error:
@@ -240,11 +236,10 @@ class Plan:
 
 def write_scenes(plan: Plan, path: Path) -> None:
     """Write all scenes of a plan to a CSV file: index, satellite, date and edges."""
-    scenes = (
-        f"{number},{satellite},{day},{','.join(f'{edge:.10g}' for edge in box)}\n"
-        for number, *_, (satellite, day, box) in plan
-    )
-    atomic_write(path, "".join(["index,satellite,date,west,south,east,north\n", *scenes]).encode())
+    lines = ["index,satellite,date,west,south,east,north"]
+    for number, *_, (satellite, day, box) in plan:
+        lines.append(f"{number},{satellite},{day},{','.join(f'{edge:.10g}' for edge in box)}")
+    atomic_write(path, ("\n".join(lines) + "\n").encode())
 
 
 def parse_months(text: str) -> tuple[int, ...]:

@@ -56,10 +56,8 @@ def summarise(
     """Summarise an atlas on a grid, into a NetCDF file or a Zarr folder, atomically.
 
     An existing summary is replaced. Cells lie at whole multiples of their size in degrees. For the intervals,
-    `block` consecutive days are drawn together. `progress` is called with the days measured so far and in all.
-
-    Returns:
-        The share of the atlas's area that is not segmented yet.
+    `block` consecutive days are drawn together. `progress` is called with the days done so far and in all.
+    Returns the share of the atlas's area that is not segmented yet.
 
     Raises:
         AtlasError: the cell size is out of range, or `path` is a folder that is not a summary.

@@ -77,11 +77,7 @@ class Dataset:
         return self.folder / PICTURES / image
 
     def bits(self, image: str, onto: GridShape) -> PackedMasks:
-        """All masks of a scene, packed; decoded directly onto a grid, which is their shape.
-
-        Raises:
-            LabelError: wrong run lengths.
-        """
+        """All masks of a scene, packed; decoded directly onto a grid, or a `LabelError` is raised."""
         packed = np.zeros(onto, np.uint8)
         for index, name in enumerate(self.patterns):
             if self.labels.texts[image, name]:
@@ -89,19 +85,11 @@ class Dataset:
         return packed
 
     def masks(self, image: str, onto: GridShape) -> NDArray[np.bool_]:
-        """All masks of a scene, shape (patterns, height, width).
-
-        Raises:
-            LabelError: wrong run lengths.
-        """
+        """All masks of a scene, shape (patterns, height, width); see `bits`."""
         return unpack_masks(self.bits(image, onto), len(self.patterns))
 
     def scene(self, image: str) -> Scene:
-        """Open one of the pictures.
-
-        Raises:
-            SceneError: the picture cannot be used.
-        """
+        """Open one of the pictures, or raise `SceneError`."""
         return open_scene(self.picture(image))
 
     def map(
@@ -208,11 +196,7 @@ def _styles(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def label_file(folder: Path) -> Path:
-    """Find the folder's label file.
-
-    Raises:
-        DatasetError: the folder does not exist, or has no label file, or several.
-    """
+    """Find the folder's only label file, or raise `DatasetError`."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
     paths = [folder / name for name in LABEL_FILES if (folder / name).is_file()]
