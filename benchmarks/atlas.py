@@ -22,9 +22,9 @@ import numpy as np
 import onnxruntime as ort
 
 from nephoscope.atlas.cluster import local_cluster
+from nephoscope.atlas.manifest import read_status
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.run import prepare, run
-from nephoscope.atlas.status import read_status
 from nephoscope.core.geo import parse_bounds
 from nephoscope.datasets.catalogue import COLUMNS
 from nephoscope.imagery.synthetic import sample

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.atlas.coastline import FILE, STEP
+from nephoscope.atlas.maps import FILE, STEP
 
 _ANTARCTICA = -60.5  # °N; all that lies south of it
 

@@ -13,11 +13,10 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from nephoscope.atlas import figures
-from nephoscope.atlas.coastline import land, outlines
 from nephoscope.atlas.flags import flag_attributes
-from nephoscope.atlas.region import add_up
+from nephoscope.atlas.maps import land, outlines
 from nephoscope.atlas.summary import summarise
-from nephoscope.atlas.summary_file import read_summary
+from nephoscope.atlas.summary_file import add_up, read_summary
 from nephoscope.cli import app
 from nephoscope.core.patterns import DEFAULT_NAMES
 

@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from nephoscope.atlas import cluster
 from nephoscope.atlas.flags import NOT_SEGMENTED, encode
+from nephoscope.atlas.manifest import read_failures, read_status
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.run import prepare, run
-from nephoscope.atlas.status import read_failures, read_status
 from nephoscope.atlas.store import open_atlas, open_store
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import nephoscope
+from nephoscope.atlas.manifest import read_status
 from nephoscope.atlas.plan import Plan
-from nephoscope.atlas.status import read_status
 from nephoscope.atlas.store import open_atlas, open_store
 from nephoscope.atlas.summary import summarise
 from nephoscope.atlas.summary_file import read_summary

@@ -46,9 +46,8 @@ class Cells:
 
         The pixels are evenly spaced, in either order.
         """
-        edges = _sines(pixel_edges(centres))
         rows = _sines(self.latitudes)
-        return _overlaps(rows, edges) / np.diff(rows)[:, None]
+        return _overlaps(rows, _sines(pixel_edges(centres))) / np.diff(rows)[:, None]
 
     def along_longitude(self, centres: Degrees) -> Shares:
         """Share of each column's extent that each column of pixels covers, shape (columns, pixels).
@@ -86,11 +85,7 @@ def box(bounds: Bounds) -> Cells:
 
 
 def pixel_edges(centres: Degrees) -> Degrees:
-    """Edges of evenly spaced pixels, in their order, shape (pixels + 1,).
-
-    Raises:
-        AtlasError: fewer than two pixels.
-    """
+    """Edges of two or more (else `AtlasError`) evenly spaced pixels, in their order, shape (pixels + 1,)."""
     if len(centres) < 2:
         raise AtlasError("the atlas must have at least 2 x 2 pixels")
     step = (centres[-1] - centres[0]) / (len(centres) - 1)

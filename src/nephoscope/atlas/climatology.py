@@ -37,8 +37,7 @@ class Pooled:
 
     Attributes:
         freq: from 0 to 1, NaN without data; or a difference of two, from -1 to 1.
-        low: lower end of the 95 % interval; NaN where fewer than `LEAST` days have data.
-        high: upper end of it.
+        low, high: ends of the 95 % interval; NaN where fewer than `LEAST` days have data.
         days: how many have data, by cell.
         coverage: mean share of the cell's area with data, over all days of the period and all satellites.
     """
@@ -64,13 +63,10 @@ class Resampling:
 
     @classmethod
     def of(cls, days: NDArray[np.datetime64], block: int = 1, seed: int = 0) -> "Resampling":
-        """Draw resamples of days.
+        """Draw resamples of days, shape (days,), datetime64[D].
 
-        Args:
-            days: shape (days,), datetime64[D].
-            block: number of consecutive days that are drawn together. Neighbouring days are correlated, so
-                intervals from single days are somewhat too narrow.
-            seed: of the random numbers.
+        `block` consecutive days are drawn together: neighbouring days are correlated, so intervals from
+        single days are somewhat too narrow.
         """
         elapsed = (days - days[0]).astype(np.int64)
         blocks = np.unique(elapsed // block, return_inverse=True)[1]
@@ -88,10 +84,7 @@ class Resampling:
         return self._pooled(self._ratios(areas, valid, days), valid, days)
 
     def difference(self, areas: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Pooled:
-        """The second satellite's frequencies minus the first's, on days on which both have data of the cell.
-
-        Arguments are those of `pool`, of two satellites.
-        """
+        """As `pool`, but the second of two satellites minus the first, on days on which both have data."""
         both = np.min(valid, axis=1, keepdims=True) > 0
         areas, valid = areas * both[:, :, None], valid * both
         first, second = (self._ratios(areas[:, [which]], valid[:, [which]], days) for which in (0, 1))

@@ -30,11 +30,7 @@ _SILENCED = ("distributed", "tornado", "asyncio")
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[Client]:
-    """Start processes on this machine, one core each; they are restarted when they die.
-
-    Raises:
-        AtlasError: they do not start.
-    """
+    """Start processes on this machine, one core each, or raise `AtlasError`; they restart when they die."""
     with _silence(), dask.config.set(_LOCAL):
         try:
             with _interrupts_blocked():
@@ -59,11 +55,7 @@ def parse_scheduler(text: str) -> str:
 
 @contextmanager
 def remote_cluster(address: str) -> Iterator[Client]:
-    """Connect to a cluster by its scheduler's address.
-
-    Raises:
-        AtlasError: the scheduler does not answer, or no worker joins.
-    """
+    """Connect to a cluster by its scheduler's address; `AtlasError` if it, or all workers, do not answer."""
     with _silence():
         try:
             client = Client(address, timeout=_SCHEDULER_TIMEOUT, set_as_default=False)

@@ -19,7 +19,6 @@ class Assumptions:
 
     Attributes:
         rate: scenes a second and core.
-        cores: number of cores.
         connections: concurrent requests.
         wait: seconds that the archive takes for one image. Assumed: it changes with the hour.
         core_price: of one core for an hour. Assumed: about what clouds ask for one on demand.

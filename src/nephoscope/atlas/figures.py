@@ -17,16 +17,17 @@ from nephoscope.atlas.climatology import ALL, LEAST, Periods, Pooled, calendar_m
 from nephoscope.atlas.maps import (
     PERCENT,
     colour_bar,
+    degrees,
     draw_map,
     first_panels,
+    frame_map,
     head,
-    label_longitudes,
     name_panel,
     new_map_figure,
     percent,
     small_bar,
 )
-from nephoscope.atlas.region import Columns, add_up, summary_cells
+from nephoscope.atlas.summary_file import Columns, add_up, summary_cells
 from nephoscope.core.errors import CardError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.patterns import styled_patterns
@@ -111,7 +112,7 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> bytes:
     classes, periods = _classes(summary), calendar_months(columns.days)
     pooled = _pool(columns, *columns.whole, periods)
     numbers = np.array(list(periods))
-    figure, panels, across = _panels(len(classes) + 1, 2.6, sharex=True)
+    figure, panels = _panels(len(classes) + 1, 2.6, "month", "frequency", sharex=True)
     top = max(float(np.nanmax([each.freq, each.high])) for each in pooled) * 1.08
     for index, (name, colour) in enumerate(classes.items()):
         freq, low, high = (
@@ -138,10 +139,6 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> bytes:
         axes.grid(axis="y", color=LINE, lw=0.8)
         quieten(axes)
         axes.tick_params(labelsize=8)
-    for axes in panels[-across:]:
-        axes.set_xlabel("month", fontsize=9)
-    for axes in panels[::across]:
-        axes.set_ylabel("frequency", fontsize=9)
     block = summary.attrs["bootstrap_block"]
     drawn = "days" if block == 1 else f"{block}-day blocks"
     note = f"Area means over the region. Bars: 95 % intervals, {drawn} resampled."
@@ -156,7 +153,7 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
         unit, least = "day", 1
     times, freq, coverage = _by_time(columns, periods, unit, least)
     edges, latitudes = summary_cells(summary).longitudes, summary_cells(summary).latitudes
-    figure, panels, across = _panels(len(classes) + 1, 3.8, sharex=True, sharey=True)
+    figure, panels = _panels(len(classes) + 1, 3.8, "longitude", unit, sharex=True, sharey=True)
     scale = _scale(np.moveaxis(freq, 1, -1), np.zeros(coverage.shape, np.bool_))
     for index, (name, colour) in enumerate(classes.items()):
         field = freq[:, index]
@@ -166,21 +163,15 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
     _label_coverage(panels[-1])
     for axes in panels:
         axes.set_facecolor("#e3e7ec")
-        label_longitudes(axes)
+        frame_map(axes)
         locator = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call]
         axes.yaxis.set_major_locator(locator)
         axes.yaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
-        axes.tick_params(length=2, color=FAINT, labelcolor=INK, labelsize=8)
-        axes.spines[:].set(color=FAINT, linewidth=0.6)
     panels[0].invert_yaxis()
-    for axes in panels[-across:]:
-        axes.set_xlabel("longitude", fontsize=9, color=INK)
-    for axes in panels[::across]:
-        axes.set_ylabel(unit, fontsize=9, color=INK)
     colour_bar(figure, _FREQUENCY, scale, _SHARE)
-    south, north = latitudes[[0, -1]]
+    south, north = (degrees(edge, "NS") for edge in latitudes[[0, -1]])
     note = (
-        f"Means over {_latitude(south)} to {_latitude(north)}. Grey: "
+        f"Means over {south} to {north}. Grey: "
         f"{f'data on fewer than {least} days, or ' if least > 1 else ''}coverage below {percent(LITTLE)}."
     )
     return png(head(figure, "Hovmöller diagrams: longitude and time", _days(summary), note))
@@ -206,8 +197,7 @@ def diurnal(summary: "xr.Dataset", columns: Columns) -> bytes:
         mean, least, highest = (100 * getattr(region, end)[index, 0] for end in ("freq", "low", "high"))
         numbers = f"{mean:+.1f} ({least:+.1f} to {highest:+.1f}) points"
         name_panel(panels[index], name, numbers.replace("-", "\N{MINUS SIGN}"), colour)
-    days = all_days["diurnal_days"].values
-    last = panels[-1]
+    days, last = all_days["diurnal_days"].values, panels[-1]
     draw_map(last, cells, days.astype(float), hatched, _COVERAGE, Normalize(0, max(1, int(days.max()))))
     name_panel(last, "Days seen by both")
     small_bar(last, _COVERAGE, ("0", f"{days.max():,}"))
@@ -222,15 +212,20 @@ def diurnal(summary: "xr.Dataset", columns: Columns) -> bytes:
     return png(figure)
 
 
-def _panels(count: int, height: float, **shared: bool) -> tuple[Figure, list[Axes], int]:
-    """A figure of so many panels, rows of some height in inches; the panels, and how many are in a row."""
+def _panels(
+    count: int, height: float, across_label: str, up_label: str, **shared: bool
+) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels, rows of some height in inches, with labels on the outer axes."""
     across = 2 if count == 4 else 3
     rows = -(-count // across)
     figure, panels = new_figure(rows, across, rows * height, **shared)
     panels = first_panels(panels, count)
     for axes in panels[-across:]:  # below some of these a panel may be hidden
         axes.tick_params(labelbottom=True)
-    return figure, panels, across
+        axes.set_xlabel(across_label, fontsize=9, color=INK)
+    for axes in panels[::across]:
+        axes.set_ylabel(up_label, fontsize=9, color=INK)
+    return figure, panels
 
 
 def _by_time(
@@ -304,7 +299,3 @@ def _days(summary: "xr.Dataset") -> str:
     missing, with_data = float(summary.attrs["missing_share"]), np.count_nonzero(_days_with_data(summary))
     text = f"{days[0]} to {days[-1]}, {len(days):,} days, {with_data:,} of them with data, {satellites}."
     return text + (f" {percent(missing, 1)} of the pictures are missing." if missing else "")
-
-
-def _latitude(value: float) -> str:
-    return f"{abs(value):g}°{('S' if value < 0 else 'N') if value else ''}"

@@ -70,12 +70,7 @@ def patterns_of(flags: "xr.DataArray") -> tuple[str, ...]:
 
 
 def encode(masks: Mask, valid_mask: Mask) -> Flags:
-    """Encode masks as flags.
-
-    Args:
-        masks: boolean, shape (patterns, height, width).
-        valid_mask: where there is data, shape (height, width).
-    """
+    """Encode masks, shape (patterns, height, width), and where there is data, shape (height, width)."""
     bits = (1 << np.arange(len(masks), dtype=np.uint8))[:, None, None]
     flags: Flags = np.bitwise_or.reduce(masks * bits, axis=0)
     flags[~valid_mask] = 1 << len(masks)

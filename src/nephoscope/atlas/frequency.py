@@ -29,9 +29,7 @@ class Frequency:
 
     Attributes:
         days: shape (days,), datetime64[D].
-        satellites: their names.
         classes: the atlas's patterns, then `UNCLASSIFIED`.
-        cells: the grid.
         inside: share of each cell that lies in the atlas, shape (rows, columns).
         shares: shape (days, satellites, classes + 2, rows, columns), float32: with data, each class, not
             segmented.
@@ -64,13 +62,10 @@ class Frequency:
 def measure(
     atlas: "xr.Dataset", cells: Cells, file: Path | None = None, progress: Progress | None = None
 ) -> Frequency:
-    """Measure every cell of a grid on every day.
+    """Measure every cell of a grid on every day of an atlas, as `open_atlas` gives it.
 
-    Args:
-        atlas: `pattern_flags` of dimensions (time, satellite, lat, lon), as `open_atlas` gives it.
-        cells: the grid.
-        file: where the shares are kept, mapped into memory. Default: in memory itself.
-        progress: called with the days done so far and in all.
+    The shares are kept in `file`, mapped into memory, or else in memory itself; `progress` is called with the
+    days done so far and in all.
 
     Raises:
         AtlasError: the atlas reaches into none of the cells.
@@ -127,8 +122,7 @@ class _Part(NamedTuple):
 def _parts(shares: Shares, chunks: Sequence[int]) -> list[_Part]:
     """One part for each chunk of an axis that reaches into any cell."""
     parts = []
-    for number, (size, end) in enumerate(zip(chunks, np.cumsum(chunks), strict=True)):
-        own = shares[:, end - size : end]
+    for number, own in enumerate(np.split(shares, np.cumsum(chunks)[:-1], axis=1)):
         cells = np.flatnonzero(own.any(axis=1))
         if len(cells):
             parts.append(_Part(number, cells, own[cells]))

@@ -1,5 +1,7 @@
 """Draw fields on maps: cells in colour, land in grey, hatching where there is little data."""
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,12 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from nephoscope.atlas.cells import Cells
-from nephoscope.atlas.coastline import land
 from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, WIDTH, new_figure
 
 PERCENT = PercentFormatter(1, decimals=0, symbol="\N{NBSP}%")
+
+FILE = Path(__file__).with_name("coastline.npz")
+STEP = 0.01  # degrees, of the outlines of land
 
 _LAND = "#d5d9de"
 _EMPTY = "#f1f3f5"
@@ -63,17 +67,17 @@ def draw_map(
     axes.set_xlim(*across)
     axes.set_ylim(*up)
     axes.set_aspect("equal")
-    label_longitudes(axes)
+    frame_map(axes)
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 3, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _degrees(value, "NS")))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees(value, "NS")))
+
+
+def frame_map(axes: Axes) -> None:
+    """Draw a thin frame, and label longitudes as east and west, also past the antimeridian."""
     axes.tick_params(length=2, color=FAINT, labelcolor=INK, labelsize=8)
     axes.spines[:].set(color=FAINT, linewidth=0.6)
-
-
-def label_longitudes(axes: Axes) -> None:
-    """Label longitudes as east and west, also past the antimeridian."""
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 6, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _degrees((value + 180) % 360 - 180, "EW")))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees((value + 180) % 360 - 180, "EW")))
 
 
 def name_panel(axes: Axes, name: str, note: str = "", colour: str | None = None) -> None:
@@ -119,6 +123,39 @@ def percent(share: float, decimals: int = 0) -> str:
     return f"{100 * share:.{decimals}f}\N{NBSP}%"
 
 
+@cache
+def outlines() -> tuple[NDArray[np.float64], ...]:
+    """Rings around land: longitude and latitude in degrees, each of shape (points, 2).
+
+    A ring across the antimeridian goes on past 180 or -180 degrees. Their scale is 1:50 million, down to
+    islands such as Barbados.
+
+    Source: Natural Earth 4.1.0, public domain, naturalearthdata.com; rounded to 0.01°, without lakes and
+    Antarctica. `scripts/store_coastline.py` made the file.
+    """
+    with np.load(FILE) as stored:
+        points = np.cumsum(stored["differences"], axis=0, dtype=np.int16) * STEP  # wraps on purpose
+        return tuple(np.split(points, np.cumsum(stored["lengths"], dtype=np.int64)[:-1]))
+
+
+def land(
+    longitudes: tuple[float, float], latitudes: tuple[float, float] = (-90, 90)
+) -> list[NDArray[np.float64]]:
+    """The rings that reach into a box, shifted by multiples of 360 degrees into it.
+
+    Longitudes are west and east in degrees; east is more than west and may exceed 180.
+    """
+    west, east = longitudes
+    south, north = latitudes
+    rings = []
+    for ring in outlines():
+        (left, low), (right, high) = ring.min(axis=0), ring.max(axis=0)
+        if low <= north and high >= south:
+            turns = range(int(np.ceil((west - right) / 360)), int(np.floor((east - left) / 360)) + 1)
+            rings += [ring + np.array([360 * turn, 0]) for turn in turns]
+    return rings
+
+
 def _corners(cells: Cells, chosen: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """Corners of cells, each of shape (4, 2)."""
     columns, rows = np.nonzero(chosen)
@@ -127,7 +164,8 @@ def _corners(cells: Cells, chosen: NDArray[np.bool_]) -> list[NDArray[np.float64
     return list(np.moveaxis(np.array(corners), -1, 0))
 
 
-def _degrees(value: float, letters: str) -> str:
+def degrees(value: float, letters: str) -> str:
+    """A longitude (`EW`) or a latitude (`NS`) as text."""
     if value in (0, -180, 180):
         return f"{abs(value):g}°"
     return f"{abs(value):g}°{letters[0 if value > 0 else 1]}"

@@ -45,9 +45,8 @@ class Plan:
     """A period, satellites and a region; its scenes are in order of day, satellite and box.
 
     Attributes:
-        first: first day.
-        last: last day, included.
-        satellites: their names; days before a satellite's first are left out.
+        first, last: days, both included.
+        satellites: days before a satellite's first are left out.
         region: to cover; the boxes may reach beyond it.
         months: numbers of the months to include.
         margin: degrees around the kept part of each box that the model sees, too.
@@ -129,9 +128,8 @@ class Plan:
     @cached_property
     def boxes(self) -> tuple[Bounds, ...]:
         """All boxes with their margins, the northern ones first, each row from west to east."""
-        (south, west), (rows, columns) = self.corner, self.shape
-        height, width = self.step
-        south, west = south - self.margin, west - self.margin
+        (rows, columns), (height, width) = self.shape, self.step
+        south, west = (edge - self.margin for edge in self.corner)
         return tuple(
             _bounds(west + column * width, south + (rows - 1 - row) * height, BOX[1], BOX[0])
             for row in range(rows)
@@ -223,11 +221,7 @@ class Plan:
 
     @classmethod
     def read(cls, path: Path) -> "Plan":
-        """Read a plan from its file.
-
-        Raises:
-            AtlasError: the file cannot be read, or is not a plan.
-        """
+        """Read a plan from its file, or raise `AtlasError`."""
         try:
             return cls.from_json(path.read_text(encoding="utf-8"), str(path))
         except OSError as error:
@@ -249,11 +243,7 @@ def write_scenes(plan: Plan, path: Path) -> None:
 
 
 def parse_months(text: str) -> tuple[int, ...]:
-    """Parse numbers of months, separated by commas, in any order.
-
-    Raises:
-        AtlasError: the text is not numbers.
-    """
+    """Parse numbers of months, separated by commas, in any order, or raise `AtlasError`."""
     try:
         return tuple(sorted({int(number) for number in text.split(",")}))
     except ValueError:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from distributed import Client, Future, KilledWorker, as_completed
+from distributed import Client, KilledWorker, as_completed
 
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.store import Store, create
@@ -78,22 +78,18 @@ def _process(client: Client, job: str, batches: list[int], free: int) -> Iterato
         idle = max(1, sum(client.nthreads().values())) - len(shares)
         while waiting and free and idle > 0:
             batch, share = waiting.popleft(), math.ceil(free / idle)
-            key = f"{job}-{batch}"
+            shares[key := f"{job}-{batch}"] = share
             under_way.add(client.submit(process_batch, job, batch, share, key=key, pure=False))
-            shares[key] = share
             free, idle = free - share, idle - 1
 
     submit()
     for future in under_way:
         free += shares.pop(future.key)
         submit()
-        yield _result(future)
-
-
-def _result(future: Future[Finished]) -> Finished | Abandoned:
-    try:
         if future.cancelled():
             raise AtlasError("the scheduler is lost")
-        return future.result()
-    except KilledWorker:
-        return Abandoned(int(str(future.key).rsplit("-", 1)[1]))
+        try:
+            result: Finished | Abandoned = future.result()
+        except KilledWorker:
+            result = Abandoned(int(str(future.key).rsplit("-", 1)[1]))
+        yield result

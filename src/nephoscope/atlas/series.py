@@ -20,10 +20,7 @@ def series(atlas: "xr.Dataset", bounds: Bounds, progress: Progress | None = None
 
     A frequency is the area with the pattern over the area with data, on the sphere; it is empty without data.
     Coverage is the share with data of the part of the box that lies in the atlas; over all satellites it is
-    their mean. Only the scenes that reach into the box are read.
-
-    Raises:
-        AtlasError: the atlas does not reach into the box.
+    their mean. Only the scenes that reach into the box are read; if there are none, raises `AtlasError`.
     """
     freq = measure(atlas, box(bounds), progress=progress)
     valid = freq.valid_shares[..., 0, 0].astype(np.float64)

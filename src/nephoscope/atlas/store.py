@@ -47,11 +47,7 @@ class Store:
     _margin: GridShape
 
     def write(self, scene: PlannedScene, flags: Flags) -> None:
-        """Write a scene's flags, north first, without the cells of the box's margin.
-
-        Raises:
-            AtlasError: the chunk cannot be written.
-        """
+        """Write a scene's flags, north first, without the box's margin, or raise `AtlasError`."""
         top, left = self._margin
         kept = flags[top : flags.shape[0] - top, left : flags.shape[1] - left]
         if kept.shape != self._flags.chunks[2:]:
@@ -71,8 +67,8 @@ def create(address: str, plan: Plan, card: Card, sha256: str) -> Store:
     check_patterns(card.patterns)
     with store_errors(address, "cannot be written"):
         group = _open_group(address)
-        if group is None or _is_incomplete(group):
-            _check_free(address, group is not None)
+        if group is None or ("nephoscope" in group.attrs and "plan" not in group.attrs):
+            _check_free(address, incomplete=group is not None)
             group = _create_group(address, plan, card, sha256)
     store = _from_group(address, group)
     if store.plan != plan:
@@ -86,11 +82,7 @@ def create(address: str, plan: Plan, card: Card, sha256: str) -> Store:
 
 
 def open_store(address: str) -> Store:
-    """Open an existing store.
-
-    Raises:
-        AtlasError: there is none, or it cannot be read.
-    """
+    """Open an existing store, or raise `AtlasError`."""
     if "://" not in address and Path(address).is_file():
         raise AtlasError(f"{address}: a file, not an atlas; `nephoscope atlas run PLAN STORE` creates one")
     with store_errors(address, "cannot be read"):
@@ -148,11 +140,7 @@ def _from_group(address: str, group: zarr.Group) -> Store:
 
 
 def margin_cells(plan: Plan, grid: GridShape) -> GridShape:
-    """How many rows and columns of a box's grid its margin takes on each side.
-
-    Raises:
-        AtlasError: the numbers are not whole.
-    """
+    """Whole rows and columns of a box's grid that its margin takes on each side, or raise `AtlasError`."""
     exact = [plan.margin * cells / degrees for cells, degrees in zip(grid, BOX, strict=True)]
     rows, columns = (round(cells) for cells in exact)
     if not np.allclose(exact, (rows, columns), atol=1e-6):
@@ -161,10 +149,6 @@ def margin_cells(plan: Plan, grid: GridShape) -> GridShape:
             f"{plan.margin:g}°"
         )
     return rows, columns
-
-
-def _is_incomplete(group: zarr.Group) -> bool:
-    return "nephoscope" in group.attrs and "plan" not in group.attrs
 
 
 def _check_free(address: str, incomplete: bool) -> None:

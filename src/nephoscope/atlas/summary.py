@@ -55,18 +55,9 @@ def summarise(
 ) -> float:
     """Summarise an atlas on a grid, into a NetCDF file or a Zarr folder, atomically.
 
-    An existing summary is replaced.
-
-    Args:
-        atlas: as `open_atlas` gives it; scenes may be missing.
-        path: to write; ends in `.nc` or `.zarr`.
-        size: of a cell in degrees; cells lie at whole multiples of it.
-        block: number of consecutive days that are drawn together for the intervals.
-        seed: of the random numbers.
-        progress: called with the days measured so far and in all.
-
-    Returns:
-        The share of the atlas's area that is not segmented yet.
+    An existing summary is replaced. Cells lie at whole multiples of their size in degrees. For the intervals,
+    `block` consecutive days are drawn together. `progress` is called with the days done so far and in all.
+    Returns the share of the atlas's area that is not segmented yet.
 
     Raises:
         AtlasError: the cell size is out of range, or `path` is a folder that is not a summary.

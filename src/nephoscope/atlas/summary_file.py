@@ -1,9 +1,15 @@
-"""Read and write summaries: a NetCDF file, or a Zarr folder."""
+"""Read and write summaries (a NetCDF file, or a Zarr folder), and add up their cells by region or column."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nephoscope.atlas.cells import Cells
+from nephoscope.atlas.climatology import Numbers, Resampling
 from nephoscope.core.errors import AtlasError
 
 if TYPE_CHECKING:
@@ -13,6 +19,7 @@ ENDINGS = (".nc", ".zarr")
 
 _COMPRESSED = {"zlib": True, "complevel": 4, "shuffle": True}
 _EPOCH = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
+_DAYS = 64  # read at a time
 
 
 def outputs(path: Path, grids: str, overwrite: bool = False) -> list[tuple[float, Path]]:
@@ -36,20 +43,12 @@ def outputs(path: Path, grids: str, overwrite: bool = False) -> list[tuple[float
 
 
 def check_replaceable(path: Path) -> None:
-    """Check that an existing folder is a summary: no other is ever replaced.
-
-    Raises:
-        AtlasError: the folder is not a summary.
-    """
-    if path.is_dir() and not _is_summary(path):
-        raise AtlasError(f"{path}: a folder that is not a summary; use another name")
-
-
-def _is_summary(folder: Path) -> bool:
-    try:
-        return "bootstrap_block" in json.loads((folder / "zarr.json").read_bytes())["attributes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    """Check that an existing folder is a summary, or raise `AtlasError`: no other is ever replaced."""
+    if path.is_dir():
+        try:
+            json.loads((path / "zarr.json").read_bytes())["attributes"]["bootstrap_block"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise AtlasError(f"{path}: a folder that is not a summary; use another name") from None
 
 
 def read_summary(path: str | Path) -> "xr.Dataset":
@@ -80,19 +79,13 @@ def read_summary(path: str | Path) -> "xr.Dataset":
 
 
 def write_summary(summary: "xr.Dataset", path: Path) -> None:
-    """Write a summary, on this machine, whatever cluster the atlas was measured on.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write a summary, or raise `OSError`; on this machine, whatever cluster the atlas was measured on."""
     import dask
 
     netcdf = path.suffix == ".nc"
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in summary.variables.items():
-        how: dict[str, Any] = {}
-        if variable.dtype.kind == "M":
-            how |= _EPOCH
+        how: dict[str, Any] = dict(_EPOCH) if variable.dtype.kind == "M" else {}
         if variable.dtype.kind in "OU" and netcdf:
             how["dtype"] = "S1"  # CF's labels are arrays of characters
         elif variable.dtype.kind != "f" or name in summary.coords or str(name).endswith("_bnds"):
@@ -105,3 +98,54 @@ def write_summary(summary: "xr.Dataset", path: Path) -> None:
             summary.to_netcdf(path, engine="h5netcdf", encoding=encoding)
         else:
             summary.to_zarr(path, encoding=encoding, consolidated=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Each column of cells on each day, latitudes together, as shares of its area in the atlas.
+
+    Attributes:
+        class_shares: shape (days, satellites, classes, columns).
+        valid_shares: with data, shape (days, satellites, columns).
+        areas: of the columns inside the atlas, on a sphere of radius 1, shape (columns,).
+        days: shape (days,), datetime64[D].
+        resampling: the summary's own.
+    """
+
+    class_shares: Numbers
+    valid_shares: Numbers
+    areas: NDArray[np.float64]
+    days: NDArray[np.datetime64]
+    resampling: Resampling
+
+    @property
+    def whole(self) -> tuple[Numbers, Numbers]:
+        """`class_shares` and `valid_shares` of the whole region, as its only column."""
+        weights = self.areas / self.areas.sum()
+        return (self.class_shares @ weights)[..., None], (self.valid_shares @ weights)[..., None]
+
+
+def add_up(summary: "xr.Dataset") -> Columns:
+    """Add up a summary's cells by area, some days at a time."""
+    areas = summary_cells(summary).areas.T
+    columns = (areas * summary["inside"].values).sum(axis=1)
+    weights = areas / columns[:, None]  # every column reaches into the atlas
+    class_shares, valid_shares = [], []
+    for start in range(0, summary.sizes["date"], _DAYS):
+        days = summary.isel(date=slice(start, start + _DAYS))
+        cell = ("longitude", "latitude")
+        valid = days["satellite_coverage"].transpose("date", "satellite", *cell).values
+        freq = days["satellite_freq"].transpose("date", "satellite", "pattern", *cell).values
+        valid_shares.append(np.einsum("dsxy,xy->dsx", valid, weights))
+        factors = np.nan_to_num(freq), valid, weights
+        class_shares.append(np.einsum("dspxy,dsxy,xy->dspx", *factors, optimize=True))
+    dates = summary["date"].values.astype("datetime64[D]")
+    block, seed = (int(summary.attrs[f"bootstrap_{name}"]) for name in ("block", "seed"))
+    resampling = Resampling.of(dates, block, seed)
+    return Columns(np.concatenate(class_shares), np.concatenate(valid_shares), columns, dates, resampling)
+
+
+def summary_cells(summary: "xr.Dataset") -> Cells:
+    """The grid that a summary is on."""
+    bounds = [summary[f"{name}_bnds"].values for name in ("longitude", "latitude")]
+    return Cells(*(np.append(each[:, 0], each[-1, 1]) for each in bounds))

@@ -41,11 +41,9 @@ class Track:
     """Points in time and space.
 
     Attributes:
-        columns: of the file, in its order.
-        rows: of the file, unchanged.
+        columns, rows: of the file, unchanged.
         times: in UTC, shape (points,), datetime64[s].
-        longitudes: degrees, shape (points,); NaN where a row lacks time or location.
-        latitudes: the same.
+        longitudes, latitudes: degrees, shape (points,); NaN where a row lacks time or location.
         name: of the file, for messages.
     """
 
@@ -96,12 +94,8 @@ def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each
 
     `satellite` names the satellite of the image (empty where the row lacks time or location); `hours` is how
     long after its overpass the point was (negative: before); each pattern and `Unclassified` is 1 or 0, or
-    empty for the reason in `reason`. Only the scenes that hold points are read.
-
-    Args:
-        atlas: as `open_atlas` gives it.
-        track: the points.
-        overpass: one row a point, of the satellite that passes nearest in time; or one for each satellite.
+    empty for the reason in `reason`. A point has one row, of the satellite that passes nearest in time, or a
+    row for each satellite. Only the scenes that hold points are read.
 
     Raises:
         AtlasError: the overpass time of a satellite is unknown, or the track has a column that is added.
@@ -119,10 +113,11 @@ def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each
     days = local.astype("datetime64[D]")
     since_midnight = (local - days).astype(np.float64) / 3600
     hours = since_midnight[:, None] - np.array([CROSSINGS[name] for name in satellites])
-    every = np.tile(np.arange(len(satellites)), (len(track.rows), 1))
-    chosen = every if overpass == "each" else np.abs(hours).argmin(axis=1)[:, None]
+    nearest = np.abs(hours).argmin(axis=1)
     reasons, flags = _look_up(atlas, track, days)
     decoded = decode(flags, len(patterns))
+    classes = (*decoded.present, decoded.unclassified)
+    classes = (*decoded.present, decoded.unclassified)
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow([*track.columns, *added])
@@ -131,23 +126,18 @@ def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each
         if np.isnan(track.longitudes[number]):
             rows.writerow([*row, "", "", *nothing, "no position"])
             continue
-        for which in chosen[number]:
+        for which in range(len(satellites)) if overpass == "each" else [nearest[number]]:
             point = number, which
             reason = reasons[number]
             if not reason and not decoded.valid[point]:
                 reason = "not segmented" if decoded.not_segmented[point] else "no data"
-            classes = (*decoded.present, decoded.unclassified)
             values = nothing if reason else [int(mask[point]) for mask in classes]
             rows.writerow([*row, satellites[which], f"{hours[point]:.2f}", *values, reason])
     return file.getvalue()
 
 
 def _parse_point(row: Sequence[str], needed: Sequence[int], columns: int) -> tuple[datetime, float, float]:
-    """Time without zone, in UTC, longitude and latitude; these are NaN where any of the three is missing.
-
-    Raises:
-        AtlasError: too few or too many values, an invalid time, or an invalid location.
-    """
+    """Time without zone, in UTC, longitude and latitude; these are NaN where any of the three is missing."""
     if len(row) != columns:
         raise AtlasError(f"{len(row)} values for {columns} columns")
     time, longitude, latitude = (row[index].strip() for index in needed)

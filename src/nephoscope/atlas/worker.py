@@ -8,8 +8,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,11 +100,16 @@ class Segmenter(WorkerPlugin):
         records = {each["index"]: each for each in manifest.read(batch) if each["status"] == "done"}
         missing = [plan.scene(number) for number in manifest.indices(batch) if number not in records]
         if missing:
+            writes = []
             fetchers = ThreadPoolExecutor(connections)
             try:
                 arriving = fetchers.map(self._fetch, missing)
                 with self._core, ThreadPoolExecutor(1) as writer:
-                    writes = self._segment_all(arriving, records, writer)
+                    for fetched in arriving:
+                        self._wait(0)
+                        records[fetched.scene.number], flags = self._segment(fetched)
+                        if flags is not None:
+                            writes.append(writer.submit(self.store.write, fetched.scene, flags))
             finally:
                 fetchers.shutdown(cancel_futures=True)
             for write in writes:
@@ -116,9 +120,8 @@ class Segmenter(WorkerPlugin):
     def _fetch(self, scene: PlannedScene) -> _Fetched:
         self._wait(0)
         start = time.perf_counter()
-        result: Picture | WorldviewError
         try:
-            result = self.job.archive.picture(scene.overpass, self._wait)
+            result: Picture | WorldviewError = self.job.archive.picture(scene.overpass, self._wait)
         except WorldviewError as error:
             result = error
         return _Fetched(scene, result, time.perf_counter() - start)
@@ -127,20 +130,7 @@ class Segmenter(WorkerPlugin):
         if self._stopping.wait(seconds):
             raise Stopped
 
-    def _segment_all(
-        self, arriving: Iterable[_Fetched], records: dict[int, Record], writer: ThreadPoolExecutor
-    ) -> list[Future[None]]:
-        """Segment images as they arrive and add to `records`; the writes that are under way."""
-        writes = []
-        for fetched in arriving:
-            self._wait(0)
-            record, flags = self._segment_one(fetched)
-            records[fetched.scene.number] = record
-            if flags is not None:
-                writes.append(writer.submit(self.store.write, fetched.scene, flags))
-        return writes
-
-    def _segment_one(self, fetched: _Fetched) -> tuple[Record, Flags | None]:
+    def _segment(self, fetched: _Fetched) -> tuple[Record, Flags | None]:
         scene, picture, seconds = fetched
         record: Record = {
             "index": scene.number,

@@ -96,9 +96,9 @@ def run(
     """Segment a plan's scenes into a store; a second run completes what is missing or failed."""
     with needs("atlas"):
         from nephoscope.atlas.cluster import local_cluster, parse_scheduler, remote_cluster
+        from nephoscope.atlas.manifest import read_status
         from nephoscope.atlas.run import Abandoned, prepare
         from nephoscope.atlas.run import run as run_batches
-        from nephoscope.atlas.status import read_status
     from nephoscope.atlas.plan import Plan
     from nephoscope.core.errors import AtlasError
     from nephoscope.core.io import available_cpus
@@ -140,7 +140,7 @@ def status(
 ) -> None:
     """Print how many scenes of an atlas are done, failed and missing."""
     with needs("atlas"):
-        from nephoscope.atlas.status import read_failures, read_status
+        from nephoscope.atlas.manifest import read_failures, read_status
         from nephoscope.atlas.store import open_store
 
     with usage_errors():

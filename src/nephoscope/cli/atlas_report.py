@@ -6,8 +6,8 @@ from nephoscope.cli.console import duration
 
 if TYPE_CHECKING:
     from nephoscope.atlas.estimate import Assumptions, Estimate
+    from nephoscope.atlas.manifest import Status
     from nephoscope.atlas.plan import Plan
-    from nephoscope.atlas.status import Status
 
 
 def print_plan(plan: "Plan", estimate: "Estimate", assumed: "Assumptions") -> None:

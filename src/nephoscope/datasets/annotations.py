@@ -53,7 +53,6 @@ class PracticeScene:
     """A scene of the practice round, which many people annotated.
 
     Attributes:
-        overpass: where and when.
         image: file name of its picture in the contest; empty where the contest does not have it.
         answers: rectangles by annotator; an empty tuple from those who drew none.
     """
@@ -66,14 +65,12 @@ class PracticeScene:
 def read_rectangles(source: Path, patterns: Sequence[str] = DEFAULT_NAMES) -> dict[Overpass, list[Rectangle]]:
     """Read the rectangles of all annotators, by overpass.
 
-    Args:
-        source: a folder with `boxes.csv.xz`, or a CSV in its form, plain or compressed (`.gz`, `.xz`):
-            `satellite,date,region,x0,y0,x1,y1,pattern`. A region is the contest's by its number, a region's
-            name, or `"west,south,east,north"`. An overpass without rectangles has a row without corners.
-        patterns: the names that are allowed.
+    The source is a folder with `boxes.csv.xz`, or a CSV in its form, plain or compressed (`.gz`, `.xz`):
+    `satellite,date,region,x0,y0,x1,y1,pattern`. A region is the contest's by its number, a region's name, or
+    `"west,south,east,north"`. An overpass without rectangles has a row without corners.
 
     Raises:
-        DatasetError: the file has another form, or a value is wrong.
+        DatasetError: the file has another form, or a value is wrong, such as a name not in `patterns`.
         OSError: the file cannot be read.
     """
     path = source / BOXES if source.is_dir() else source
@@ -88,15 +85,12 @@ def read_rectangles(source: Path, patterns: Sequence[str] = DEFAULT_NAMES) -> di
 def read_practice(folder: Path, patterns: Sequence[str] = DEFAULT_NAMES) -> list[PracticeScene]:
     """Read the practice round: the rectangles of each annotator in each scene, scenes in order of time.
 
-    Where a person annotated a scene twice the first answer counts: the second is not independent of it.
-
-    Args:
-        folder: with `practice_boxes.csv.xz` and `practice_classifications.csv.xz`, which also lists the
-            answers without a rectangle.
-        patterns: the names that are allowed.
+    Where a person annotated a scene twice the first answer counts: the second is not independent of it. The
+    folder has `practice_boxes.csv.xz`, and `practice_classifications.csv.xz`, which also lists the answers
+    without a rectangle.
 
     Raises:
-        DatasetError: a file has another form, or a rectangle belongs to no answer.
+        DatasetError: a file has another form, a value is wrong, or a rectangle belongs to no answer.
         OSError: a file cannot be read.
     """
     answer_of: dict[tuple[Overpass, str], str] = {}
@@ -138,16 +132,10 @@ def masks_of(
     valid: Mask | None = None,
     patterns: Sequence[str] = DEFAULT_NAMES,
 ) -> NDArray[np.bool_]:
-    """Draw each pattern's mask: the union of its rectangles, without the pixels that have no data.
+    """Draw the masks of one scene's patterns: the union of each's rectangles, where pixels are valid.
 
-    Args:
-        rectangles: of one scene.
-        grid: height and width to draw on.
-        valid: where there is data, shape `grid`. Default: everywhere.
-        patterns: names, in the order of the masks.
-
-    Returns:
-        Boolean, shape (patterns, height, width).
+    By default all pixels are, else `valid` has the shape `grid`. Masks are boolean, in the order of
+    `patterns`, shape (patterns, height, width).
     """
     masks = np.zeros((len(patterns), *grid), np.bool_)
     for rectangle in rectangles:

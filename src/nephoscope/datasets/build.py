@@ -35,11 +35,6 @@ def rebuild(drawn: Rectangles, folder: Path, archive: WorldviewClient) -> Iterat
     Labels and catalogue are written after the last scene, for the scenes whose pictures could be fetched. The
     catalogue states no split, so that training assigns days to folds.
 
-    Args:
-        drawn: rectangles by overpass.
-        folder: created if missing.
-        archive: where to fetch pictures from.
-
     Raises:
         DatasetError: bounds have another size than the label grid, or the folder has labels of other scenes.
         LabelError: the folder has a label file that is not in the contest's form.
@@ -91,13 +86,10 @@ def _rebuild(
 
 
 def write_synthetic_dataset(folder: Path, scenes: int, seed: int = 0, size: GridShape = LABEL_GRID) -> None:
-    """Write a data set of synthetic scenes: `train_images/` and `train.csv`.
+    """Write a data set of so many synthetic scenes: `train_images/` and `train.csv`.
 
-    Args:
-        folder: created if missing.
-        scenes: the number of scenes.
-        seed: of the first scene; the next ones have the next seeds.
-        size: height and width of the pictures; the labels are always on the contest's label grid.
+    `seed` is the first scene's; the next ones have the next seeds. `size` is the height and width of the
+    pictures; the labels are always on the contest's label grid.
     """
     rows = []
     for number in range(seed, seed + scenes):

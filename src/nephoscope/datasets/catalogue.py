@@ -28,8 +28,6 @@ class Record:
         image: the picture's file name.
         split: `train`, `val` or empty.
         satellite: empty if unknown.
-        day: when the picture was taken; None if unknown.
-        bounds: None if unknown.
     """
 
     image: str
@@ -51,10 +49,8 @@ class Record:
         """The scene's bounds in words, such as `61°W-40°W 10°N-24°N`; `unknown` without bounds."""
         if self.bounds is None:
             return UNKNOWN
-        west, south, east, north = self.bounds
-        return (
-            f"{_degrees(west, 'EW')}-{_degrees(east, 'EW')} {_degrees(south, 'NS')}-{_degrees(north, 'NS')}"
-        )
+        west, south, east, north = map(_degrees, self.bounds, ("EW", "NS", "EW", "NS"))
+        return f"{west}-{east} {south}-{north}"
 
     @property
     def season(self) -> str:
@@ -90,12 +86,7 @@ def split(
     Without `folds`, the records' own `split` is used where they have one; else one tenth is held out.
     Otherwise groups (see `Record.group`) are assigned to folds, which differ by at most one group's size.
     Where some scenes have a day, those without one are only trained on: their day may be another scene's.
-
-    Args:
-        records: the scenes.
-        folds: the number of folds.
-        fold: which fold to validate on, from 0.
-        seed: of the random assignment of groups to folds.
+    Folds count from 0.
 
     Returns:
         Indices of the scenes to train on, and of those to validate on.
@@ -106,12 +97,12 @@ def split(
     named = {record.split for record in records} - {""}
     if folds is None and named:
         if named != {"train", "val"}:
+            only = named.pop()
             raise DatasetError(
-                f"every scene with a split is in {named.pop()!r}; use --folds to split by day instead"
+                f"every scene with a split is in {only!r}; use --folds to split by day instead"
             )
-        train, val = (
-            [i for i, each in enumerate(records) if each.split == name] for name in ("train", "val")
-        )
+        train = [i for i, record in enumerate(records) if record.split == "train"]
+        val = [i for i, record in enumerate(records) if record.split == "val"]
         return train, val
     folds = 10 if folds is None else folds
     if not 0 <= fold < folds or folds < 2:
@@ -125,22 +116,17 @@ def split(
     held_out = [i for i, part in enumerate(fold_of) if part == fold]
     trained = [i for i, part in enumerate(fold_of) if part != fold]
     if not held_out or not trained:
-        raise DatasetError(
-            f"{len(records)} scenes of {len(set(fold_of))} groups are too few for {folds} folds"
-        )
+        counts = f"{len(records)} scenes of {len(set(fold_of))} groups"
+        raise DatasetError(f"{counts} are too few for {folds} folds")
     return trained, held_out
 
 
 def group_kfold(
     groups: Sequence[str], folds: int, seed: int = 0, allowed: Sequence[bool] | None = None
 ) -> list[int]:
-    """Assign members of groups to folds of nearly equal size; a group is never divided.
+    """Assign members, given by their groups, to folds of nearly equal size; a group is never divided.
 
-    Args:
-        groups: the group of each member.
-        folds: the number of folds.
-        seed: of the order in which groups are assigned.
-        allowed: which members may be assigned; the others get -1. Default: all.
+    Groups are assigned in a random order. Members that are not `allowed` get -1; by default all are.
     """
     sizes = Counter(group for i, group in enumerate(groups) if allowed is None or allowed[i])
     counts = [0] * folds

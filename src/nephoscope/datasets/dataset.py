@@ -37,15 +37,7 @@ PackedMasks = NDArray[np.uint8]
 
 
 def unpack_masks(packed: PackedMasks, count: int) -> NDArray[np.bool_]:
-    """Split packed masks into one boolean mask a pattern.
-
-    Args:
-        packed: shape (height, width), or any other.
-        count: the number of patterns.
-
-    Returns:
-        Shape (count, *packed.shape).
-    """
+    """Split packed masks of any shape into one boolean mask a pattern, shape (count, *packed.shape)."""
     return np.unpackbits(packed[None], axis=0, count=count, bitorder="little").view(np.bool_)
 
 
@@ -59,8 +51,6 @@ class Dataset:
     """Labelled scenes: those with a picture and a row for each pattern.
 
     Attributes:
-        folder: where the files are.
-        labels: the masks.
         records: metadata of each scene, in the order of file names.
         problems: rows and pictures that were left out.
         styles: `colour` and `meaning` by pattern, where the folder states them, as in a model's card.
@@ -87,11 +77,7 @@ class Dataset:
         return self.folder / PICTURES / image
 
     def bits(self, image: str, onto: GridShape) -> PackedMasks:
-        """All masks of a scene, packed; decoded directly onto a grid, which is their shape.
-
-        Raises:
-            LabelError: wrong run lengths.
-        """
+        """All masks of a scene, packed; decoded directly onto a grid, or a `LabelError` is raised."""
         packed = np.zeros(onto, np.uint8)
         for index, name in enumerate(self.patterns):
             if self.labels.texts[image, name]:
@@ -99,19 +85,11 @@ class Dataset:
         return packed
 
     def masks(self, image: str, onto: GridShape) -> NDArray[np.bool_]:
-        """All masks of a scene, shape (patterns, height, width).
-
-        Raises:
-            LabelError: wrong run lengths.
-        """
+        """All masks of a scene, shape (patterns, height, width); see `bits`."""
         return unpack_masks(self.bits(image, onto), len(self.patterns))
 
     def scene(self, image: str) -> Scene:
-        """Open one of the pictures.
-
-        Raises:
-            SceneError: the picture cannot be used.
-        """
+        """Open one of the pictures, or raise `SceneError`."""
         return open_scene(self.picture(image))
 
     def map(
@@ -122,13 +100,10 @@ class Dataset:
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> Iterator[tuple[int, R]]:
-        """Apply a function to every scene in several threads; results come in order.
+        """Apply a function to every record in threads, by default one a processor; results come in order.
 
-        Args:
-            work: called with each record; reads its picture, its masks or both.
-            problems: scenes whose picture or run lengths cannot be read are added here and left out.
-            workers: the number of threads. Default: one a processor.
-            progress: called with the scenes done so far and in all.
+        Scenes whose picture or run lengths `work` cannot read are added to `problems` and left out.
+        `progress` is called with the scenes done so far and in all.
 
         Yields:
             The index of a scene among `records`, and the result of `work`.
@@ -142,8 +117,7 @@ class Dataset:
             except LabelError as error:
                 return Problem("wrong run lengths", str(error).removeprefix(f"{self.labels.path}: "))
 
-        results = map_in_order(one, self.records, workers or available_cpus())
-        for index, result in enumerate(results):
+        for index, result in enumerate(map_in_order(one, self.records, workers or available_cpus())):
             if isinstance(result, Problem):
                 problems.append(result)
             else:
@@ -159,12 +133,8 @@ class Dataset:
 def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress | None = None) -> Dataset:
     """Read a folder in the contest's layout and check that pictures and rows belong together.
 
-    Run lengths are checked later, when masks are decoded (`Dataset.bits`).
-
-    Args:
-        folder: with `train_images/`, a label file, and optionally a catalogue and styles.
-        strict: raise if there is any problem, instead of leaving out what is wrong.
-        progress: called with the bytes of the label file read so far and in all.
+    Run lengths are checked later, when masks are decoded (`Dataset.bits`). What is wrong is left out unless
+    `strict`. `progress` is called with the bytes of the label file read so far and in all.
 
     Raises:
         DatasetError: the folder or its catalogue has another form, no scene is complete, or `strict` and
@@ -196,10 +166,8 @@ def _complete_scenes(
 ) -> tuple[Record, ...]:
     """Return the scenes with a picture and all rows; add the others to the problems."""
     labelled = set(labels.images)
-    problems += [
-        Problem("a catalogue's row without a scene", image)
-        for image in sorted(catalogue.keys() - labelled - pictures)
-    ]
+    strangers = sorted(catalogue.keys() - labelled - pictures)
+    problems += [Problem("a catalogue's row without a scene", image) for image in strangers]
     records = []
     for image in sorted(labelled | pictures):
         missing = [name for name in labels.patterns if (image, name) not in labels.texts]
@@ -228,18 +196,13 @@ def _styles(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def label_file(folder: Path) -> Path:
-    """Find the folder's label file.
-
-    Raises:
-        DatasetError: the folder does not exist, or has no label file, or several.
-    """
+    """Find the folder's only label file, or raise `DatasetError`."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
     paths = [folder / name for name in LABEL_FILES if (folder / name).is_file()]
     if len(paths) != 1:
-        problem = (
-            f"several label files: {', '.join(path.name for path in paths)}" if paths else "no label file"
-        )
+        names = ", ".join(path.name for path in paths)
+        problem = f"several label files: {names}" if paths else "no label file"
         raise DatasetError(f"{folder}: {problem}; expected one of {', '.join(LABEL_FILES)}")
     return paths[0]
 
@@ -250,17 +213,12 @@ def count_problems(problems: Sequence[Problem]) -> Counter[str]:
 
 
 def refuse_problems(folder: Path, problems: Sequence[Problem]) -> None:
-    """Raise an error if there is any problem.
-
-    Raises:
-        DatasetError: counts the problems by kind and names the first of each.
-    """
+    """If there is any problem, raise a `DatasetError` with each kind's count and first case."""
     if problems:
         firsts = {problem.kind: problem.where for problem in reversed(problems)}
-        kinds = [
-            f"{kind} ({count}, first: {firsts[kind]})" for kind, count in count_problems(problems).items()
-        ]
-        raise DatasetError(f"{folder}: {'; '.join(kinds)}")
+        counts = count_problems(problems).items()
+        kinds = "; ".join(f"{kind} ({count}, first: {firsts[kind]})" for kind, count in counts)
+        raise DatasetError(f"{folder}: {kinds}")
 
 
 def _check_grid(labels: Labels) -> None:

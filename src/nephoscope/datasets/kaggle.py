@@ -4,7 +4,6 @@ Source: https://www.kaggle.com/c/understanding_cloud_organization.
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -21,14 +20,8 @@ _ACCOUNT = "create a token at https://www.kaggle.com/settings and set KAGGLE_API
 def fetch_contest(folder: Path, progress: Progress | None = None) -> int:
     """Download the contest's data and place its `train_images/` and `train.csv` in a folder.
 
-    kagglehub keeps its own copy, to which files are hard-linked where possible and else copied.
-
-    Args:
-        folder: created if missing.
-        progress: called with the files placed so far and in all.
-
-    Returns:
-        The number of pictures.
+    kagglehub keeps its own copy, to which files are hard-linked where possible and else copied. `progress` is
+    called with the files placed so far and in all. Returns the number of pictures.
 
     Raises:
         DatasetError: no account, rules not accepted, no response, or another file is in the way.
@@ -36,7 +29,10 @@ def fetch_contest(folder: Path, progress: Progress | None = None) -> int:
         OSError: a file cannot be written.
     """
     source = _download()
-    files = list(_files(source))
+    pictures, labels = source / PICTURES, source / LABEL_FILES[0]
+    if not pictures.is_dir() or not labels.is_file():
+        raise DatasetError(f"{source}: Kaggle's archive has no {PICTURES}/ or no {labels.name}")
+    files = [*sorted(pictures.iterdir()), labels]  # in this order: a folder with labels is complete
     for done, path in enumerate(files, 1):
         _link_or_copy(path, folder / path.relative_to(source))
         if progress:
@@ -63,16 +59,6 @@ def _download() -> Path:
         if getattr(error, "filename", None):
             raise  # a file of this machine
         raise DatasetError(f"{_PAGE}: {error}") from error
-
-
-def _files(source: Path) -> Iterator[Path]:
-    """Yield the pictures, then the labels: a folder with labels is complete."""
-    pictures = source / PICTURES
-    labels = source / LABEL_FILES[0]
-    if not pictures.is_dir() or not labels.is_file():
-        raise DatasetError(f"{source}: Kaggle's archive has no {PICTURES}/ or no {labels.name}")
-    yield from sorted(pictures.iterdir())
-    yield labels
 
 
 def _link_or_copy(path: Path, target: Path) -> None:

@@ -36,9 +36,7 @@ class Labels:
 
     Attributes:
         path: the file they were read from.
-        grid: height and width of the masks.
         texts: run-length text by the picture's file name and the pattern.
-        patterns: names of the patterns.
     """
 
     path: Path
@@ -74,16 +72,12 @@ def read_labels(
 ) -> Labels:
     """Read a label file, plain or compressed (`.gz`, `.xz`).
 
-    Args:
-        path: the file.
-        grid: height and width of the masks. Default: the contest's submission grid if every run fits there,
-            else its label grid. State it for a file of a few rows, where all masks may lie in the left
-            columns of the larger grid.
-        problems: a list to which wrong rows are added instead of raising; of two rows for the same mask the
-            first is kept.
-        progress: called with the bytes read so far and in all.
-        patterns: names of the patterns. Default: the names that at least half of the pictures have a row
-            for, in the file's order.
+    The grid is by default the contest's submission grid if every run fits there, else its label grid. State
+    it for a file of a few rows, where all masks may lie in the left columns of the larger grid. The patterns
+    are by default the names that at least half of the pictures have a row for, in the file's order.
+
+    With `problems`, wrong rows are added to this list instead of raising; of two rows for the same mask the
+    first is kept. `progress` is called with the bytes read so far and in all.
 
     Raises:
         LabelError: the file is not in the contest's form; without `problems` also an unknown pattern or a

@@ -26,15 +26,9 @@ def encode(mask: Mask) -> str:
 
 
 def decode(text: str, grid: GridShape, onto: GridShape | None = None) -> Mask:
-    """Decode a mask from run-length text.
+    """Decode a mask from run-length text, boolean, shape `grid`.
 
-    Args:
-        text: the run lengths; empty for an empty mask.
-        grid: height and width of the encoded mask.
-        onto: a coarser grid to decode onto directly: each of its pixels takes the value at its centre.
-
-    Returns:
-        Boolean, shape `onto` or else `grid`.
+    Or decode it directly `onto` a coarser grid, each of whose pixels takes the value at its centre.
 
     Raises:
         LabelError: an odd count of numbers, a value that is not an integer, a start or length below 1, a run
@@ -94,8 +88,7 @@ def _to_coarser(edges: NDArray[np.int64], grid: GridShape, onto: GridShape) -> N
     (height, width), (rows, columns) = grid, onto
     if rows > height or columns > width:
         raise ValueError(f"{rows}x{columns} is finer than the encoded grid {height}x{width}")
-    row_centres = centres(height, rows)
-    column_centres = centres(width, columns)
+    row_centres, column_centres = centres(height, rows), centres(width, columns)
     column, row = np.divmod(edges, height)
     rows_before = np.searchsorted(row_centres, np.arange(height + 1))
     columns_before = np.searchsorted(column_centres, np.arange(width + 1))

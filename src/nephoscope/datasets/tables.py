@@ -27,17 +27,10 @@ def decompress(file: BinaryIO, suffix: str) -> IO[bytes] | gzip.GzipFile | lzma.
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Read a CSV file row by row.
-
-    Args:
-        path: the file.
-        columns: those that it must have.
-
-    Yields:
-        The row's file and line, for error messages, and the row's values by column.
+    """Yield each row of a CSV file: its file and line, for error messages, and its values by column.
 
     Raises:
-        DatasetError: the file is damaged, lacks a column, or has a row that is too short.
+        DatasetError: the file is damaged, lacks one of the columns, or has a row that is too short.
         OSError: the file cannot be read.
     """
     try:
