@@ -72,12 +72,7 @@ def progress_bar(description: str) -> Callable[[int, int], None]:
 
 @contextmanager
 def scene_progress(total: int, done: int = 0, *, log: bool = False) -> Iterator[Callable[[int], None]]:
-    """Progress in scenes and scenes per second: a bar on a terminal.
-
-    Args:
-        total: scenes in all.
-        done: scenes that were done before.
-        log: whether to print a line now and then where there is no terminal.
+    """Progress in scenes and scenes per second: a bar on a terminal, elsewhere a line now and then if `log`.
 
     Yields:
         A function to call with the number of scenes just finished.
@@ -135,11 +130,7 @@ def duration(hours: float) -> str:
 def print_results(
     results: "Iterable[Done | Kept | Failed]", total: int, patterns: Sequence[Pattern], as_json: bool
 ) -> Counter[str]:
-    """Print results as they come, and failures on standard error.
-
-    Returns:
-        How many were `done`, `kept` and `failed`.
-    """
+    """Print results as they come, and failures on standard error; count the `done`, `kept` and `failed`."""
     from nephoscope.outputs.batch import Done, Failed
 
     counts: Counter[str] = Counter(done=0, kept=0, failed=0)

@@ -18,9 +18,7 @@ def serve(
         str, Option(help="Address to listen on; any but the loopback interface needs a token.")
     ] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="0 takes any free port.")] = 8000,
-    models: Annotated[list[str], Option("--model", help="Name or file of a model; repeat for several.")] = [
-        "default"
-    ],
+    models: Models = ["default"],  # noqa: B006 (Typer copies it)
     token: Annotated[
         str | None,
         Option(envvar="NEPHOSCOPE_TOKEN", help="Secret of the clients. Default: random, if needed."),
