@@ -1,4 +1,4 @@
-"""The application, options that several commands share, exit codes, and errors in one line."""
+"""The application, exit codes, and errors in one line."""
 
 import logging
 import os
@@ -7,10 +7,10 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from typer import Option
 
 from nephoscope.cli import console
 from nephoscope.cli.extras import modules_of
@@ -33,42 +33,6 @@ fetch = typer.Typer(help="Download satellite pictures and labels from public arc
 atlas = typer.Typer(help="Process years of scenes: plan, run, summarise and plot.", no_args_is_help=True)
 app.add_typer(fetch, name="fetch")
 app.add_typer(atlas, name="atlas")
-
-# Options and arguments of several commands.
-Archive = Annotated[
-    str | None,
-    typer.Option(
-        "--archive",
-        metavar="URL",
-        help="A mirror of Worldview Snapshots. Default: NEPHOSCOPE_WORLDVIEW, or NASA's server.",
-    ),
-]
-Connections = Annotated[int, typer.Option(min=1, help="Concurrent requests to the archive.")]
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder in the contest's layout.")]
-OptionalData = Annotated[
-    Path | None, typer.Argument(metavar="DATA", help="A folder in the contest's layout.", show_default=False)
-]
-Degrees = Annotated[float, typer.Option(help="Size of a pixel in degrees.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-FirstDay = Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, such as 2020-01-20.")]
-Fold = Annotated[int, typer.Option(min=0, help="The fold to validate on.")]
-Folds = Annotated[
-    int | None,
-    typer.Option(min=2, help="Split the days into this many folds. Default: the catalogue's split."),
-]
-Folder = Annotated[Path, typer.Option("--output", "-o", help="The folder to write to.")]
-ModelName = Annotated[str, typer.Option("--model", help="Name or file of a model; see 'nephoscope models'.")]
-OutputFile = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
-Satellites = Annotated[str, typer.Option(help="Comma-separated list of Terra, Aqua, SNPP, NOAA20, NOAA21.")]
-Store = Annotated[
-    str,
-    typer.Argument(
-        metavar="STORE", help="A folder, or an address such as s3://bucket/atlas.", show_default=False
-    ),
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at any problem in the labels.")]
-Tta = Annotated[bool, typer.Option("--tta", help="Mean over four mirror images: better, four times slower.")]
 
 
 def main() -> None:
@@ -122,7 +86,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     pass

@@ -1,60 +1,46 @@
 """The commands `atlas plan`, `atlas run` and `atlas status`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from nephoscope.atlas.estimate import Assumptions, Estimate
-from nephoscope.cli import atlas_report, console
-from nephoscope.cli.app import (
-    Archive,
-    Connections,
-    Degrees,
-    FirstDay,
-    ModelName,
-    OutputFile,
-    Satellites,
-    Store,
-    atlas,
-    fail,
-    needs,
-    usage_errors,
-)
+from nephoscope.cli import console, options
+from nephoscope.cli.app import atlas, fail, needs, usage_errors
+
+if TYPE_CHECKING:
+    from nephoscope.atlas.manifest import Status
+    from nephoscope.atlas.plan import Plan
 
 
 @atlas.command()
 def plan(
-    region: Annotated[
-        str, typer.Option(metavar="REGION|W,S,E,N", help="A region's name, or bounds in degrees.")
-    ],
-    first: FirstDay,
-    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The last day.")],
-    output: OutputFile = Path("atlas.json"),
-    satellites: Satellites = "Terra,Aqua",
-    months: Annotated[
-        str | None, typer.Option(help="Comma-separated numbers of months. Default: all.")
-    ] = None,
+    region: Annotated[str, Option(metavar="REGION|W,S,E,N", help="A region's name, or bounds in degrees.")],
+    first: options.FirstDay,
+    last: Annotated[str, Option("--to", metavar="DAY", help="The last day.")],
+    output: options.OutputFile = Path("atlas.json"),
+    satellites: options.Satellites = "Terra,Aqua",
+    months: Annotated[str | None, Option(help="Comma-separated numbers of months. Default: all.")] = None,
     margin: Annotated[
         float,
-        typer.Option(
+        Option(
             min=0,
             metavar="DEGREES",
             help="Discard this much along the edges of each box, where fewer patterns are detected.",
         ),
     ] = 0.0,
     scenes: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Also write a list of all scenes.")
+        Path | None, Option(metavar="FILE.csv", help="Also write a list of all scenes.")
     ] = None,
-    rate: Annotated[float, typer.Option(min=1e-3, help="Scenes per second and core.")] = Assumptions.rate,
-    cores: Annotated[int, typer.Option(min=1, help="Number of cores.")] = Assumptions.cores,
-    connections: Connections = Assumptions.connections,
-    wait: Annotated[
-        float, typer.Option(min=0, help="Response time of the archive in seconds.")
-    ] = Assumptions.wait,
-    core_price: Annotated[float, typer.Option(min=0, help="Price of a core-hour.")] = Assumptions.core_price,
+    rate: Annotated[float, Option(min=1e-3, help="Scenes per second and core.")] = Assumptions.rate,
+    cores: Annotated[int, Option(min=1, help="Number of cores.")] = Assumptions.cores,
+    connections: options.Connections = Assumptions.connections,
+    wait: Annotated[float, Option(min=0, help="Response time of the archive in seconds.")] = Assumptions.wait,
+    core_price: Annotated[float, Option(min=0, help="Price of a core-hour.")] = Assumptions.core_price,
     storage_price: Annotated[
-        float, typer.Option(min=0, help="Price of a gigabyte-month.")
+        float, Option(min=0, help="Price of a gigabyte-month.")
     ] = Assumptions.storage_price,
 ) -> None:
     """Plan an atlas: list its scenes and estimate its cost."""
@@ -69,29 +55,27 @@ def plan(
         if scenes is not None:
             write_scenes(made, scenes)
     assumed = Assumptions(rate, cores, connections, wait, core_price, storage_price)
-    atlas_report.print_plan(made, Estimate(len(made), assumed), assumed)
+    _print_plan(made, Estimate(len(made), assumed), assumed)
     console.hint(f"next: nephoscope atlas run {output} STORE")
 
 
 @atlas.command()
 def run(
-    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `atlas plan` wrote.")],
-    store: Store,
-    model: ModelName = "default",
+    plan_file: Annotated[Path, Argument(metavar="PLAN", help="A file that `atlas plan` wrote.")],
+    store: options.Store,
+    model: options.ModelName = "default",
     scheduler: Annotated[
         str | None,
-        typer.Option(
-            metavar="ADDRESS", help="Address of a Dask cluster. Default: processes on this machine."
-        ),
+        Option(metavar="ADDRESS", help="Address of a Dask cluster. Default: processes on this machine."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes on this machine. Default: one per processor.")
+        int | None, Option(min=1, help="Processes on this machine. Default: one per processor.")
     ] = None,
-    connections: Connections = 4,
-    archive: Archive = None,
-    cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep pictures here.")] = None,
-    degrees: Degrees = 0.01,
-    retries: Annotated[int, typer.Option(min=0, help="Retries per picture.")] = 3,
+    connections: options.Connections = 4,
+    archive: options.Archive = None,
+    cache: Annotated[Path | None, Option(metavar="DIR", help="Keep pictures here.")] = None,
+    degrees: options.Degrees = 0.01,
+    retries: Annotated[int, Option(min=0, help="Retries per picture.")] = 3,
 ) -> None:
     """Segment a plan's scenes into a store; a second run completes what is missing or failed."""
     with needs("atlas"):
@@ -111,8 +95,10 @@ def run(
         place = store if "://" in store else str(Path(store).absolute())
         opened, content = prepare(place, Plan.read(plan_file), model)
         before = read_status(opened.manifest)
-        options = {"tries": retries + 1, "connections": connections, "degrees": degrees}
-        client = WorldviewClient.from_environment(archive, cache=cache and cache.absolute(), **options)
+        kept = cache and cache.absolute()
+        client = WorldviewClient.from_environment(
+            archive, cache=kept, tries=retries + 1, connections=connections, degrees=degrees
+        )
     if before.unfinished:
         cluster = remote_cluster(address) if address else local_cluster(workers or available_cpus())
         progress = console.scene_progress(before.scenes, before.settled, log=True)
@@ -127,7 +113,7 @@ def run(
             console.error(f"{error}; run the same command again to resume")
             raise typer.Exit(1) from error
     after = read_status(opened.manifest)
-    atlas_report.print_status(after)
+    _print_status(after)
     if after.done < after.scenes:
         console.info(f"'nephoscope atlas status {store} --failures' lists failures; run again to retry them")
         raise typer.Exit(1)
@@ -135,8 +121,8 @@ def run(
 
 @atlas.command()
 def status(
-    store: Store,
-    failures: Annotated[bool, typer.Option("--failures", help="List the scenes that failed.")] = False,
+    store: options.Store,
+    failures: Annotated[bool, Option("--failures", help="List the scenes that failed.")] = False,
 ) -> None:
     """Print how many scenes of an atlas are done, failed and missing."""
     with needs("atlas"):
@@ -150,4 +136,56 @@ def status(
                 box = ",".join(f"{edge:g}" for edge in record["box"])
                 print(f"{record['satellite']}/{record['date']}/{box}  {record['cause']}: {record['reason']}")
         else:
-            atlas_report.print_status(read_status(manifest))
+            _print_status(read_status(manifest))
+
+
+def _print_plan(plan: "Plan", estimate: Estimate, assumed: Assumptions) -> None:
+    """Print the content of a plan and its estimated cost, on 60 columns."""
+    rows, columns = plan.shape
+    _row("scenes", f"{estimate.scenes:,}")
+    _row("days", f"{len(plan.days):,} from {plan.days[0]} to {plan.days[-1]}")
+    _row("satellites", ", ".join(plan.satellites))
+    kept = f", {plan.step[1]:g}° x {plan.step[0]:g}° of each kept" if plan.margin else ""
+    _row("boxes", f"{columns} x {rows} of 21° x 14°{kept}")
+    edges = ",".join(f"{edge:g}" for edge in plan.covered)
+    _row("covered", f"{edges}{'' if plan.covered == plan.region else ': more than requested'}")
+    picture = _bytes(estimate.download / estimate.scenes)
+    _row("download", f"{_bytes(estimate.download)} ({picture} per picture)")
+    _row("store", _bytes(estimate.stored))
+    _row("computing", f"{console.duration(estimate.core_hours)} of a core ({assumed.rate:g} scenes/s)")
+    cores = f"on {assumed.cores:,} core{'' if assumed.cores == 1 else 's'}"
+    _row(cores, console.duration(estimate.compute_hours))
+    waiting = f"{assumed.connections} connections, {assumed.wait:g} s per picture"
+    _row("archive", f"{console.duration(estimate.archive_hours)} ({waiting})")
+    bottleneck = "the archive" if estimate.archive_hours > estimate.compute_hours else "computing"
+    _row("total", f"{console.duration(estimate.wall_hours)}, limited by {bottleneck}")
+    _row("price", f"${estimate.price:,.2f} for cores (${assumed.core_price:g} per hour)")
+    _row("per month", f"${estimate.store_price:,.2f} for the store, ${estimate.cache_price:,.2f} with all")
+    _row("", f"pictures (${assumed.storage_price:g} per GB)")
+    print("assumed: prices and seconds per picture; measured: sizes")
+    print("and, unless --rate states it, scenes/s")
+
+
+def _print_status(status: "Status") -> None:
+    """Print how many scenes of an atlas are done, failed and missing."""
+    _row("scenes", f"{status.scenes:>10,}")
+    _row("done", f"{status.done:>10,}")
+    if status.done:
+        share = status.valid / status.done
+        _row("  with data", f"{status.covered:>10,}  {share:.1%} of the area of those done")
+    _row("failed", f"{status.failed:>10,}")
+    for cause, count in status.causes.most_common():
+        _row(f"  {cause}", f"{count:>10,}")
+    _row("missing", f"{status.missing:>10,}")
+
+
+def _row(name: str, value: str) -> None:
+    print(f"{name:<17}{value}")
+
+
+def _bytes(count: float) -> str:
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:,.3g} {unit}"
+    return f"{count / 1000:,.3g} TB"

@@ -4,27 +4,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
-from nephoscope.cli import console
-from nephoscope.cli.app import Folder, OutputFile, Overwrite, Store, atlas, fail, needs, usage_errors
+from nephoscope.cli import console, options
+from nephoscope.cli.app import atlas, fail, needs, usage_errors
 from nephoscope.core.io import atomic_write
 
 
 @atlas.command()
 def summarise(
-    store: Store,
+    store: options.Store,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The file to write: .nc for NetCDF, .zarr for Zarr.")
+        Path, Option("--output", "-o", help="The file to write: .nc for NetCDF, .zarr for Zarr.")
     ] = Path("summary.nc"),
     grid: Annotated[
-        str, typer.Option(metavar="DEGREES", help="Cell size; a list such as 1,2.5 makes a file of each.")
+        str, Option(metavar="DEGREES", help="Cell size; a list such as 1,2.5 makes a file of each.")
     ] = "1",
     block: Annotated[
-        int, typer.Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
+        int, Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
     ] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed of the bootstrap.")] = 0,
-    overwrite: Overwrite = False,
+    seed: Annotated[int, Option(min=0, help="Random seed of the bootstrap.")] = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Compute the frequency of each pattern by day, month, season and hour, with intervals."""
     with needs("atlas"):
@@ -43,17 +43,17 @@ def summarise(
 
 @atlas.command()
 def series(
-    store: Store,
+    store: options.Store,
     region: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="WEST,SOUTH,EAST,NORTH|REGION",
             help="Bounds in degrees, or a region's name.",
             show_default=False,
         ),
     ],
-    output: OutputFile = Path("series.csv"),
-    overwrite: Overwrite = False,
+    output: options.OutputFile = Path("series.csv"),
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write the daily frequencies of a region as CSV."""
     with needs("atlas"):
@@ -68,21 +68,21 @@ def series(
 
 @atlas.command()
 def track(
-    store: Store,
+    store: options.Store,
     points: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="TRACK.csv",
             help="Columns time (ISO 8601, UTC), lon and lat; others are copied.",
             show_default=False,
         ),
     ],
-    output: OutputFile = Path("sampled.csv"),
+    output: options.OutputFile = Path("sampled.csv"),
     overpass: Annotated[
         Literal["nearest", "each"],
-        typer.Option(help="One row per point from the overpass nearest in time, or one from each."),
+        Option(help="One row per point from the overpass nearest in time, or one from each."),
     ] = "nearest",
-    overwrite: Overwrite = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Sample the patterns along a track of points in time and space."""
     with needs("atlas"):
@@ -95,10 +95,9 @@ def track(
 @atlas.command()
 def plot(
     summary: Annotated[
-        Path,
-        typer.Argument(metavar="SUMMARY", help="A file that 'atlas summarise' wrote.", show_default=False),
+        Path, Argument(metavar="SUMMARY", help="A file that 'atlas summarise' wrote.", show_default=False)
     ],
-    folder: Folder = Path("nephoscope-figures"),
+    folder: options.Folder = Path("nephoscope-figures"),
 ) -> None:
     """Plot a summary: maps, seasonal cycle, longitude-time sections, diurnal difference."""
     with needs("atlas"):

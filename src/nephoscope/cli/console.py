@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from nephoscope.core.geo import brief_name
@@ -71,12 +72,7 @@ def progress_bar(description: str) -> Callable[[int, int], None]:
 
 @contextmanager
 def scene_progress(total: int, done: int = 0, *, log: bool = False) -> Iterator[Callable[[int], None]]:
-    """Progress in scenes and scenes per second: a bar on a terminal.
-
-    Args:
-        total: scenes in all.
-        done: scenes that were done before.
-        log: whether to print a line now and then where there is no terminal.
+    """Progress in scenes and scenes per second: a bar on a terminal, elsewhere a line now and then if `log`.
 
     Yields:
         A function to call with the number of scenes just finished.
@@ -134,11 +130,7 @@ def duration(hours: float) -> str:
 def print_results(
     results: "Iterable[Done | Kept | Failed]", total: int, patterns: Sequence[Pattern], as_json: bool
 ) -> Counter[str]:
-    """Print results as they come, and failures on standard error.
-
-    Returns:
-        How many were `done`, `kept` and `failed`.
-    """
+    """Print results as they come, and failures on standard error; count the `done`, `kept` and `failed`."""
     from nephoscope.outputs.batch import Done, Failed
 
     counts: Counter[str] = Counter(done=0, kept=0, failed=0)
@@ -177,8 +169,8 @@ def print_calibration(result: "Calibration") -> None:
     """Print calibrated rules and their Dice."""
     in_sample, before = result.in_sample_dice, result.before
     print(f"mean Dice {result.mean:.4f} on days that were not used to choose the rules")
-    print(f"          {_mean(in_sample):.4f} on the days that were used: optimistic")
-    print(f"          {_mean(before):.4f} there with the previous rules")
+    print(f"          {fmean(in_sample.values()):.4f} on the days that were used: optimistic")
+    print(f"          {fmean(before.values()):.4f} there with the previous rules")
     evidence = {"top_k": "top {k}", "head": "presence head", "product": "presence head x top {k}"}
     width = _name_width(result.rules)
     print(f"{'':<{width}}{'Dice':>7}{'above':>7}{'area':>7}{'join':>6}  present from")
@@ -255,10 +247,6 @@ def print_export(path: Path, parity: "Parity") -> None:
     print(f"half precision changed probabilities by up to {parity.rounding:.1e}")
     if not parity.calibrated:
         print("its rules come from one of its parts; run 'nephoscope calibrate'")
-
-
-def _mean(values: dict[str, float]) -> float:
-    return sum(values.values()) / len(values)
 
 
 def _name_width(names: Iterable[str]) -> int:

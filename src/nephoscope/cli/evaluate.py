@@ -3,27 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
-from nephoscope.cli import console
-from nephoscope.cli.app import (
-    Data,
-    Device,
-    Fold,
-    Folder,
-    Folds,
-    OptionalData,
-    Strict,
-    Tta,
-    app,
-    fail,
-    needs,
-    usage_errors,
-)
+from nephoscope.cli import console, options
+from nephoscope.cli.app import app, fail, needs, usage_errors
 
 
 @app.command()
-def explore(data: Data, folder: Folder = Path("nephoscope-explore"), strict: Strict = False) -> None:
+def explore(
+    data: options.Data, folder: options.Folder = Path("nephoscope-explore"), strict: options.Strict = False
+) -> None:
     """Report on labelled scenes: pattern frequencies, sizes, positions, brightness, and label problems."""
     with needs("train"):
         from nephoscope.evaluation.report.exploration import write_report
@@ -39,33 +28,31 @@ def explore(data: Data, folder: Folder = Path("nephoscope-explore"), strict: Str
 @app.command()
 def evaluate(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="Name or file of a model.", show_default=False)
+        str | None, Argument(metavar="MODEL", help="Name or file of a model.", show_default=False)
     ] = None,
-    data: OptionalData = None,
+    data: options.OptionalData = None,
     csv: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(metavar="PREDICTED TRUTH", help="Score a submission: two files in the contest's form."),
+        Option(metavar="PREDICTED TRUTH", help="Score a submission: two files in the contest's form."),
     ] = None,
-    folder: Folder = Path("nephoscope-evaluation"),
+    folder: options.Folder = Path("nephoscope-evaluation"),
     part: Annotated[
-        Literal["val", "train", "all"], typer.Option("--split", help="Scenes to use: val, train or all.")
+        Literal["val", "train", "all"], Option("--split", help="Scenes to use: val, train or all.")
     ] = "val",
-    folds: Folds = None,
-    fold: Fold = 0,
-    tta: Tta = False,
-    device: Device = "auto",
+    folds: options.Folds = None,
+    fold: options.Fold = 0,
+    tta: options.Tta = False,
+    device: options.Device = "auto",
 ) -> None:
     """Evaluate a model on labelled scenes against baselines and people, or score a submission."""
-    if (csv is None) == (model is None) or (model is None) != (data is None):
-        fail("give MODEL and DATA, or --csv PREDICTED TRUTH")
     with usage_errors():
-        if csv is not None:
+        if csv and model is None and data is None:
             from nephoscope.evaluation.submission import evaluate_csv
 
             console.print_score(evaluate_csv(*csv))
             return
-        assert model is not None
-        assert data is not None
+        if csv or model is None or data is None:
+            fail("give MODEL and DATA, or --csv PREDICTED TRUTH")
         with needs("train"):
             from nephoscope.evaluation.report.evaluation import Options, write_report
         from nephoscope.core.io import available_cpus
@@ -74,8 +61,8 @@ def evaluate(
 
         loaded = Model.load(model, threads=1, device=device)
         dataset = read_dataset(data, progress=console.progress_bar("reading labels"))
-        options = Options(part, folds, fold, tta, available_cpus())
+        chosen = Options(part, folds, fold, tta, available_cpus())
         progress = console.progress_bar("evaluating scenes")
-        path, numbers = write_report(loaded, dataset, folder, options, progress)
+        path, numbers = write_report(loaded, dataset, folder, chosen, progress)
         console.print_evaluation(numbers, loaded.card)
         console.info(str(path))

@@ -6,45 +6,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
-from nephoscope.cli import console
-from nephoscope.cli.app import (
-    Archive,
-    Degrees,
-    FirstDay,
-    Folder,
-    Overwrite,
-    Satellites,
-    fail,
-    fetch,
-    needs,
-    usage_errors,
-)
+from nephoscope.cli import console, options
+from nephoscope.cli.app import fail, fetch, needs, usage_errors
 
 if TYPE_CHECKING:
     from nephoscope.imagery.fetch import Fetched
 
-FewConnections = Annotated[int, typer.Option(min=1, max=16, help="Concurrent requests to the archive.")]
+FewConnections = Annotated[int, Option(min=1, max=16, help="Concurrent requests to the archive.")]
 
 
 # Western longitudes begin with a minus: unknown options are taken for bounds.
 @fetch.command(context_settings={"ignore_unknown_options": True})
 def scenes(
     places: Annotated[
-        list[str],
-        typer.Argument(metavar="PLACE...", help="A region's name, or west,south,east,north in degrees."),
+        list[str], Argument(metavar="PLACE...", help="A region's name, or west,south,east,north in degrees.")
     ],
-    first: FirstDay,
-    folder: Folder,
+    first: options.FirstDay,
+    folder: options.Folder,
     last: Annotated[
-        str | None, typer.Option("--to", metavar="DAY", help="The last day. Default: the first day.")
+        str | None, Option("--to", metavar="DAY", help="The last day. Default: the first day.")
     ] = None,
-    satellites: Satellites = "Terra,Aqua",
-    degrees: Degrees = 0.01,
-    picture_format: Annotated[Literal["jpeg", "png"], typer.Option("--format")] = "jpeg",
+    satellites: options.Satellites = "Terra,Aqua",
+    degrees: options.Degrees = 0.01,
+    picture_format: Annotated[Literal["jpeg", "png"], Option("--format")] = "jpeg",
     connections: FewConnections = 4,
-    archive: Archive = None,
-    overwrite: Overwrite = False,
+    archive: options.Archive = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Download pictures from NASA Worldview; existing ones are kept."""
     from nephoscope.core.geo import parse_bounds, parse_day
@@ -69,14 +58,14 @@ def scenes(
 def labels(
     boxes: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="BOXES.csv",
             help="Rectangles: satellite,date,region,x0,y0,x1,y1,pattern; may be .gz or .xz.",
         ),
     ],
-    folder: Folder,
+    folder: options.Folder,
     connections: FewConnections = 4,
-    archive: Archive = None,
+    archive: options.Archive = None,
 ) -> None:
     """Make labelled scenes, in the contest's layout, from rectangles that people drew."""
     from nephoscope.datasets.annotations import read_rectangles
@@ -90,7 +79,7 @@ def labels(
 
 
 @fetch.command()
-def kaggle(folder: Folder) -> None:
+def kaggle(folder: options.Folder) -> None:
     """Download the contest's pictures and labels with your Kaggle account."""
     from nephoscope.datasets.kaggle import fetch_contest
 

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 from typer.core import TyperCommand, TyperOption
 
-from nephoscope.cli import console
-from nephoscope.cli.app import Device, Folder, ModelName, Overwrite, Tta, app, fail, usage_errors
+from nephoscope.cli import console, options
+from nephoscope.cli.app import app, fail, usage_errors
 
 Sources = Annotated[
     list[str],
-    typer.Argument(
+    Argument(
         metavar="SOURCE...",
         help="A file, a folder, a glob, '-' for standard input, an http(s) URL, "
         "'worldview:SATELLITE/DAY/PLACE', or 'sample'.",
@@ -36,36 +37,35 @@ class FormatsInHelp(TyperCommand):
 @app.command(cls=FormatsInHelp)
 def segment(
     sources: Sources,
-    folder: Folder = Path("nephoscope-output"),
-    formats: Annotated[str, typer.Option("--format")] = "overlay,json",
+    folder: options.Folder = Path("nephoscope-output"),
+    formats: Annotated[str, Option("--format")] = "overlay,json",
     bounds: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="WEST,SOUTH,EAST,NORTH|REGION",
             help="Bounds of all pictures in degrees. Default: from their names, tags or world files.",
         ),
     ] = None,
     day: Annotated[
-        str | None,
-        typer.Option("--time", metavar="DAY", help="Day of all pictures. Default: from their names."),
+        str | None, Option("--time", metavar="DAY", help="Day of all pictures. Default: from their names.")
     ] = None,
-    model: ModelName = "default",
+    model: options.ModelName = "default",
     join: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=0,
             max=100,
             metavar="PIXELS",
             help="Merge components at most this far apart (pixels of 350x525). Default: from the model card.",
         ),
     ] = None,
-    tta: Tta = False,
-    device: Device = "auto",
-    overwrite: Overwrite = False,
+    tta: options.Tta = False,
+    device: options.Device = "auto",
+    overwrite: options.Overwrite = False,
     max_pixels: Annotated[
-        int | None, typer.Option(min=1, help="Refuse larger pictures. Default: 100,000,000.")
+        int | None, Option(min=1, help="Refuse larger pictures. Default: 100,000,000.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """Find cloud patterns in pictures."""
     from nephoscope.core.geo import parse_bounds, parse_day
@@ -95,9 +95,9 @@ def segment(
 
 @app.command()
 def sample(
-    folder: Folder = Path("nephoscope-sample"),
+    folder: options.Folder = Path("nephoscope-sample"),
     scenes: Annotated[
-        int, typer.Option(min=0, help="Also make this many labelled scenes, in the contest's layout.")
+        int, Option(min=0, help="Also make this many labelled scenes, in the contest's layout.")
     ] = 0,
 ) -> None:
     """Write the built-in synthetic scene, to try nephoscope offline; it is not an observation."""
@@ -117,9 +117,7 @@ def sample(
 
 @app.command()
 def models(
-    model: Annotated[
-        str | None, typer.Argument(metavar="[NAME|PATH]", help="Print this model's card.")
-    ] = None,
+    model: Annotated[str | None, Argument(metavar="[NAME|PATH]", help="Print this model's card.")] = None,
 ) -> None:
     """List the built-in models, or print a model's card."""
     from nephoscope.inference.model import Model, model_file, shipped

@@ -4,30 +4,30 @@ import secrets
 import socket
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from nephoscope.cli import console
 from nephoscope.cli.app import app, needs, usage_errors
+
+Models = Annotated[list[str], Option("--model", help="Name or file of a model; repeat for several.")]
 
 
 @app.command()
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any but the loopback interface needs a token.")
+        str, Option(help="Address to listen on; any but the loopback interface needs a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8000,
-    models: Annotated[
-        list[str], typer.Option("--model", help="Name or file of a model; repeat for several.")
-    ] = ["default"],  # noqa: B006 (Typer copies it)
+    port: Annotated[int, Option(min=0, max=65535, help="0 takes any free port.")] = 8000,
+    models: Models = ["default"],  # noqa: B006 (Typer copies it)
     token: Annotated[
         str | None,
-        typer.Option(envvar="NEPHOSCOPE_TOKEN", help="Secret of the clients. Default: random, if needed."),
+        Option(envvar="NEPHOSCOPE_TOKEN", help="Secret of the clients. Default: random, if needed."),
     ] = None,
     allowed: Annotated[
-        list[str], typer.Option("--allow-host", metavar="NAME", help="Another host name of the server.")
+        list[str], Option("--allow-host", metavar="NAME", help="Another host name of the server.")
     ] = [],  # noqa: B006
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Pictures processed in parallel. Default: one per processor.")
+        int | None, Option(min=1, help="Pictures processed in parallel. Default: one per processor.")
     ] = None,
 ) -> None:
     """Serve a web page and a JSON API; Ctrl-C stops."""

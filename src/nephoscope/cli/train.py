@@ -6,22 +6,10 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from nephoscope.cli import console
-from nephoscope.cli.app import (
-    Data,
-    Device,
-    Fold,
-    Folds,
-    OptionalData,
-    OutputFile,
-    Strict,
-    app,
-    fail,
-    needs,
-    usage_errors,
-)
+from nephoscope.cli import console, options
+from nephoscope.cli.app import app, fail, needs, usage_errors
 from nephoscope.training.config import NETWORK_ENTRIES, PRESETS, Recipe, make_recipe
 from nephoscope.training.settings import Settings
 
@@ -31,7 +19,7 @@ if TYPE_CHECKING:
 
 StartFrom = Annotated[
     list[Path] | None,
-    typer.Option(
+    Option(
         "--from",
         metavar="WEIGHTS",
         help="Start from a run's best.safetensors, with its network and size; repeat to average several.",
@@ -39,7 +27,7 @@ StartFrom = Annotated[
 ]
 Teachers = Annotated[
     list[Path] | None,
-    typer.Option(
+    Option(
         "--teacher",
         metavar="WEIGHTS",
         help="Weights of a teacher (see --teacher-share); repeat for the mean of several. "
@@ -53,7 +41,7 @@ def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
     own = signature(command, eval_str=True)
     parameters = [each for each in own.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
     for field in dataclasses.fields(Recipe):
-        option = typer.Option(
+        option = Option(
             help=f"{field.metadata['about']} Default: {field.default}.",
             show_default=False,
             rich_help_panel="Recipe, with the default preset's values",
@@ -68,31 +56,27 @@ def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
 @app.command()
 @recipe_options
 def train(
-    data: OptionalData = None,
-    run: Annotated[Path, typer.Option("--output", "-o", help="The run folder to write.")] = Path(
-        "nephoscope-run"
-    ),
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Resume an interrupted run.")] = None,
+    data: options.OptionalData = None,
+    run: Annotated[Path, Option("--output", "-o", help="The run folder to write.")] = Path("nephoscope-run"),
+    resume: Annotated[Path | None, Option(metavar="RUN", help="Resume an interrupted run.")] = None,
     preset: Annotated[
-        str, typer.Option(help=f"One of {', '.join(PRESETS)}; options override its values.")
+        str, Option(help=f"One of {', '.join(PRESETS)}; options override its values.")
     ] = "default",
-    folds: Folds = None,
-    fold: Fold = 0,
+    folds: options.Folds = None,
+    fold: options.Fold = 0,
     track: Annotated[
-        str,
-        typer.Option(help="Comma-separated list of wandb, tensorboard, mlflow, beside CSV and JSON."),
+        str, Option(help="Comma-separated list of wandb, tensorboard, mlflow, beside CSV and JSON.")
     ] = "",
     panel_every: Annotated[
-        int, typer.Option(min=1, help="Draw eight validation scenes every this many epochs.")
+        int, Option(min=1, help="Draw eight validation scenes every this many epochs.")
     ] = 2,
-    device: Device = "auto",
-    cache: Annotated[Path | None, typer.Option(help="Folder of decoded scenes.")] = None,
-    strict: Strict = False,
+    device: options.Device = "auto",
+    cache: Annotated[Path | None, Option(help="Folder of decoded scenes.")] = None,
+    strict: options.Strict = False,
     start_from: StartFrom = None,
     teachers: Teachers = None,
     card: Annotated[
-        Path | None,
-        typer.Option(help="Card of the weights of --from and --teacher. Default: the one in each."),
+        Path | None, Option(help="Card of the weights of --from and --teacher. Default: the one in each.")
     ] = None,
     **changes: Any,
 ) -> None:
@@ -133,12 +117,12 @@ def _train(run: Path, data: Path | None, settings: Settings | None, cache: Path 
         from nephoscope.training import run as training
         from nephoscope.training.devices import is_first_process
 
-    options: dict[str, Any] = {"cache": cache, "log": console.info, "progress": console.progress_bar}
+    reporting: dict[str, Any] = {"cache": cache, "log": console.info, "progress": console.progress_bar}
     try:
         if settings is None:
-            training.resume(run, data, **options)
+            training.resume(run, data, **reporting)
         else:
-            training.begin(settings, run, **options)
+            training.begin(settings, run, **reporting)
     except KeyboardInterrupt:
         if Settings.exist(run):
             console.info(f"'nephoscope train --resume {run}' resumes from the last complete epoch")
@@ -155,13 +139,13 @@ def _absolute(paths: list[Path] | None) -> tuple[str, ...]:
 
 @app.command()
 def calibrate(
-    model: Annotated[str, typer.Argument(help="Name or file of a model.")],
-    data: Data,
+    model: Annotated[str, Argument(help="Name or file of a model.")],
+    data: options.Data,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write. Default: the model itself.")
+        Path | None, Option("--output", "-o", help="The file to write. Default: the model itself.")
     ] = None,
-    folds: Folds = None,
-    fold: Fold = 0,
+    folds: options.Folds = None,
+    fold: options.Fold = 0,
 ) -> None:
     """Search a model's rules on validation scenes and write them into its card."""
     with needs("train"):
@@ -185,22 +169,17 @@ def calibrate(
 @app.command()
 def export(
     checkpoints: Annotated[
-        list[Path], typer.Argument(metavar="CHECKPOINT...", help="Trained weights; several are averaged.")
+        list[Path], Argument(metavar="CHECKPOINT...", help="Trained weights; several are averaged.")
     ],
-    card: Annotated[
-        Path | None, typer.Option(help="The model's card, as JSON. Default: from the weights.")
-    ] = None,
-    output: OutputFile = Path("model.onnx"),
-    tta: Annotated[
-        bool, typer.Option("--tta", help="Build the mean over mirror images into the model.")
-    ] = False,
+    card: Annotated[Path | None, Option(help="The model's card, as JSON. Default: from the weights.")] = None,
+    output: options.OutputFile = Path("model.onnx"),
+    tta: Annotated[bool, Option("--tta", help="Build the mean over mirror images into the model.")] = False,
     int8: Annotated[
-        Path | None,
-        typer.Option(metavar="DATA", help="Also quantize to 8 bits if Dice on these scenes is kept."),
+        Path | None, Option(metavar="DATA", help="Also quantize to 8 bits if Dice on these scenes is kept.")
     ] = None,
-    tolerance: Annotated[float, typer.Option(min=0, help="Largest loss of mean Dice by --int8.")] = 0.005,
-    folds: Folds = None,
-    fold: Fold = 0,
+    tolerance: Annotated[float, Option(min=0, help="Largest loss of mean Dice by --int8.")] = 0.005,
+    folds: options.Folds = None,
+    fold: options.Fold = 0,
 ) -> None:
     """Export trained weights as a model file, and check that it gives the same masks."""
     _check_output(output)

@@ -10,19 +10,17 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 
-from nephoscope.core.errors import CardError, LocationError
+from nephoscope.core.errors import CardError
 from nephoscope.core.geo import parse_bounds, parse_day
-from nephoscope.core.patterns import Pattern
 from nephoscope.core.version import __version__
 from nephoscope.inference import payload
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
-from nephoscope.server import responses, uploads
+from nephoscope.server import responses, schemas, uploads
 from nephoscope.server.limits import Limits
 from nephoscope.server.metrics import Metrics
 from nephoscope.server.pool import Checkpoint, Pool
 from nephoscope.server.problems import KINDS, Problem
-from nephoscope.server.schemas import PROBLEMS, ModelCards, Scenes, SegmentQuery, ServerState
 from nephoscope.server.settings import Settings
 from nephoscope.server.work import PictureJob, segment_upload
 
@@ -43,50 +41,38 @@ _FORM_SCHEMA = {
 _BODY = {
     "required": True,
     "description": "A form with one or several pictures, or the file of one picture.",
-    "content": {
-        uploads.FORM: {"schema": _FORM_SCHEMA},
-        **dict.fromkeys(uploads.SINGLE, _BINARY),
-    },
+    "content": {uploads.FORM: {"schema": _FORM_SCHEMA}, **dict.fromkeys(uploads.SINGLE, _BINARY)},
 }
-_SUCCESS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The result, in the format that Accept asks for.",
-        "content": {
-            each.media_type: {}
-            for each in responses.response_formats()
-            if each.media_type != "application/json"
-        },
-    }
+_MEDIA_TYPES = [each.media_type for each in responses.response_formats()]
+_SUCCESS = {
+    "description": "The result, in the format that Accept asks for.",
+    "content": {each: {} for each in _MEDIA_TYPES if each != "application/json"},
 }
 
 
-@router.get("/server", tags=["about"], responses=PROBLEMS)
-async def server(request: Request) -> ServerState:
+@router.get("/server", tags=["about"], responses=schemas.PROBLEMS)
+async def server(request: Request) -> schemas.ServerState:
     """Patterns, limits and formats, and whether a token is needed; this route itself needs none."""
     settings: Settings = request.app.state.settings
-    patterns: dict[str, Pattern] = {}
+    patterns: dict[str, schemas.PatternMeaning] = {}
     for model in request.app.state.models.values():
-        for pattern in model.card.styled_patterns:
-            patterns.setdefault(pattern.name, pattern)
-    return ServerState.model_validate(
-        {
-            "nephoscope": __version__,
-            "token_needed": settings.token is not None,
-            "patterns": [
-                {"name": name, "colour": pattern.hex_colour, "meaning": pattern.meaning}
-                for name, pattern in patterns.items()
-            ],
-            "limits": asdict(settings.limits),
-            "formats": responses.downloads(),
-        }
+        for each in model.card.styled_patterns:
+            meaning = schemas.PatternMeaning(name=each.name, colour=each.hex_colour, meaning=each.meaning)
+            patterns.setdefault(each.name, meaning)
+    return schemas.ServerState(
+        nephoscope=__version__,
+        token_needed=settings.token is not None,
+        patterns=list(patterns.values()),
+        limits=asdict(settings.limits),
+        formats=[schemas.Download(**each) for each in responses.downloads()],
     )
 
 
-@router.get("/models", tags=["about"], responses=PROBLEMS)
-async def models(request: Request) -> ModelCards:
+@router.get("/models", tags=["about"], responses=schemas.PROBLEMS)
+async def models(request: Request) -> schemas.ModelCards:
     """The cards of the loaded models, the default one first."""
     loaded: dict[str, Model] = request.app.state.models
-    return ModelCards(models=[model.card.as_dict() for model in loaded.values()])
+    return schemas.ModelCards(models=[model.card.as_dict() for model in loaded.values()])
 
 
 @router.get("/problems/{kind}", tags=["about"], response_class=Response, include_in_schema=False)
@@ -101,11 +87,11 @@ async def problem(kind: str) -> Response:
 @router.post(
     "/segment",
     tags=["patterns"],
-    response_model=Scenes,
-    responses=PROBLEMS | _SUCCESS,
+    response_model=schemas.Scenes,
+    responses=schemas.PROBLEMS | {200: _SUCCESS},
     openapi_extra={"requestBody": _BODY},
 )
-async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> Response:
+async def segment(request: Request, query: Annotated[schemas.SegmentQuery, Query()]) -> Response:
     """Find the patterns in one or several pictures.
 
     Formats: JSON and the contest's CSV; for one picture also the overlay (PNG), masks (ZIP), GeoJSON, NetCDF,
@@ -114,17 +100,14 @@ async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> 
     """
     state = request.app.state
     limits: Limits = state.settings.limits
-    if unknown := sorted(request.query_params.keys() - SegmentQuery.model_fields.keys()):
-        available = ", ".join(sorted(SegmentQuery.model_fields))
+    if unknown := sorted(request.query_params.keys() - schemas.SegmentQuery.model_fields.keys()):
+        available = ", ".join(sorted(schemas.SegmentQuery.model_fields))
         raise Problem("value", f"unknown parameter {unknown[0][:80]!r}; available: {available}")
     accept = request.headers.get("accept", "")
     with state.pool.admit(uploads.content_length(request, limits)):
         model = _select_model(state.models, query.model, query.rules)
-        try:
-            bounds = parse_bounds(query.bounds) if query.bounds else None
-            day = parse_day(query.day) if query.day else None
-        except LocationError as error:
-            raise Problem("value", str(error)) from error
+        bounds = parse_bounds(query.bounds) if query.bounds else None
+        day = parse_day(query.day) if query.day else None
         responses.negotiate(accept, 1)  # fails before a large body is read
         pictures = await uploads.read_pictures(request, query.name, limits)
         chosen = responses.negotiate(accept, len(pictures))

@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from operator import attrgetter
 
 import numpy as np
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from prometheus_client import Gauge
 from starlette.exceptions import HTTPException
 
+from nephoscope.core.errors import LocationError
 from nephoscope.core.version import __version__
 from nephoscope.inference.model import Model
 from nephoscope.server import api, metrics, pages, problems, worldview
@@ -61,14 +65,14 @@ def create_app(settings: Settings) -> Guard:
         ("nephoscope_pictures_inside", "Pictures in progress or queued", "pictures"),
         ("nephoscope_held_bytes", "Bytes of uploads in memory", "held_bytes"),
     ):
-        state.metrics.add_gauge(name, description, lambda attribute=attribute: getattr(state.pool, attribute))
+        gauge = Gauge(name, description, registry=state.metrics.registry)
+        gauge.set_function(partial(attrgetter(f"pool.{attribute}"), state))  # read when Prometheus asks
     app.include_router(pages.router)
     for prefix, documented in (("/api/v1", True), ("/api", False)):  # without a version: the newest
         app.include_router(api.router, prefix=prefix, include_in_schema=documented)
         app.include_router(worldview.router, prefix=prefix, include_in_schema=documented)
-    _add_health(app)
     app.include_router(metrics.router)
-    for error in (problems.Problem, HTTPException, RequestValidationError, Exception):
+    for error in (problems.Problem, LocationError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(error, problems.on_error)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     # The guard wraps everything, so that Starlette's own responses carry its headers, too.
@@ -78,20 +82,6 @@ def create_app(settings: Settings) -> Guard:
 async def _draw_sample() -> None:
     await asyncio.sleep(_SAMPLE_DELAY)
     await asyncio.to_thread(pages.sample)
-
-
-def _add_health(app: FastAPI) -> None:
-    @app.get("/healthz", tags=["operation"])
-    async def healthz() -> dict[str, str]:
-        """Liveness: the process answers."""
-        return {"status": "ok"}
-
-    @app.get("/readyz", tags=["operation"])
-    async def readyz(request: Request) -> dict[str, str]:
-        """Readiness: the models are loaded and the server is not stopping."""
-        if not request.app.state.ready:
-            raise problems.Problem("time", "not ready", 1)
-        return {"status": "ready"}
 
 
 def _openapi(app: FastAPI) -> dict[str, object]:

@@ -33,13 +33,7 @@ _DRAIN_SECONDS = 5.0  # for the rest of a refused request's body
 
 
 class Guard:
-    """ASGI middleware that checks each request, sets security headers and counts.
-
-    Args:
-        app: the application.
-        settings: host names, token and limits.
-        metrics: counters of requests.
-    """
+    """ASGI middleware that checks each request, sets security headers and counts."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics):
         self.app, self.settings, self.metrics = app, settings, metrics
@@ -97,9 +91,8 @@ class Guard:
         origin, host = headers.get("origin"), headers.get("host", "").lower()
         foreign = origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}")
         if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise Problem(
-                "origin", f"pages of {origin or 'another site'} may not send pictures to this server"
-            )
+            site = origin or "another site"
+            raise Problem("origin", f"pages of {site} may not send pictures to this server")
 
     def _has_token(self, headers: Headers) -> bool:
         if self.settings.token is None:
@@ -126,10 +119,8 @@ class _Body:
     async def drained(self) -> bool:
         """Read the rest of a refused body, so that the client reads the response instead of a reset.
 
-        Reading has a timeout, and a client that waits for `100 Continue` is not read from.
-
-        Returns:
-            Whether all of it has arrived; otherwise the connection must be closed.
+        Reading has a timeout, and a client that waits for `100 Continue` is not read from. Returns whether
+        all of it has arrived; otherwise the connection must be closed.
         """
         if not self._complete and "expect" not in self._headers:
             with suppress(TimeoutError):

@@ -14,9 +14,7 @@ _MAX_SCANS = 100  # of a JPEG; a progressive one has about 10, and each covers t
 def check_picture(upload: Upload, pixels: int) -> None:
     """Check that a file is one picture, and that decoding it takes no more than its size suggests.
 
-    Args:
-        upload: the file.
-        pixels: most pixels of a picture, and of a TIFF's tile, which has a size of its own.
+    A picture, and a TIFF's tile, which has a size of its own, may have this many pixels.
 
     Raises:
         Problem: unknown file signature, data after the picture's end, or too costly to decode.

@@ -1,25 +1,19 @@
-"""Prometheus metrics."""
+"""For those who operate the server: whether it is up and ready, and metrics for Prometheus."""
 
-from collections.abc import Callable
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-router = APIRouter()
+from nephoscope.server.problems import Problem
+
+router = APIRouter(tags=["operation"])
 
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Metrics:
-    """Metrics of one server.
-
-    Attributes:
-        requests: requests answered, by route and status.
-        seconds: time from a request's header to the end of its response, by route.
-        pictures: pictures by outcome: segmented, refused or failed.
-        picture_seconds: time spent on one picture.
-    """
+    """Metrics of one server; the outcomes of pictures are segmented, refused and failed."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -32,12 +26,22 @@ class Metrics:
         self.pictures = counter("nephoscope_pictures", "Pictures by outcome", ["outcome"])
         self.picture_seconds = histogram("nephoscope_picture_seconds", "Time spent on one picture")
 
-    def add_gauge(self, name: str, description: str, value: Callable[[], float]) -> None:
-        """Export a value that is read when Prometheus asks."""
-        Gauge(name, description, registry=self.registry).set_function(value)
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Liveness: the process answers."""
+    return {"status": "ok"}
 
 
-@router.get("/metrics", tags=["operation"], response_class=Response)
+@router.get("/readyz")
+async def readyz(request: Request) -> dict[str, str]:
+    """Readiness: the models are loaded and the server is not stopping."""
+    if not request.app.state.ready:
+        raise Problem("time", "not ready", 1)
+    return {"status": "ready"}
+
+
+@router.get("/metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
     content = generate_latest(request.app.state.metrics.registry)

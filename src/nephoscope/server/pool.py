@@ -23,18 +23,10 @@ _SMOOTHING = 0.1  # weight of the newest time in the running mean
 
 
 class Pool:
-    """Worker threads, and admission of requests.
+    """Worker threads, and admission of requests; it counts those in progress or queued.
 
     One session of a network serves all threads: ONNX Runtime runs it in several at once, outside Python's
     lock, and a second copy would only take memory.
-
-    Args:
-        workers: threads.
-        limits: how many requests and bytes are admitted.
-
-    Attributes:
-        requests, pictures: in progress or queued.
-        held_bytes: of uploads in memory.
     """
 
     def __init__(self, workers: int, limits: Limits):

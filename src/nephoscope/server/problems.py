@@ -7,6 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from nephoscope.core.errors import LocationError
+
 MEDIA_TYPE = "application/problem+json"
 ADDRESS = "/api/v1/problems"
 
@@ -43,12 +45,9 @@ KINDS = {
 
 
 class Problem(Exception):
-    """A request that is refused or failed.
+    """A request that is refused or failed, of one of the `KINDS`.
 
-    Args:
-        kind: of `KINDS`.
-        detail: what is wrong, with what, and what to do.
-        retry_after: seconds after which a retry may succeed.
+    The detail says what is wrong, with what, and what to do; a retry may succeed after `retry_after` seconds.
     """
 
     def __init__(self, kind: str, detail: str, retry_after: int | None = None):
@@ -75,6 +74,8 @@ async def on_error(request: Request, error: Exception) -> JSONResponse:
     """Turn any exception into a problem; FastAPI's exception handler."""
     if isinstance(error, Problem):
         return error.response()
+    if isinstance(error, LocationError):
+        return Problem("value", str(error)).response()
     if isinstance(error, HTTPException):
         kind = {404: "not-found", 405: "method"}.get(error.status_code, "request")
         detail = f"{request.method} {request.scope['path']}: {error.detail}"

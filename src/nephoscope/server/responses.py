@@ -24,23 +24,14 @@ log = logging.getLogger("nephoscope.server")
 
 @dataclass(frozen=True)
 class ResponseFormat:
-    """A media type in which the server answers.
-
-    Attributes:
-        media_type: as requests name it in Accept.
-        ending: of the file name, after the picture's.
-        render: makes the content for one picture.
-        merge: makes the content for several; None if the format holds one picture.
-        file_name: of merged content; without an ending also of one picture's.
-        format: the output format behind it; None for the probabilities.
-    """
+    """A media type in which the server answers."""
 
     media_type: str
-    ending: str
+    ending: str  # of the file name, after the picture's
     render: Callable[[Segmentation], bytes]
-    merge: Merge | None = None
-    file_name: str = ""
-    format: Format | None = None
+    merge: Merge | None = None  # of the contents of several; None if the format holds one picture
+    file_name: str = ""  # of merged content; without an ending also of one picture's
+    format: Format | None = None  # the output format behind it; None for the probabilities
 
     def check(self, segmentation: Segmentation) -> None:
         """Check that a scene has the bounds and the day that the format needs.
@@ -66,13 +57,7 @@ class ResponseFormat:
 
 
 def render_npz(segmentation: Segmentation, steps: int | None = None, picture: bool = False) -> bytes:
-    """Pack a scene's probabilities and summary as NPZ.
-
-    Args:
-        segmentation: of the scene.
-        steps: see `payload.pack`.
-        picture: whether to include the picture as JPEG.
-    """
+    """Pack a scene's probabilities and summary as NPZ; on request quantized, and with the JPEG picture."""
     about = summary(segmentation)
     for name, entry in about["patterns"].items():
         entry["score"] = segmentation.scores[name]  # exact: clients decide presence by it again
@@ -130,11 +115,7 @@ def downloads() -> list[dict[str, Any]]:
 
 
 def negotiate(accept: str, count: int) -> ResponseFormat:
-    """Choose the response format that an Accept header prefers.
-
-    Args:
-        accept: the header; empty accepts anything.
-        count: number of pictures.
+    """Choose the response format that an Accept header prefers for a number of pictures.
 
     Raises:
         Problem: no such format, none that holds several pictures, or a library is missing.
@@ -151,11 +132,8 @@ def negotiate(accept: str, count: int) -> ResponseFormat:
         raise Problem("format", f"Accept: unknown {accept[:200]}; available: {available}")
     able = [each for each in accepted if count == 1 or each.merge]
     if not able:
-        raise Problem(
-            "format",
-            f"{accepted[0].media_type} holds one picture, got {count}; "
-            "application/json and text/csv hold several",
-        )
+        several = "application/json and text/csv hold several"
+        raise Problem("format", f"{accepted[0].media_type} holds one picture, got {count}; {several}")
     best = max(able, key=quality)
     if best.format and (missing := best.format.missing):
         extra = f"; the extra {best.format.extra} installs them" if best.format.extra else ""
@@ -168,11 +146,9 @@ def _qualities(accept: str) -> dict[str, float]:
     qualities: dict[str, float] = {}
     for part in accept.lower().split(","):
         media, *parameters = (piece.strip() for piece in part.split(";"))
-        qualities[media] = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    qualities[media] = min(1.0, max(0.0, float(parameter[2:])))
-                except ValueError:
-                    qualities[media] = 0.0
+        quality = next((each[2:] for each in reversed(parameters) if each.startswith("q=")), "1")
+        try:
+            qualities[media] = min(1.0, max(0.0, float(quality)))
+        except ValueError:
+            qualities[media] = 0.0
     return qualities

@@ -32,19 +32,14 @@ _LINGER = 2  # s in which a refused client can still read the response
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open a listening socket.
-
-    Args:
-        host: name or number of an address of this machine.
-        port: 0 takes any free port.
+    """Open a listening socket on an address of this machine; port 0 takes any free port.
 
     Raises:
         ServerError: no such address, or the port is taken.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = addresses[0]
         bound = socket.socket(family, kind, protocol)
     except OSError as error:
         raise ServerError(f"{host}: {error.strerror or error}") from error
@@ -55,9 +50,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         option = "--host" if error.errno == errno.EADDRNOTAVAIL else "--port"
-        raise ServerError(
-            f"{host}:{port}: {error.strerror or error}; choose another with {option}"
-        ) from error
+        reason = error.strerror or error
+        raise ServerError(f"{host}:{port}: {reason}; choose another with {option}") from error
     return bound
 
 
@@ -171,14 +165,9 @@ class _TimedProtocol(H11Protocol):
         """Respond in place of the application, unless it has begun to, and close."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             response = _final_response(problem)
-            status = response.status_code
-            for event in (
-                h11.Response(
-                    status_code=status, headers=response.raw_headers, reason=HTTPStatus(status).phrase
-                ),
-                h11.Data(data=bytes(response.body)),
-                h11.EndOfMessage(),
-            ):
+            status, reason = response.status_code, HTTPStatus(response.status_code).phrase
+            head = h11.Response(status_code=status, headers=response.raw_headers, reason=reason)
+            for event in (head, h11.Data(data=bytes(response.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         if self.cycle is not None:  # ignore what the application still sends
             self.cycle.disconnected = True

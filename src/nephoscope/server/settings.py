@@ -12,22 +12,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a server.
+    """Settings of a server."""
 
-    Attributes:
-        models: names or files of models; the first one is the default.
-        workers: pictures segmented in parallel, one thread each.
-        token: secret that clients must send; None asks for none.
-        hosts: accepted host names in lower case; empty accepts any.
-        limits: upload limits, queue lengths and timeouts.
-        archive: client of the imagery archive; the server fetches from no other address.
-    """
-
-    models: tuple[str, ...] = ("default",)
-    workers: int = field(default_factory=available_cpus)
-    token: str | None = None
-    hosts: tuple[str, ...] = LOOPBACK
+    models: tuple[str, ...] = ("default",)  # names or files; the first one is the default
+    workers: int = field(default_factory=available_cpus)  # pictures segmented in parallel, one thread each
+    token: str | None = None  # secret that clients must send; None asks for none
+    hosts: tuple[str, ...] = LOOPBACK  # accepted host names in lower case; empty accepts any
     limits: Limits = field(default_factory=Limits)
-    archive: WorldviewClient = field(
+    archive: WorldviewClient = field(  # the server fetches from no other address
         default_factory=lambda: WorldviewClient.from_environment(tries=2, pause=1.0, patience=30.0)
     )

@@ -39,20 +39,14 @@ def content_length(request: Request, limits: Limits) -> int:
     text = request.headers.get("content-length", "")
     if "transfer-encoding" in request.headers or not text.isdecimal():
         raise Problem("length", "send a picture as the body, with the header Content-Length")
-    if int(text) > limits.request_bytes:
-        raise Problem(
-            "too-large", f"the request has {int(text):,} bytes; the limit is {limits.request_bytes:,}"
-        )
-    return int(text)
+    length, most = int(text), limits.request_bytes
+    if length > most:
+        raise Problem("too-large", f"the request has {length:,} bytes; the limit is {most:,}")
+    return length
 
 
 async def read_pictures(request: Request, name: str | None, limits: Limits) -> list[Upload]:
-    """Read all pictures of a request.
-
-    Args:
-        request: a form with parts named `picture`, or the bytes of one picture.
-        name: of a picture that is the whole body.
-        limits: on bytes, pictures and time.
+    """Read all pictures of a request: a form with parts named `picture`, or one picture with this name.
 
     Raises:
         Problem: the body is something else, damaged, too slow, empty, or over a limit.
@@ -70,12 +64,10 @@ async def read_pictures(request: Request, name: str | None, limits: Limits) -> l
         raise Problem("too-slow", f"the body did not arrive within {limits.upload_seconds:g} s") from None
     except ClientDisconnect:
         raise Problem("request", "the client disconnected before the end of the body") from None
-    for upload in uploads:
-        if (size := len(upload.content)) > limits.picture_bytes:
-            raise Problem(
-                "too-large",
-                f"{upload.name}: the picture has {size:,} bytes; the limit is {limits.picture_bytes:,}",
-            )
+    most = limits.picture_bytes
+    for name, content in uploads:
+        if (size := len(content)) > most:
+            raise Problem("too-large", f"{name}: the picture has {size:,} bytes; the limit is {most:,}")
     return uploads
 
 

@@ -20,15 +20,7 @@ from nephoscope.server.uploads import Upload
 
 @dataclass(frozen=True)
 class PictureJob:
-    """What a request asks for each of its pictures.
-
-    Attributes:
-        model: the network and the rules.
-        format: of the response.
-        tta: whether to take the mean over mirror images.
-        bounds: of all pictures; replaces their own.
-        day: of all pictures; replaces their own.
-    """
+    """What a request asks for each of its pictures; bounds and day replace their own."""
 
     model: Model
     format: ResponseFormat
@@ -40,11 +32,7 @@ class PictureJob:
 def segment_upload(upload: Upload, job: PictureJob, limits: Limits, checkpoint: Callable[[], None]) -> bytes:
     """Segment a picture and render it in the format of the job.
 
-    Args:
-        upload: the picture.
-        job: what to do with it.
-        limits: on pixels and frames.
-        checkpoint: called between steps; what it raises ends the work.
+    The checkpoint is called between steps; what it raises ends the work.
 
     Raises:
         Problem: the picture cannot be used, or the format needs bounds or a day that are not known.

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query, Request, Response
 
-from nephoscope.core.errors import DownloadError, LocationError, WorldviewError
+from nephoscope.core.errors import DownloadError, WorldviewError
 from nephoscope.core.geo import REGIONS, Bounds, Overpass, parse_bounds, parse_day, worldview_name
 from nephoscope.imagery.http import download
 from nephoscope.imagery.worldview import SATELLITES, WorldviewClient
@@ -28,12 +28,7 @@ _QUEUE = 8
 
 
 class ArchiveProxy:
-    """Access to the imagery archive with few connections and a short queue.
-
-    Args:
-        client: of the archive.
-        limits: on pixels and bytes of a picture.
-    """
+    """Access to the imagery archive with few connections and a short queue."""
 
     def __init__(self, client: WorldviewClient, limits: Limits):
         self.client, self.limits = client, limits
@@ -108,9 +103,7 @@ async def state(request: Request) -> dict[str, Any]:
         "available": not reason,
         "reason": reason,
         "host": urlsplit(archive.client.address).netloc,
-        "satellites": [
-            {"name": name, "first": satellite.first.isoformat()} for name, satellite in SATELLITES.items()
-        ],
+        "satellites": [{"name": name, "first": known.first} for name, known in SATELLITES.items()],
         "regions": [{"name": name, "bounds": list(bounds)} for bounds, name in named.items()],
     }
 
@@ -131,10 +124,7 @@ async def picture(
 ) -> Response:
     """The picture of a satellite, a day and a region from NASA Worldview."""
     archive: ArchiveProxy = request.app.state.archive
-    try:
-        overpass = Overpass(satellite, parse_day(day), parse_bounds(place))
-    except LocationError as error:
-        raise Problem("value", str(error)) from error
+    overpass = Overpass(satellite, parse_day(day), parse_bounds(place))
     content = await archive.picture(overpass)
     name = worldview_name(overpass, archive.client.ending(overpass))
     media_type = "image/png" if name.endswith(".png") else "image/jpeg"

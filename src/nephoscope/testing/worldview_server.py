@@ -63,7 +63,7 @@ _SCENE_SIZE: GridShape = (350, 525)
 _HTML = b"<!DOCTYPE html><html><head><title>Oops</title></head><body>Something went wrong.</body></html>"
 
 
-class WorldviewServer:
+class WorldviewServer(ThreadingHTTPServer):
     """A context manager that serves while it is open.
 
     Attributes:
@@ -72,6 +72,10 @@ class WorldviewServer:
         total: requests answered, with or without a fault.
         most_at_once: most requests in progress at the same time.
     """
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
 
     def __init__(
         self,
@@ -103,18 +107,18 @@ class WorldviewServer:
         self._counts: Counter[int] = Counter()  # by hash, to save memory in large tests
         self._active = 0
         self._lock, self._closing = Lock(), Event()
-        self._server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"archive": self}))
-        root = f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(("127.0.0.1", port), _Handler)
+        root = f"http://127.0.0.1:{self.server_address[1]}"
         self.address, self.map_address = root + _SNAPSHOTS, root + _MAPS
 
     def __enter__(self) -> Self:
-        Thread(target=self._server.serve_forever, args=[0.05], daemon=True).start()
+        Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self.shutdown()
+        self.server_close()
 
     def count(self, overpass: Overpass) -> int:
         """Number of requests for a scene."""
@@ -148,17 +152,11 @@ class WorldviewServer:
         return _encode(_resize(pixels, request.size), request.format)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-
 class _Handler(BaseHTTPRequestHandler):
-    archive: WorldviewServer
+    server: WorldviewServer
 
     def do_GET(self) -> None:
-        archive, parts = self.archive, urlsplit(self.path)
+        archive, parts = self.server, urlsplit(self.path)
         archive._begin()
         try:
             if parts.path not in _PARSERS:
@@ -178,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
             archive._end()
 
     def _send_fault(self, fault: str, request: MapRequest) -> None:
-        archive, kind = self.archive, f"image/{request.format}"
+        archive, kind = self.server, f"image/{request.format}"
         match fault:
             case "no coverage":
                 self._send(200, _flat(request, 0), kind)
@@ -277,9 +275,8 @@ def _exception(reason: str) -> bytes:
 
 def main() -> None:
     """Serve until interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="python -m nephoscope.testing.worldview_server", description=__doc__
-    )
+    name = "python -m nephoscope.testing.worldview_server"
+    parser = argparse.ArgumentParser(prog=name, description=__doc__)
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--pictures", type=Path, metavar="DATA")
     options = parser.parse_args()

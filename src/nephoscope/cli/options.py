@@ -1,0 +1,38 @@
+"""Options and arguments of several commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+Archive = Annotated[
+    str | None,
+    Option(
+        "--archive",
+        metavar="URL",
+        help="A mirror of Worldview Snapshots. Default: NEPHOSCOPE_WORLDVIEW, or NASA's server.",
+    ),
+]
+Connections = Annotated[int, Option(min=1, help="Concurrent requests to the archive.")]
+Data = Annotated[Path, Argument(metavar="DATA", help="A folder in the contest's layout.")]
+OptionalData = Annotated[
+    Path | None, Argument(metavar="DATA", help="A folder in the contest's layout.", show_default=False)
+]
+Degrees = Annotated[float, Option(help="Size of a pixel in degrees.")]
+Device = Annotated[str, Option(help="auto, cpu or cuda.")]
+FirstDay = Annotated[str, Option("--from", metavar="DAY", help="The first day, such as 2020-01-20.")]
+Fold = Annotated[int, Option(min=0, help="The fold to validate on.")]
+Folds = Annotated[
+    int | None, Option(min=2, help="Split the days into this many folds. Default: the catalogue's split.")
+]
+Folder = Annotated[Path, Option("--output", "-o", help="The folder to write to.")]
+ModelName = Annotated[str, Option("--model", help="Name or file of a model; see 'nephoscope models'.")]
+OutputFile = Annotated[Path, Option("--output", "-o", help="The file to write.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace existing outputs.")]
+Satellites = Annotated[str, Option(help="Comma-separated list of Terra, Aqua, SNPP, NOAA20, NOAA21.")]
+Store = Annotated[
+    str,
+    Argument(metavar="STORE", help="A folder, or an address such as s3://bucket/atlas.", show_default=False),
+]
+Strict = Annotated[bool, Option("--strict", help="Stop at any problem in the labels.")]
+Tta = Annotated[bool, Option("--tta", help="Mean over four mirror images: better, four times slower.")]
