@@ -5,6 +5,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -97,23 +98,20 @@ def download(
     """
     url = request if isinstance(request, str) else request.full_url
     end = time.monotonic() + longest
-    outcome: list[bytes | Exception] = []
+    outcome: Future[bytes] = Future()
 
     def fetch() -> None:
         try:
-            outcome.append(_fetch(request, largest, min(silence, longest), end, redirects))
+            outcome.set_result(_fetch(request, largest, min(silence, longest), end, redirects))
         except Exception as error:
-            outcome.append(error)
+            outcome.set_exception(error)
 
+    Thread(target=fetch, daemon=True).start()
     # A server that sends a byte now and then never exceeds a socket's time-out: the wait has its own end.
-    thread = Thread(target=fetch, daemon=True)
-    thread.start()
-    thread.join(longest)
-    if not outcome:
-        raise DownloadError(url, f"not done after {longest:g} s", "too slow")
-    if isinstance(outcome[0], Exception):
-        raise outcome[0]
-    return outcome[0]
+    try:
+        return outcome.result(longest)
+    except TimeoutError:
+        raise DownloadError(url, f"not done after {longest:g} s", "too slow") from None
 
 
 def _fetch(request: str | Request, largest: int, silence: float, end: float, redirects: bool) -> bytes:

@@ -36,15 +36,10 @@ _MIN_NODATA_FRACTION = 0.0005  # of the picture: a smaller black patch is a shad
 
 
 class Raster(NamedTuple):
-    """A decoded picture.
+    """A decoded picture."""
 
-    Attributes:
-        pixels: red, green, blue, shape (height, width, 3); nearly black where there is no data.
-        valid_mask: boolean, shape (height, width); false where there is no data.
-    """
-
-    pixels: Image
-    valid_mask: Mask
+    pixels: Image  # red, green, blue, shape (height, width, 3); nearly black where there is no data
+    valid_mask: Mask  # boolean, shape (height, width); false where there is no data
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,11 +278,7 @@ def _to_raster(array: NDArray[Any]) -> Raster:
 def find_nodata(pixels: Image) -> Mask:
     """Find no data: connected black areas of at least 0.05 % of the picture, such as gaps between swaths.
 
-    Args:
-        pixels: red, green, blue, shape (height, width, 3).
-
-    Returns:
-        Boolean, shape (height, width).
+    Pixels are red, green, blue, of shape (height, width, 3); the mask's shape is (height, width).
     """
     black = cv2.inRange(pixels, (0, 0, 0), (NODATA_BRIGHTNESS,) * 3)
     least = max(1, round(_MIN_NODATA_FRACTION * black.size))

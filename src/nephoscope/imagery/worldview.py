@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
-from nephoscope.core.errors import DownloadError, InvalidRequestError, SceneError, WorldviewError
+from nephoscope.core.errors import DownloadError, InvalidRequestError, WorldviewError
 from nephoscope.core.geo import Bounds, Overpass, worldview_name
 from nephoscope.core.types import GridShape
 from nephoscope.core.version import __version__
@@ -128,7 +128,7 @@ class WorldviewClient:
 
     def ending(self, overpass: Overpass) -> str:
         """File ending of a scene's picture: `.jpeg` or `.png`."""
-        return ".png" if _crosses(overpass.bounds) else f".{self.format}"
+        return ".png" if overpass.bounds.east < overpass.bounds.west else f".{self.format}"
 
     def check(self, overpass: Overpass) -> None:
         """Check that a scene can exist, before any request.
@@ -228,22 +228,17 @@ class WorldviewClient:
     def _content(self, overpass: Overpass, sleep: Callable[[float], object]) -> tuple[bytes, str]:
         """Request the picture; across the antimeridian, as two halves. Returns its content and address."""
         bounds, (height, width) = overpass.bounds, self.size(overpass)
-        if not _crosses(bounds):
+        if bounds.west <= bounds.east:
             return self._request_box(overpass, bounds, (height, width), sleep)
         left = min(width - 1, max(1, round((180 - bounds.west) / self.degrees)))
-        halves = [
-            self._request_box(overpass, half, (height, columns), sleep)
-            for half, columns in (
-                (bounds._replace(east=180), left),
-                (bounds._replace(west=-180), width - left),
-            )
-        ]
-        try:
-            content = _side_by_side([half for half, _ in halves])
-        except SceneError as error:
+        boxes = ((bounds._replace(east=180), left), (bounds._replace(west=-180), width - left))
+        halves = [self._request_box(overpass, box, (height, columns), sleep) for box, columns in boxes]
+        decoded = [cv2.imdecode(np.frombuffer(half, np.uint8), cv2.IMREAD_COLOR) for half, _ in halves]
+        if any(half is None for half in decoded):
             name = worldview_name(overpass, self.ending(overpass))
-            raise WorldviewError(name, "cut short", "a half cannot be decoded") from error
-        return content, " ".join(url for _, url in halves)
+            raise WorldviewError(name, "cut short", "a half cannot be decoded")
+        joined = cv2.imencode(".png", np.hstack([np.asarray(half) for half in decoded]))[1]  # lossless
+        return bytes(joined), " ".join(url for _, url in halves)
 
     def _request_box(
         self, overpass: Overpass, bounds: Bounds, size: GridShape, sleep: Callable[[float], object]
@@ -266,15 +261,3 @@ class WorldviewClient:
                 failures.append(error)
         reasons = "; ".join(f"{urlsplit(error.url).netloc}: {error.reason}" for error in failures)
         raise WorldviewError(worldview_name(overpass, self.ending(overpass)), failures[0].cause, reasons)
-
-
-def _side_by_side(pictures: list[bytes]) -> bytes:
-    """Join pictures from west to east into one PNG, without further loss."""
-    decoded = [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR) for each in pictures]
-    if any(each is None for each in decoded):
-        raise SceneError("cannot be decoded")
-    return bytes(cv2.imencode(".png", np.hstack([np.asarray(each) for each in decoded]))[1])
-
-
-def _crosses(bounds: Bounds) -> bool:
-    return bounds.east < bounds.west

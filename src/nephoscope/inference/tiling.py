@@ -34,20 +34,16 @@ def canvas_size(size: GridShape, bounds: Bounds | None, frame: GridShape) -> Gri
         height, width = (
             side * pixels / whole for side, whole, pixels in zip(degrees, _FRAME_DEGREES, frame, strict=True)
         )
-        return _snapped(height, width, frame)
-    down, across = frame[0] / size[0], frame[1] / size[1]
-    longest = max(down, across) / min(down, across) > _LONGEST
-    scale = max(down, across) if longest else min(down, across)
-    return _snapped(size[0] * scale, size[1] * scale, frame)
-
-
-def _snapped(height: float, width: float, frame: GridShape) -> GridShape:
-    """Whole pixels; a side within the slack of the frame's becomes the frame's."""
-    near = [
+    else:
+        down, across = frame[0] / size[0], frame[1] / size[1]
+        longest = max(down, across) / min(down, across) > _LONGEST
+        scale = max(down, across) if longest else min(down, across)
+        height, width = size[0] * scale, size[1] * scale
+    rows, columns = (
         whole if abs(side / whole - 1) <= _SLACK else max(1, round(side))
         for side, whole in zip((height, width), frame, strict=True)
-    ]
-    return near[0], near[1]
+    )
+    return rows, columns
 
 
 def run_tiled(canvas: Image, frame: GridShape, network: Callable[[Image], Probabilities]) -> Probabilities:

@@ -21,25 +21,15 @@ PATTERN = "{pattern}"
 
 @dataclass(frozen=True, kw_only=True)
 class Web:
-    """How the server offers a format. Defaults come from the format itself.
+    """How the server offers a format. Defaults come from the format itself."""
 
-    Attributes:
-        label: of the page's button.
-        kind: type of the file, in small letters beneath the label.
-        media_type: that requests ask for in `Accept`.
-        ending: of the file that answers such a request.
-        render: makes that file.
-        merge: makes one file of several scenes' contents; None where a file holds one scene alone.
-        file_name: of the merged file.
-    """
-
-    label: str = ""
-    kind: str = ""
-    media_type: str = ""
-    ending: str = ""
-    render: Callable[[Segmentation], bytes] | None = None
-    merge: Merge | None = None
-    file_name: str = ""
+    label: str = ""  # of the page's button
+    kind: str = ""  # type of the file, in small letters beneath the label
+    media_type: str = ""  # that requests ask for in `Accept`
+    ending: str = ""  # of the file that answers such a request
+    render: Callable[[Segmentation], bytes] | None = None  # makes that file
+    merge: Merge | None = None  # of several scenes' contents; None where a file holds one scene alone
+    file_name: str = ""  # of the merged file
 
 
 @dataclass(frozen=True, kw_only=True)
