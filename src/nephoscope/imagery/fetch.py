@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 from threading import Event
 from typing import Literal, NamedTuple
@@ -30,8 +31,7 @@ class Fetched(NamedTuple):
 def overpasses(satellites: Iterable[str], first: date, last: date, boxes: Iterable[Bounds]) -> list[Overpass]:
     """List every satellite over every box on every day from the first to the last, day by day."""
     days = [first + timedelta(days) for days in range((last - first).days + 1)]
-    boxes, satellites = list(boxes), list(satellites)
-    return [Overpass(satellite, day, box) for day in days for box in boxes for satellite in satellites]
+    return [Overpass(satellite, day, box) for day, box, satellite in product(days, boxes, satellites)]
 
 
 def fetch_scenes(

@@ -44,25 +44,15 @@ class Raster(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One satellite picture, not yet decoded.
+    """One satellite picture, not yet decoded. Its bounds, day and satellite are None where unknown."""
 
-    Attributes:
-        name: in tables and files: its file name where it has one.
-        size: height and width in pixels.
-        bounds: location, if known.
-        day: on which it was taken, if known.
-        satellite: that took it, if known.
-        location_problem: why the bounds are not known although the file has a georeference; else empty.
-        source: the picture's file or its content; None for an array.
-    """
-
-    name: str
-    size: GridShape
+    name: str  # in tables and files: its file name where it has one
+    size: GridShape  # height and width in pixels
     bounds: Bounds | None
-    day: date | None
+    day: date | None  # on which it was taken
     satellite: str | None
-    location_problem: str
-    source: Path | bytes | None = field(repr=False)
+    location_problem: str  # why the bounds are unknown although the file has a georeference; else empty
+    source: Path | bytes | None = field(repr=False)  # the file or its content; None for an array
     _decode: Callable[[GridShape], Raster] = field(repr=False)
     _full: list[Raster] = field(default_factory=list, repr=False)  # one, once it is decoded at full size
 

@@ -71,30 +71,21 @@ class Picture(NamedTuple):
 class WorldviewClient:
     """A client for Worldview Snapshots. It holds no connection, and can be pickled.
 
-    Attributes:
-        address: of a service with the interface of Worldview Snapshots.
-        fallback: of a map server (WMS 1.3.0), used where the first keeps failing.
-        cache: folder of received pictures, by their request and whichever server sent them.
-        tries: requests at most to each server, see `imagery.http.Retry`.
-        pause: seconds before the second try, see `imagery.http.Retry`.
-        connections: requests under way at once in this process.
-        degrees: size of a pixel.
-        format: `jpeg` or `png`. A box across the antimeridian comes as PNG, joined from two halves.
-        patience: seconds to wait for one response.
+    A box across the antimeridian comes as PNG, joined from two halves.
 
     Raises:
         InvalidRequestError: a value is out of range.
     """
 
-    address: str = SNAPSHOTS
-    fallback: str | None = GIBS
-    cache: Path | None = None
-    tries: int = 4
-    pause: float = 2.0
-    connections: int = 4
-    degrees: float = 0.01
-    format: str = "jpeg"
-    patience: float = LONGEST
+    address: str = SNAPSHOTS  # of a service with the interface of Worldview Snapshots
+    fallback: str | None = GIBS  # a map server (WMS 1.3.0), used where the first keeps failing
+    cache: Path | None = None  # folder of received pictures, by their request and whichever server sent them
+    tries: int = 4  # requests at most to each server, see `imagery.http.Retry`
+    pause: float = 2.0  # s before the second try, see `imagery.http.Retry`
+    connections: int = 4  # requests under way at once in this process
+    degrees: float = 0.01  # size of a pixel
+    format: str = "jpeg"  # or `png`
+    patience: float = LONGEST  # s to wait for one response
 
     def __post_init__(self) -> None:
         for address in (self.address, self.fallback or self.address):

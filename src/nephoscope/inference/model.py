@@ -46,15 +46,10 @@ class NetworkOutput(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded model, which threads may share.
-
-    Attributes:
-        card: of the model.
-        threads: that one run of the network uses.
-    """
+    """A loaded model, which threads may share."""
 
     card: Card
-    threads: int
+    threads: int  # that one run of the network uses
     _session: ort.InferenceSession
 
     @classmethod

@@ -96,9 +96,8 @@ def evidence_score(
         return presence_score(probability, rule.top_k)
     if presence_probability is None:
         raise ModelError("the rule needs a presence head, and the network has none")
-    if rule.evidence == "head":
-        return presence_probability
-    return presence_probability * presence_score(probability, rule.top_k)
+    score = 1.0 if rule.evidence == "head" else presence_score(probability, rule.top_k)
+    return presence_probability * score
 
 
 def is_present(score: float, mask: Mask, rule: Rule) -> bool:

@@ -87,11 +87,7 @@ class RemoteModel:
         return Prediction(scene, raster, *payload, measures=measure(canvas, valid_mask))
 
     def _request(self, scene: Scene, tta: bool) -> Payload:
-        query = {
-            "model": self.name,
-            "name": sanitize_name(scene.name)[-_NAME:],
-            "tta": "true" if tta else "false",
-        }
+        query = {"model": self.name, "name": sanitize_name(scene.name)[-_NAME:], "tta": json.dumps(tta)}
         if scene.bounds is None and parse_worldview_name(scene.name)[0]:
             del query["name"]  # the server would take the bounds from it
         if scene.bounds:

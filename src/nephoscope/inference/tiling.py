@@ -83,20 +83,14 @@ def run_tiled(canvas: Image, frame: GridShape, network: Callable[[Image], Probab
 
 
 class _Line:
-    """Positions and weights of tiles along one side of a canvas.
-
-    Attributes:
-        weight: of a tile's pixels along this line.
-        weights: their sum over all tiles, for each of the canvas's pixels.
-        spans: for each tile, its pixels on the canvas, and in the tile those that are not margin.
-    """
+    """Positions and weights of tiles along one side of a canvas."""
 
     def __init__(self, length: int, tile: int) -> None:
         margin = max(0, tile - length) // 2
         inner = slice(margin, margin + min(tile, length))
-        self.weight = _hat(tile)
-        self.weights = np.zeros(length, np.float32)
-        self.spans = []
+        self.weight = _hat(tile)  # of a tile's pixels along this line
+        self.weights = np.zeros(length, np.float32)  # their sum over all tiles, by the canvas's pixels
+        self.spans = []  # of each tile: its pixels on the canvas, and in the tile those that are not margin
         for start in _starts(max(length, tile), tile):
             span = slice(start, min(start + tile, length))
             self.weights[span] += self.weight[inner]

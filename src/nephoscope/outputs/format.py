@@ -36,32 +36,21 @@ class Web:
 class Format:
     """An output format: files for each scene, or one file for each run.
 
-    Attributes:
-        name: as in `--format NAME`.
-        description: one line.
-        media_type: of its files.
-        render: makes the contents of a scene's files, in the order of `endings`; for one file a run, its
-            part.
-        endings: of a scene's files, appended to the scene's name. `{pattern}` makes one file a pattern.
-        needs: what must be known of a scene: its location (`place`), its day.
-        extra: of nephoscope, which installs the libraries.
-        libraries: modules that it imports beside those of the base install.
-        merge: for one file a run: makes it of the scenes' parts, in their order.
-        file_name: of the one file a run; empty for files per scene.
-        web: how the server offers it; None where it does not.
+    `render` makes the contents of a scene's files, in the order of `endings`. For one file a run it makes the
+    scene's part; `merge` makes the file of all parts, in the scenes' order.
     """
 
-    name: str
-    description: str
-    media_type: str
+    name: str  # as in `--format NAME`
+    description: str  # one line
+    media_type: str  # of its files
     render: Callable[[Segmentation], list[bytes]]
-    endings: tuple[str, ...] = ()
-    needs: tuple[Need, ...] = ()
-    extra: str = ""
-    libraries: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()  # appended to the scene's name; `{pattern}` makes one file a pattern
+    needs: tuple[Need, ...] = ()  # what must be known of a scene: its location (`place`), its day
+    extra: str = ""  # of nephoscope, which installs the libraries
+    libraries: tuple[str, ...] = ()  # modules that it imports beside those of the base install
     merge: Merge | None = None
-    file_name: str = ""
-    web: Web | None = Web()
+    file_name: str = ""  # of the one file a run; empty for files per scene
+    web: Web | None = Web()  # how the server offers it; None where it does not
 
     def __post_init__(self) -> None:
         if bool(self.file_name) != bool(self.merge) or bool(self.file_name) == bool(self.endings):

@@ -70,7 +70,7 @@ def _window(region: Region, size: GridShape, grid: GridShape) -> tuple[slice, sl
 
 
 def _described(region: Region, mask: Mask, scene: Scene, grid: GridShape) -> dict[str, object]:
-    """Columns that describe the region itself; `pixel_km` is the side of a square as large as its pixels."""
+    """Columns that describe the region itself; `pixel_km`: side of a square as large as a pixel there."""
     known: dict[str, object] = {
         "scene": scene.name,
         "date": scene.day or "",
