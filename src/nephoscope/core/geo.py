@@ -183,10 +183,5 @@ def pixel_areas(bounds: Bounds, grid: GridShape) -> NDArray[np.float64]:
 
 
 def area_km2(mask: Mask, bounds: Bounds) -> float:
-    """Area of a mask on the sphere in km².
-
-    Args:
-        mask: boolean, shape (height, width).
-        bounds: of the whole grid.
-    """
+    """Area on the sphere in km² of a mask of shape (height, width) whose whole grid has these bounds."""
     return float(mask.sum(axis=1) @ pixel_areas(bounds, (mask.shape[0], mask.shape[1])))

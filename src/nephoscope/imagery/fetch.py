@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 from threading import Event
 from typing import Literal, NamedTuple
@@ -11,7 +12,7 @@ from typing import Literal, NamedTuple
 from nephoscope.core.errors import NephoscopeError, OutputConflictError
 from nephoscope.core.geo import Bounds, Overpass, worldview_name
 from nephoscope.core.io import map_in_order
-from nephoscope.imagery.sidecar import read_sidecar, sha256, sidecar, write_with_sidecar
+from nephoscope.imagery.sidecar import read_sidecar, read_with_sidecar, sidecar, write_with_sidecar
 from nephoscope.imagery.worldview import WorldviewClient
 
 log = logging.getLogger("nephoscope")
@@ -30,8 +31,7 @@ class Fetched(NamedTuple):
 def overpasses(satellites: Iterable[str], first: date, last: date, boxes: Iterable[Bounds]) -> list[Overpass]:
     """List every satellite over every box on every day from the first to the last, day by day."""
     days = [first + timedelta(days) for days in range((last - first).days + 1)]
-    boxes, satellites = list(boxes), list(satellites)
-    return [Overpass(satellite, day, box) for day in days for box in boxes for satellite in satellites]
+    return [Overpass(satellite, day, box) for day, box, satellite in product(days, boxes, satellites)]
 
 
 def fetch_scenes(
@@ -40,13 +40,8 @@ def fetch_scenes(
     """Fetch scenes into a folder, several at once; results come in order, and failures do not stop others.
 
     A scene that exists with its sidecar is kept. A scene fails where a file of its name is from another
-    request (of another size, say), or has no sidecar and differs.
-
-    Args:
-        wanted: the scenes.
-        folder: created if it is missing.
-        client: of the archive; it limits the requests under way at once.
-        overwrite: fetch all scenes again, and replace existing files.
+    request (of another size, say), or has no sidecar and differs. With `overwrite`, all are fetched again and
+    replace existing files. The folder is created if it is missing.
     """
     stopping = Event()
 
@@ -92,26 +87,16 @@ _HINT = "; replace it by --overwrite, or give another folder"
 
 
 def _existing(path: Path, request: dict[str, object]) -> bool | None:
-    """Whether an existing picture of this request has no coverage; None if there is none, or a damaged one.
-
-    Raises:
-        OutputConflictError: the sidecar is of another request.
-    """
+    """Whether an existing picture of a request has no coverage; None if there is none, or a damaged one."""
     about = read_sidecar(path)
     if about is None:
         return None
     if not request.items() <= about.items():
         raise OutputConflictError(f"{path}: exists and is from another request{_HINT}")
-    if not path.is_file() or sha256(path.read_bytes()) != about["sha256"]:
-        return None
-    return bool(about["no_coverage"])
+    return bool(about["no_coverage"]) if read_with_sidecar(path) else None
 
 
 def _check_replaceable(path: Path, content: bytes) -> None:
-    """Check that writing a picture replaces nothing but a damaged one.
-
-    Raises:
-        OutputConflictError: another file has its name.
-    """
+    """Check that writing a picture replaces nothing but a damaged one."""
     if path.exists() and not sidecar(path).exists() and path.read_bytes() != content:
         raise OutputConflictError(f"{path}: exists without {sidecar(path).name} and differs{_HINT}")

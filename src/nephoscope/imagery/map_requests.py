@@ -16,6 +16,7 @@ LONGEST_SIDE = 8192  # px, about the limit of Snapshots
 
 _SNAPSHOT = {"REQUEST": "GetSnapshot", "CRS": "EPSG:4326"}
 _MAP = {"SERVICE": "WMS", "VERSION": "1.3.0", "REQUEST": "GetMap", "STYLES": "", "CRS": "EPSG:4326"}
+_UNESCAPED = ",:/"
 
 
 class MapRequest(NamedTuple):
@@ -30,12 +31,12 @@ class MapRequest(NamedTuple):
 
 def snapshot_query(request: MapRequest) -> str:
     """Write a request as a query of Worldview Snapshots."""
-    return _query(_SNAPSHOT | _values(request))
+    return urlencode(_SNAPSHOT | _values(request), safe=_UNESCAPED)
 
 
 def map_query(request: MapRequest) -> str:
     """Write a request as a WMS query; no data is black, not white as by default."""
-    return _query(_MAP | _values(request) | {"BGCOLOR": "0x000000"})
+    return urlencode(_MAP | _values(request) | {"BGCOLOR": "0x000000"}, safe=_UNESCAPED)
 
 
 def parse_snapshot_query(query: str) -> MapRequest:
@@ -67,10 +68,6 @@ def _values(request: MapRequest) -> dict[str, Any]:
         "WIDTH": request.size[1],
         "HEIGHT": request.size[0],
     }
-
-
-def _query(parameters: dict[str, Any]) -> str:
-    return urlencode(parameters, safe=",:/")
 
 
 def _parse(query: str, expected: dict[str, str]) -> MapRequest:

@@ -27,3 +27,11 @@ def resize_mask(mask: Mask, size: GridShape) -> Mask:
     """Resize a mask of shape (height, width) to the nearest neighbour."""
     values = np.ascontiguousarray(mask).view(np.uint8)
     return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST).view(np.bool_)
+
+
+def resize_mask_by_area(mask: Mask, size: GridShape) -> Mask:
+    """Resize a mask of shape (height, width): a pixel is on where at least half of its area is."""
+    method = cv2.INTER_AREA if size[0] * size[1] < mask.size else cv2.INTER_LINEAR
+    return np.asarray(
+        cv2.resize(mask.view(np.uint8) * 255, size[::-1], interpolation=method) >= 128, np.bool_
+    )

@@ -36,38 +36,23 @@ _MIN_NODATA_FRACTION = 0.0005  # of the picture: a smaller black patch is a shad
 
 
 class Raster(NamedTuple):
-    """A decoded picture.
+    """A decoded picture."""
 
-    Attributes:
-        pixels: red, green, blue, shape (height, width, 3); nearly black where there is no data.
-        valid_mask: boolean, shape (height, width); false where there is no data.
-    """
-
-    pixels: Image
-    valid_mask: Mask
+    pixels: Image  # red, green, blue, shape (height, width, 3); nearly black where there is no data
+    valid_mask: Mask  # boolean, shape (height, width); false where there is no data
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One satellite picture, not yet decoded.
+    """One satellite picture, not yet decoded. Its bounds, day and satellite are None where unknown."""
 
-    Attributes:
-        name: in tables and files: its file name where it has one.
-        size: height and width in pixels.
-        bounds: location, if known.
-        day: on which it was taken, if known.
-        satellite: that took it, if known.
-        location_problem: why the bounds are not known although the file has a georeference; else empty.
-        source: the picture's file or its content; None for an array.
-    """
-
-    name: str
-    size: GridShape
+    name: str  # in tables and files: its file name where it has one
+    size: GridShape  # height and width in pixels
     bounds: Bounds | None
-    day: date | None
+    day: date | None  # on which it was taken
     satellite: str | None
-    location_problem: str
-    source: Path | bytes | None = field(repr=False)
+    location_problem: str  # why the bounds are unknown although the file has a georeference; else empty
+    source: Path | bytes | None = field(repr=False)  # the file or its content; None for an array
     _decode: Callable[[GridShape], Raster] = field(repr=False)
     _full: list[Raster] = field(default_factory=list, repr=False)  # one, once it is decoded at full size
 
@@ -283,11 +268,7 @@ def _to_raster(array: NDArray[Any]) -> Raster:
 def find_nodata(pixels: Image) -> Mask:
     """Find no data: connected black areas of at least 0.05 % of the picture, such as gaps between swaths.
 
-    Args:
-        pixels: red, green, blue, shape (height, width, 3).
-
-    Returns:
-        Boolean, shape (height, width).
+    Pixels are red, green, blue, of shape (height, width, 3); the mask's shape is (height, width).
     """
     black = cv2.inRange(pixels, (0, 0, 0), (NODATA_BRIGHTNESS,) * 3)
     least = max(1, round(_MIN_NODATA_FRACTION * black.size))

@@ -51,9 +51,9 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
     for word in words:
         for name, where in _safe_locations(word):
             path = where if isinstance(where, Path) else None
-            if path is not None:
-                if path in paths:
-                    continue
+            if path in paths:
+                continue
+            if path:
                 paths.add(path)
             name = unique_name(sanitize_name(name), lambda other: _stem(other) in taken)
             taken.add(_stem(name))
@@ -154,17 +154,14 @@ def _opener(name: str, where: _Location, max_pixels: int) -> Callable[[], Scene]
     return open_source
 
 
-def _address_name(url: str) -> str:
-    try:
-        return Path(unquote(urlsplit(url).path)).name or "picture"
-    except ValueError:  # not an address; the download fails with the reason
-        return "picture"
-
-
 def _address(url: str) -> list[tuple[str, Fetch]]:
     from nephoscope.imagery.http import download
 
-    return [(_address_name(url), partial(download, url))]
+    try:
+        name = Path(unquote(urlsplit(url).path)).name or "picture"
+    except ValueError:  # not an address; the download fails with the reason
+        name = "picture"
+    return [(name, partial(download, url))]
 
 
 def _overpass(word: str) -> list[tuple[str, Fetch]]:

@@ -58,8 +58,12 @@ def make_scene(
     picture = _SEA * light[..., None] + (_CLOUD - _SEA) * np.clip(cloud, 0, 1)[..., None]
     picture += rng.normal(0, 3, size)[..., None]
     nodata = _swath_gap(rng, size)
-    pixels = _marked(np.clip(picture, 12, 255).astype(np.uint8), nodata, unit)
-    return SyntheticScene(pixels, {name: mask & ~nodata for name, mask in masks.items()})
+    picture = np.clip(picture, 12, 255).astype(np.uint8)
+    picture[nodata] = 0
+    image = PilImage.fromarray(picture)
+    corner, letters = (6 * unit, size[0] - 6 * unit), ImageFont.load_default(max(6.0, 9 * unit))
+    ImageDraw.Draw(image).text(corner, "SYNTHETIC", (200, 205, 215), letters, anchor="ls")
+    return SyntheticScene(np.array(image), {name: mask & ~nodata for name, mask in masks.items()})
 
 
 def sample() -> bytes:
@@ -170,16 +174,6 @@ def _swath_gap(rng: np.random.Generator, size: GridShape) -> Mask:
         corners = [(top, 0), (top + broad, 0), (top + lean + 2 * broad, height), (top + lean, height)]
         cv2.fillPoly(nodata, [np.array(corners).round().astype(np.int32)], 1)
     return nodata.view(np.bool_)
-
-
-def _marked(pixels: Image, nodata: Mask, unit: float) -> Image:
-    """Blacken no data and mark the corner."""
-    pixels[nodata] = 0
-    image = PilImage.fromarray(pixels)
-    draw = ImageDraw.Draw(image)
-    corner = (6 * unit, pixels.shape[0] - 6 * unit)
-    draw.text(corner, "SYNTHETIC", (200, 205, 215), ImageFont.load_default(max(6.0, 9 * unit)), anchor="ls")
-    return np.asarray(image).copy()
 
 
 def encode_jpeg(pixels: Image) -> bytes:

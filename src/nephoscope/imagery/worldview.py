@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
-from nephoscope.core.errors import DownloadError, InvalidRequestError, SceneError, WorldviewError
+from nephoscope.core.errors import DownloadError, InvalidRequestError, WorldviewError
 from nephoscope.core.geo import Bounds, Overpass, worldview_name
 from nephoscope.core.types import GridShape
 from nephoscope.core.version import __version__
@@ -71,30 +71,21 @@ class Picture(NamedTuple):
 class WorldviewClient:
     """A client for Worldview Snapshots. It holds no connection, and can be pickled.
 
-    Attributes:
-        address: of a service with the interface of Worldview Snapshots.
-        fallback: of a map server (WMS 1.3.0), used where the first keeps failing.
-        cache: folder of received pictures, by their request and whichever server sent them.
-        tries: requests at most to each server, see `imagery.http.Retry`.
-        pause: seconds before the second try, see `imagery.http.Retry`.
-        connections: requests under way at once in this process.
-        degrees: size of a pixel.
-        format: `jpeg` or `png`. A box across the antimeridian comes as PNG, joined from two halves.
-        patience: seconds to wait for one response.
+    A box across the antimeridian comes as PNG, joined from two halves.
 
     Raises:
         InvalidRequestError: a value is out of range.
     """
 
-    address: str = SNAPSHOTS
-    fallback: str | None = GIBS
-    cache: Path | None = None
-    tries: int = 4
-    pause: float = 2.0
-    connections: int = 4
-    degrees: float = 0.01
-    format: str = "jpeg"
-    patience: float = LONGEST
+    address: str = SNAPSHOTS  # of a service with the interface of Worldview Snapshots
+    fallback: str | None = GIBS  # a map server (WMS 1.3.0), used where the first keeps failing
+    cache: Path | None = None  # folder of received pictures, by their request and whichever server sent them
+    tries: int = 4  # requests at most to each server, see `imagery.http.Retry`
+    pause: float = 2.0  # s before the second try, see `imagery.http.Retry`
+    connections: int = 4  # requests under way at once in this process
+    degrees: float = 0.01  # size of a pixel
+    format: str = "jpeg"  # or `png`
+    patience: float = LONGEST  # s to wait for one response
 
     def __post_init__(self) -> None:
         for address in (self.address, self.fallback or self.address):
@@ -128,7 +119,7 @@ class WorldviewClient:
 
     def ending(self, overpass: Overpass) -> str:
         """File ending of a scene's picture: `.jpeg` or `.png`."""
-        return ".png" if _crosses(overpass.bounds) else f".{self.format}"
+        return ".png" if overpass.bounds.east < overpass.bounds.west else f".{self.format}"
 
     def check(self, overpass: Overpass) -> None:
         """Check that a scene can exist, before any request.
@@ -228,22 +219,17 @@ class WorldviewClient:
     def _content(self, overpass: Overpass, sleep: Callable[[float], object]) -> tuple[bytes, str]:
         """Request the picture; across the antimeridian, as two halves. Returns its content and address."""
         bounds, (height, width) = overpass.bounds, self.size(overpass)
-        if not _crosses(bounds):
+        if bounds.west <= bounds.east:
             return self._request_box(overpass, bounds, (height, width), sleep)
         left = min(width - 1, max(1, round((180 - bounds.west) / self.degrees)))
-        halves = [
-            self._request_box(overpass, half, (height, columns), sleep)
-            for half, columns in (
-                (bounds._replace(east=180), left),
-                (bounds._replace(west=-180), width - left),
-            )
-        ]
-        try:
-            content = _side_by_side([half for half, _ in halves])
-        except SceneError as error:
+        boxes = ((bounds._replace(east=180), left), (bounds._replace(west=-180), width - left))
+        halves = [self._request_box(overpass, box, (height, columns), sleep) for box, columns in boxes]
+        decoded = [cv2.imdecode(np.frombuffer(half, np.uint8), cv2.IMREAD_COLOR) for half, _ in halves]
+        if any(half is None for half in decoded):
             name = worldview_name(overpass, self.ending(overpass))
-            raise WorldviewError(name, "cut short", "a half cannot be decoded") from error
-        return content, " ".join(url for _, url in halves)
+            raise WorldviewError(name, "cut short", "a half cannot be decoded")
+        joined = cv2.imencode(".png", np.hstack([np.asarray(half) for half in decoded]))[1]  # lossless
+        return bytes(joined), " ".join(url for _, url in halves)
 
     def _request_box(
         self, overpass: Overpass, bounds: Bounds, size: GridShape, sleep: Callable[[float], object]
@@ -266,15 +252,3 @@ class WorldviewClient:
                 failures.append(error)
         reasons = "; ".join(f"{urlsplit(error.url).netloc}: {error.reason}" for error in failures)
         raise WorldviewError(worldview_name(overpass, self.ending(overpass)), failures[0].cause, reasons)
-
-
-def _side_by_side(pictures: list[bytes]) -> bytes:
-    """Join pictures from west to east into one PNG, without further loss."""
-    decoded = [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR) for each in pictures]
-    if any(each is None for each in decoded):
-        raise SceneError("cannot be decoded")
-    return bytes(cv2.imencode(".png", np.hstack([np.asarray(each) for each in decoded]))[1])
-
-
-def _crosses(bounds: Bounds) -> bool:
-    return bounds.east < bounds.west

@@ -17,40 +17,24 @@ CARD_VERSION = 1
 
 @dataclass(frozen=True)
 class Card:
-    """A model's card.
-
-    Attributes:
-        name: of the model.
-        description: one line.
-        patterns: names in the order of the model's outputs.
-        input_size: height and width in pixels of the network's input.
-        grid: height and width of the rules' grid for one such input.
-        rules: from probabilities to components, by pattern.
-        network: architecture, encoder, heads and normalisation, enough to rebuild it.
-        weights: number format, such as `float32`.
-        training: data with their terms, split and recipe.
-        figures: measured scores, each with `what`, `value`, `on` and `how`.
-        licence: of the weights, as SPDX.
-        made_with: version of nephoscope that wrote the file.
-        card_version: of this format.
-        scope: usual range of each measure of the training pictures (`input_check.measure`); empty if unknown.
-        styles: `colour` and `meaning` by pattern, of those that differ from the default.
-    """
+    """A model's card."""
 
     name: str
-    description: str
-    patterns: tuple[str, ...]
-    input_size: GridShape
-    grid: GridShape
-    rules: dict[str, Rule]
-    network: dict[str, Any]
-    weights: str
-    training: dict[str, Any]
-    figures: list[dict[str, Any]]
-    licence: str
-    made_with: str
+    description: str  # one line
+    patterns: tuple[str, ...]  # names in the order of the model's outputs
+    input_size: GridShape  # of the network
+    grid: GridShape  # of the rules, for one such input
+    rules: dict[str, Rule]  # from probabilities to components, by pattern
+    network: dict[str, Any]  # architecture, encoder, heads and normalisation, enough to rebuild it
+    weights: str  # number format, such as `float32`
+    training: dict[str, Any]  # data with their terms, split and recipe
+    figures: list[dict[str, Any]]  # measured scores, each with `what`, `value`, `on` and `how`
+    licence: str  # of the weights, as SPDX
+    made_with: str  # version of nephoscope that wrote the file
     card_version: int = CARD_VERSION
+    # Usual range of each measure of the training pictures (`input_check.measure`); empty if unknown.
     scope: dict[str, tuple[float, float]] = field(default_factory=dict)
+    # `colour` and `meaning` by pattern, of those that differ from the default.
     styles: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

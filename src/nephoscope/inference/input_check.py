@@ -65,11 +65,7 @@ def measure(pixels: Image, valid_mask: Mask) -> dict[str, float]:
 
 
 def training_ranges(measured: Iterable[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    """Usual range of each measure: the central 99.8 % of the pictures, with a margin.
-
-    Args:
-        measured: of the training pictures; those without data do not count.
-    """
+    """Usual range of each measure: the central 99.8 % of the pictures that have data, with a margin."""
     rows = [list(each.values()) for each in measured if each]
     if not rows:
         return {}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from nephoscope.core.errors import CardError, ModelError
 from nephoscope.core.io import available_cpus
-from nephoscope.core.types import GridShape, Image, Probabilities
+from nephoscope.core.types import Image, Probabilities
+from nephoscope.imagery.resize import resize_mask_by_area
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.card import Card
 from nephoscope.inference.input_check import measure
 from nephoscope.inference.postprocess import resample
-from nephoscope.inference.prediction import Prediction, resize_valid, view
+from nephoscope.inference.prediction import Prediction, view
 from nephoscope.inference.tiling import run_tiled
 
 CARD_KEY = "nephoscope"
@@ -45,15 +46,10 @@ class NetworkOutput(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded model, which threads may share.
-
-    Attributes:
-        card: of the model.
-        threads: that one run of the network uses.
-    """
+    """A loaded model, which threads may share."""
 
     card: Card
-    threads: int
+    threads: int  # that one run of the network uses
     _session: ort.InferenceSession
 
     @classmethod
@@ -122,12 +118,16 @@ class Model:
         card = self.card
         raster, canvas = view(scene, card.input_size)
         fields, presence = self._mean_over_mirrors(canvas) if tta else self._run(canvas, ())
-        grid = _rules_grid(canvas.shape, card)
-        valid_mask = resize_valid(raster.valid_mask, grid)
-        probabilities = np.empty((len(card.patterns), *grid), np.float32)
+        rows, columns = (
+            max(1, round(side * fine / whole))
+            for side, fine, whole in zip(canvas.shape[:2], card.grid, card.input_size, strict=True)
+        )
+        valid_mask = resize_mask_by_area(raster.valid_mask, (rows, columns))
+        probabilities = np.empty((len(card.patterns), rows, columns), np.float32)
         for index, probability in enumerate(fields):
-            np.multiply(resample(probability, grid), valid_mask, out=probabilities[index])
-        measures = measure(canvas, resize_valid(raster.valid_mask, (canvas.shape[0], canvas.shape[1])))
+            np.multiply(resample(probability, (rows, columns)), valid_mask, out=probabilities[index])
+        canvas_mask = resize_mask_by_area(raster.valid_mask, (canvas.shape[0], canvas.shape[1]))
+        measures = measure(canvas, canvas_mask)
         return Prediction(scene, raster, card, probabilities, valid_mask, presence, tta, measures)
 
     def _mean_over_mirrors(self, canvas: Image) -> tuple[Probabilities, Probabilities | None]:
@@ -156,14 +156,6 @@ class Model:
         fields = run_tiled(flipped, self.card.input_size, network)
         presence = np.concatenate(presences).max(axis=0) if presences else None
         return np.flip(fields, tuple(axis + 1 for axis in axes)), presence
-
-
-def _rules_grid(canvas: tuple[int, ...], card: Card) -> GridShape:
-    height, width = (
-        max(1, round(side * fine / whole))
-        for side, fine, whole in zip(canvas[:2], card.grid, card.input_size, strict=True)
-    )
-    return height, width
 
 
 def model_file(model: str) -> Path:
@@ -220,10 +212,6 @@ def _session(path: Path, threads: int, providers: list[str]) -> ort.InferenceSes
 
 def _check_interface(session: ort.InferenceSession, card: Card, path: Path) -> None:
     """Check that the network's inputs and outputs are those of a nephoscope model with this card."""
-
-    def shape(node: Any) -> list[int | None]:
-        return [side if isinstance(side, int) else None for side in node.shape]
-
     height, width = card.input_size
     expected = {
         INPUT: ("tensor(uint8)", [None, height, width, 3]),
@@ -232,6 +220,9 @@ def _check_interface(session: ort.InferenceSession, card: Card, path: Path) -> N
     if any(rule.evidence != "top_k" for rule in card.rules.values()) or len(session.get_outputs()) > 1:
         expected[PRESENCE] = ("tensor(float)", [None, len(card.patterns)])
     nodes = (*session.get_inputs(), *session.get_outputs())
-    actual = {node.name: (node.type, shape(node)) for node in nodes}
+    actual = {
+        node.name: (node.type, [side if isinstance(side, int) else None for side in node.shape])
+        for node in nodes
+    }
     if list(actual.items()) != list(expected.items()):
         raise ModelError(f"{path}: its inputs and outputs are {actual}; its card requires {expected}")

@@ -24,25 +24,16 @@ or the product of both."""
 class Rule:
     """How one pattern's probabilities become its mask.
 
-    Attributes:
-        threshold: pixels with a higher probability belong to the pattern.
-        top_k: number of highest probabilities in the mean of the presence score.
-        presence: least presence score of a present pattern.
-        least_cover: least number of pixels above the threshold of a present pattern.
-        minimum_area: components of fewer pixels are removed.
-        join: components with at most this many pixels between them count as one.
-        evidence: source of the presence score.
-
     Raises:
         InvalidRequestError: a value is out of range, or unknown.
     """
 
-    threshold: float
-    top_k: int
-    presence: float
-    least_cover: int
-    minimum_area: int
-    join: int = 0
+    threshold: float  # pixels with a higher probability belong to the pattern
+    top_k: int  # number of highest probabilities in the mean of the presence score
+    presence: float  # least presence score of a present pattern
+    least_cover: int  # least number of pixels above the threshold of a present pattern
+    minimum_area: int  # components of fewer pixels are removed
+    join: int = 0  # components with at most this many pixels between them count as one
     evidence: Evidence = "top_k"
 
     def __post_init__(self) -> None:
@@ -68,11 +59,8 @@ def resample(values: Probabilities, grid: GridShape) -> Probabilities:
     if values.shape == grid:
         return values
     shrinks = grid[0] * grid[1] < values.shape[0] * values.shape[1]
-    height, width = grid
-    return np.asarray(
-        cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR),
-        np.float32,
-    )
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(values, grid[::-1], interpolation=method), np.float32)
 
 
 def above(probability: Probabilities, threshold: float) -> Mask:
@@ -108,9 +96,8 @@ def evidence_score(
         return presence_score(probability, rule.top_k)
     if presence_probability is None:
         raise ModelError("the rule needs a presence head, and the network has none")
-    if rule.evidence == "head":
-        return presence_probability
-    return presence_probability * presence_score(probability, rule.top_k)
+    score = 1.0 if rule.evidence == "head" else presence_score(probability, rule.top_k)
+    return presence_probability * score
 
 
 def is_present(score: float, mask: Mask, rule: Rule) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,28 +16,16 @@ from nephoscope.inference.tiling import canvas_size
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A model's probabilities for one scene, on the grid of its rules.
-
-    Attributes:
-        scene: the picture.
-        raster: the picture, decoded for the network.
-        card: of the model.
-        probabilities: from 0 to 1, shape (patterns, height, width); 0 where there is no data.
-        valid_mask: where there is data, shape (height, width).
-        presence_probabilities: of the network's presence head, from 0 to 1, shape (patterns,); None where it
-            has none.
-        tta: whether probabilities are means over mirror images.
-        measures: of the picture at the network's resolution (`input_check.measure`).
-    """
+    """A model's probabilities for one scene, on the grid of its rules."""
 
     scene: Scene
-    raster: Raster
+    raster: Raster  # decoded for the network
     card: Card
-    probabilities: Probabilities
-    valid_mask: Mask
-    presence_probabilities: NDArray[np.float32] | None
-    tta: bool
-    measures: Mapping[str, float]
+    probabilities: Probabilities  # from 0 to 1, shape (patterns, height, width); 0 where there is no data
+    valid_mask: Mask  # where there is data, shape (height, width)
+    presence_probabilities: NDArray[np.float32] | None  # of the presence head, if any; shape (patterns,)
+    tta: bool  # whether probabilities are means over mirror images
+    measures: Mapping[str, float]  # of the picture at the network's resolution (`input_check.measure`)
 
 
 class Predictor(Protocol):
@@ -65,26 +52,9 @@ def view(scene: Scene, input_size: GridShape) -> View:
     It is decoded at twice that resolution at least: a JPEG decoded at less loses the fine detail that tells
     Sugar from nothing.
 
-    Args:
-        scene: the picture.
-        input_size: height and width of the network's input.
-
     Raises:
         SceneError: the picture cannot be decoded.
     """
     height, width = canvas_size(scene.size, scene.bounds, input_size)
     raster = scene.read((2 * height, 2 * width))
     return View(raster, resize(raster.pixels, (height, width)))
-
-
-def resize_valid(valid_mask: Mask, grid: GridShape) -> Mask:
-    """Resize a valid mask: a pixel has data where at least half of its area has.
-
-    Args:
-        valid_mask: boolean, shape (height, width).
-        grid: height and width of the result.
-    """
-    shrinks = grid[0] * grid[1] < valid_mask.size
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    share = cv2.resize(valid_mask.view(np.uint8) * 255, grid[::-1], interpolation=method)
-    return np.asarray(share >= 128, np.bool_)

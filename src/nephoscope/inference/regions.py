@@ -16,23 +16,16 @@ _DIGITS = 4  # after the point, of coordinates: a fraction of any pixel
 class Region:
     """One connected region of a pattern. Coordinates are in the picture's pixels, from its top left corner.
 
-    Attributes:
-        pattern: the pattern's name.
-        area: size in the picture's pixels.
-        area_fraction: its fraction of the scene's pixels with data, 0 to 1.
-        box: left, top, right, bottom.
-        centroid: x, y of its centre of mass.
-        mean_probability: mean over its pixels, 0 to 1.
-        outline: polygons, each a list of rings of (x, y) that do not repeat their first point: the outer
-            edge first, then the holes.
+    The outline is polygons, each a list of rings of (x, y) that do not repeat their first point: the outer
+    edge first, then the holes.
     """
 
     pattern: str
-    area: float
-    area_fraction: float
-    box: tuple[float, float, float, float]
-    centroid: tuple[float, float]
-    mean_probability: float
+    area: float  # in the picture's pixels
+    area_fraction: float  # of the scene's pixels with data, 0 to 1
+    box: tuple[float, float, float, float]  # left, top, right, bottom
+    centroid: tuple[float, float]  # x, y of its centre of mass
+    mean_probability: float  # over its pixels, 0 to 1
     outline: list[list[Ring]]
 
 
@@ -41,12 +34,7 @@ def find_regions(
 ) -> list[Region]:
     """Describe every component of a pattern as a region, in their order.
 
-    Args:
-        pattern: the pattern's name.
-        components: numbered from 1, shape (height, width).
-        probability: the same shape.
-        valid_mask: where there is data, the same shape.
-        size: height and width of the picture.
+    Components are numbered from 1; all arrays have one shape (height, width), the picture another `size`.
     """
     count = int(components.max())
     if not count:

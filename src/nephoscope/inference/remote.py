@@ -12,11 +12,12 @@ from nephoscope.core.errors import CardError, DownloadError, PayloadError, Scene
 from nephoscope.core.geo import parse_worldview_name
 from nephoscope.core.io import sanitize_name
 from nephoscope.imagery.http import Retry, download
+from nephoscope.imagery.resize import resize_mask_by_area
 from nephoscope.imagery.scene import Raster, Scene, find_nodata
 from nephoscope.inference.card import Card
 from nephoscope.inference.input_check import measure
 from nephoscope.inference.payload import MEDIA_TYPE, Payload, unpack
-from nephoscope.inference.prediction import Prediction, resize_valid, view
+from nephoscope.inference.prediction import Prediction, view
 
 RETRY = Retry(growth=1.0, causes=frozenset({"busy"}), patience=120.0)
 """A busy server gets the request again every second, or after its `Retry-After`, for two minutes."""
@@ -82,15 +83,11 @@ class RemoteModel:
         """
         payload = self._request(scene, tta)
         raster, canvas = view(scene, payload.card.input_size)
-        valid_mask = resize_valid(raster.valid_mask, (canvas.shape[0], canvas.shape[1]))
+        valid_mask = resize_mask_by_area(raster.valid_mask, (canvas.shape[0], canvas.shape[1]))
         return Prediction(scene, raster, *payload, measures=measure(canvas, valid_mask))
 
     def _request(self, scene: Scene, tta: bool) -> Payload:
-        query = {
-            "model": self.name,
-            "name": sanitize_name(scene.name)[-_NAME:],
-            "tta": "true" if tta else "false",
-        }
+        query = {"model": self.name, "name": sanitize_name(scene.name)[-_NAME:], "tta": json.dumps(tta)}
         if scene.bounds is None and parse_worldview_name(scene.name)[0]:
             del query["name"]  # the server would take the bounds from it
         if scene.bounds:

@@ -7,14 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.errors import InvalidRequestError, ModelError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.types import GridShape, Mask, Probabilities
-from nephoscope.imagery.resize import resize_mask
+from nephoscope.imagery.resize import resize_mask, resize_mask_by_area
 from nephoscope.imagery.scene import Scene, open_scene
 from nephoscope.inference.card import Card
 from nephoscope.inference.input_check import out_of_range
@@ -121,11 +120,8 @@ class Segmentation:
         mask: Mask = self.masks[self.card.patterns.index(pattern)]
         if size is None or size == mask.shape:
             return mask
-        height, width = size
         raster = self.scene.read() if size == self.scene.size else self.prediction.raster
-        method = cv2.INTER_AREA if height * width < mask.size else cv2.INTER_LINEAR
-        soft = cv2.resize(mask.view(np.uint8) * 255, (width, height), interpolation=method)
-        return np.asarray((soft >= 128) & resize_mask(raster.valid_mask, size), np.bool_)
+        return resize_mask_by_area(mask, size) & resize_mask(raster.valid_mask, size)
 
 
 def segment(
@@ -157,22 +153,19 @@ def segment(
         ServerError: the server cannot be reached, or refuses.
     """
     if server is not None:
-        model = _remote(server, model)
+        from nephoscope.inference.remote import RemoteModel
+
+        if not isinstance(model, str | Path):
+            raise ModelError(
+                f"{model.card.name}: a loaded model cannot run on a server; "
+                "give the name of one of the server's"
+            )
+        model = RemoteModel(server, str(model))
     elif isinstance(model, str | Path):
         model = Model.load(model)
     scene = picture if isinstance(picture, Scene) else open_scene(picture)
     scene = scene.with_location(bounds, day)
     return apply_rules(model.predict(scene, tta=tta), join=join)
-
-
-def _remote(server: str, model: Predictor | str | Path) -> Predictor:
-    from nephoscope.inference.remote import RemoteModel
-
-    if isinstance(model, str | Path):
-        return RemoteModel(server, str(model))
-    raise ModelError(
-        f"{model.card.name}: a loaded model cannot run on a server; give the name of one of the server's"
-    )
 
 
 def apply_rules(

@@ -34,20 +34,16 @@ def canvas_size(size: GridShape, bounds: Bounds | None, frame: GridShape) -> Gri
         height, width = (
             side * pixels / whole for side, whole, pixels in zip(degrees, _FRAME_DEGREES, frame, strict=True)
         )
-        return _snapped(height, width, frame)
-    down, across = frame[0] / size[0], frame[1] / size[1]
-    longest = max(down, across) / min(down, across) > _LONGEST
-    scale = max(down, across) if longest else min(down, across)
-    return _snapped(size[0] * scale, size[1] * scale, frame)
-
-
-def _snapped(height: float, width: float, frame: GridShape) -> GridShape:
-    """Whole pixels; a side within the slack of the frame's becomes the frame's."""
-    near = [
+    else:
+        down, across = frame[0] / size[0], frame[1] / size[1]
+        longest = max(down, across) / min(down, across) > _LONGEST
+        scale = max(down, across) if longest else min(down, across)
+        height, width = size[0] * scale, size[1] * scale
+    rows, columns = (
         whole if abs(side / whole - 1) <= _SLACK else max(1, round(side))
         for side, whole in zip((height, width), frame, strict=True)
-    ]
-    return near[0], near[1]
+    )
+    return rows, columns
 
 
 def run_tiled(canvas: Image, frame: GridShape, network: Callable[[Image], Probabilities]) -> Probabilities:
@@ -87,20 +83,14 @@ def run_tiled(canvas: Image, frame: GridShape, network: Callable[[Image], Probab
 
 
 class _Line:
-    """Positions and weights of tiles along one side of a canvas.
-
-    Attributes:
-        weight: of a tile's pixels along this line.
-        weights: their sum over all tiles, for each of the canvas's pixels.
-        spans: for each tile, its pixels on the canvas, and in the tile those that are not margin.
-    """
+    """Positions and weights of tiles along one side of a canvas."""
 
     def __init__(self, length: int, tile: int) -> None:
         margin = max(0, tile - length) // 2
         inner = slice(margin, margin + min(tile, length))
-        self.weight = _hat(tile)
-        self.weights = np.zeros(length, np.float32)
-        self.spans = []
+        self.weight = _hat(tile)  # of a tile's pixels along this line
+        self.weights = np.zeros(length, np.float32)  # their sum over all tiles, by the canvas's pixels
+        self.spans = []  # of each tile: its pixels on the canvas, and in the tile those that are not margin
         for start in _starts(max(length, tile), tile):
             span = slice(start, min(start + tile, length))
             self.weights[span] += self.weight[inner]

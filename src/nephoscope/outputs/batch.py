@@ -51,18 +51,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Job:
-    """Settings of a batch.
-
-    Attributes:
-        model: to segment with.
-        folder: of the outputs.
-        formats: names of output formats.
-        overwrite: whether existing outputs are replaced.
-        join: see `segment`.
-        tta: see `segment`.
-        protected: files that are never overwritten: the pictures themselves.
-        bounds: of all pictures, in place of their own.
-        day: of all pictures, in place of their own.
+    """Settings of a batch; bounds and day are those of all pictures, in place of their own.
 
     Raises:
         OutputConflictError: the folder is a file, or the file of a format that makes one a run exists and
@@ -71,11 +60,11 @@ class Job:
 
     model: Model
     folder: Path
-    formats: tuple[str, ...]
+    formats: tuple[str, ...]  # their names
     overwrite: bool = False
-    join: int | None = None
-    tta: bool = False
-    protected: frozenset[Path] = frozenset()
+    join: int | None = None  # see `segment`
+    tta: bool = False  # see `segment`
+    protected: frozenset[Path] = frozenset()  # never overwritten: the pictures themselves
     bounds: Bounds | None = None
     day: date | None = None
 
@@ -101,11 +90,7 @@ def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done 
     """Segment pictures and write their outputs; results come in the sources' order.
 
     Formats of one file a run are written after the last picture. If that fails, one more `Failed` follows.
-
-    Args:
-        sources: the pictures.
-        job: the settings.
-        workers: pictures that are processed at the same time.
+    So many pictures as there are workers are processed at the same time.
     """
     parts: dict[str, list[bytes]] = {chosen.name: [] for chosen in job.per_run}
     for result in map_in_order(partial(_one, job), sources, workers):

@@ -10,10 +10,8 @@ from nephoscope.outputs.format import Format, Web
 
 FILE_NAME = "submission.csv"
 
-Row = tuple[str, str, str]
 
-
-def rows(segmentation: Segmentation) -> list[Row]:
+def rows(segmentation: Segmentation) -> list[tuple[str, str, str]]:
     """Make a row for each pattern: the scene's name, the pattern's, and its mask as run-length text."""
     name, patterns = segmentation.scene.name, segmentation.card.patterns
     return [(name, pattern, encode(segmentation.mask(pattern, SCORE_GRID))) for pattern in patterns]

@@ -21,57 +21,36 @@ PATTERN = "{pattern}"
 
 @dataclass(frozen=True, kw_only=True)
 class Web:
-    """How the server offers a format. Defaults come from the format itself.
+    """How the server offers a format. Defaults come from the format itself."""
 
-    Attributes:
-        label: of the page's button.
-        kind: type of the file, in small letters beneath the label.
-        media_type: that requests ask for in `Accept`.
-        ending: of the file that answers such a request.
-        render: makes that file.
-        merge: makes one file of several scenes' contents; None where a file holds one scene alone.
-        file_name: of the merged file.
-    """
-
-    label: str = ""
-    kind: str = ""
-    media_type: str = ""
-    ending: str = ""
-    render: Callable[[Segmentation], bytes] | None = None
-    merge: Merge | None = None
-    file_name: str = ""
+    label: str = ""  # of the page's button
+    kind: str = ""  # type of the file, in small letters beneath the label
+    media_type: str = ""  # that requests ask for in `Accept`
+    ending: str = ""  # of the file that answers such a request
+    render: Callable[[Segmentation], bytes] | None = None  # makes that file
+    merge: Merge | None = None  # of several scenes' contents; None where a file holds one scene alone
+    file_name: str = ""  # of the merged file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """An output format: files for each scene, or one file for each run.
 
-    Attributes:
-        name: as in `--format NAME`.
-        description: one line.
-        media_type: of its files.
-        render: makes the contents of a scene's files, in the order of `endings`; for one file a run, its
-            part.
-        endings: of a scene's files, appended to the scene's name. `{pattern}` makes one file a pattern.
-        needs: what must be known of a scene: its location (`place`), its day.
-        extra: of nephoscope, which installs the libraries.
-        libraries: modules that it imports beside those of the base install.
-        merge: for one file a run: makes it of the scenes' parts, in their order.
-        file_name: of the one file a run; empty for files per scene.
-        web: how the server offers it; None where it does not.
+    `render` makes the contents of a scene's files, in the order of `endings`. For one file a run it makes the
+    scene's part; `merge` makes the file of all parts, in the scenes' order.
     """
 
-    name: str
-    description: str
-    media_type: str
+    name: str  # as in `--format NAME`
+    description: str  # one line
+    media_type: str  # of its files
     render: Callable[[Segmentation], list[bytes]]
-    endings: tuple[str, ...] = ()
-    needs: tuple[Need, ...] = ()
-    extra: str = ""
-    libraries: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()  # appended to the scene's name; `{pattern}` makes one file a pattern
+    needs: tuple[Need, ...] = ()  # what must be known of a scene: its location (`place`), its day
+    extra: str = ""  # of nephoscope, which installs the libraries
+    libraries: tuple[str, ...] = ()  # modules that it imports beside those of the base install
     merge: Merge | None = None
-    file_name: str = ""
-    web: Web | None = Web()
+    file_name: str = ""  # of the one file a run; empty for files per scene
+    web: Web | None = Web()  # how the server offers it; None where it does not
 
     def __post_init__(self) -> None:
         if bool(self.file_name) != bool(self.merge) or bool(self.file_name) == bool(self.endings):

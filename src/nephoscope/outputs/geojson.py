@@ -27,27 +27,26 @@ def render(segmentation: Segmentation) -> list[bytes]:
     """
     bounds, scene = require_bounds(segmentation.scene), segmentation.scene
     colours = {pattern.name: pattern.hex_colour for pattern in segmentation.card.styled_patterns}
-    features = []
-    for region, mask in region_masks(segmentation):
-        features.append(
-            {
-                "type": "Feature",
-                "bbox": _box(*_extent(mask, bounds)),
-                "geometry": _geometry(mask, bounds),
-                "properties": {
-                    "pattern": region.pattern,
-                    "area_km2": round(area_km2(mask, bounds), 1),
-                    "cover": round(region.area_fraction, 4),
-                    "mean_probability": round(region.mean_probability, 4),
-                    "scene": scene.name,
-                    "date": scene.day.isoformat() if scene.day else None,
-                    "satellite": scene.satellite,
-                    "stroke": colours[region.pattern],
-                    "fill": colours[region.pattern],
-                    "fill-opacity": 0.3,
-                },
-            }
-        )
+    features = [
+        {
+            "type": "Feature",
+            "bbox": _box(*_extent(mask, bounds)),
+            "geometry": _geometry(mask, bounds),
+            "properties": {
+                "pattern": region.pattern,
+                "area_km2": round(area_km2(mask, bounds), 1),
+                "cover": round(region.area_fraction, 4),
+                "mean_probability": round(region.mean_probability, 4),
+                "scene": scene.name,
+                "date": scene.day.isoformat() if scene.day else None,
+                "satellite": scene.satellite,
+                "stroke": colours[region.pattern],
+                "fill": colours[region.pattern],
+                "fill-opacity": 0.3,
+            },
+        }
+        for region, mask in region_masks(segmentation)
+    ]
     content = {
         "type": "FeatureCollection",
         "bbox": _box(bounds.west, bounds.south, bounds.west + bounds.width, bounds.north),
@@ -74,19 +73,11 @@ def _polygons(mask: Mask, bounds: Bounds) -> list[list[Ring]]:
     seam = round((180 - bounds.west) / bounds.width * width, 6)
 
     def placed(part: Mask, least: float, most: float, turn: float) -> list[list[Ring]]:
-        return [
-            [
-                [
-                    (
-                        bounds.west + min(max(x, least), most) / width * bounds.width - turn,
-                        bounds.north - y / height * bounds.height,
-                    )
-                    for x, y in ring
-                ]
-                for ring in polygon
-            ]
-            for polygon in outline(part)
-        ]
+        def point(x: float, y: float) -> tuple[float, float]:
+            longitude = bounds.west + min(max(x, least), most) / width * bounds.width - turn
+            return longitude, bounds.north - y / height * bounds.height
+
+        return [[[point(x, y) for x, y in ring] for ring in polygon] for polygon in outline(part)]
 
     if seam >= width:
         return placed(mask, 0, width, 0)
@@ -118,12 +109,8 @@ def _box(west: float, south: float, east: float, north: float) -> list[float]:
     west, south, east, north = (_rounded(edge) for edge in (west, south, east, north))
     if east - west >= 360:
         west, east = -180.0, 180.0
-    return [
-        _rounded(west - 360 if west >= 180 else west),
-        south,
-        _rounded(east - 360 if east > 180 else east),
-        north,
-    ]
+    west, east = (west - 360 if west >= 180 else west), (east - 360 if east > 180 else east)
+    return [_rounded(west), south, _rounded(east), north]
 
 
 def _rounded(degrees: float) -> float:

@@ -81,9 +81,15 @@ def _dataset(segmentation: Segmentation) -> Any:
         "crs": ((), np.int8(0), _WGS84, {}),
         **_bounds(longitudes, latitudes, day),
     }
-    return xr.Dataset(
-        variables, _coordinates(longitudes, latitudes, day, patterns), _attributes(segmentation)
-    )
+    about = {
+        "Conventions": "CF-1.11",
+        **attributes(segmentation),
+        "source": f"true-colour satellite picture, segmented by nephoscope {__version__}",
+        "history": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} nephoscope {__version__}: "
+        f"segmented by model {segmentation.card.name}",
+        "model_card": segmentation.card.to_json(),
+    }
+    return xr.Dataset(variables, _coordinates(longitudes, latitudes, day, patterns), about)
 
 
 _WGS84 = {
@@ -113,11 +119,7 @@ def _coordinates(longitudes: Any, latitudes: Any, day: date, patterns: Sequence[
             },
         ),
         # CF requires numbers in a variable named like its dimension, so the names have another.
-        "pattern_name": (
-            "pattern",
-            np.array(patterns, object),
-            {"long_name": "pattern of shallow clouds"},
-        ),
+        "pattern_name": ("pattern", np.array(patterns, object), {"long_name": "pattern of shallow clouds"}),
         "lat": _axis("lat", "latitude", "degrees_north", "Y", latitudes),
         "lon": _axis("lon", "longitude", "degrees_east", "X", longitudes),
     }
@@ -136,17 +138,6 @@ def _bounds(longitudes: Any, latitudes: Any, day: date) -> dict[str, Any]:
         "time_bnds": (("time", "bnds"), np.array([[first, first + 1]], np.int32)),
         "lat_bnds": (("lat", "bnds"), np.stack([latitudes[:-1], latitudes[1:]], 1), {}, _NEVER_MISSING),
         "lon_bnds": (("lon", "bnds"), np.stack([longitudes[:-1], longitudes[1:]], 1), {}, _NEVER_MISSING),
-    }
-
-
-def _attributes(segmentation: Segmentation) -> dict[str, str]:
-    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return {
-        "Conventions": "CF-1.11",
-        **attributes(segmentation),
-        "source": f"true-colour satellite picture, segmented by nephoscope {__version__}",
-        "history": f"{now} nephoscope {__version__}: segmented by model {segmentation.card.name}",
-        "model_card": segmentation.card.to_json(),
     }
 
 

@@ -49,8 +49,7 @@ def render(segmentation: Segmentation) -> list[bytes]:
     for region, mask in region_masks(segmentation):
         rows, columns = _window(region, scene.size, (height, width))
         has_data = valid_mask[rows, columns]
-        row = _described(region, mask, segmentation) | {
-            "pixel_km": _pixel_km(region, scene, (height, width)),
+        row = _described(region, mask, scene, (height, width)) | {
             "window_width": has_data.shape[1],
             "window_height": has_data.shape[0],
             "valid": float(has_data.mean()),
@@ -70,9 +69,8 @@ def _window(region: Region, size: GridShape, grid: GridShape) -> tuple[slice, sl
     )
 
 
-def _described(region: Region, mask: Mask, segmentation: Segmentation) -> dict[str, object]:
-    """Columns that describe the region itself."""
-    scene = segmentation.scene
+def _described(region: Region, mask: Mask, scene: Scene, grid: GridShape) -> dict[str, object]:
+    """Columns that describe the region itself; `pixel_km`: side of a square as large as a pixel there."""
     known: dict[str, object] = {
         "scene": scene.name,
         "date": scene.day or "",
@@ -86,16 +84,9 @@ def _described(region: Region, mask: Mask, segmentation: Segmentation) -> dict[s
             "area_km2": area_km2(mask, bounds),
             "longitude": wrapped(bounds.west + x * bounds.width),
             "latitude": bounds.north - y * bounds.height,
+            "pixel_km": sqrt(pixel_areas(bounds, grid)[int(y * grid[0])]),
         }
     return known
-
-
-def _pixel_km(region: Region, scene: Scene, grid: GridShape) -> float:
-    """Side of a square as large as a measured pixel at a region's centroid; NaN without a location."""
-    if scene.bounds is None:
-        return float("nan")
-    row = int(region.centroid[1] / scene.size[0] * grid[0])
-    return sqrt(pixel_areas(scene.bounds, grid)[row])
 
 
 def _text(value: object) -> object:

@@ -78,12 +78,7 @@ sky.
 
 
 def cloud_mask(pixels: NDArray[np.uint8], valid_mask: Mask) -> Mask:
-    """Mask of the clouds in a true-colour picture.
-
-    Args:
-        pixels: red, green, blue, shape (height, width, 3).
-        valid_mask: where there is data, shape (height, width).
-    """
+    """Mask of the clouds in a true-colour picture: red, green, blue, shape (height, width, 3)."""
     return np.asarray((pixels[:, :, 0] > BRIGHTNESS) & valid_mask, np.bool_)
 
 

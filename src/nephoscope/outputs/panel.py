@@ -18,7 +18,6 @@ _CELL_WIDTH = 420  # px
 _GAP = 14
 _HEADING = 30
 _COLOURS = cv2.COLORMAP_CIVIDIS  # even steps to every colour vision, and in grey
-_WHITE = (255, 255, 255)
 _BLACK = (20, 20, 20)
 _GREY = (205, 205, 205)  # no data
 

@@ -75,7 +75,6 @@ def markdown_table(chosen: Iterable[Format]) -> str:
     for each in chosen:
         endings = (f"`SCENE{ending.replace('{pattern}', 'PATTERN')}`" for ending in each.endings)
         files = f"`{each.file_name}`, one a run" if each.per_run else ", ".join(endings)
-        extra = [f"`nephoscope[{each.extra}]`"] if each.extra else []
-        needs = ", ".join([*each.needs, *extra])
+        needs = ", ".join([*each.needs, *([f"`nephoscope[{each.extra}]`"] if each.extra else [])])
         lines.append(f"| `{each.name}` | {files} | {each.media_type} | {needs} | {each.description} |")
     return "\n".join(lines) + "\n"

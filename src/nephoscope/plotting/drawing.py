@@ -120,12 +120,7 @@ def draw_scene(
 ) -> Image:
     """Draw an annotated scene at a width in pixels, with an optional title in a bar above it.
 
-    Args:
-        scene: the decoded picture.
-        patterns: with their colours; those without a mask are left out.
-        masks: by pattern, boolean, of any shape over the same area.
-        width: of the drawing, whose height follows from the picture's shape.
-        title: a line of text.
+    Masks may have any shape over the same area; patterns without one are left out.
     """
     size = (round(width * scene.pixels.shape[0] / scene.pixels.shape[1]), width)
     drawn = [(each, resize_mask(masks[each.name], size)) for each in patterns if each.name in masks]
@@ -155,11 +150,11 @@ def legend(patterns: Sequence[Pattern], width: int) -> Image:
 def side_by_side(pictures: Sequence[Image]) -> Image:
     """Put pictures in a row, their tops in line, dark between them and below the lower ones."""
     height = max(picture.shape[0] for picture in pictures)
-    dark = np.array(PAPER, np.uint8)
-    columns = [np.tile(dark, (height, picture.shape[1] + _SPACE, 1)) for picture in pictures]
-    for column, picture in zip(columns, pictures, strict=True):
-        column[: picture.shape[0], : picture.shape[1]] = picture
-    return np.hstack(columns)[:, :-_SPACE]
+    columns = [
+        cv2.copyMakeBorder(each, 0, height - each.shape[0], 0, _SPACE, cv2.BORDER_CONSTANT, value=PAPER)
+        for each in pictures
+    ]
+    return np.asarray(np.hstack(columns)[:, :-_SPACE], np.uint8)
 
 
 def shortened(text: str, longest: float, letters: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
