@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 import numpy as np
@@ -52,6 +53,16 @@ def test_the_cache_is_reused_until_a_file_changes(tmp_path, folder):
     assert np.array_equal(again.pictures[0], again.pictures[1])
     write_synthetic_dataset(folder, 6, size=(128, 192))
     assert len(open_scenes(folder, SIZE, cache=tmp_path / "cache").records) == 6
+
+
+def test_of_two_simultaneous_readers_one_decodes(tmp_path, folder):
+    messages = []
+    with ThreadPoolExecutor(2) as pool:
+        opened = pool.map(
+            lambda _: open_scenes(folder, SIZE, cache=tmp_path / "cache", log=messages.append), range(2)
+        )
+        assert [len(scenes.records) for scenes in opened] == [5, 5]
+    assert len(messages) == 1
 
 
 def test_two_sizes_are_cached_side_by_side(tmp_path, folder):
