@@ -64,10 +64,11 @@ async def read_pictures(request: Request, name: str | None, limits: Limits) -> l
         raise Problem("too-slow", f"the body did not arrive within {limits.upload_seconds:g} s") from None
     except ClientDisconnect:
         raise Problem("request", "the client disconnected before the end of the body") from None
-    most = limits.picture_bytes
-    for name, content in uploads:
-        if (size := len(content)) > most:
-            raise Problem("too-large", f"{name}: the picture has {size:,} bytes; the limit is {most:,}")
+    for upload in uploads:
+        size, most = len(upload.content), limits.picture_bytes
+        if size > most:
+            problem = f"{upload.name}: the picture has {size:,} bytes; the limit is {most:,}"
+            raise Problem("too-large", problem)
     return uploads
 
 
