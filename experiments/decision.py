@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from nephoscope.datasets.catalogue import Record, group_kfold, split
+from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.splits import group_kfold, split
 from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import presence_score
 from nephoscope.inference.segmentation import segment

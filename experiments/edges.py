@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from nephoscope.core.types import SCORE_GRID
-from nephoscope.datasets.catalogue import split
 from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.splits import split
 from nephoscope.inference.model import Model
 from nephoscope.inference.segmentation import segment
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from nephoscope.core.types import SCORE_GRID
-from nephoscope.datasets.catalogue import split as date_split
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import read_labels
+from nephoscope.datasets.splits import split as date_split
 from nephoscope.evaluation.metrics import dice
 from nephoscope.imagery.scene import find_nodata, open_scene
 from nephoscope.inference.input_check import measure, out_of_range

@@ -1,7 +1,7 @@
 """Files that version 0.1.0 wrote before the move into packages open today with the same content.
 
-`tests/data/version_0_1_0.zip` holds a model, a plan, a store, its summary and the records of a training run, all
-of made-up scenes.
+`tests/data/version_0_1_0.zip` has a model, a plan, a store, its summary and records of a training run, all of
+synthetic scenes.
 """
 
 import json

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.geo import Bounds
-from nephoscope.datasets.catalogue import Record, group_kfold, read_catalogue, split
+from nephoscope.datasets.catalogue import Record, read_catalogue
+from nephoscope.datasets.splits import group_kfold, split
 
 BARBADOS, PACIFIC = Bounds(-61, 10, -40, 24), Bounds(159, 8, 180, 22)
 

@@ -180,7 +180,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 def test_real_labels_are_clean_and_split_by_date(clouds):
-    from nephoscope.datasets.catalogue import split
+    from nephoscope.datasets.splits import split
 
     dataset = read_dataset(clouds, strict=True)
     assert len(dataset.records) == 5041

@@ -11,8 +11,8 @@ import pytest
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.build import write_synthetic_dataset
-from nephoscope.datasets.catalogue import split
 from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.splits import split
 from nephoscope.imagery.resize import resize
 from nephoscope.imagery.scene import open_scene
 from nephoscope.training.batches import SceneBatchSampler, batches

@@ -203,8 +203,8 @@ def _check_output(output: Path | None) -> None:
 
 def _split(data: Path, folds: int | None, fold: int) -> "tuple[Dataset, Dataset]":
     """Read labelled scenes and split them into training and validation."""
-    from nephoscope.datasets.catalogue import split
     from nephoscope.datasets.dataset import read_dataset
+    from nephoscope.datasets.splits import split
 
     dataset = read_dataset(data, progress=console.progress_bar("reading labels"))
     training, validation = split(dataset.records, folds, fold)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.types import GridShape, Image, ProgressFactory
-from nephoscope.datasets.catalogue import Record, read_catalogue, split
+from nephoscope.datasets.catalogue import Record, read_catalogue
 from nephoscope.datasets.dataset import (
     CATALOGUE,
     PICTURES,
@@ -27,6 +27,7 @@ from nephoscope.datasets.dataset import (
     refuse_problems,
 )
 from nephoscope.datasets.labels import Problem
+from nephoscope.datasets.splits import split
 from nephoscope.imagery.resize import resize
 
 _VERSION = 3  # of the cache's content; older ones are decoded again
@@ -58,7 +59,7 @@ class Scenes:
     labels_sha256: str
 
     def split(self, folds: int | None, fold: int) -> tuple[list[int], list[int]]:
-        """Indices of the scenes to train on and to validate on: `catalogue.split` of all listed scenes.
+        """Indices of the scenes to train on and to validate on: `splits.split` of all listed scenes.
 
         Raises:
             DatasetError: see there; or one side has no readable scene.

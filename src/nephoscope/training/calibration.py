@@ -12,9 +12,10 @@ import onnx
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.types import Mask, Probabilities, Progress
-from nephoscope.datasets.catalogue import Record, group_kfold
+from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset
 from nephoscope.datasets.labels import Problem
+from nephoscope.datasets.splits import group_kfold
 from nephoscope.evaluation.metrics import dice
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model, model_file

@@ -15,7 +15,7 @@ from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.patterns import styled_patterns
 from nephoscope.core.types import Progress
-from nephoscope.datasets.catalogue import group_kfold
+from nephoscope.datasets.splits import group_kfold
 from nephoscope.plotting.drawing import png
 from nephoscope.training import panels, tracking
 from nephoscope.training.batches import Batch

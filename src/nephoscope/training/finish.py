@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nephoscope.core.types import ProgressFactory
-from nephoscope.datasets.catalogue import split
 from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.splits import split
 from nephoscope.inference.model import Model
 from nephoscope.training.calibration import Calibration, calibrate, calibrated, write_card
 from nephoscope.training.checkpoint import load_weights, save_weights

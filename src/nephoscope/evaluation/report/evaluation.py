@@ -11,8 +11,9 @@ import numpy as np
 from nephoscope.core.types import SCORE_GRID, Progress
 from nephoscope.core.version import __version__
 from nephoscope.datasets.annotations import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
-from nephoscope.datasets.catalogue import Record, split
+from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset
+from nephoscope.datasets.splits import split
 from nephoscope.evaluation.agreement import (
     MAJORITY,
     Comparison,
@@ -44,7 +45,7 @@ class Options:
     """How to evaluate a model.
 
     Attributes:
-        part: which scenes to evaluate on, by `catalogue.split`.
+        part: which scenes to evaluate on, by `splits.split`.
         folds: see there; as the model was trained.
         fold: likewise.
         tta: mean over each picture and its mirror images.
