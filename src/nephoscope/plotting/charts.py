@@ -1,8 +1,7 @@
 """Charts of the reports: bars, histograms, heat maps, maps. Each function returns the content of a PNG file.
 
-Series are named by strings or by patterns; a pattern's series has its colour, and so has a default pattern's
-name. With `share`, values are shares from 0 to 1 and are shown as percentages. An `axis` is its label with
-the unit.
+Series are named by strings or by patterns; a pattern's series has its colour. With `share`, values are shares
+from 0 to 1 and are shown as percentages. An `axis` is its label with the unit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from nephoscope.core.patterns import DEFAULT_PATTERNS, Pattern
+from nephoscope.core.patterns import Pattern
 from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, WIDTH, new_figure, png, quieten
-
-PATTERN_COLOURS: Mapping[str, str] = {pattern.name: pattern.hex_colour for pattern in DEFAULT_PATTERNS}
-"""Colours of the default patterns in matplotlib's notation, by name."""
 
 _OTHERS = ("#7d8fa6", "#c9d2dc", "#0072b2", "#56b4e9")  # of other series; Okabe and Ito's blues
 _LETTERS = 80  # of names that fit side by side below the axis
@@ -178,7 +174,7 @@ def maps(fields: Mapping[Name, NDArray[np.floating[Any]]], axis: str, *, share: 
 
 
 def _own_colour(name: str | Pattern) -> str | None:
-    return name.hex_colour if isinstance(name, Pattern) else PATTERN_COLOURS.get(name)
+    return name.hex_colour if isinstance(name, Pattern) else None
 
 
 def _colours(names: Iterable[Name]) -> dict[Name, str]:

@@ -112,7 +112,7 @@ def write_report(
             "people": _people(comparisons, practice, with_picture, evaluated),
         },
     )
-    _add_charts(report, result, comparisons)
+    _add_charts(report, result, dataset, comparisons)
     path = report.write(
         folder,
         card=model.card,
@@ -178,7 +178,9 @@ def _people(
     return people_numbers(comparisons, everywhere, sum(scene.image in images for scene in with_picture))
 
 
-def _add_charts(report: Report, result: ModelEvaluation, comparisons: Mapping[str, Comparison]) -> None:
+def _add_charts(
+    report: Report, result: ModelEvaluation, dataset: Dataset, comparisons: Mapping[str, Comparison]
+) -> None:
     names = result.patterns
     titles = {"model": "the model", "mean mask": "the mean mask"}
     intervals = {
@@ -190,7 +192,8 @@ def _add_charts(report: Report, result: ModelEvaluation, comparisons: Mapping[st
         model = comparisons["model"]
         measures = {"By the contest's Dice": model.contest.annotators, "Where drawn": model.drawn.annotators}
         report.add_figure("people", evaluation_charts.annotators(measures))
-    report.add_figure("reliability", evaluation_charts.reliability(result.reliability))
+    curves = dict(zip(dataset.styled_patterns, result.reliability.values(), strict=True))
+    report.add_figure("reliability", evaluation_charts.reliability(curves))
     columns = (*names, "nothing")
     heat_map = charts.heat_map(names, columns, result.confusion, "label", "answer", share=True)
     report.add_figure("confusion", heat_map)

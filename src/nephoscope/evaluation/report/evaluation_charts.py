@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from nephoscope.core.patterns import Pattern
 from nephoscope.evaluation.agreement import AnnotatorScore
 from nephoscope.evaluation.statistics import Interval, Reliability
-from nephoscope.plotting.charts import PATTERN_COLOURS
 from nephoscope.plotting.style import BLUE, EDGE, FAINT, INK, LINE, new_figure, png, quieten
 
 _MARKS = ("o", "x", "|", "s")
@@ -46,10 +46,10 @@ def intervals(rows: Sequence[str], series: Mapping[str, Sequence[Interval]], axi
     return png(figure)
 
 
-def reliability(curves: Mapping[str, Reliability]) -> bytes:
+def reliability(curves: Mapping[Pattern, Reliability]) -> bytes:
     """Draw observed share against predicted probability, and each bin's share of pixels, by pattern."""
     figure, panels = new_figure(1, len(curves), 2.6)
-    for axes, (name, curve) in zip(panels, curves.items(), strict=True):
+    for axes, (pattern, curve) in zip(panels, curves.items(), strict=True):
         axes.bar(
             (np.arange(len(curve.share)) + 0.5) / len(curve.share),
             curve.share,
@@ -62,12 +62,12 @@ def reliability(curves: Mapping[str, Reliability]) -> bytes:
             curve.predicted,
             curve.observed,
             "o-",
-            color=PATTERN_COLOURS.get(name, BLUE),
+            color=pattern.hex_colour,
             mec=EDGE,
             mew=0.6,
             ms=4.5,
         )
-        axes.set_title(f"{name}\nerror {curve.error:.3f}", loc="left", fontsize=10, color=INK)
+        axes.set_title(f"{pattern}\nerror {curve.error:.3f}", loc="left", fontsize=10, color=INK)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_aspect("equal")

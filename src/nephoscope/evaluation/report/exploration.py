@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nephoscope.core.patterns import Pattern
 from nephoscope.core.types import SCORE_GRID, Progress
 from nephoscope.datasets.dataset import Dataset
 from nephoscope.evaluation.exploration import COUNT_WORDS, SPECK, Exploration, explore
@@ -13,6 +15,8 @@ from nephoscope.evaluation.report.exploration_numbers import numbers
 from nephoscope.evaluation.report.page import Report
 from nephoscope.evaluation.report.scenes import add_legend, add_scenes
 from nephoscope.plotting import charts
+
+Patterns = tuple[Pattern, ...]
 
 _SCENE_PIXELS = SCORE_GRID[0] * SCORE_GRID[1]
 _GROUPS = 12  # regions or years in one figure; more could not be read
@@ -37,14 +41,15 @@ def write_report(
     """
     result = explore(dataset, progress)
     report = Report("explore", numbers(result))
-    _add_presence(report, result)
-    _add_areas(report, result)
+    patterns = dataset.styled_patterns
+    _add_presence(report, result, patterns)
+    _add_areas(report, result, patterns)
     if report.numbers["brightness"]["count"]:
         _add_pixels(report, result)
     shown = {grouping: _largest(report.numbers["by"][grouping]) for grouping in GROUPINGS}
     for grouping, names in shown.items():
         if names:
-            _add_groups(report, result.patterns, grouping, names)
+            _add_groups(report, patterns, grouping, names)
     path = report.write(
         folder,
         folder_name=dataset.folder.resolve().name,
@@ -60,14 +65,13 @@ def write_report(
     return path, report.numbers
 
 
-def _by_pattern(result: Exploration, values: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+def _by_pattern(result: Exploration, patterns: Patterns, values: NDArray[Any]) -> dict[Pattern, NDArray[Any]]:
     """Values of the scenes that have each pattern, from an array of shape (scenes, patterns)."""
-    return {name: values[result.present[:, i], i] for i, name in enumerate(result.patterns)}
+    return {pattern: values[result.present[:, i], i] for i, pattern in enumerate(patterns)}
 
 
-def _add_presence(report: Report, result: Exploration) -> None:
-    names = result.patterns
-    presence = {name: report.numbers["patterns"][name]["presence"] for name in names}
+def _add_presence(report: Report, result: Exploration, patterns: Patterns) -> None:
+    presence = {each: report.numbers["patterns"][each.name]["presence"] for each in patterns}
     report.add_figure("presence", charts.bars(presence, "share of scenes", share=True))
     counts = {COUNT_WORDS[int(n)]: count for n, count in report.numbers["patterns_per_scene"].items()}
     report.add_figure("patterns_per_scene", charts.bars(counts, "scenes"))
@@ -76,22 +80,22 @@ def _add_presence(report: Report, result: Exploration) -> None:
     shares = np.where(alone > 0, both / np.maximum(1, alone), np.nan)
     np.fill_diagonal(shares, np.nan)
     shares = np.concatenate([shares, result.present.mean(axis=0, keepdims=True)])
-    rows = [*(f"with {name}" for name in names), "all"]
-    heat_map = charts.heat_map(rows, names, shares, "of the scenes", "have the pattern", share=True)
+    rows = [*(f"with {pattern}" for pattern in patterns), "all"]
+    heat_map = charts.heat_map(rows, patterns, shares, "of the scenes", "have the pattern", share=True)
     report.add_figure("together", heat_map)
 
 
-def _add_areas(report: Report, result: Exploration) -> None:
-    fractions = _by_pattern(result, result.area_fractions)
+def _add_areas(report: Report, result: Exploration, patterns: Patterns) -> None:
+    fractions = _by_pattern(result, patterns, result.area_fractions)
     histogram = charts.histograms(
         fractions, np.linspace(0, 1, 26), "cover of the scene", "scenes", share=True
     )
     report.add_figure("cover", histogram)
-    counts = _by_pattern(result, result.counts())
+    counts = _by_pattern(result, patterns, result.counts())
     most = max((int(values.max()) for values in counts.values() if len(values)), default=1)
     histogram = charts.histograms(counts, np.arange(-0.5, most + 1), "objects in a scene", "scenes")
     report.add_figure("objects", histogram)
-    areas = zip(result.patterns, result.component_areas, strict=True)
+    areas = zip(patterns, result.component_areas, strict=True)
     doublings = 2.0 ** np.arange(np.ceil(np.log2(_SCENE_PIXELS)) + 1) - 0.5  # areas are whole numbers
     histogram = charts.histograms(
         {name: each / _SCENE_PIXELS for name, each in areas},
@@ -103,7 +107,7 @@ def _add_areas(report: Report, result: Exploration) -> None:
         line=SPECK / _SCENE_PIXELS,
     )
     report.add_figure("sizes", histogram)
-    mean_masks = dict(zip(result.patterns, result.mean_masks, strict=True))
+    mean_masks = dict(zip(patterns, result.mean_masks, strict=True))
     report.add_figure("position", charts.maps(mean_masks, "share of all scenes", share=True))
 
 
@@ -132,9 +136,9 @@ def _largest(groups: dict[str, Any]) -> list[str]:
     return [name for name in groups if name in largest]
 
 
-def _add_groups(report: Report, patterns: tuple[str, ...], grouping: str, names: list[str]) -> None:
+def _add_groups(report: Report, patterns: Patterns, grouping: str, names: list[str]) -> None:
     groups = report.numbers["by"][grouping]
-    presence = {pattern: [groups[name]["presence"][pattern] for name in names] for pattern in patterns}
+    presence = {each: [groups[name]["presence"][each.name] for name in names] for each in patterns}
     labels = [name.replace(" ", "\n") for name in names]
     report.add_figure(grouping, charts.grouped_bars(labels, presence, "share of scenes", share=True))
 
