@@ -229,4 +229,4 @@ def test_the_command_writes_plan_and_list_and_fits_60_columns(tmp_path: Path):
     assert lines[1] == "0,Terra,2019-12-30,-180,21,-159,35"
     wrong = CliRunner().invoke(app, [*map(str, words[:4]), "--region", "nowhere", *map(str, words[6:])])
     assert wrong.exit_code == 2
-    assert "no place" in wrong.stderr
+    assert "unknown region" in wrong.stderr

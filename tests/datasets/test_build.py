@@ -127,7 +127,7 @@ class TestLabels:
                 "1100 x 1400 px; rectangles need 2100 x 1400",
             ),
             ("Viking,2010-01-04,1,0,0,9,9,Fish", "unknown satellite 'Viking'"),
-            ("Aqua,2010-01-04,9,0,0,9,9,Fish", "line 8: no region '9'"),
+            ("Aqua,2010-01-04,9,0,0,9,9,Fish", "line 8: unknown region '9'"),
         ],
     )
     def test_rectangles_that_cannot_be_used(self, server, boxes, tmp_path, row, message):

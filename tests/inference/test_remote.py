@@ -95,7 +95,7 @@ def test_the_address_carries_the_token(tiny_model, jpeg):
 def test_refusals_say_why(server, jpeg, model, tmp_path):
     with pytest.raises(ModelError, match="name of one of the server's"):
         nephoscope.segment(jpeg, model, server=server)
-    with pytest.raises(SceneError, match="model=unknown"):
+    with pytest.raises(SceneError, match="unknown model 'unknown'"):
         nephoscope.segment(jpeg, "unknown", server=server)
     (tmp_path / "text.jpg").write_text("no picture")
     with pytest.raises(SceneError, match=r"text\.jpg"):
@@ -133,7 +133,7 @@ def test_other_servers_are_recognised(jpeg, status, content):
 def test_a_busy_server_is_asked_again_while_patience_lasts(tiny_model, jpeg, monkeypatch):
     busy = Settings(models=(str(tiny_model()),), limits=Limits(requests=0))
     monkeypatch.setattr(remote, "RETRY", remote.RETRY._replace(patience=2.0))
-    with serving(busy) as address, pytest.raises(ServerError, match=r"full.*\(asked 2 times\)"):
+    with serving(busy) as address, pytest.raises(ServerError, match=r"busy.*\(asked 2 times\)"):
         nephoscope.segment(jpeg, "tiny", server=address)
 
 
