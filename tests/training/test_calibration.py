@@ -109,7 +109,7 @@ def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, t
     assert "12 scenes of 6 days" in done.stdout
     assert path.read_bytes() != before
     for words, reason in (
-        (["default", data], "-o FILE names the file"),
+        (["default", data], "-o FILE names the model file"),
         ([path, data / "none"], "no such folder"),
         ([tmp_path / "none.onnx", data], "no such model file"),
     ):
