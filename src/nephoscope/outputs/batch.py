@@ -15,7 +15,7 @@ from nephoscope.core.io import atomic_write, map_in_order
 from nephoscope.imagery.sources import Source
 from nephoscope.inference.model import Model
 from nephoscope.inference.segmentation import segment
-from nephoscope.outputs import Format, formats
+from nephoscope.outputs import Format, get_format
 from nephoscope.outputs.json import summary
 
 log = logging.getLogger("nephoscope")
@@ -83,7 +83,7 @@ class Job:
     @property
     def per_run(self) -> list[Format]:
         """Formats that make one file for all pictures."""
-        return [formats()[name] for name in self.formats if formats()[name].per_run]
+        return [each for each in map(get_format, self.formats) if each.per_run]
 
 
 def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done | Kept | Failed]:
@@ -147,11 +147,11 @@ def _segment_to_files(source: Source, job: Job) -> Done | Kept:
         return Kept(source.name, kept)
     scene = source.open().with_location(job.bounds, job.day)
     for name in (*wanted, *(chosen.name for chosen in job.per_run)):
-        formats()[name].check(scene)  # before anything of this picture is written
+        get_format(name).check(scene)  # before anything of this picture is written
     segmentation = segment(scene, job.model, join=job.join, tta=job.tta)
     files = []
     for name, paths in wanted.items():
-        for path, content in zip(paths, formats()[name].render(segmentation), strict=True):
+        for path, content in zip(paths, get_format(name).render(segmentation), strict=True):
             if path not in kept:
                 atomic_write(path, content)
                 files.append(path)
@@ -164,7 +164,7 @@ def _wanted(source: Source, job: Job) -> tuple[dict[str, list[Path]], list[Path]
     wanted: dict[str, list[Path]] = {}
     kept: list[Path] = []
     for name in job.formats:
-        endings = formats()[name].file_endings(job.model.card.patterns)
+        endings = get_format(name).file_endings(job.model.card.patterns)
         paths = [job.folder / f"{Path(source.name).stem}{ending}" for ending in endings]
         if own := [path for path in paths if path.absolute() in job.protected]:
             raise SceneError(

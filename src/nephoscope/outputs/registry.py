@@ -17,7 +17,6 @@ FORMATS: Mapping[str, Format] = {
     module.FORMAT.name: module.FORMAT
     for module in (overlay, panel, mask, json, csv, geojson, geotiff, netcdf, organisation)
 }
-"""The formats of nephoscope itself."""
 
 log = logging.getLogger("nephoscope")
 
@@ -30,6 +29,11 @@ def formats() -> Mapping[str, Format]:
         if (loaded := _load(entry, every)) is not None:
             every[loaded.name] = loaded
     return every
+
+
+def get_format(name: str) -> Format:
+    """The format of a name; entry points, which are slow to read, only for names that are not our own."""
+    return FORMATS.get(name) or formats()[name]
 
 
 def _load(entry: EntryPoint, taken: Mapping[str, Format]) -> Format | None:
@@ -56,16 +60,15 @@ def parse_formats(text: str) -> tuple[str, ...]:
         OutputError: an unknown name, or none at all.
         MissingExtraError: a format needs a library that is not installed.
     """
-    known = formats()
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(known)}"
+        if name not in FORMATS and name not in formats():
+            near = get_close_matches(name, formats(), 1)
+            hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(formats())}"
             raise OutputError(f"--format: unknown format {name!r}; {hint}")
-        known[name].check_libraries()
+        get_format(name).check_libraries()
     if not names:
-        raise OutputError(f"--format: name at least one of {', '.join(known)}")
+        raise OutputError(f"--format: name at least one of {', '.join(formats())}")
     return names
 
 
