@@ -166,12 +166,10 @@ def print_summary(counts: Counter[str], folder: Path, seconds: float) -> None:
 
 def print_calibration(result: "Calibration") -> None:
     """Print calibrated rules and their Dice."""
-    in_sample, before = result.in_sample_dice, result.before
+    in_sample, before = (sum(each.values()) / len(each) for each in (result.in_sample_dice, result.before))
     print(f"mean Dice {result.mean:.4f} on days that were not used to choose the rules")
-    print(
-        f"          {sum(in_sample.values()) / len(in_sample.values()):.4f} on the days that were used: optimistic"
-    )
-    print(f"          {sum(before.values()) / len(before.values()):.4f} there with the previous rules")
+    print(f"          {in_sample:.4f} on the days that were used: optimistic")
+    print(f"          {before:.4f} there with the previous rules")
     evidence = {"top_k": "top {k}", "head": "presence head", "product": "presence head x top {k}"}
     width = _name_width(result.rules)
     print(f"{'':<{width}}{'Dice':>7}{'above':>7}{'area':>7}{'join':>6}  present from")
