@@ -68,6 +68,7 @@ def test_models_without_a_usable_card_are_refused(tiny_model, raw_card, reason):
     [
         ({"surprise": 1}, "unknown entries: surprise"),
         ({"patterns": ["Fish", "Fish"]}, "1 to 8 different names"),
+        ({"patterns": ["Deep_cells"]}, "letters, digits and -, got 'Deep_cells'"),
         ({"rules": {"Fish": {}}}, "cannot be read"),
         ({"grid": [0, 5]}, "got 0x5"),
         ({"patterns": 5}, "1 to 8 different names, got 5"),
