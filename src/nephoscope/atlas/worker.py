@@ -28,8 +28,7 @@ from nephoscope.imagery.worldview import Picture, WorldviewClient
 from nephoscope.inference.model import Model
 from nephoscope.inference.segmentation import segment
 
-THREADS = 2
-"""Of a worker process: one batch is segmented while the next is fetched."""
+THREADS = 2  # of a worker process: one batch is segmented while the next is fetched
 
 _DIGITS = 4  # of recorded numbers, as in the `json` output
 

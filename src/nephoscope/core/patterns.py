@@ -37,8 +37,7 @@ DEFAULT_PATTERNS = (
 )
 DEFAULT_NAMES = tuple(pattern.name for pattern in DEFAULT_PATTERNS)
 
-MAX_PATTERNS = 8
-"""The masks of all patterns are packed into the bits of one byte."""
+MAX_PATTERNS = 8  # the masks of all patterns are packed into the bits of one byte
 
 _PALETTE = (
     *(pattern.colour for pattern in DEFAULT_PATTERNS),

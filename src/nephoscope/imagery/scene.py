@@ -26,8 +26,7 @@ from nephoscope.core.types import GridShape, Image, Mask
 from nephoscope.imagery.georeference import Georeference, read_georeference
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")
-MAX_PIXELS = 100_000_000
-"""Default limit of a picture's pixels: 300 MB once decoded."""
+MAX_PIXELS = 100_000_000  # default limit of a picture's pixels: 300 MB once decoded
 
 _LEAST_SIDE = 32  # px; a smaller picture cannot show how clouds organise
 _LONGEST = 20  # times the shorter side; a narrower picture, enlarged for the network, would fill the memory

@@ -126,7 +126,9 @@ def _patterns(names: Any) -> tuple[str, ...]:
     """Check names, which stand in file names, tables and label files."""
     if not (isinstance(names, list) and 0 < len(names) <= MAX_PATTERNS and len(set(names)) == len(names)):
         raise ValueError(f"patterns must be 1 to {MAX_PATTERNS} different names, got {names!r}")
-    if bad := [name for name in names if not (isinstance(name, str) and re.fullmatch(r"[^\W_-]+(-[^\W_]+)*", name))]:
+    if bad := [
+        name for name in names if not (isinstance(name, str) and re.fullmatch(r"[^\W_-]+(-[^\W_]+)*", name))
+    ]:
         raise ValueError(f"a pattern's name must consist of letters, digits and -, got {bad[0]!r}")
     return tuple(names)
 

@@ -21,8 +21,7 @@ from nephoscope.inference.postprocess import resample
 from nephoscope.inference.prediction import Prediction, view
 from nephoscope.inference.tiling import run_tiled
 
-CARD_KEY = "nephoscope"
-"""Key of the card in an ONNX file's metadata."""
+CARD_KEY = "nephoscope"  # key of the card in an ONNX file's metadata
 
 INPUT, OUTPUT, PRESENCE = "pictures", "probabilities", "presence"
 """Names of a model's input and outputs; the last only where the network has a presence head."""

@@ -12,8 +12,7 @@ import numpy as np
 from nephoscope.core.errors import InvalidRequestError, ModelError
 from nephoscope.core.types import ComponentLabels, GridShape, Mask, Probabilities
 
-LARGEST_JOIN = 100
-"""Pixels; the search for components farther apart takes seconds."""
+LARGEST_JOIN = 100  # pixels; the search for components farther apart takes seconds
 
 Evidence = Literal["top_k", "head", "product"]
 """Source of the presence score: the mean of the highest probabilities (`top_k`), the network's presence head,

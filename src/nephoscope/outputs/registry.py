@@ -10,8 +10,7 @@ from nephoscope.core.errors import OutputError
 from nephoscope.outputs import csv, geojson, geotiff, json, mask, netcdf, organisation, overlay, panel
 from nephoscope.outputs.format import Format
 
-GROUP = "nephoscope.outputs"
-"""Group of entry points; each loads a `Format` of the same name."""
+GROUP = "nephoscope.outputs"  # group of entry points; each loads a `Format` of the same name
 
 FORMATS: Mapping[str, Format] = {
     module.FORMAT.name: module.FORMAT

@@ -130,10 +130,6 @@ class WorldviewServer(ThreadingHTTPServer):
             self._active += 1
             self.most_at_once = max(self.most_at_once, self._active)
 
-    def _end(self) -> None:
-        with self._lock:
-            self._active -= 1
-
     def _fault_of(self, overpass: Overpass) -> str | None:
         with self._lock:
             self._counts[hash(overpass)] += 1
@@ -158,6 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         archive, parts = self.server, urlsplit(self.path)
         archive._begin()
+        self._active = True
         try:
             if parts.path not in _PARSERS:
                 return self._send(404, _exception(f"nothing at {parts.path}"), "application/xml")
@@ -173,7 +170,13 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True  # the client disconnected
         finally:
-            archive._end()
+            self._end()
+
+    def _end(self) -> None:
+        """Count the request as answered, before its last byte: the client's next one may follow at once."""
+        with self.server._lock:
+            self.server._active -= self._active
+            self._active = False
 
     def _send_fault(self, fault: str, request: MapRequest) -> None:
         archive, kind = self.server, f"image/{request.format}"
@@ -217,6 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
         if later:
             self.send_header("Retry-After", later)
         self.end_headers()
+        self._end()
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
