@@ -38,7 +38,7 @@ from nephoscope.testing.worldview_server import WorldviewServer
 
 PLAN = Plan(date(2020, 1, 20), date(2020, 1, 21), ("Terra", "Aqua"), parse_bounds("barbados"))
 TWO = ("Open", "Closed")
-SIX = ("Fish", "Open-cells", "Closed_cells", "Streets", "Ripples", "Other")
+SIX = ("Fish", "Open-cells", "Closed-cells", "Streets", "Ripples", "Other")
 ROSE = [200, 10, 60]
 
 
