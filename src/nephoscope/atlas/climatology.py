@@ -22,11 +22,9 @@ from nephoscope.core.geo import SEASONS
 Numbers = NDArray[np.floating[Any]]
 
 RESAMPLES = 1000
-LEAST = 5
-"""Days, or blocks of days, with data that an interval needs."""
+LEAST = 5  # days, or blocks of days, with data that an interval needs
 
-ALL = "all"
-"""The season of all days together."""
+ALL = "all"  # the season of all days together
 
 _OUTSIDE = 0.025  # share of the resamples below a 95 % interval, and as many above it
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-PICTURE_BYTES = 788_000
-"""Mean size of nine JPEG snapshots of the trades of 2100x1400 px, 0.59 to 0.91 MB."""
+PICTURE_BYTES = 788_000  # mean size of nine JPEG snapshots of the trades of 2100x1400 px, 0.59 to 0.91 MB
 
 STORED_BYTES = 3_500
 """Of a scene in the store, chunk (2.8 kB in the mean of 50 real scenes with the default model) and record."""

@@ -11,8 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-MAX_BYTES = 256 * 1024 * 1024
-"""Limit of reading from a source of unknown size: a pipe, standard input, an address."""
+MAX_BYTES = 256 * 1024 * 1024  # read from a source of unknown size: a pipe, standard input, an address
 
 
 def available_cpus() -> int:

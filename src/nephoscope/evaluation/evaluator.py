@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset
 from nephoscope.datasets.labels import Problem
 from nephoscope.evaluation.statistics import Interval, Reliability, auc, bootstrap, reliability
+from nephoscope.imagery.resize import resize_mask
 from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import resample
 from nephoscope.inference.segmentation import Segmentation, segment
@@ -213,8 +213,7 @@ def score_masks(segmentation: Segmentation, patterns: Sequence[str]) -> Masks:
 
 def score_valid_mask(segmentation: Segmentation) -> Mask:
     """Where a scene has data, on the contest's score grid."""
-    valid = segmentation.valid_mask.view(np.uint8)
-    return cv2.resize(valid, SCORE_GRID[::-1], interpolation=cv2.INTER_NEAREST).view(np.bool_)
+    return resize_mask(segmentation.valid_mask, SCORE_GRID)
 
 
 def _evaluate(

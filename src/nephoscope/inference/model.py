@@ -16,7 +16,6 @@ from nephoscope.core.types import Image, Probabilities
 from nephoscope.imagery.resize import resize_mask_by_area
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.card import Card
-from nephoscope.inference.input_check import measure
 from nephoscope.inference.postprocess import resample
 from nephoscope.inference.prediction import Prediction, view
 from nephoscope.inference.tiling import run_tiled
@@ -115,7 +114,8 @@ class Model:
             ModelError: the network returned values outside [0, 1].
         """
         card = self.card
-        raster, canvas = view(scene, card.input_size)
+        scene_view = view(scene, card.input_size)
+        raster, canvas = scene_view
         fields, presence = self._mean_over_mirrors(canvas) if tta else self._run(canvas, ())
         rows, columns = (
             max(1, round(side * fine / whole))
@@ -125,9 +125,9 @@ class Model:
         probabilities = np.empty((len(card.patterns), rows, columns), np.float32)
         for index, probability in enumerate(fields):
             np.multiply(resample(probability, (rows, columns)), valid_mask, out=probabilities[index])
-        canvas_mask = resize_mask_by_area(raster.valid_mask, (canvas.shape[0], canvas.shape[1]))
-        measures = measure(canvas, canvas_mask)
-        return Prediction(scene, raster, card, probabilities, valid_mask, presence, tta, measures)
+        return Prediction(
+            scene, raster, card, probabilities, valid_mask, presence, tta, scene_view.measures()
+        )
 
     def _mean_over_mirrors(self, canvas: Image) -> tuple[Probabilities, Probabilities | None]:
         """Mean over a canvas and its mirror images, of which one is in memory at a time."""

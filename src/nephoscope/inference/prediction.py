@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.types import GridShape, Image, Mask, Probabilities
-from nephoscope.imagery.resize import resize
+from nephoscope.imagery.resize import resize, resize_mask_by_area
 from nephoscope.imagery.scene import Raster, Scene
 from nephoscope.inference.card import Card
+from nephoscope.inference.input_check import measure
 from nephoscope.inference.tiling import canvas_size
 
 
@@ -44,6 +45,11 @@ class View(NamedTuple):
 
     raster: Raster  # decoded
     canvas: Image  # at the scale of the network's input; shape (height, width, 3)
+
+    def measures(self) -> dict[str, float]:
+        """The measures of the input check, of the pixels with data."""
+        size = (self.canvas.shape[0], self.canvas.shape[1])
+        return measure(self.canvas, resize_mask_by_area(self.raster.valid_mask, size))
 
 
 def view(scene: Scene, input_size: GridShape) -> View:

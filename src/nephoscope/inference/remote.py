@@ -12,10 +12,8 @@ from nephoscope.core.errors import CardError, DownloadError, PayloadError, Scene
 from nephoscope.core.geo import parse_worldview_name
 from nephoscope.core.io import sanitize_name
 from nephoscope.imagery.http import Retry, download
-from nephoscope.imagery.resize import resize_mask_by_area
 from nephoscope.imagery.scene import Raster, Scene, find_nodata
 from nephoscope.inference.card import Card
-from nephoscope.inference.input_check import measure
 from nephoscope.inference.payload import MEDIA_TYPE, Payload, unpack
 from nephoscope.inference.prediction import Prediction, view
 
@@ -82,9 +80,8 @@ class RemoteModel:
             ServerError: the server cannot be reached, refuses, or stays busy (`RETRY`).
         """
         payload = self._request(scene, tta)
-        raster, canvas = view(scene, payload.card.input_size)
-        valid_mask = resize_mask_by_area(raster.valid_mask, (canvas.shape[0], canvas.shape[1]))
-        return Prediction(scene, raster, *payload, measures=measure(canvas, valid_mask))
+        scene_view = view(scene, payload.card.input_size)
+        return Prediction(scene, scene_view.raster, *payload, measures=scene_view.measures())
 
     def _request(self, scene: Scene, tta: bool) -> Payload:
         query = {"model": self.name, "name": sanitize_name(scene.name)[-_NAME:], "tta": json.dumps(tta)}

@@ -1,7 +1,6 @@
 """Settings of a run: `run.json` in its folder."""
 
 import dataclasses
-import importlib.metadata
 import json
 import platform
 import secrets
@@ -79,6 +78,8 @@ class Settings:
 
 
 def _versions() -> dict[str, str]:
+    import importlib.metadata  # the command imports this module at its start, and needs no versions there
+
     versions = {"python": platform.python_version()}
     for name in _LIBRARIES:
         with suppress(importlib.metadata.PackageNotFoundError):
