@@ -234,6 +234,7 @@ def segmenter(store, model: bytes, archive: WorldviewClient) -> Segmenter:
     return prepared
 
 
+@pytest.mark.slow
 def test_an_unexpected_error_is_recorded_and_logged_with_its_traceback(
     tmp_path, tiny_model, monkeypatch, caplog
 ):

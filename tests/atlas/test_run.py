@@ -359,6 +359,7 @@ def test_a_run_goes_on_elsewhere_after_its_scheduler_is_lost(client, tmp_path, s
     assert (status.done, status.missing) == (len(plan), 0)
 
 
+@pytest.mark.slow
 def test_where_no_scheduler_answers_nothing_is_begun(monkeypatch):
     monkeypatch.setattr(cluster, "_SCHEDULER_TIMEOUT", 1)
     refused = pytest.raises(cluster.AtlasError, match="127.0.0.1:1: no scheduler answers")

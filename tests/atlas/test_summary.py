@@ -199,6 +199,7 @@ def test_impossible_cells_are_refused(size):
         aligned(np.arange(10.0), np.arange(10.0), size)
 
 
+@pytest.mark.slow
 def test_a_month_pools_its_days_by_coverage(tmp_path):
     atlas = random_atlas(2, 40, 8, 0.5)
     summarise(atlas, tmp_path / "s.nc", 2.0)
@@ -282,6 +283,7 @@ def test_intervals_need_enough_days_with_data():
     assert np.isfinite(pooled.low[0, 1])
 
 
+@pytest.mark.slow
 def test_a_year_is_measured_like_its_days_one_by_one():
     atlas = random_atlas(7, 70, 4, 0.5)
     cells = aligned(atlas["lon"].values, atlas["lat"].values, 1.0)
@@ -323,6 +325,7 @@ def test_the_file_keeps_the_conventions_and_where_it_came_from(by_hand, tmp_path
     assert "may add up to more than 1" in written["freq"].attrs["comment"]
 
 
+@pytest.mark.slow
 def test_zarr_holds_the_same(by_hand, summary, tmp_path):
     summarise(by_hand, tmp_path / "summary.zarr", 1.0)
     summarise(by_hand, tmp_path / "summary.zarr", 1.0)  # in place of the first
@@ -412,6 +415,7 @@ def store(tmp_path, card) -> str:
     return made.address
 
 
+@pytest.mark.slow
 def test_commands_summarise_and_series(store, tmp_path):
     run = CliRunner().invoke
     done = run(app, ["atlas", "summarise", store, "-o", str(tmp_path / "s.nc"), "--grid", "1,2.5"])
@@ -446,6 +450,7 @@ def test_no_atlas_there(tmp_path):
     assert "nothing" in done.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0.1, 1.0, 2.5, 7.0, 45.0])
 def test_cells_around_the_earth_hold_all_of_it_once(size):
     longitudes = np.arange(-180 + 0.1, 180, 0.2)

@@ -93,6 +93,7 @@ def in_terminal(*words, columns):
     return shown.decode()
 
 
+@pytest.mark.slow
 def test_one_json_line_per_picture(scenes, tmp_path):
     (scenes / "1.png").write_text("no picture")
     done = invoke("segment", scenes, "-o", tmp_path / "out", "--json")
@@ -122,6 +123,7 @@ def test_each_bad_picture_is_one_error_line(scenes, tmp_path):
     assert len(lines) == 7
 
 
+@pytest.mark.slow
 def test_a_black_picture_warns_and_has_empty_masks(tmp_path):
     (tmp_path / "black.png").write_bytes(encoded(np.zeros((100, 150, 3), np.uint8), ".png"))
     done = invoke(

@@ -30,6 +30,7 @@ def test_explore_reports_on_a_folder(tmp_path, data):
     assert json.loads((tmp_path / "report" / "explore.json").read_text())["scenes"] == 12
 
 
+@pytest.mark.slow
 def test_explore_counts_problems_and_strict_stops(tmp_path, data):
     spoilt = tmp_path / "spoilt"
     write_synthetic_dataset(spoilt, 3, size=(64, 96))

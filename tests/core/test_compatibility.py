@@ -49,6 +49,7 @@ def test_a_plan_and_its_store_open(old):
     assert records[0]["cover"] == {"Fish": 0.0929, "Flower": 0.0988, "Gravel": 0.1473, "Sugar": 0.0929}
 
 
+@pytest.mark.slow
 def test_a_summary_opens_and_is_made_again_from_the_store(old, tmp_path):
     before = read_summary(old / "summary.nc")
     summarise(open_atlas(old / "store.zarr"), tmp_path / "summary.nc", 7.0)

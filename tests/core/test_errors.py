@@ -86,6 +86,7 @@ class TestTree:
 
 
 class TestBugs:
+    @pytest.mark.slow
     def test_a_command_shows_the_traceback(self, tmp_path):
         labels = tmp_path / "labels.csv"
         labels.write_text("Image_Label,EncodedPixels\na.jpg_Fish,1 3\n")
@@ -100,6 +101,7 @@ class TestBugs:
         assert "matmul" in done.stderr
         assert done.stderr.splitlines()[-1].startswith("nephoscope: internal error")
 
+    @pytest.mark.slow
     def test_a_user_error_is_one_line(self, tmp_path):
         labels = tmp_path / "labels.csv"
         labels.write_text("nothing of the kind\n")
@@ -107,6 +109,7 @@ class TestBugs:
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1
 
+    @pytest.mark.slow
     def test_a_bug_in_a_batch_fails_one_picture(self, jpeg, tmp_path, tiny_model):
         (tmp_path / "bad.jpg").write_bytes(jpeg.read_bytes())
         out = tmp_path / "out"
@@ -156,6 +159,7 @@ class TestExtras:
         assert modules <= modules_of(extra)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [

@@ -120,6 +120,7 @@ def test_a_rectangle_of_no_answer_is_refused(tmp_path):
         read_practice(tmp_path)
 
 
+@pytest.mark.slow
 def test_rectangles_make_the_real_labels(clouds):
     """Where rectangles cover a label, they differ from it only where the picture has no data."""
     rectangles = read_rectangles(clouds / FOLDER)

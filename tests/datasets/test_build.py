@@ -63,6 +63,7 @@ def rebuild(server, boxes, data):
 
 
 class TestLabels:
+    @pytest.mark.slow
     def test_rectangles_become_training_data(self, server, boxes, tmp_path):
         done = rebuild(server, boxes, tmp_path / "data")
         assert done.exit_code == 0, done.stderr
@@ -81,6 +82,7 @@ class TestLabels:
                 assert np.array_equal(dataset.labels.mask(image, name), expected & ~gap)
         assert gaps  # else nothing was left out
 
+    @pytest.mark.slow
     def test_the_catalogue_says_where_and_when_and_can_be_split(self, server, boxes, tmp_path):
         rebuild(server, boxes, tmp_path / "data")
         records = read_catalogue(tmp_path / "data" / "scenes.csv")
@@ -143,6 +145,7 @@ class TestLabels:
         assert "none.csv: No such file" in done.stderr
 
 
+@pytest.mark.slow
 def test_real_rectangles_make_the_contests_masks(clouds, tmp_path):
     scenes = 12
     with lzma.open(clouds / "train.csv.xz", "rt") as file:

@@ -179,6 +179,7 @@ def test_a_missing_folder_is_named(tmp_path):
         read_dataset(tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_real_labels_are_clean_and_split_by_date(clouds):
     from nephoscope.datasets.splits import split
 

@@ -76,6 +76,7 @@ def test_pictures_and_labels_are_laid_into_the_folder(kaggle, account, tmp_path)
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["train.csv", "train_images"]
 
 
+@pytest.mark.slow
 def test_without_links_files_are_copied(kaggle, account, tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError("no links here")
@@ -85,6 +86,7 @@ def test_without_links_files_are_copied(kaggle, account, tmp_path, monkeypatch):
     assert len(read_dataset(tmp_path / "data", strict=True).records) == 1
 
 
+@pytest.mark.slow
 def test_another_file_is_left_alone(kaggle, account, tmp_path):
     (tmp_path / "train.csv").write_text("mine")
     done = fetch(tmp_path)
@@ -93,6 +95,7 @@ def test_another_file_is_left_alone(kaggle, account, tmp_path):
     assert (tmp_path / "train.csv").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_without_an_account(kaggle, tmp_path):
     done = fetch(tmp_path / "data")
     assert done.exit_code == 2

@@ -142,6 +142,7 @@ def test_the_satellite_is_asked_for_by_its_layer(my_clouds):
         assert server.count(overpass) == 1
 
 
+@pytest.mark.slow
 def test_the_loss_falls_as_the_network_learns(my_clouds):
     my_clouds("losses")
     my_clouds("networks")

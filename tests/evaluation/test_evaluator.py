@@ -80,6 +80,7 @@ def test_the_mean_mask_is_where_the_pattern_often_is(coloured):
     assert not mask[1, :, 270:].any()
 
 
+@pytest.mark.slow
 def test_the_score_equals_that_of_the_csv(tmp_path, tiny_model):
     write_synthetic_dataset(tmp_path, 5, size=SIZE)
     dataset, model = read_dataset(tmp_path), Model.load(tiny_model(rules=RULES), threads=1)
@@ -146,6 +147,7 @@ def test_calibrated_probabilities_lie_on_the_diagonal():
     assert reliability([4, 0], [4, 0], [1.0, 0]).error == 0.75
 
 
+@pytest.mark.slow
 def test_the_report_without_people(coloured, tiny_model, tmp_path):
     steps: list[tuple[int, int]] = []
     model = Model.load(tiny_model(rules=RULES, description="<script>"), threads=1)
@@ -171,6 +173,7 @@ def test_the_report_without_people(coloured, tiny_model, tmp_path):
     assert {"evaluation_dice.png", "evaluation_reliability.png", "evaluation_confusion.png"} < set(pictures)
 
 
+@pytest.mark.slow
 def test_the_report_with_people(coloured, tiny_model, tmp_path):
     classifications = ["classification,annotator,image,satellite,date,region"]
     boxes = ["classification,x,y,width,height,pattern"]
@@ -190,6 +193,7 @@ def test_the_report_with_people(coloured, tiny_model, tmp_path):
     assert "mean mask" not in numbers["dice"]  # no scenes are left to make it from
 
 
+@pytest.mark.slow
 def test_scenes_without_a_catalogue(tmp_path, tiny_model):
     write_synthetic_dataset(tmp_path, 3, size=SIZE)
     model = Model.load(tiny_model(rules=RULES), threads=1)

@@ -251,6 +251,7 @@ def test_synthetic_scenes(tmp_path):
     assert path.is_file()
 
 
+@pytest.mark.slow
 def test_charts_accept_missing_values(tmp_path):
     """Names that are not patterns, values that are NaN, nothing at all to count."""
     drawn = [

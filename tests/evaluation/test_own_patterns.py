@@ -66,6 +66,7 @@ def test_a_perfect_model_has_dice_1(dataset, names, tiny_model):
     assert result.confusion[0, :2] == pytest.approx([1, 0], abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_order_of_the_models_patterns_may_differ(dataset, names, tiny_model):
     forwards = evaluate_model(load(tiny_model, names), dataset)
     order = [*names[3:], *names[:3]] if len(names) == 6 else list(names)  # the same colours

@@ -132,6 +132,7 @@ class TestScenes:
         assert server.total == 8
         assert server.most_at_once <= 2
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("words", "reason"),
         [
@@ -152,6 +153,7 @@ class TestScenes:
         assert server.total == 0
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.slow
     def test_an_interrupt_leaves_only_whole_files(self, tmp_path):
         with WorldviewServer(delay=0.05) as server:
             command = [sys.executable, "-m", "nephoscope", "fetch", "scenes", "barbados", "-o", str(tmp_path)]

@@ -227,6 +227,7 @@ def test_a_run_sets_bounds_and_day_of_all_pictures(tmp_path, pixels, tiny_model)
         assert result.summary["date"] == "2020-02-01"
 
 
+@pytest.mark.slow
 def test_a_large_jpeg_is_decoded_finely_enough_for_the_stated_place(tmp_path, tiny_model):
     """42° x 28° must be decoded finer than the same picture taken for one view."""
     path = tmp_path / "a.jpg"

@@ -289,6 +289,7 @@ class TestAddresses:
     def test_an_unreachable_server(self):
         assert "refused" in failure("http://127.0.0.1:9/x.png")
 
+    @pytest.mark.slow
     def test_an_endless_response_is_cut_off(self, server):
         with pytest.raises(DownloadError, match="more than 200,000 bytes"):
             download(server + "/endless", largest=200_000)
@@ -296,6 +297,7 @@ class TestAddresses:
             with pytest.raises(DownloadError, match=r"not done after 0.3 s"):
                 download(server + path, longest=0.3)
 
+    @pytest.mark.slow
     def test_a_silent_server_times_out(self, server):
         began = time.monotonic()
         with pytest.raises(DownloadError, match="timed out|not done"):

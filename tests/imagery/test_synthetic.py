@@ -29,6 +29,7 @@ def test_the_swath_gap_is_no_data_and_in_no_mask(seed):
     assert 0.8 < read.valid_mask.mean() <= 1
 
 
+@pytest.mark.slow
 def test_some_scenes_have_no_data():
     whole = [open_scene(make_scene(seed, SIZE).pixels).read().valid_mask.all() for seed in range(12)]
     assert 0 < sum(whole) < 12

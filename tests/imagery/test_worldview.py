@@ -59,6 +59,7 @@ class TestAnswers:
         assert not open_scene(picture.content).read().valid_mask.any()
         assert server.total == 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("fault", "cause", "asked"),
         [
@@ -87,6 +88,7 @@ class TestAnswers:
         with WorldviewServer(lambda *_: "xml") as server:
             assert "msWMSLoadGetMapParams(): WMS server error." in str(failure(archive(server)))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in ("404", "no coverage")])
     def test_the_second_try_may_bring_it(self, fault):
         with WorldviewServer(lambda _, attempt: fault if attempt == 1 else None) as server:
@@ -181,6 +183,7 @@ def test_every_satellite_has_a_layer_from_its_first_day_on(satellite):
     assert server.total == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("connections", [1, 2, 8])
 def test_no_more_requests_at_once_than_allowed(connections):
     days = [SCENE._replace(day=SCENE.day + timedelta(number)) for number in range(8)]

@@ -72,6 +72,7 @@ def test_out_of_distribution_pictures_have_warnings(picture, model):
     assert "unlike the pictures that the model default was trained on" in warning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("picture", [ocean, land, ice, cat])
 def test_no_pattern_where_there_are_no_shallow_clouds(picture, model):
     assert nephoscope.segment(picture(), model).present == []

@@ -30,6 +30,7 @@ def test_a_model_is_loaded_with_its_card(tiny_model, card):
     assert answers[1, :, 7, 9] == pytest.approx([0.2, 0.4, 1.0, 0.2])
 
 
+@pytest.mark.slow
 def test_a_batch_answers_as_its_pictures_do(model):
     pictures = np.stack([make_scene(seed, (320, 480)).pixels for seed in range(3)])
     together = model(pictures).probabilities

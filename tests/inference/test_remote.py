@@ -43,6 +43,7 @@ def test_every_kind_of_picture_is_segmented_alike(server, jpeg, picture):
         assert FORMATS["json"].render(there) == FORMATS["json"].render(here)
 
 
+@pytest.mark.slow
 def test_transparent_pixels_stay_no_data(server, picture):
     alpha = np.full(picture.shape[:2], 255, np.uint8)
     alpha[:, :20] = 0
@@ -50,6 +51,7 @@ def test_transparent_pixels_stay_no_data(server, picture):
     assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
 
 
+@pytest.mark.slow
 def test_pixels_without_data_are_sent_unchanged(server, picture):
     dark = np.where(picture.max(axis=2, keepdims=True) == 0, np.arange(240)[None, :, None] % 9, picture)
     scene = open_scene(encoded(dark.astype(np.uint8), ".png"))
@@ -57,6 +59,7 @@ def test_pixels_without_data_are_sent_unchanged(server, picture):
     assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
 
 
+@pytest.mark.slow
 def test_bounds_of_a_scene_override_its_name(server, jpeg):
     named = open_scene(jpeg.read_bytes(), name="Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg")
     scene = replace(named, bounds=None)
@@ -64,6 +67,7 @@ def test_bounds_of_a_scene_override_its_name(server, jpeg):
     assert_same(nephoscope.segment(scene, server=server), nephoscope.segment(scene))
 
 
+@pytest.mark.slow
 def test_a_name_that_is_no_text_can_be_sent(server, jpeg):
     path = jpeg.with_name(os.fsdecode(b"sc\xe9ne.jpg"))
     path.write_bytes(jpeg.read_bytes())
@@ -77,6 +81,7 @@ def test_bounds_day_join_and_tta_with_a_server(server, jpeg):
         assert_same(nephoscope.segment(jpeg, server=server, **options), nephoscope.segment(jpeg, **options))
 
 
+@pytest.mark.slow
 def test_a_world_file_beside_the_picture_counts(server, jpeg):
     jpeg.with_suffix(".jgw").write_text("0.05\n0\n0\n-0.05\n-60\n20\n")
     there = nephoscope.segment(jpeg, server=server)
@@ -130,6 +135,7 @@ def test_other_servers_are_recognised(jpeg, status, content):
         nephoscope.segment(jpeg, server=other.address)
 
 
+@pytest.mark.slow
 def test_a_busy_server_is_asked_again_while_patience_lasts(tiny_model, jpeg, monkeypatch):
     busy = Settings(models=(str(tiny_model()),), limits=Limits(requests=0))
     monkeypatch.setattr(remote, "RETRY", remote.RETRY._replace(patience=2.0))
@@ -141,6 +147,7 @@ steps = st.integers(1, 255)
 shares = st.floats(0, 1, width=32)
 
 
+@pytest.mark.slow
 @given(steps, st.data())
 @settings(deadline=None, max_examples=60)
 def test_steps_keep_every_threshold_of_whole_steps(most, data):

@@ -37,6 +37,7 @@ def painted(height, width, **boxes):
     return pixels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(350, 525), (700, 1050), (320, 480), (200, 200), (90, 900), (900, 100)])
 def test_a_pattern_is_where_it_was_painted_at_any_size(bright, size):
     pixels = painted(*size, green_2_6_3_8=240)
@@ -57,6 +58,7 @@ def test_patterns_may_overlap(bright):
     assert np.array_equal(result.mask("Fish"), result.mask("Sugar"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(350, 525), (1400, 2100), (333, 777)])
 def test_no_data_is_never_part_of_a_pattern(bright, size):
     pixels = np.full((*size, 3), 250, np.uint8)
@@ -110,6 +112,7 @@ def test_masks_at_full_size_have_the_exact_nodata(bright, tmp_path):
     assert mask[:, 815:].all()
 
 
+@pytest.mark.slow
 def test_the_public_face(jpeg):
     result = nephoscope.segment(jpeg)
     assert isinstance(result, nephoscope.Segmentation)

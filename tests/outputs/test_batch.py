@@ -49,6 +49,7 @@ def listed(folder):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_failures_come_in_order_and_do_not_stop_the_rest(pictures, job, workers):
     results = list(run(find_sources([str(pictures)]), job("json"), workers))
@@ -58,6 +59,7 @@ def test_failures_come_in_order_and_do_not_stop_the_rest(pictures, job, workers)
     assert listed(job().folder) == [f"{number}.json" for number in range(8) if number not in (3, 5)]
 
 
+@pytest.mark.slow
 def test_outputs_do_not_depend_on_what_else_is_asked_for_or_on_workers(pictures, job, tmp_path):
     many = list(run(find_sources([str(pictures)]), job("csv", "overlay", "mask", "json"), 3))
     one = list(run(find_sources([str(pictures)]), Job(job().model, tmp_path / "alone", ("csv",)), 1))
@@ -74,6 +76,7 @@ def test_the_contests_csv_holds_all_that_was_done(pictures, job):
     assert listed(job().folder) == ["submission.csv"]
 
 
+@pytest.mark.slow
 def test_existing_outputs_are_kept_unless_overwritten(pictures, job):
     sources = find_sources([str(pictures / "0.jpg"), str(pictures / "1.jpg")])
     folder = job().folder

@@ -36,6 +36,7 @@ def read(content: bytes) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_renders_each_of_its_files(name, result, nothing):
     chosen = FORMATS[name]
@@ -103,6 +104,7 @@ def test_overlay_changes_clouds_only_inside_regions(result):
     assert np.median(changed[inside]) > 20
 
 
+@pytest.mark.slow
 def test_panel_shows_picture_probabilities_and_masks(result):
     page = cv2.cvtColor(read(FORMATS["panel"].render(result)[0]), cv2.COLOR_BGR2RGB).astype(int)
     for pattern in DEFAULT_PATTERNS:

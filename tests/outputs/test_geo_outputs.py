@@ -82,6 +82,7 @@ def features(result: Segmentation) -> dict:
     return json.loads(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_all_formats_put_the_same_pixels_at_the_same_places(card, place):
     result = segmentation(card, blobs(1), PLACES[place], gap=9)
@@ -110,6 +111,7 @@ def test_all_formats_put_the_same_pixels_at_the_same_places(card, place):
 class TestNetCDF:
     """A dataset that others read without asking."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("place", PLACES)
     def test_conventions_are_kept(self, card, place, tmp_path, monkeypatch):
         from compliance_checker.suite import CheckSuite
@@ -154,6 +156,7 @@ class TestNetCDF:
         )
         assert "overpass is not known" in dataset.time.attrs["comment"]
 
+    @pytest.mark.slow
     def test_cells_tile_the_box(self, card):
         for box in PLACES.values():
             dataset = opened(segmentation(card, blobs(3), box))
@@ -172,6 +175,7 @@ class TestNetCDF:
         assert "nephoscope" in attributes["history"]
         assert card.licence in attributes["license"]
 
+    @pytest.mark.slow
     def test_days_concatenate(self, card):
         days = [opened(segmentation(card, blobs(n), day=date(2020, 2, n))) for n in (1, 2, 3)]
         joined = xr.concat(days, "time", data_vars="minimal")
@@ -259,6 +263,7 @@ class TestGeoJSON:
             assert area == pytest.approx(4 * np.pi * EARTH_RADIUS**2)
             assert shape(collection["features"][0]["geometry"]).area == pytest.approx(360 * 180)
 
+    @pytest.mark.slow
     def test_properties_of_a_feature(self, card):
         result = segmentation(card, blobs(7))
         for feature, region in zip(features(result)["features"], result.regions, strict=True):
@@ -317,6 +322,7 @@ def test_a_picture_without_bounds_fails_before_any_output(folder, tmp_path, tiny
     )
 
 
+@pytest.mark.slow
 def test_the_command_takes_place_and_day(folder, tmp_path, tiny_model):
     command = ["segment", str(folder / "a.jpg"), "-o", str(tmp_path), "--model", str(tiny_model())]
     command += ["--format", "netcdf,geojson"]

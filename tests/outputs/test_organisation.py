@@ -60,6 +60,7 @@ def test_every_metric_stays_in_its_range():
             assert math.isnan(result[name]) or metric.least <= result[name] <= metric.most, name
 
 
+@pytest.mark.slow
 def test_a_lattice_is_regular_points_are_random_and_swarms_are_clustered():
     assert of(lattice())["iorg"] < 0.1
     chance = [of(scattered(seed=seed))["iorg"] for seed in range(10)]
@@ -98,6 +99,7 @@ def test_pixels_that_touch_at_a_corner_are_two_objects():
     assert of(cloud)["num_objects"] == 2
 
 
+@pytest.mark.slow
 def test_more_sky_is_open_where_clouds_gather():
     """As much cloud in one blob as all over; and twice as much all over."""
     assert scattered(3000).mean() == pytest.approx(blob(54).mean(), rel=0.1)
@@ -123,6 +125,7 @@ def test_open_sky_agrees_with_cloudmetrics_where_clouds_close_the_window(seed):
     assert of(cloud)["open_sky"] == open_sky(cloud)
 
 
+@pytest.mark.slow
 def test_straight_edges_have_one_dimension_and_dust_has_two():
     half = np.tri(256, dtype=bool)
     assert of(half)["fractal_dimension"] == pytest.approx(1, abs=0.02)
@@ -164,6 +167,7 @@ def test_pixels_without_data_count_neither_as_cloud_nor_as_sky():
     assert not cloud_mask(pixels - 1, np.ones((2, 2), bool)).any()
 
 
+@pytest.mark.slow
 def test_measuring_is_thread_safe():
     masks = [scattered(seed=seed) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:

@@ -41,6 +41,7 @@ def shows(page: np.ndarray, colour: tuple[int, int, int]) -> bool:
     return bool((np.abs(page[:, :, ::-1].astype(int) - colour).sum(axis=2) < 30).sum() > 40)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_renders_each_of_its_files(segmentation, patterns, name):
     chosen = FORMATS[name]
@@ -71,6 +72,7 @@ def test_csv(segmentation, patterns, tmp_path):
         assert np.array_equal(labels.mask("array", name), segmentation.mask(name, SCORE_GRID))
 
 
+@pytest.mark.slow
 def test_overlay_and_panel_show_each_colour(segmentation):
     height = segmentation.scene.size[0]
     legend = read(FORMATS["overlay"].render(segmentation)[0])[height:]
@@ -80,6 +82,7 @@ def test_overlay_and_panel_show_each_colour(segmentation):
         assert shows(panel, pattern.colour), pattern.name
 
 
+@pytest.mark.slow
 def test_netcdf_has_a_flag_for_each_pattern(segmentation, patterns):
     dataset = xr.open_dataset(io.BytesIO(FORMATS["netcdf"].render(segmentation)[0]), engine="h5netcdf").load()
     assert dataset.mask.attrs["flag_meanings"].split() == list(patterns)

@@ -125,6 +125,7 @@ def test_a_bug_in_merging_fails_that_file(others, jpeg, tmp_path, tiny_model, mo
     assert (job.folder / "submission.csv").is_file()
 
 
+@pytest.mark.slow
 def test_they_work_by_command(others, jpeg, tmp_path, tiny_model, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{others}:{ROOT / 'src'}")
 

@@ -81,6 +81,7 @@ def test_pictures_side_by_side():
     assert (row[:, 30:] == 2).all()
 
 
+@pytest.mark.slow
 def test_a_series_has_the_colour_of_its_pattern(patterns):
     values = {pattern: [0.2, 0.4] for pattern in patterns}
     for content in (

@@ -76,6 +76,7 @@ def test_every_format_equals_the_library(server, content, found):
         )
 
 
+@pytest.mark.slow
 def test_probabilities_are_exact_or_quantized(server, content, found):
     exact = unpack(post(server, content, PLACED, Accept="application/x-npz").body)
     np.testing.assert_array_equal(exact.probabilities, found.probabilities)
@@ -97,6 +98,7 @@ def test_a_failed_picture_does_not_affect_the_others(server, content):
     assert post_form(server, ("b.jpg", b"no picture")).status == 415
 
 
+@pytest.mark.slow
 def test_rules_of_a_request_are_applied(server, content, found, model):
     rules = {"Flower": {"threshold": 0.6, "minimum_area": 1, "presence": 0.0, "least_cover": 0}}
     answer = post(server, content, f"{PLACED}&rules={json.dumps(rules)}".replace(" ", "").replace('"', "%22"))
@@ -122,6 +124,7 @@ def test_pictures_of_the_same_name_are_renamed(server, content):
     assert [scene["scene"] for scene in answer.json["scenes"]] == ["a.jpg", "a-2.jpg"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accept", "media_type"),
     [
@@ -136,6 +139,7 @@ def test_accept_selects_the_format(server, content, accept, media_type):
     assert post(server, content, Accept=accept).headers["Content-Type"].startswith(media_type)
 
 
+@pytest.mark.slow
 def test_impossible_formats_and_values_are_refused(server, content):
     assert post(server, content, Accept="text/html").kind == "format"
     assert post(server, content, Accept="application/geo+json").kind == "place"
@@ -190,6 +194,7 @@ def test_page_is_cached_and_compressed(server):
     assert (head.status, head.body) == (200, b"")
 
 
+@pytest.mark.slow
 def test_each_default_pattern_has_a_picture(server, model):
     pictures = [ask(server, f"/patterns/{name}.jpg").body for name in model.card.patterns]
     assert all(cv2.imdecode(np.frombuffer(each, np.uint8), 1).shape == (160, 240, 3) for each in pictures)

@@ -47,6 +47,7 @@ def server(tiny_server):
 
 
 class TestNames:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("name", "harmless"), NAMES.items())
     def test_names_are_sanitized(self, server, name, harmless):
         query = f"?name={quote(name)}"
@@ -122,6 +123,7 @@ class TestArchive:
     def asked(self, server, **changes):
         return WorldviewClient(server.address, fallback=None, tries=1, pause=0, degrees=0.25, **changes)
 
+    @pytest.mark.slow
     def test_redirects_to_other_hosts_are_not_followed(self, start):
         target = PICTURE.format("Aqua", "2020-02-01", "barbados")
         with sending_to("http://nothing.invalid/") as secret:
@@ -134,6 +136,7 @@ class TestArchive:
                     assert archive.asked
             assert secret.asked == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("satellite", "day", "place"),
         [

@@ -239,6 +239,7 @@ class TestLeaving:
 
 
 class TestTimes:
+    @pytest.mark.slow
     def test_work_times_out(self, start, gate, content):
         with start(seconds=0.3) as address:
             answer = post(address, content)
@@ -250,6 +251,7 @@ class TestTimes:
             wait_for(lambda: post(address, content).status == 200)
             assert inside(address) == EMPTY
 
+    @pytest.mark.slow
     def test_a_slow_body_times_out(self, start, monkeypatch):
         monkeypatch.setattr(guard, "_DRAIN_SECONDS", 0.05)
         with start(upload_seconds=0.05) as address:
@@ -266,6 +268,7 @@ class TestTimes:
             answer = raw(address, begun)
             assert (answer.status, answer.kind) == (408, "too-slow")
 
+    @pytest.mark.slow
     def test_a_second_header_on_a_connection_times_out(self, start):
         with start(header_seconds=0.2) as address:
             place = urlsplit(address)
@@ -275,6 +278,7 @@ class TestTimes:
                 connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: lo")
                 assert b"too-slow" in received(connection)
 
+    @pytest.mark.slow
     def test_a_client_that_does_not_read_is_disconnected(self, start, content):
         with start(connections=1, answer_seconds=0.05) as address:
             place = urlsplit(address)

@@ -53,6 +53,7 @@ class TestVisitors:
         assert raw(server, request("GET", "/", host=None)).kind == "request"
         refused(raw(server, b"GET / HTTP/1.0\r\n\r\n"), "host")
 
+    @pytest.mark.slow
     def test_more_host_names_can_be_allowed(self, start):
         with start(hosts=("clouds.example",)) as address:
             assert ask(address, "/healthz", Host="clouds.example").status == 200
@@ -64,6 +65,7 @@ class TestVisitors:
                 == "origin"
             )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "authorization",
         [
@@ -283,6 +285,7 @@ class TestRequests:
         assert "Set-Cookie" not in answer.headers
         assert "\n" not in answer.headers["Content-Disposition"]
 
+    @pytest.mark.slow
     def test_every_response_has_security_headers(self, server, content, monkeypatch):
         tag = ask(server, "/page/style.css").headers["ETag"]
         answers = [

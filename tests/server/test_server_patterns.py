@@ -65,6 +65,7 @@ def test_server_state_lists_the_patterns_of_the_card(address, model):
     assert len({each["colour"] for each in patterns}) == len(patterns)
 
 
+@pytest.mark.slow
 def test_json(address, content, model):
     (scene,) = json.loads(get(address, content, "application/json"))["scenes"]
     assert list(scene["patterns"]) == list(model[1].card.patterns)
@@ -86,6 +87,7 @@ def test_masks(address, content, model):
         assert archive.namelist() == [f"scene_{name}.png" for name in model[1].card.patterns]
 
 
+@pytest.mark.slow
 def test_geojson(address, content, model):
     features = json.loads(get(address, content, "application/geo+json"))["features"]
     assert {feature["properties"]["pattern"] for feature in features} == set(model[1].card.patterns)
@@ -114,6 +116,7 @@ def test_rules_of_a_request_name_own_patterns(address, content, model):
     assert post(address, content, f"{PLACED}&rules={rules}").kind == "value"
 
 
+@pytest.mark.slow
 def test_patterns_of_several_models_are_listed_once(model):
     with serving(replace(offline(), models=("default", str(model[0])))) as address:
         names = [each["name"] for each in ask(address, "/api/v1/server").json["patterns"]]

@@ -100,6 +100,7 @@ def zipped(content: bytes) -> bytes:
 
 
 class TestFiles:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("content", "kind"),
         [
@@ -299,6 +300,7 @@ class TestForms:
         answer = ask(server, SEGMENT, body, Content_Type=f"{FORM}; charset={charset}")
         assert answer.json["scenes"][0]["scene"] == "ud800-é.jpg"
 
+    @pytest.mark.slow
     def test_nothing_is_written_to_disk(self, server):
         noise = np.random.default_rng(1).integers(0, 256, (1100, 1600, 3), np.uint8)
         content = encoded(noise, ".png")

@@ -97,6 +97,7 @@ def test_pictures_of_a_folder_are_served(tmp_path, picture):
     assert other.no_coverage
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_program():
     command = [sys.executable, "-m", "nephoscope.testing.worldview_server", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -99,6 +99,7 @@ def test_a_damaged_cache_is_decoded_again(tmp_path, folder):
         assert np.array_equal(again.pictures, whole.pictures)
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_read_does_not_change_the_split(tmp_path, folder):
     """A later evaluation splits the listed scenes: those trained on must not be validated on."""
     write_synthetic_dataset(folder, 20, size=(64, 96))
@@ -178,6 +179,7 @@ def test_batches_hold_the_scenes_of_the_sampler(tmp_path, folder):
     assert np.array_equal(batch.masks[0].numpy(), scenes.masks[3])
 
 
+@pytest.mark.slow
 def test_real_masks_on_a_training_grid_are_the_labels(clouds, tmp_path):
     dataset = read_dataset(clouds).select(range(0, 5041, 500))
     for record in dataset.records:

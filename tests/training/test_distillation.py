@@ -23,6 +23,8 @@ from nephoscope.training.networks import Deployed
 from nephoscope.training.run import _moving_average, begin, resume
 from nephoscope.training.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "arch": "unet",
     "encoder": "tu-test_efficientnet",

@@ -118,6 +118,7 @@ def test_a_pattern_present_in_one_only_is_refused(exported):
         check_parity(other, Model.load(file))
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused(tmp_path, small_card):
     _, checkpoint, card_file = network_and_files(tmp_path, small_card, UNET)
     entries = json.loads(card_file.read_text())
@@ -185,6 +186,7 @@ def test_several_networks_become_one_model(tmp_path, small_card):
     assert np.abs(one - other[:, :, ::-1, ::-1]).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_networks_of_different_sizes_or_patterns_are_not_averaged(tmp_path, small_card):
     files = []
     for number, size in enumerate(((64, 96), (96, 96))):

@@ -73,6 +73,7 @@ def test_lovasz_loss_is_symmetric_and_0_for_the_truth():
     assert lovasz_loss(logits_of(truth), truth).item() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bce+dice", "dice", "bce", "focal", "lovasz"])
 def test_minimising_every_loss_gives_the_truth(name):
     torch.manual_seed(0)

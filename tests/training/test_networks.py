@@ -158,6 +158,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
                 start(dataclasses.replace(recipe, encoder_weights=str(path)), 4)
 
 
+@pytest.mark.slow
 def test_encoder_weights_are_read_from_a_file(tmp_path):
     recipe = Recipe(arch="unet", encoder="resnet18", encoder_weights="none")
     source = start(recipe, 4)
