@@ -25,9 +25,9 @@ from nephoscope.inference.model import Model
 from nephoscope.inference.segmentation import segment
 from nephoscope.outputs import formats
 from nephoscope.testing.worldview_server import WorldviewServer
-from nephoscope.training.config import LOSSES, make_recipe
+from nephoscope.training.config import LOSSES, NETWORKS, make_recipe
 from nephoscope.training.losses import make_loss
-from nephoscope.training.networks import NETWORKS, encoder_of, split_outputs, start
+from nephoscope.training.networks import encoder_of, split_outputs, start
 
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 SIZE = (64, 96)

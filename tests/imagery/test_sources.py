@@ -233,7 +233,7 @@ def server(tmp_path_factory):
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     running.daemon_threads = True
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    threading.Thread(target=running.serve_forever, args=[0.05], daemon=True).start()
     yield f"http://127.0.0.1:{running.server_address[1]}"
     released.set()
     running.shutdown()

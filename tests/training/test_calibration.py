@@ -31,7 +31,7 @@ def data(tmp_path):
     """
     rng = np.random.default_rng(0)
     rows, lines = [], ["image,split,satellite,date,west,south,east,north"]
-    for number in range(24):
+    for number in range(16):
         colours, masks = np.full((*SIZE, 3), 40, np.uint8), np.zeros((4, *SIZE), bool)
         for channel in range(3):
             left, there = int(rng.integers(4, 70)), rng.random() < 0.5
@@ -60,8 +60,8 @@ def tiny(tiny_model):
 def test_known_rules_are_found(data, tiny):
     steps = []
     result = calibrate(tiny, read_dataset(data), lambda *step: steps.append(step))
-    assert steps[-1] == (24, 24)
-    assert (result.scenes, result.days) == (24, 12)
+    assert steps[-1] == (16, 16)
+    assert (result.scenes, result.days) == (16, 8)
     for name in DEFAULT_NAMES:
         rule = result.rules[name]
         assert result.dice[name] > 0.97
@@ -75,11 +75,11 @@ def test_known_rules_are_found(data, tiny):
 def test_segmentation_reaches_the_calibrated_dice(data, tiny, tmp_path):
     result = calibrate(tiny, read_dataset(data))
     path = tmp_path / "calibrated.onnx"
-    write_card(str(tmp_path / "tiny.onnx"), calibrated(tiny.card, result, "24 scenes"), path)
+    write_card(str(tmp_path / "tiny.onnx"), calibrated(tiny.card, result, "16 scenes"), path)
     model = Model.load(path)
     assert model.card.rules == result.rules
     assert model.card.figures[0]["value"] == pytest.approx(result.mean, abs=1e-4)
-    assert "24 scenes" in model.card.training["rules"]
+    assert "16 scenes" in model.card.training["rules"]
     again = calibrate(model, read_dataset(data))
     assert again.before == pytest.approx(result.in_sample_dice, abs=1e-6)
     bright = np.full((*SIZE, 3), 40, np.uint8)
@@ -106,7 +106,7 @@ def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, t
     done = CliRunner().invoke(app, ["calibrate", str(path), str(data), "--folds", "2"])
     assert done.exit_code == 0, done.stderr
     assert "on days that were not used to choose the rules" in done.stdout
-    assert "12 scenes of 6 days" in done.stdout
+    assert "8 scenes of 4 days" in done.stdout
     assert path.read_bytes() != before
     for words, reason in (
         (["default", data], "-o FILE names the model file"),

@@ -38,6 +38,13 @@ LOSSES: dict[str, Loss] = {
 }
 """Losses by the name that `--loss` gives. Other packages may add rows."""
 
+SEGNET = "vgg19-segnet"
+
+NETWORKS: dict[str, Callable[..., Any] | str] = {SEGNET: "nephoscope.training.networks:build_segnet"}
+"""Networks beside those of segmentation-models-pytorch, by the name that `--arch` gives; others may add
+rows: functions as `networks.build`, or their paths as `module:name`.
+"""
+
 NETWORK_ENTRIES = frozenset({"arch", "encoder", "encoder_weights", "unpooling", "presence_head", "size"})
 """Entries that initial weights (`--from`) decide, in place of the recipe."""
 

@@ -1,8 +1,9 @@
 """Build networks as PyTorch modules from the `network` entry of a card."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, cast
 
 import numpy as np
@@ -14,22 +15,9 @@ from torchvision.models import VGG19_BN_Weights
 
 from nephoscope.core.errors import TrainingError
 from nephoscope.training import encoders
-from nephoscope.training.config import Recipe
+from nephoscope.training.config import NETWORKS, SEGNET, Recipe
 from nephoscope.training.encoders import IMAGENET, NONE
 from nephoscope.training.segnet import SegNet
-
-SEGNET = "vgg19-segnet"
-
-NETWORKS: dict[str, Callable[[dict[str, Any], int], nn.Module]] = {
-    SEGNET: lambda network, classes: SegNet(
-        classes, network.get("unpooling", "indices"), network.get("presence_head", False)
-    ),
-}
-"""Networks beside those of segmentation-models-pytorch, by the name that `--arch` gives; more may be added.
-
-A function takes the `network` entry of a card and the number of classes, and returns a module as `build`
-does. Its attribute `encoder` starts from `--encoder-weights` and learns at `--encoder-factor`.
-"""
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
@@ -60,7 +48,8 @@ def build(network: dict[str, Any], classes: int) -> nn.Module:
     if not isinstance(network, dict):
         raise TrainingError(f"not a description of a network: {network!r}")
     if builder := NETWORKS.get(str(network.get("architecture"))):
-        return builder(network, classes)
+        builder = resolve_name(builder) if isinstance(builder, str) else builder
+        return cast(nn.Module, builder(network, classes))
     try:
         head = {"classes": classes, "pooling": "avg", "dropout": 0.2} if network["presence_head"] else None
         module: nn.Module = smp.create_model(
@@ -74,6 +63,11 @@ def build(network: dict[str, Any], classes: int) -> nn.Module:
         name = " with ".join(str(network[entry]) for entry in ("architecture", "encoder") if entry in network)
         raise TrainingError(f"unknown network {name!r}{_suggestion(network)}") from error
     return module
+
+
+def build_segnet(network: dict[str, Any], classes: int) -> SegNet:
+    """Build the first network of this project; arguments as of `build`."""
+    return SegNet(classes, network.get("unpooling", "indices"), network.get("presence_head", False))
 
 
 def start(recipe: Recipe, classes: int) -> nn.Module:
