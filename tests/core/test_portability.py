@@ -16,8 +16,8 @@ _WITHOUT = """
 import builtins, signal
 real = builtins.__import__
 def importing(name, globals=None, *rest, **named):
-    ours = str((globals or {}).get("__name__")).startswith("nephoscope")
-    if ours and name in ("fcntl", "resource", "termios"):
+    missing = name in ("fcntl", "resource", "termios")
+    if missing and str((globals or {}).get("__name__")).startswith("nephoscope"):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     return real(name, globals, *rest, **named)
 builtins.__import__ = importing

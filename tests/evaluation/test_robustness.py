@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def measured(clouds, model):
     """Agreement of the masks by change, over fewer scenes than the model card's table."""
-    return dict(agreements(model, clouds, every=300))
+    return dict(agreements(model, clouds, every=500))
 
 
 @pytest.mark.parametrize("size", ["1050x700", "525x350", "480x320"])
@@ -21,12 +21,12 @@ def test_a_scene_gives_the_same_masks_at_other_sizes(measured, size):
 @pytest.mark.parametrize(
     ("change", "least"),
     [
-        ("as JPEG of quality 30", 0.58),
-        ("mirrored", 0.75),
+        ("as JPEG of quality 30", 0.7),
+        ("mirrored", 0.85),
         ("moved by 40 px", 0.8),
-        ("15 % brighter", 0.8),
-        ("15 % darker", 0.85),
-        ("grey", 0.55),
+        ("15 % brighter", 0.9),
+        ("15 % darker", 0.9),
+        ("grey", 0.68),
     ],
 )
 def test_masks_change_no_more_than_the_model_card_states(measured, change, least):
