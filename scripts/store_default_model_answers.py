@@ -12,11 +12,11 @@ from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.segmentation import segment
 
 picture = make_scene(53, (350, 525), patterns=NAMES).pixels
-found = segment(picture)
+segmentation = segment(picture)
 np.savez_compressed(
     Path(__file__).parents[1] / "tests" / "default_model.npz",
     picture=picture,
-    probabilities=found.probabilities[:, ::10, ::10],
-    masks=np.packbits(found.masks),
+    probabilities=segmentation.probabilities[:, ::10, ::10],
+    masks=np.packbits(segmentation.masks),
 )
-print(found.present, found.scores)
+print(segmentation.present, segmentation.scores)

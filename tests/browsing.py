@@ -55,10 +55,10 @@ def visit(browser: Any, server: str) -> Iterator[Callable[..., Any]]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
             "console",
-            lambda said: (
-                said.type in ("error", "warning")
-                and not re.search(f"{expected}|willReadFrequently", said.text)  # tests read canvases
-                and errors.append(said.text)
+            lambda message: (
+                message.type in ("error", "warning")
+                and not re.search(f"{expected}|willReadFrequently", message.text)  # tests read canvases
+                and errors.append(message.text)
             ),
         )
         if before:

@@ -116,8 +116,8 @@ def test_each_bad_picture_is_one_error_line(scenes, tmp_path):
     done = nephoscope("segment", scenes, missing, "http://127.0.0.1:9/x.jpg", "-o", tmp_path / "out")
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    told = ("empty.jpg", "text.jpg", "cut.jpg", "dot.png", str(missing), "http://127.0.0.1:9/x.jpg")
-    for name in told:
+    named = ("empty.jpg", "text.jpg", "cut.jpg", "dot.png", str(missing), "http://127.0.0.1:9/x.jpg")
+    for name in named:
         assert sum(line.startswith(f"nephoscope: {name}: ") for line in lines) == 1, name
     assert lines[-1].startswith("3 done, 6 failed")
     assert len(lines) == 7

@@ -33,19 +33,19 @@ def content():
 
 
 @pytest.fixture(scope="module")
-def found(content, model):
+def segmentation(content, model):
     scene = nephoscope.open_scene(content, name="scene.jpg")
     return nephoscope.segment(scene, model, bounds=parse_bounds("barbados"), day=parse_day("2020-02-01"))
 
 
-def test_json_equals_the_library(server, content, found):
+def test_json_equals_the_library(server, content, segmentation):
     answer = post(server, content, PLACED)
-    assert answer.json["scenes"] == [json.loads(FORMATS["json"].render(found)[0])]
+    assert answer.json["scenes"] == [json.loads(FORMATS["json"].render(segmentation)[0])]
     assert 'filename="scene.json"' in answer.headers["Content-Disposition"]
 
 
 @pytest.mark.slow
-def test_every_format_equals_the_library(server, content, found):
+def test_every_format_equals_the_library(server, content, segmentation):
     def get(media_type, query=PLACED):
         answer = post(server, content, query, Accept=media_type)
         assert (answer.status, answer.headers["Content-Type"].partition(";")[0]) == (200, media_type)
@@ -54,37 +54,41 @@ def test_every_format_equals_the_library(server, content, found):
     lines = get("text/csv").decode().splitlines()
     assert lines == [
         "Image_Label,EncodedPixels",
-        *(f"{name}_{pattern},{text}" for name, pattern, text in rows(found)),
+        *(f"{name}_{pattern},{text}" for name, pattern, text in rows(segmentation)),
     ]
     overlay = cv2.imdecode(np.frombuffer(get("image/png"), np.uint8), cv2.IMREAD_COLOR)
-    drawn = cv2.imdecode(np.frombuffer(FORMATS["overlay"].render(found)[0], np.uint8), cv2.IMREAD_COLOR)
+    drawn = cv2.imdecode(
+        np.frombuffer(FORMATS["overlay"].render(segmentation)[0], np.uint8), cv2.IMREAD_COLOR
+    )
     assert overlay.shape == drawn.shape
     assert np.abs(overlay.astype(int) - drawn).mean() < 3  # one of them went through JPEG
     with zipfile.ZipFile(io.BytesIO(get("application/zip"))) as archive:
         assert archive.namelist() == [
             f"scene{ending}" for ending in FORMATS["mask"].file_endings(DEFAULT_NAMES)
         ]
-        assert [archive.read(name) for name in archive.namelist()] == FORMATS["mask"].render(found)
-    assert json.loads(get("application/geo+json")) == json.loads(FORMATS["geojson"].render(found)[0])
+        assert [archive.read(name) for name in archive.namelist()] == FORMATS["mask"].render(segmentation)
+    assert json.loads(get("application/geo+json")) == json.loads(FORMATS["geojson"].render(segmentation)[0])
     import xarray as xr
 
     with xr.open_dataset(io.BytesIO(get("application/x-netcdf")), engine="h5netcdf") as grid:
         np.testing.assert_allclose(
-            grid["probability"].values[:, 0][:, found.valid_mask],
-            found.probabilities[:, found.valid_mask],
+            grid["probability"].values[:, 0][:, segmentation.valid_mask],
+            segmentation.probabilities[:, segmentation.valid_mask],
             atol=1e-4,
         )
 
 
 @pytest.mark.slow
-def test_probabilities_are_exact_or_quantized(server, content, found):
+def test_probabilities_are_exact_or_quantized(server, content, segmentation):
     exact = unpack(post(server, content, PLACED, Accept="application/x-npz").body)
-    np.testing.assert_array_equal(exact.probabilities, found.probabilities)
+    np.testing.assert_array_equal(exact.probabilities, segmentation.probabilities)
     query = f"{PLACED}&steps=200&picture=true"
     coarse = np.load(io.BytesIO(post(server, content, query, Accept="application/x-npz").body))
-    np.testing.assert_array_equal(coarse["probabilities"], quantize_probabilities(found.probabilities, 200))
+    np.testing.assert_array_equal(
+        coarse["probabilities"], quantize_probabilities(segmentation.probabilities, 200)
+    )
     about = json.loads(coarse["about"].tobytes())
-    assert {name: entry["score"] for name, entry in about["patterns"].items()} == found.scores
+    assert {name: entry["score"] for name, entry in about["patterns"].items()} == segmentation.scores
     shown = cv2.imdecode(coarse["picture"], cv2.IMREAD_COLOR)
     assert shown.shape == (160, 240, 3)
 
@@ -99,16 +103,16 @@ def test_a_failed_picture_does_not_affect_the_others(server, content):
 
 
 @pytest.mark.slow
-def test_rules_of_a_request_are_applied(server, content, found, model):
+def test_rules_of_a_request_are_applied(server, content, segmentation, model):
     rules = {"Flower": {"threshold": 0.6, "minimum_area": 1, "presence": 0.0, "least_cover": 0}}
     answer = post(server, content, f"{PLACED}&rules={json.dumps(rules)}".replace(" ", "").replace('"', "%22"))
-    changed = nephoscope.segment(found.scene, replace(model, card=model.card.with_rules(rules)))
+    changed = nephoscope.segment(segmentation.scene, replace(model, card=model.card.with_rules(rules)))
     patterns = answer.json["scenes"][0]["patterns"]
     assert patterns["Flower"]["cover"] == round(changed.area_fractions["Flower"], 4)
-    assert patterns["Sugar"]["cover"] == round(found.area_fractions["Sugar"], 4)
-    told = answer.json["scenes"][0]["rules"]
-    assert told["chosen"] == "stated by the user"
-    assert (told["Flower"]["threshold"], told["Sugar"]) == (0.6, vars(model.card.rules["Sugar"]))
+    assert patterns["Sugar"]["cover"] == round(segmentation.area_fractions["Sugar"], 4)
+    stated = answer.json["scenes"][0]["rules"]
+    assert stated["chosen"] == "stated by the user"
+    assert (stated["Flower"]["threshold"], stated["Sugar"]) == (0.6, vars(model.card.rules["Sugar"]))
     own = post(server, content, PLACED).json["scenes"][0]["rules"]
     assert own["chosen"] == model.card.training["rules"]
 

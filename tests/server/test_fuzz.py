@@ -81,23 +81,23 @@ def seeds() -> dict[str, bytes]:
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:
     """A file with some bytes changed, cut out, doubled, or cut off."""
-    found = bytearray(content)
+    mutated = bytearray(content)
     for _ in range(int(rng.integers(1, 6))):
-        at, count = int(rng.integers(len(found))), int(rng.integers(1, 9))
+        at, count = int(rng.integers(len(mutated))), int(rng.integers(1, 9))
         match int(rng.integers(5)):
             case 0:
-                found[at : at + count] = rng.integers(0, 256, count, np.uint8).tobytes()
+                mutated[at : at + count] = rng.integers(0, 256, count, np.uint8).tobytes()
             case 1:
-                found[at : at + count] = b"\xff" * count
+                mutated[at : at + count] = b"\xff" * count
             case 2:
-                del found[at : at + count]
+                del mutated[at : at + count]
             case 3:
-                found[at:at] = found[at : at + 40]
+                mutated[at:at] = mutated[at : at + 40]
             case 4:
-                del found[max(at, 20) :]
-        if len(found) < 2:
+                del mutated[max(at, 20) :]
+        if len(mutated) < 2:
             break
-    return bytes(found)
+    return bytes(mutated)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -115,7 +115,7 @@ def test_damaged_pictures_never_crash(tiny_model):
                 blamed.add((name, problem.detail.partition(":")[0]))
                 outcomes["refused"] += 1
     assert min(outcomes.values()) > 20, outcomes
-    assert all(name == said for name, said in blamed)
+    assert all(name == stated for name, stated in blamed)
 
 
 def test_server_survives_damaged_pictures(tiny_model):

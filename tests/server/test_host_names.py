@@ -57,11 +57,11 @@ class TestNames:
         for accept, ending in (("image/png", "_overlay.png"), ("application/zip", "_masks.zip")):
             answer = post(server, JPEG, query, Accept=accept)
             disposition = answer.headers["Content-Disposition"]
-            found = re.fullmatch(
+            match = re.fullmatch(
                 r"attachment; filename=\"([ -~]*)\"; filename\*=UTF-8''([\w.%~-]*)", disposition
             )
-            assert found
-            for file_name in found.groups():
+            assert match
+            for file_name in match.groups():
                 assert file_name.endswith(ending)
                 assert not set(file_name) & set('/\\"\r\n\0')
         for member in zipfile.ZipFile(io.BytesIO(answer.body)).namelist():

@@ -434,11 +434,11 @@ class TestCommand:
             taken.listen()
             port = taken.getsockname()[1]
             with command("--port", str(port), "--model", str(tiny_model())) as process:
-                said, _ = process.communicate(timeout=PATIENCE)
+                output, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2
-        assert f"127.0.0.1:{port}: " in said
-        assert "choose another with --port" in said
-        assert "Traceback" not in said
+        assert f"127.0.0.1:{port}: " in output
+        assert "choose another with --port" in output
+        assert "Traceback" not in output
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
@@ -449,7 +449,7 @@ class TestCommand:
     )
     def test_invalid_options_are_errors_in_one_line(self, arguments, words):
         with command("--port", "0", *arguments) as process:
-            said, _ = process.communicate(timeout=PATIENCE)
+            output, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2
-        assert words in said
-        assert "Traceback" not in said
+        assert words in output
+        assert "Traceback" not in output

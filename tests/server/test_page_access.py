@@ -43,8 +43,8 @@ def test_by_keyboard_from_nothing_to_a_file(visit):
     reach(page, "#downloads li:nth-child(3) button")
     with page.expect_download() as waiting:
         page.keyboard.press("Enter")
-    told = json.loads(Path(waiting.value.path()).read_bytes())
-    assert told["scenes"][0]["scene"] == "synthetic_sample.jpg"
+    document = json.loads(Path(waiting.value.path()).read_bytes())
+    assert document["scenes"][0]["scene"] == "synthetic_sample.jpg"
     expect(page.locator("#download-state")).to_have_text("Downloaded synthetic_sample.json")
 
 

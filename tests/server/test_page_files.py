@@ -33,50 +33,50 @@ def test_downloads_equal_what_is_shown(visit, scenes, model):
     changes: dict[str, dict[str, Any]] = {name: {"presence": 0, "least_cover": 0} for name in DEFAULT_NAMES}
     changes["Fish"]["threshold"] = 0.4
     changes["Sugar"]["minimum_area"] = 1000
-    found: Segmentation = nephoscope.segment(scenes[0], ruled(model, changes))
+    segmentation: Segmentation = nephoscope.segment(scenes[0], ruled(model, changes))
 
     def get(kind: str) -> bytes:
         return download(page, page.locator("#downloads button", has=page.get_by_text(kind, exact=True)))
 
     shown = {name: pixels(page, name) for name in DEFAULT_NAMES}
     assert shown == {
-        name: int(np.count_nonzero(found.masks[index])) for index, name in enumerate(DEFAULT_NAMES)
+        name: int(np.count_nonzero(segmentation.masks[index])) for index, name in enumerate(DEFAULT_NAMES)
     }
-    expected = json.loads(FORMATS["json"].render(found)[0])
+    expected = json.loads(FORMATS["json"].render(segmentation)[0])
     assert json.loads(get("JSON"))["scenes"] == [expected]
-    assert get("CSV") == format_labels(rows(found))
+    assert get("CSV") == format_labels(rows(segmentation))
     overlay = cv2.imdecode(np.frombuffer(get("PNG"), np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert np.array_equal(overlay, draw(found))
+    assert np.array_equal(overlay, draw(segmentation))
     with zipfile.ZipFile(io.BytesIO(get("ZIP"))) as archive:
         for name in DEFAULT_NAMES:
             content = archive.read(f"{Path(PLACED).stem}_{name}.png")
             mask = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-            assert np.array_equal(mask, found.mask(name, found.scene.size))
-    assert json.loads(get("GeoJSON")) == json.loads(FORMATS["geojson"].render(found)[0])
+            assert np.array_equal(mask, segmentation.mask(name, segmentation.scene.size))
+    assert json.loads(get("GeoJSON")) == json.loads(FORMATS["geojson"].render(segmentation)[0])
     dataset = xarray.load_dataset(io.BytesIO(get("NetCDF")), engine="h5netcdf", decode_times=False)
-    bits = sum(mask.astype(np.int8) << index for index, mask in enumerate(found.masks))
+    bits = sum(mask.astype(np.int8) << index for index, mask in enumerate(segmentation.masks))
     assert np.array_equal(dataset["mask"].values[0], bits)
 
 
 def test_downloads_of_all_pictures_are_merged(visit, scenes, model):
     def few(route: Any) -> None:
         answer = route.fetch()
-        told = answer.json()
-        told["limits"]["pictures"] = 2  # three pictures take two requests
-        route.fulfill(response=answer, json=told)
+        info = answer.json()
+        info["limits"]["pictures"] = 2  # three pictures take two requests
+        route.fulfill(response=answer, json=info)
 
     page = visit(before=lambda page: page.route("**/api/v1/server", few))
     choose(page, *scenes)
     expect(page.locator(".strip .progress")).to_contain_text("3 pictures")
     slide(page, "Fish", "Pixel threshold", 90)
     changed = ruled(model, {"Fish": {"threshold": 0.45}})
-    found = [nephoscope.segment(path, changed) for path in scenes]
+    segmentations = [nephoscope.segment(path, changed) for path in scenes]
     buttons = page.locator("#all-downloads button")
     assert download(page, buttons.filter(has_text="CSV")) == format_labels(
-        [row for each in found for row in rows(each)]
+        [row for each in segmentations for row in rows(each)]
     )
-    told = json.loads(download(page, buttons.filter(has_text="JSON")))
-    assert told["scenes"] == [json.loads(FORMATS["json"].render(each)[0]) for each in found]
+    document = json.loads(download(page, buttons.filter(has_text="JSON")))
+    assert document["scenes"] == [json.loads(FORMATS["json"].render(each)[0]) for each in segmentations]
 
 
 def test_changed_rules_are_shown_and_reset_with_the_last_picture(visit, scenes):
@@ -126,10 +126,10 @@ def test_place_and_day_can_be_stated(visit, scenes, model):
     form.get_by_role("button").click()
     expect(outlines).to_be_enabled()
     expect(page.locator("#picture-facts")).to_contain_text("1 February 2020 · 10–24°")
-    found = nephoscope.segment(
+    segmentation = nephoscope.segment(
         scenes[1],
         model,
         bounds=nephoscope.core.geo.Bounds(-71, 10, -50, 24),
         day=nephoscope.core.geo.parse_day("2020-02-01"),
     )
-    assert json.loads(download(page, outlines)) == json.loads(FORMATS["geojson"].render(found)[0])
+    assert json.loads(download(page, outlines)) == json.loads(FORMATS["geojson"].render(segmentation)[0])

@@ -45,9 +45,9 @@ def test_a_tiff_is_shown(visit, tmp_path, scenes, model):
     PilImage.open(scenes[1]).save(path)
     page = visit()
     choose(page, path)
-    found = nephoscope.segment(path, model)
+    segmentation = nephoscope.segment(path, model)
     expect(page.locator(".cover")).to_have_text(
-        [cover_words(found.area_fractions[name]) for name in DEFAULT_NAMES]
+        [cover_words(segmentation.area_fractions[name]) for name in DEFAULT_NAMES]
     )
     expect(page.locator("#viewer")).not_to_have_class(re.compile("empty"))
 
@@ -59,20 +59,20 @@ def test_exif_rotation_is_applied(visit, tmp_path, scenes, model):
     PilImage.open(scenes[1]).rotate(90, expand=True).save(path, exif=exif, quality=95)
     page = visit()
     choose(page, path)
-    found = nephoscope.segment(path, model)
-    assert found.scene.size == (320, 480)
+    segmentation = nephoscope.segment(path, model)
+    assert segmentation.scene.size == (320, 480)
     expect(page.locator(".cover")).to_have_text(
-        [cover_words(found.area_fractions[name]) for name in DEFAULT_NAMES]
+        [cover_words(segmentation.area_fractions[name]) for name in DEFAULT_NAMES]
     )
     # As wide as the stage, less its margins: upright, it would be a third of that.
-    seen = page.evaluate(
+    share = page.evaluate(
         """() => {
           const canvas = document.querySelector('#picture');
           const { data } = canvas.getContext('2d').getImageData(0, canvas.height / 2, canvas.width, 1);
           return data.filter((value, index) => index % 4 === 3 && value > 0).length / canvas.width;
         }"""
     )
-    assert seen > 0.9
+    assert share > 0.9
 
 
 def test_a_day_from_worldview(visit, scenes, model):
@@ -185,11 +185,11 @@ def test_one_of_several_models_is_chosen(visit, scenes, model, tiny_model):
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.get_by_role("combobox", name="Model").select_option("tiny")
-        found = nephoscope.segment(scenes[1], Model.load(other))
+        segmentation = nephoscope.segment(scenes[1], Model.load(other))
         settled(page)
         for name in DEFAULT_NAMES:
             expect(pattern(page, name).locator(".cover")).to_have_text(
-                cover_words(found.area_fractions[name])
+                cover_words(segmentation.area_fractions[name])
             )
         expect(page.locator("#model")).to_have_text("tiny")
         made = json.loads(

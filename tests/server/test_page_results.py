@@ -25,22 +25,22 @@ def test_a_dropped_scene_shows_its_area_fractions(visit, scenes, model):
     page = visit()
     page.dispatch_event("body", "drop", {"dataTransfer": files_for(page, scenes[0])})
     settled(page)
-    found = nephoscope.segment(scenes[0], model)
+    segmentation = nephoscope.segment(scenes[0], model)
     expect(page.locator(".cover")).to_have_text(
-        [cover_words(found.area_fractions[name]) for name in DEFAULT_NAMES]
+        [cover_words(segmentation.area_fractions[name]) for name in DEFAULT_NAMES]
     )
     expect(page.locator("#summary")).to_have_text(
-        ", ".join(f"{name} {cover_words(found.area_fractions[name])}" for name in found.present)
+        ", ".join(f"{name} {cover_words(segmentation.area_fractions[name])}" for name in segmentation.present)
         or "No pattern found"
     )
     expect(page.locator("#picture-name")).to_have_text("Aqua, 22 January 2009")
-    expect(page.locator("#regions tbody tr")).to_have_count(len(found.regions))
+    expect(page.locator("#regions tbody tr")).to_have_count(len(segmentation.regions))
     # Another one, onto a page that already shows a picture.
     page.dispatch_event("#viewer", "drop", {"dataTransfer": files_for(page, scenes[1])})
-    found = nephoscope.segment(scenes[1], model)
+    segmentation = nephoscope.segment(scenes[1], model)
     expect(page.locator("#picture-name")).to_have_text("second.jpg")
     expect(page.locator(".cover")).to_have_text(
-        [cover_words(found.area_fractions[name]) for name in DEFAULT_NAMES]
+        [cover_words(segmentation.area_fractions[name]) for name in DEFAULT_NAMES]
     )
 
 
@@ -87,7 +87,7 @@ def test_rules_in_the_browser_equal_python(visit):
 def test_sliders_equal_python_and_send_no_request(visit, scenes, model):
     page = visit()
     choose(page, scenes[0])
-    found = nephoscope.segment(scenes[0], model)
+    segmentation = nephoscope.segment(scenes[0], model)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
 
@@ -96,17 +96,19 @@ def test_sliders_equal_python_and_send_no_request(visit, scenes, model):
         rule = replace(model.card.rules[name], **changes)
         head = (
             None
-            if found.prediction.presence_probabilities is None
-            else float(found.prediction.presence_probabilities[index])
+            if segmentation.prediction.presence_probabilities is None
+            else float(segmentation.prediction.presence_probabilities[index])
         )
         expected = int(
-            np.count_nonzero(segment_pattern(found.probabilities[index], rule, presence_probability=head)[0])
+            np.count_nonzero(
+                segment_pattern(segmentation.probabilities[index], rule, presence_probability=head)[0]
+            )
         )
         expect(pattern(page, name).locator(".cover")).to_have_attribute(
             "title", re.compile(f"^{expected:,} ")
         )
 
-    name = max(found.area_fractions, key=found.area_fractions.__getitem__)
+    name = max(segmentation.area_fractions, key=segmentation.area_fractions.__getitem__)
     check(name)
     for steps in (20, 61, 119, 150, 177):
         slide(page, name, "Pixel threshold", steps)
@@ -130,13 +132,13 @@ def test_outlines_equal_the_mask(visit, scenes, model):
     """Filled and read back, outlines cover the mask, but for the edge, where they pass between pixels."""
     page = visit(viewport={"width": 1000, "height": 700})
     choose(page, scenes[0])
-    found = nephoscope.segment(scenes[0], model)
-    name = max(found.area_fractions, key=found.area_fractions.__getitem__)
+    segmentation = nephoscope.segment(scenes[0], model)
+    name = max(segmentation.area_fractions, key=segmentation.area_fractions.__getitem__)
     for other in DEFAULT_NAMES:
         if other != name:
             pattern(page, other).get_by_role("checkbox").uncheck()
     page.locator("#opacity").fill("100")
-    height, width = found.valid_mask.shape
+    height, width = segmentation.valid_mask.shape
     drawn = page.evaluate(
         """async ([width, height]) => {
           // The picture as it lies on the stage, brought back onto the grid.
@@ -154,10 +156,10 @@ def test_outlines_equal_the_mask(visit, scenes, model):
         [width, height],
     )
     drawn_mask = np.array(drawn, np.uint8).reshape(height, width)
-    mask = found.masks[DEFAULT_NAMES.index(name)].view(np.uint8)
+    mask = segmentation.masks[DEFAULT_NAMES.index(name)].view(np.uint8)
     disc = np.ones((7, 7), np.uint8)
     surely_in = cv2.erode(mask, disc) > 0
-    surely_out = (cv2.dilate(mask, disc) == 0) & (cv2.erode(found.valid_mask.view(np.uint8), disc) > 0)
+    surely_out = (cv2.dilate(mask, disc) == 0) & (cv2.erode(segmentation.valid_mask.view(np.uint8), disc) > 0)
     assert drawn_mask[surely_in].all()
     assert not drawn_mask[surely_out].any()
     assert surely_in.sum() > 1000
@@ -192,15 +194,15 @@ def test_nodata_is_hatched(visit, tmp_path):
 def test_regions_describe_themselves(visit, scenes, model):
     page = visit()
     choose(page, scenes[0])
-    found = nephoscope.segment(scenes[0], model)
-    feature = json.loads(FORMATS["geojson"].render(found)[0])["features"][0]["properties"]
-    region = found.regions[0]
+    segmentation = nephoscope.segment(scenes[0], model)
+    feature = json.loads(FORMATS["geojson"].render(segmentation)[0])["features"][0]["properties"]
+    region = segmentation.regions[0]
     button = page.locator("#regions .region").filter(has_text=region.pattern).first
-    said = button.get_attribute("aria-label")
-    assert f"{region.pattern}, {cover_words(region.area_fraction)} of the picture" in said
-    told = float(re.search(r"([\d,]+)\u202fkm²", said)[1].replace(",", ""))
-    assert told == pytest.approx(feature["area_km2"], rel=0.01)
-    probability = float(re.search(r"mean probability (\d\.\d+)", said)[1])
+    label = button.get_attribute("aria-label")
+    assert f"{region.pattern}, {cover_words(region.area_fraction)} of the picture" in label
+    area = float(re.search(r"([\d,]+)\u202fkm²", label)[1].replace(",", ""))
+    assert area == pytest.approx(feature["area_km2"], rel=0.01)
+    probability = float(re.search(r"mean probability (\d\.\d+)", label)[1])
     assert probability == pytest.approx(region.mean_probability, abs=0.011)
 
     def fingerprint() -> str:

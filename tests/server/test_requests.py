@@ -226,8 +226,10 @@ class TestRequests:
         assert raw(server, start, b"\r\n\r\n").kind == "request"
 
     def test_the_first_of_two_refusals_is_sent(self, server, monkeypatch):
-        said = []
-        monkeypatch.setattr(logging.getLogger("uvicorn.error"), "error", lambda *what, **_: said.append(what))
+        messages = []
+        monkeypatch.setattr(
+            logging.getLogger("uvicorn.error"), "error", lambda *what, **_: messages.append(what)
+        )
         monkeypatch.setattr(guard, "_DRAIN_SECONDS", 0.3)
         counted = 'nephoscope_requests_total{route="none",status="404"}'
         before = counts(server).get(counted, 0)
@@ -237,7 +239,7 @@ class TestRequests:
             connection.sendall(refusable + b"no chunk\r\n")
             assert parsed(received(connection)).kind == "request"
             wait_for(lambda: counts(server).get(counted, 0) > before)
-        assert said == []
+        assert messages == []
 
     def test_folded_headers_do_not_smuggle(self, server):
         answer = raw(server, request("GET", "/healthz", "X: a\r\n Host: evil.example"))

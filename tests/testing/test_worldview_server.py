@@ -92,8 +92,8 @@ def test_pictures_of_a_folder_are_served(tmp_path, picture):
         asked = WorldviewClient.from_environment(server.address, degrees=21 / 240, format="png")
         there = asked.picture(SCENE)
         other = asked.picture(SCENE._replace(satellite="Aqua"))
-    found = cv2.imdecode(np.frombuffer(there.content, np.uint8), cv2.IMREAD_COLOR)
-    assert np.array_equal(found, picture[..., ::-1])
+    decoded = cv2.imdecode(np.frombuffer(there.content, np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(decoded, picture[..., ::-1])
     assert other.no_coverage
 
 
