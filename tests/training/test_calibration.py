@@ -18,6 +18,8 @@ from nephoscope.inference.segmentation import segment
 from nephoscope.training.calibration import calibrate, calibrated, write_card
 from nephoscope.training.quantization import quantise
 
+pytestmark = pytest.mark.slow
+
 SIZE = (64, 96)
 LEVEL, FALSE_ALARM = 150, 90  # of 255: how bright a pattern is, and what is none
 
@@ -56,7 +58,6 @@ def tiny(tiny_model):
     return Model.load(tiny_model(input_size=SIZE))
 
 
-@pytest.mark.slow
 def test_known_rules_are_found(data, tiny):
     steps = []
     result = calibrate(tiny, read_dataset(data), lambda *step: steps.append(step))
@@ -71,7 +72,6 @@ def test_known_rules_are_found(data, tiny):
     assert result.before["Fish"] < 0.9  # the default model's rules are for another network
 
 
-@pytest.mark.slow
 def test_segmentation_reaches_the_calibrated_dice(data, tiny, tmp_path):
     result = calibrate(tiny, read_dataset(data))
     path = tmp_path / "calibrated.onnx"
@@ -87,7 +87,6 @@ def test_segmentation_reaches_the_calibrated_dice(data, tiny, tmp_path):
     assert segment(bright, model).present == ["Flower"]
 
 
-@pytest.mark.slow
 def test_a_minimum_area_is_used_where_it_raises_dice(data, tiny):
     """With a bright speck in every scene, only a minimum area separates pattern and background."""
     for path in (data / "train_images").iterdir():
@@ -99,7 +98,6 @@ def test_a_minimum_area_is_used_where_it_raises_dice(data, tiny):
     assert result.dice["Flower"] > 0.97
 
 
-@pytest.mark.slow
 def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, tmp_path, tiny_model):
     path = tiny_model(input_size=SIZE)
     before = path.read_bytes()
@@ -119,7 +117,6 @@ def test_the_command_calibrates_in_place_and_leaves_shipped_models_alone(data, t
         assert refused.stderr.count("\n") == 1
 
 
-@pytest.mark.slow
 def test_8_bit_models_are_written_only_if_dice_allows_it(data, tiny_model, tmp_path):
     path, dataset = tiny_model(input_size=SIZE), read_dataset(data)
     before, after = quantise(str(path), dataset, dataset, tmp_path / "int8.onnx", tolerance=1.0)
@@ -131,7 +128,6 @@ def test_8_bit_models_are_written_only_if_dice_allows_it(data, tiny_model, tmp_p
     assert not (tmp_path / "worse.onnx").exists()
 
 
-@pytest.mark.slow
 def test_a_real_model_is_calibrated_on_real_scenes(clouds, model):
     """On a few days the honest estimate is below the optimistic one, and close to scores of people."""
     dataset = read_dataset(clouds)

@@ -179,7 +179,7 @@ def test_several_networks_become_one_model(tmp_path, small_card):
     assert both.card.name == "both"
     assert both.card.figures == []
     assert [member["architecture"] for member in both.card.network["mean_of"]] == ["fpn", "unet"]
-    export([files[0][1]], tmp_path / "mirrored.onnx", tta=True)
+    export([file for _, file in files], tmp_path / "mirrored.onnx", tta=True)
     mirrored = Model.load(tmp_path / "mirrored.onnx")
     one = mirrored(pictures).probabilities
     other = mirrored(np.ascontiguousarray(pictures[:, ::-1, ::-1])).probabilities

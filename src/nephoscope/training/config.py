@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any, Literal, NamedTuple, get_args
 
 from nephoscope.core.errors import TrainingError
@@ -41,12 +42,15 @@ LOSSES: dict[str, Loss] = {
 SEGNET = "vgg19-segnet"
 
 NETWORKS: dict[str, Callable[..., Any] | str] = {SEGNET: "nephoscope.training.networks:build_segnet"}
-"""Networks beside those of segmentation-models-pytorch, by the name that `--arch` gives; others may add
-rows: functions as `networks.build`, or their paths as `module:name`.
-"""
+"""Networks beside those of smp, by the name that `--arch` gives: functions as `networks.build`, or paths."""
 
 NETWORK_ENTRIES = frozenset({"arch", "encoder", "encoder_weights", "unpooling", "presence_head", "size"})
 """Entries that initial weights (`--from`) decide, in place of the recipe."""
+
+
+def resolve(function: Callable[..., Any] | str) -> Callable[..., Any]:
+    """The function of a row, which may be its path as `module:name`."""
+    return resolve_name(function) if isinstance(function, str) else function
 
 
 def _option(default: Any, about: str, low: float = 0, high: float = math.inf) -> Any:

@@ -1,6 +1,5 @@
 """Loss functions of logits and truth, both of shape (count, patterns, height, width)."""
 
-from pkgutil import resolve_name
 from typing import Protocol
 
 from segmentation_models_pytorch.losses import LovaszLoss
@@ -8,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
-from nephoscope.training.config import LOSSES, Recipe
+from nephoscope.training.config import LOSSES, Recipe, resolve
 
 Parts = dict[str, Tensor]
 
@@ -98,8 +97,7 @@ class LossFunction(Protocol):
 
 def make_loss(recipe: Recipe) -> LossFunction:
     """The loss function of a recipe."""
-    chosen = LOSSES[recipe.loss].function
-    function = resolve_name(chosen) if isinstance(chosen, str) else chosen
+    function = resolve(LOSSES[recipe.loss].function)
 
     def loss(logits: Tensor, truth: Tensor, presence: Tensor | None, present: Tensor | None = None) -> Parts:
         present = truth.amax((2, 3)) if present is None else present

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any, cast
 
 import numpy as np
@@ -15,7 +14,7 @@ from torchvision.models import VGG19_BN_Weights
 
 from nephoscope.core.errors import TrainingError
 from nephoscope.training import encoders
-from nephoscope.training.config import NETWORKS, SEGNET, Recipe
+from nephoscope.training.config import NETWORKS, SEGNET, Recipe, resolve
 from nephoscope.training.encoders import IMAGENET, NONE
 from nephoscope.training.segnet import SegNet
 
@@ -48,8 +47,7 @@ def build(network: dict[str, Any], classes: int) -> nn.Module:
     if not isinstance(network, dict):
         raise TrainingError(f"not a description of a network: {network!r}")
     if builder := NETWORKS.get(str(network.get("architecture"))):
-        builder = resolve_name(builder) if isinstance(builder, str) else builder
-        return cast(nn.Module, builder(network, classes))
+        return cast(nn.Module, resolve(builder)(network, classes))
     try:
         head = {"classes": classes, "pooling": "avg", "dropout": 0.2} if network["presence_head"] else None
         module: nn.Module = smp.create_model(
