@@ -48,7 +48,7 @@ unit: $(TEST_VENV)/installed
 test: lint
 	scripts/find-browser
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(TEST_VENV)/installed
 	$(BIN)/ruff check .

@@ -32,11 +32,6 @@ OWN_PATTERNS = {count: tuple(f"Class-{number}" for number in range(1, count + 1)
 CLOUDS = Path(os.environ.get("NEPHOSCOPE_CLOUDS", Path(__file__).parents[2] / "shared" / "clouds"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow tests, so that at the end the processes have short ones to share."""
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("slow", "browser"))))
-
-
 @pytest.fixture(scope="session")
 def model() -> Model:
     """The default model."""
