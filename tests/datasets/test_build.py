@@ -18,7 +18,7 @@ from nephoscope.datasets.annotations import FOLDER, masks_of, read_rectangles
 from nephoscope.datasets.catalogue import read_catalogue
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import read_labels, write_labels
-from nephoscope.datasets.splits import split
+from nephoscope.datasets.splits import Folds, split
 from nephoscope.evaluation.metrics import dice
 from nephoscope.imagery.scene import find_nodata, open_scene
 from nephoscope.testing.worldview_server import WorldviewServer
@@ -89,7 +89,7 @@ class TestLabels:
         first = records["Aqua_CorrectedReflectance20100103_159-180_8-22.jpeg"]
         assert (first.split, first.satellite, first.day) == ("", "Aqua", date(2010, 1, 3))
         assert first.bounds == Bounds(159, 8, 180, 22)
-        trained, held_out = split(list(records.values()), folds=2)
+        trained, held_out = split(list(records.values()), Folds(2))
         assert sorted(trained + held_out) == [0, 1, 2, 3]
 
     @pytest.mark.slow

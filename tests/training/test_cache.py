@@ -12,7 +12,7 @@ from nephoscope.core.errors import DatasetError
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.dataset import read_dataset
-from nephoscope.datasets.splits import split
+from nephoscope.datasets.splits import Folds, split
 from nephoscope.imagery.resize import resize
 from nephoscope.imagery.scene import open_scene
 from nephoscope.training.batches import SceneBatchSampler, batches
@@ -104,14 +104,14 @@ def test_a_picture_that_cannot_be_read_does_not_change_the_split(tmp_path, folde
     """A later evaluation splits the listed scenes: those trained on must not be validated on."""
     write_synthetic_dataset(folder, 20, size=(64, 96))
     before = open_scenes(folder, SIZE, cache=tmp_path / "cache")
-    held_out = {before.records[index].image for index in before.split(4, 1)[1]}
+    held_out = {before.records[index].image for index in before.split(Folds(4, 1))[1]}
     (folder / "train_images" / "synthetic_00003.jpg").write_bytes(b"broken")
     after = open_scenes(folder, SIZE, cache=tmp_path / "cache")
-    training, validation = after.split(4, 1)
+    training, validation = after.split(Folds(4, 1))
     assert {after.records[index].image for index in validation} == held_out - {"synthetic_00003.jpg"}
     assert not {after.records[index].image for index in training} & held_out
     listed = read_dataset(folder).records
-    assert {listed[index].image for index in split(listed, 4, 1)[1]} == held_out
+    assert {listed[index].image for index in split(listed, Folds(4, 1))[1]} == held_out
 
 
 def test_an_interrupted_decode_leaves_nothing(tmp_path, folder):

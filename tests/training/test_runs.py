@@ -36,13 +36,16 @@ LEARNS = {
     "arch": "unet",
     "encoder": "tu-test_efficientnet",
     "encoder_weights": "none",
-    "size": "64x96",
+    "size": "64x128",
     "epochs": 8,
     "batch": 8,
     "learning_rate": 2e-3,
     "precision": "fp32",
     "ema": 0.9,
     "cutmix": 0.0,
+    "rotation": 0.0,
+    "zoom": 1.1,
+    "shift": 0.05,
 }
 TINY = {
     "arch": "unet",
@@ -81,7 +84,7 @@ def lines(run):
 @pytest.mark.slow
 def test_a_network_learns_synthetic_scenes_and_is_exported(tmp_path, cache):
     """The loss falls, Dice of new scenes is above 0.8, and the model file agrees with PyTorch."""
-    write_synthetic_dataset(tmp_path / "data", 160, size=(64, 96))
+    write_synthetic_dataset(tmp_path / "data", 160, size=(64, 128))
     recipe = make_recipe(**LEARNS)
     begin(Settings(str(tmp_path / "data"), recipe), tmp_path / "run", cache=cache)
     losses = [row["train/mean_loss"] for row in lines(tmp_path / "run") if "train/mean_loss" in row]
@@ -89,10 +92,10 @@ def test_a_network_learns_synthetic_scenes_and_is_exported(tmp_path, cache):
     assert losses[-1] < losses[0] / 2
     finish(tmp_path / "run")
     model = Model.load(tmp_path / "run" / "model.onnx")
-    scenes = [make_scene(seed, (64, 96)) for seed in range(5000, 5030)]
+    scenes = [make_scene(seed, (64, 128)) for seed in range(5000, 5030)]
     results = [segment(scene.pixels, model) for scene in scenes]
     scores = [
-        dice(result.mask(name, (64, 96)), scene.masks[name])
+        dice(result.mask(name, (64, 128)), scene.masks[name])
         for result, scene in zip(results, scenes, strict=True)
         for name in DEFAULT_NAMES
     ]

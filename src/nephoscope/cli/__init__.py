@@ -1,6 +1,17 @@
 """The command line: one function per command, no logic."""
 
-from nephoscope.cli import atlas, atlas_results, evaluate, fetch, segment, serve, train
+from nephoscope.cli import atlas, atlas_results, cross_validation, evaluate, fetch, segment, serve, train
 from nephoscope.cli.app import app, main
 
-__all__ = ["app", "atlas", "atlas_results", "evaluate", "fetch", "main", "segment", "serve", "train"]
+__all__ = [
+    "app",
+    "atlas",
+    "atlas_results",
+    "cross_validation",
+    "evaluate",
+    "fetch",
+    "main",
+    "segment",
+    "serve",
+    "train",
+]

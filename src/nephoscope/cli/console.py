@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nephoscope.inference.card import Card
     from nephoscope.outputs.batch import Done, Failed, Kept
     from nephoscope.training.calibration import Calibration
+    from nephoscope.training.cross_validation import CrossValidation
     from nephoscope.training.export import Parity
 
 _NAME_WIDTH = 30
@@ -182,6 +183,21 @@ def print_calibration(result: "Calibration") -> None:
         print(f"{result.unread:,} more scenes cannot be read; 'nephoscope explore' lists them")
 
 
+def print_cross_validation(result: "CrossValidation") -> None:
+    """Print the Dice of a recipe on folds that it has not seen."""
+    print(f"mean Dice {result.mean:.4f} on {len(result.scenes)} folds not seen, {result.folds.kind}")
+    print(f"          {result.spread:.4f} standard deviation between folds")
+    if result.keep == "best":
+        print("          optimistic: the best epoch was chosen on the fold; train with --keep last")
+    width = _name_width(result.dice)
+    print(
+        f"{'':<{width}}{'mean':>7}" + "".join(f"{f'fold {index}':>8}" for index in range(len(result.scenes)))
+    )
+    for name, dice in {"all": result.by_fold, **result.dice}.items():
+        print(f"{name:<{width}}{sum(dice) / len(dice):>7.3f}" + "".join(f"{value:>8.3f}" for value in dice))
+    print(f"{'scenes':<{width}}{sum(result.scenes):>7,}" + "".join(f"{count:>8,}" for count in result.scenes))
+
+
 def print_quantization(path: Path, before: float, after: float) -> None:
     """Print what 8-bit convolutions cost."""
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
@@ -202,6 +218,8 @@ def print_score(result: "Evaluation") -> None:
 
 def print_evaluation(numbers: dict[str, Any], card: "Card") -> None:
     """Print a model's Dice beside the baselines, and its agreement with people where it can be compared."""
+    from nephoscope.inference.card import UNSEEN, UNSEEN_SPREAD
+
     dice = numbers["dice"]
     short = {"everything present": "all full"}  # for narrow terminals
     names = [short.get(name, name) for name in dice]
@@ -215,6 +233,9 @@ def print_evaluation(numbers: dict[str, Any], card: "Card") -> None:
     print(f"on {numbers['scenes']:,} scenes of {numbers['days']:,} days; the 95 % interval resamples days")
     if rules := card.training.get("rules"):
         print(f"rules of the model card: {rules}")
+    for figure in card.figures:
+        if figure["what"] in (UNSEEN, UNSEEN_SPREAD):
+            print(f"{figure['what']}, of the model card: {figure['value']:.4f}")
     if people := numbers.get("people"):
         model, empty = (people["candidates"][name] for name in ("model", "all empty"))
         print("people with whom it agrees at least as well as other people do:")

@@ -41,6 +41,7 @@ def evaluate(
     ] = "val",
     folds: options.Folds = None,
     fold: options.Fold = 0,
+    fold_by: options.FoldBy = "day",
     tta: options.Tta = False,
     device: options.Device = "auto",
 ) -> None:
@@ -57,11 +58,12 @@ def evaluate(
             from nephoscope.evaluation.report.evaluation import Options, write_report
         from nephoscope.core.io import available_cpus
         from nephoscope.datasets.dataset import read_dataset
+        from nephoscope.datasets.splits import Folds
         from nephoscope.inference.model import Model
 
         loaded = Model.load(model, threads=1, device=device)
         dataset = read_dataset(data, progress=console.progress_bar("reading labels"))
-        chosen = Options(part, folds, fold, tta, available_cpus())
+        chosen = Options(part, Folds(folds, fold, fold_by), tta, available_cpus())
         progress = console.progress_bar("evaluating scenes")
         path, numbers = write_report(loaded, dataset, folder, chosen, progress)
         console.print_evaluation(numbers, loaded.card)

@@ -1,7 +1,7 @@
 """Options and arguments of several commands."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Argument, Option
 
@@ -22,8 +22,12 @@ Degrees = Annotated[float, Option(help="Size of a pixel in degrees.")]
 Device = Annotated[str, Option(help="auto, cpu or cuda.")]
 FirstDay = Annotated[str, Option("--from", metavar="DAY", help="The first day, such as 2020-01-20.")]
 Fold = Annotated[int, Option(min=0, help="The fold to validate on.")]
+FoldBy = Annotated[
+    Literal["day", "season"],
+    Option(help="What folds are made of: days of a region at random, or consecutive seasons."),
+]
 Folds = Annotated[
-    int | None, Option(min=2, help="Split the days into this many folds. Default: the catalogue's split.")
+    int | None, Option(min=2, help="Split the scenes into this many folds. Default: the catalogue's split.")
 ]
 Folder = Annotated[Path, Option("--output", "-o", help="The folder to write to.")]
 ModelName = Annotated[str, Option("--model", help="Name or file of a model; see 'nephoscope models'.")]

@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from nephoscope.cli import console, options
 from nephoscope.cli.app import app, fail, needs, usage_errors
+from nephoscope.datasets.splits import Folds
 from nephoscope.training.config import NETWORK_ENTRIES, PRESETS, Recipe, make_recipe
 from nephoscope.training.settings import Settings
 
@@ -64,6 +65,7 @@ def train(
     ] = "default",
     folds: options.Folds = None,
     fold: options.Fold = 0,
+    fold_by: options.FoldBy = "day",
     track: Annotated[
         str, Option(help="Comma-separated list of wandb, tensorboard, mlflow, beside CSV and JSON.")
     ] = "",
@@ -90,8 +92,8 @@ def train(
             label_file(data)
         if resume is not None:
             Settings.read(resume)
-            given = (preset, folds, fold, track, device, strict, start_from, teachers, card)
-            if entries or any(given[5:]) or given[:5] != ("default", None, 0, "", "auto"):
+            given = (preset, folds, fold, fold_by, track, device, strict, start_from, teachers, card)
+            if entries or any(given[6:]) or given[:6] != ("default", None, 0, "day", "", "auto"):
                 fail(f"{resume}: a resumed run keeps its options; only DATA and --cache may be given")
             _train(resume, data, None, cache)
             return
@@ -102,7 +104,8 @@ def train(
         with needs("train"):
             from nephoscope.training.tracking import parse_trackers
         settings = Settings(
-            *(str(data.resolve()), recipe, folds, fold, strict, parse_trackers(track), device, panel_every),
+            *(str(data.resolve()), recipe, folds, fold, fold_by),
+            *(strict, parse_trackers(track), device, panel_every),
             start_from=_absolute(start_from),
             teachers=_absolute(teachers),
             card=str(card.resolve()) if card else None,
@@ -146,6 +149,7 @@ def calibrate(
     ] = None,
     folds: options.Folds = None,
     fold: options.Fold = 0,
+    fold_by: options.FoldBy = "day",
 ) -> None:
     """Search a model's rules on validation scenes and write them into its card."""
     with needs("train"):
@@ -158,7 +162,7 @@ def calibrate(
         fail(f"{model}: built-in models are not overwritten; -o FILE names the model file to write")
     with usage_errors():
         loaded = Model.load(model, threads=1)
-        _, validation = _split(data, folds, fold)
+        _, validation = _split(data, Folds(folds, fold, fold_by))
         result = search_rules(loaded, validation, console.progress_bar("calibrating"))
         on = f"{result.scenes:,} validation scenes of {data.resolve().name}"
         write_card(model, calibrated(loaded.card, result, on), output or Path(model))
@@ -180,6 +184,7 @@ def export(
     tolerance: Annotated[float, Option(min=0, help="Largest loss of mean Dice by --int8.")] = 0.005,
     folds: options.Folds = None,
     fold: options.Fold = 0,
+    fold_by: options.FoldBy = "day",
 ) -> None:
     """Export trained weights as a model file, and check that it gives the same masks."""
     _check_output(output)
@@ -192,7 +197,7 @@ def export(
             from nephoscope.training.quantization import quantise
 
             smaller = output.with_stem(f"{output.stem}-int8")
-            dice = quantise(str(output), *_split(int8, folds, fold), smaller, tolerance)
+            dice = quantise(str(output), *_split(int8, Folds(folds, fold, fold_by)), smaller, tolerance)
             console.print_quantization(smaller, *dice)
 
 
@@ -201,11 +206,11 @@ def _check_output(output: Path | None) -> None:
         fail(f"{output}: is a folder; -o FILE names the model file to write")
 
 
-def _split(data: Path, folds: int | None, fold: int) -> "tuple[Dataset, Dataset]":
+def _split(data: Path, folds: Folds) -> "tuple[Dataset, Dataset]":
     """Read labelled scenes and split them into training and validation."""
     from nephoscope.datasets.dataset import read_dataset
     from nephoscope.datasets.splits import split
 
     dataset = read_dataset(data, progress=console.progress_bar("reading labels"))
-    training, validation = split(dataset.records, folds, fold)
+    training, validation = split(dataset.records, folds)
     return dataset.select(training), dataset.select(validation)

@@ -1,32 +1,62 @@
-"""Splits of labelled scenes into training and validation, by day and region."""
+"""Splits of labelled scenes into training and validation: by days of a region, or by seasons."""
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from nephoscope.core.errors import DatasetError
 from nephoscope.datasets.catalogue import Record
 
+FoldBy = Literal["day", "season"]
 
-def split(
-    records: Sequence[Record], folds: int | None = None, fold: int = 0, seed: int = 0
-) -> tuple[list[int], list[int]]:
+
+@dataclass(frozen=True)
+class Folds:
+    """A division of scenes into folds, and which of them to validate on.
+
+    Attributes:
+        count: number of folds; None for the records' own `split`, or ten where they have none.
+        index: the fold to validate on, from 0.
+        by: `day` assigns days of a region (`Record.group`) at random, to folds of nearly equal size; `season`
+            makes blocks of consecutive seasons (`season_blocks`).
+    """
+
+    count: int | None = None
+    index: int = 0
+    by: FoldBy = "day"
+
+    @property
+    def kind(self) -> str:
+        """What the folds are made of, in words."""
+        return "days of a region kept together" if self.by == "day" else "blocks of consecutive seasons"
+
+    def __str__(self) -> str:
+        return f"fold {self.index} of {self.count or _FOLDS}, {self.kind}"
+
+
+OWN_SPLIT = Folds()
+
+_FOLDS = 10
+
+
+def split(records: Sequence[Record], folds: Folds = OWN_SPLIT, seed: int = 0) -> tuple[list[int], list[int]]:
     """Divide scenes into those to train on and those to validate on.
 
-    Without `folds`, the records' own `split` is used where they have one; else one tenth is held out.
-    Otherwise groups (see `Record.group`) are assigned to folds, which differ by at most one group's size.
     Where some scenes have a day, those without one are only trained on: their day may be another scene's.
-    Folds count from 0.
 
     Returns:
         Indices of the scenes to train on, and of those to validate on.
 
     Raises:
-        DatasetError: one side would be empty, or `folds` or `fold` is out of range.
+        DatasetError: one side would be empty, or the folds are out of range.
     """
     named = {record.split for record in records} - {""}
-    if folds is None and named:
+    if folds.count is None and folds.by == "season":
+        raise DatasetError("blocks of seasons need a number of folds; add --folds 4")
+    if folds.count is None and named:
         if named != {"train", "val"}:
             only = named.pop()
             raise DatasetError(
@@ -35,21 +65,44 @@ def split(
         train = [i for i, record in enumerate(records) if record.split == "train"]
         val = [i for i, record in enumerate(records) if record.split == "val"]
         return train, val
-    folds = 10 if folds is None else folds
-    if not 0 <= fold < folds or folds < 2:
-        raise DatasetError(f"fold {fold} of {folds}: there must be at least 2 folds, counted from 0")
+    count = folds.count or _FOLDS
+    if not 0 <= folds.index < count or count < 2:
+        raise DatasetError(f"fold {folds.index} of {count}: there must be at least 2 folds, counted from 0")
+    by_season = folds.by == "season"
+    fold_of = season_blocks(records, count) if by_season else _day_folds(records, count, seed)
+    held_out = [i for i, part in enumerate(fold_of) if part == folds.index]
+    trained = [i for i, part in enumerate(fold_of) if part != folds.index]
+    if not held_out or not trained:
+        counts = f"{len(records)} scenes of {len(set(fold_of))} groups"
+        raise DatasetError(f"{counts} are too few for {count} folds")
+    return trained, held_out
+
+
+def season_blocks(records: Sequence[Record], count: int) -> list[int]:
+    """The block of seasons of each scene, from 0; -1 for a scene without a day.
+
+    Season-years of scenes marked `val` are the last block. The others are divided in their order into blocks
+    of nearly equal numbers of years, so that a block tells how a model does in years that it has not seen.
+
+    Raises:
+        DatasetError: there are fewer season-years than blocks.
+    """
+    years = {record.season_year for record in records if record.day}
+    last = {record.season_year for record in records if record.day and record.split == "val"}
+    if count > len(years - last) + bool(last):
+        raise DatasetError(f"{count} blocks of {len(years)} season-years: at least one a block is needed")
+    blocks = [list(part) for part in np.array_split(sorted(years - last), count - bool(last))] + [[*last]]
+    block_of = {year: index for index, part in enumerate(blocks) for year in part}
+    return [block_of[record.season_year] if record.day else -1 for record in records]
+
+
+def _day_folds(records: Sequence[Record], count: int, seed: int) -> list[int]:
     any_dated = any(record.day for record in records)
     allowed = [record.day is not None or not any_dated for record in records]
     groups = {record.group for record, may in zip(records, allowed, strict=True) if may}
-    if folds > len(groups):
-        raise DatasetError(f"{folds} folds of {len(groups)} days: there can be no more folds than days")
-    fold_of = group_kfold([record.group for record in records], folds, seed, allowed)
-    held_out = [i for i, part in enumerate(fold_of) if part == fold]
-    trained = [i for i, part in enumerate(fold_of) if part != fold]
-    if not held_out or not trained:
-        counts = f"{len(records)} scenes of {len(set(fold_of))} groups"
-        raise DatasetError(f"{counts} are too few for {folds} folds")
-    return trained, held_out
+    if count > len(groups):
+        raise DatasetError(f"{count} folds of {len(groups)} days: there can be no more folds than days")
+    return group_kfold([record.group for record in records], count, seed, allowed)
 
 
 def group_kfold(

@@ -14,6 +14,9 @@ from nephoscope.inference.postprocess import Rule
 
 CARD_VERSION = 1
 
+UNSEEN, UNSEEN_SPREAD = "mean Dice, folds not seen", "standard deviation between folds"
+"""`what` of the figures of a cross-validation: neither weights nor rules have seen the scenes of a fold."""
+
 
 @dataclass(frozen=True)
 class Card:

@@ -27,7 +27,7 @@ from nephoscope.datasets.dataset import (
     refuse_problems,
 )
 from nephoscope.datasets.labels import Problem
-from nephoscope.datasets.splits import split
+from nephoscope.datasets.splits import OWN_SPLIT, Folds, split
 from nephoscope.imagery.resize import resize
 
 _VERSION = 3  # of the cache's content; older ones are decoded again
@@ -58,7 +58,7 @@ class Scenes:
     problems: tuple[Problem, ...]
     labels_sha256: str
 
-    def split(self, folds: int | None, fold: int) -> tuple[list[int], list[int]]:
+    def split(self, folds: Folds = OWN_SPLIT) -> tuple[list[int], list[int]]:
         """Indices of the scenes to train on and to validate on: `splits.split` of all listed scenes.
 
         Raises:
@@ -67,7 +67,7 @@ class Scenes:
         position = {record.image: index for index, record in enumerate(self.records)}
         sides = [
             [position[self.listed[index].image] for index in side if self.listed[index].image in position]
-            for side in split(self.listed, folds, fold)
+            for side in split(self.listed, folds)
         ]
         if not all(sides):
             raise DatasetError("no readable scene is left to train on, or to validate on")

@@ -1,6 +1,7 @@
 """Calibration: search the rules of a model on validation scenes, with cross-validation over days."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from nephoscope.inference.model import Model, model_file
 from nephoscope.inference.postprocess import Rule, label_components, presence_score
 from nephoscope.inference.segmentation import segment
 from nephoscope.training.export import with_card
-from nephoscope.training.rule_search import Numbers, Table, search
+from nephoscope.training.rule_search import Numbers, RuleSearchResult, Table, search
 from nephoscope.training.validation import KINDS, TOP_K, dice_figures
 
 THRESHOLDS = tuple(round(0.15 + 0.05 * step, 2) for step in range(11))
@@ -77,13 +78,49 @@ def calibrate(model: Model, dataset: Dataset, progress: Progress | None = None) 
     Raises:
         DatasetError: the labels lack a pattern of the model, or scenes of fewer than two days can be read.
     """
+    scored = score_scenes(model, dataset, progress)
+    folds = group_kfold(scored.groups, min(_FOLDS, len(set(scored.groups))))
+    results = choose_rules(scored, folds)
     patterns = model.card.patterns
-    if missing := [name for name in patterns if name not in dataset.patterns]:
+    return Calibration(
+        rules={name: rule_of(result) for name, result in zip(patterns, results, strict=True)},
+        dice={name: result.held_out_dice for name, result in zip(patterns, results, strict=True)},
+        in_sample_dice={name: result.in_sample_dice for name, result in zip(patterns, results, strict=True)},
+        before=dict(zip(patterns, scored.before.mean(axis=-1).tolist(), strict=True)),
+        scenes=len(scored.groups),
+        days=len(set(scored.groups)),
+        unread=scored.unread,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredScenes:
+    """Labelled scenes under every rule.
+
+    Attributes:
+        by_mask: Dice of every mask, shape (patterns, masks, scenes).
+        scores: of every kind of presence evidence, shape (patterns, kinds, scenes).
+        empty: 1 where the true mask is empty, else 0; shape (patterns, scenes).
+        before: Dice under the model's own rules, shape (patterns, scenes).
+        groups: `Record.group` of each scene.
+        unread: number of scenes that cannot be read.
+    """
+
+    by_mask: Numbers
+    scores: Numbers
+    empty: Numbers
+    before: Numbers
+    groups: list[str]
+    unread: int
+
+
+def score_scenes(model: Model, dataset: Dataset, progress: Progress | None = None) -> ScoredScenes:
+    """Measure the Dice of every rule on every scene; arguments and errors as of `calibrate`."""
+    if missing := [name for name in model.card.patterns if name not in dataset.patterns]:
         raise DatasetError(
             f"{dataset.labels.path}: no labels of {', '.join(missing)}, which the model predicts; "
             f"available: {', '.join(dataset.patterns)}"
         )
-
     problems: list[Problem] = []  # `explore` lists them
     mapped = list(dataset.map(partial(_score, model, dataset), problems, progress=progress))
     groups = [dataset.records[index].group for index, _ in mapped]
@@ -92,20 +129,26 @@ def calibrate(model: Model, dataset: Dataset, progress: Progress | None = None) 
             f"{dataset.folder}: {len(mapped)} of {len(dataset.records)} scenes can be read; "
             "rules need scenes of at least two days"
         )
-    folds = group_kfold(groups, min(_FOLDS, len(set(groups))))
     by_mask, scores, empty, before = (
         np.stack(column, -1) for column in zip(*(scene for _, scene in mapped), strict=True)
     )
-    rules, honest, in_sample = {}, {}, {}
-    for index, name in enumerate(patterns):
-        table = Table(by_mask[index], empty[index], scores[index])
-        small = Table(table.dice[: len(THRESHOLDS)], table.empty, table.scores[: len(TOP_K)])
-        best = max(search(small, folds), search(table, folds), key=lambda result: result.held_out_dice)
-        (threshold, join, area), (evidence, top_k) = _MASKS[best.mask], KINDS[best.kind]
-        rules[name] = Rule(threshold, top_k, best.cut, 0, area, join, evidence)
-        honest[name], in_sample[name] = best.held_out_dice, best.in_sample_dice
-    own = dict(zip(patterns, before.mean(axis=-1).tolist(), strict=True))
-    return Calibration(rules, honest, in_sample, own, len(mapped), len(set(groups)), len(problems))
+    return ScoredScenes(by_mask, scores, empty, before, groups, len(problems))
+
+
+def choose_rules(scored: ScoredScenes, folds: Sequence[int]) -> list[RuleSearchResult]:
+    """Search the rule of each pattern, with the fold of each scene."""
+    results = []
+    for by_mask, empty, scores in zip(scored.by_mask, scored.empty, scored.scores, strict=True):
+        small = Table(by_mask[: len(THRESHOLDS)], empty, scores[: len(TOP_K)])
+        both = search(small, folds), search(Table(by_mask, empty, scores), folds)
+        results.append(max(both, key=lambda result: result.held_out_dice))
+    return results
+
+
+def rule_of(result: RuleSearchResult) -> Rule:
+    """The rule that `choose_rules` chose."""
+    (threshold, join, area), (evidence, top_k) = _MASKS[result.mask], KINDS[result.kind]
+    return Rule(threshold, top_k, result.cut, 0, area, join, evidence)
 
 
 def calibrated(card: Card, calibration: Calibration, on: str) -> Card:

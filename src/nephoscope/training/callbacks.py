@@ -32,7 +32,7 @@ _FOLDS = 10
 
 
 class ValidationCallback(Callback):
-    """Measures Dice over all validation scenes, draws some of them, and keeps the best weights.
+    """Measures Dice over all validation scenes, draws some of them, and keeps the best or last weights.
 
     It must precede the callback that averages weights: at the end of validation that one removes its
     averages, and they are what is validated and kept.
@@ -67,7 +67,7 @@ class ValidationCallback(Callback):
                 self._shown[index] = probabilities[position].float().cpu().numpy(), head
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Search rules on the scenes of all processes, log Dice, keep the best weights, draw a panel."""
+        """Search rules on the scenes of all processes, log Dice, keep weights, draw a panel."""
         measured = concatenate(_gather(self._measured))
         shown = {index: fields for part in _gather([self._shown]) for index, fields in part.items()}
         self._measured, self._shown = [], {}
@@ -86,7 +86,7 @@ class ValidationCallback(Callback):
         better, self.best = mean > self.best, max(mean, self.best)
         if not trainer.is_global_zero:
             return
-        if better:
+        if better or self.job.settings.recipe.keep == "last":
             assert isinstance(pl_module, SegmentationModule)
             state = pl_module.network.state_dict()
             weights = {name: value.detach().cpu() for name, value in state.items()}

@@ -14,6 +14,7 @@ from nephoscope.core.errors import TrainingError
 
 Schedule = Literal["one-cycle", "cosine"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Keep = Literal["best", "last"]
 
 
 class Loss(NamedTuple):
@@ -41,8 +42,13 @@ LOSSES: dict[str, Loss] = {
 
 SEGNET = "vgg19-segnet"
 
-NETWORKS: dict[str, Callable[..., Any] | str] = {SEGNET: "nephoscope.training.networks:build_segnet"}
-"""Networks beside those of smp, by the name that `--arch` gives: functions as `networks.build`, or paths."""
+NETWORKS: dict[str, Callable[..., Any] | str] = {
+    SEGNET: "nephoscope.training.networks:build_segnet",
+    "coarse-fpn": "nephoscope.training.coarse_fpn:build",
+}
+"""Networks beside those of segmentation-models-pytorch, by the name that `--arch` gives; others may add
+rows: functions as `networks.build`, or their paths as `module:name`.
+"""
 
 NETWORK_ENTRIES = frozenset({"arch", "encoder", "encoder_weights", "unpooling", "presence_head", "size"})
 """Entries that initial weights (`--from`) decide, in place of the recipe."""
@@ -101,6 +107,10 @@ class Recipe:
     freeze_norm: bool = _option(False, "Keep the running statistics of batch normalisation.")
     scenes: int = _option(0, "Training scenes an epoch, drawn at random; 0 for all.")
     patience: int = _option(0, "Stop after this many epochs without a better validation Dice; 0 for never.")
+    keep: Keep = _option(
+        "best",
+        "Weights to keep: of the best epoch by validation Dice, or of the last, which no scene chooses.",
+    )
     compile: bool = _option(False, "Compile the network first (torch.compile).")
     seed: int = _option(0, "Random seed.", high=2**63 - 1)
 
@@ -110,6 +120,7 @@ class Recipe:
             "schedule": get_args(Schedule),
             "precision": get_args(Precision),
             "unpooling": ("indices", "nearest"),
+            "keep": get_args(Keep),
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:

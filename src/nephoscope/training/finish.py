@@ -31,11 +31,11 @@ def finish(
     parity = export([run / BEST], path)
     weights, card = load_weights(run / BEST)
     log(
-        f"{path}: epoch {card.training['epoch']} of {settings.recipe.epochs}, the best; "
+        f"{path}: epoch {card.training['epoch']} of {settings.recipe.epochs}, the {settings.recipe.keep}; "
         f"parity with PyTorch: probabilities within {parity.largest:.1e}"
     )
     dataset = read_dataset(settings.data, progress=progress("reading labels"))
-    _, validation = split(dataset.records, settings.folds, settings.fold)
+    _, validation = split(dataset.records, settings.split)
     model = Model.load(path, threads=1)
     calibration = calibrate(model, dataset.select(validation), progress("calibrating"))
     on = f"{calibration.scenes:,} validation scenes"

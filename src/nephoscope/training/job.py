@@ -43,7 +43,7 @@ class Job:
         how_split = (
             "as the scenes' catalogue says"
             if settings.folds is None and {"train", "val"} <= {record.split for record in scenes.records}
-            else f"fold {settings.fold} of {settings.folds or 10}, days of a region kept together"
+            else str(settings.split)
         )
         on = f"the {len(self.validation):,} validation scenes at {recipe.size}, one pass"
         return Card(

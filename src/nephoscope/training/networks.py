@@ -46,9 +46,9 @@ def build(network: dict[str, Any], classes: int) -> nn.Module:
     """
     if not isinstance(network, dict):
         raise TrainingError(f"not a description of a network: {network!r}")
-    if builder := NETWORKS.get(str(network.get("architecture"))):
-        return cast(nn.Module, resolve(builder)(network, classes))
     try:
+        if builder := NETWORKS.get(str(network.get("architecture"))):
+            return cast(nn.Module, resolve(builder)(network, classes))
         head = {"classes": classes, "pooling": "avg", "dropout": 0.2} if network["presence_head"] else None
         module: nn.Module = smp.create_model(
             network["architecture"],

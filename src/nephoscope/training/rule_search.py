@@ -40,6 +40,7 @@ class RuleSearchResult(NamedTuple):
         cut: the pattern is present from this score on.
         in_sample_dice: mean Dice on the scenes that the rule was chosen on: optimistic.
         held_out_dice: mean Dice if the rule of each fold is chosen on the other folds: honest.
+        held_out_by_fold: the same of each fold.
     """
 
     mask: int
@@ -47,6 +48,7 @@ class RuleSearchResult(NamedTuple):
     cut: float
     in_sample_dice: float
     held_out_dice: float
+    held_out_by_fold: tuple[float, ...]
 
 
 def search(table: Table, folds: Sequence[int]) -> RuleSearchResult:
@@ -67,10 +69,15 @@ def search(table: Table, folds: Sequence[int]) -> RuleSearchResult:
     total = sums.sum(axis=0)
     mask, rule = _best(total)
     chosen = [_best(total - part) for part in sums]
-    held_out = sum(part[choice] for part, choice in zip(sums, chosen, strict=True)) / count
+    held_out = np.array([part[choice] for part, choice in zip(sums, chosen, strict=True)])
     kind, level = divmod(rule, _CUTS)
     return RuleSearchResult(
-        mask, kind, float(cuts[kind, level]), float(total[mask, rule] / count), float(held_out)
+        mask,
+        kind,
+        cut=float(cuts[kind, level]),
+        in_sample_dice=float(total[mask, rule] / count),
+        held_out_dice=float(held_out.sum() / count),
+        held_out_by_fold=tuple((held_out / np.bincount(fold_of)).tolist()),
     )
 
 

@@ -108,7 +108,7 @@ def _train(
     data, strict = Path(settings.data), settings.strict
     scenes = open_scenes(data, recipe.input_size, cache=cache, strict=strict, log=log, progress=progress)
     origin.check_patterns(scenes.patterns)
-    training, validation = scenes.split(settings.folds, settings.fold)
+    training, validation = scenes.split(settings.split)
     if len({scenes.records[index].group for index in validation}) < 2:
         raise TrainingError("the scenes to validate on are all of one day: rules need at least two")
     log(

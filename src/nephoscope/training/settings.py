@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
+from nephoscope.datasets.splits import FoldBy, Folds
 from nephoscope.training.config import Recipe
 
 _FILE = "run.json"
@@ -28,6 +29,7 @@ class Settings:
         data: folder of labelled scenes.
         folds: number of folds, or None for the split of the catalogue.
         fold: which one to validate on.
+        fold_by: see `splits.Folds`.
         strict: refuse data with any problem.
         trackers: besides the run's own log.
         panel_every: draw validation scenes every so many epochs.
@@ -41,6 +43,7 @@ class Settings:
     recipe: Recipe
     folds: int | None = None
     fold: int = 0
+    fold_by: FoldBy = "day"
     strict: bool = False
     trackers: tuple[str, ...] = ()
     device: str = "auto"
@@ -50,6 +53,11 @@ class Settings:
     card: str | None = None
     run_id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(4))
     versions: dict[str, str] = dataclasses.field(default_factory=lambda: _versions())
+
+    @property
+    def split(self) -> Folds:
+        """How scenes are divided."""
+        return Folds(self.folds, self.fold, self.fold_by)
 
     @classmethod
     def read(cls, run: Path) -> "Settings":

@@ -13,7 +13,7 @@ from nephoscope.core.version import __version__
 from nephoscope.datasets.annotations import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset
-from nephoscope.datasets.splits import split
+from nephoscope.datasets.splits import OWN_SPLIT, Folds, split
 from nephoscope.evaluation.agreement import (
     MAJORITY,
     Comparison,
@@ -47,21 +47,19 @@ class Options:
     Attributes:
         part: which scenes to evaluate on, by `splits.split`.
         folds: see there; as the model was trained.
-        fold: likewise.
         tta: mean over each picture and its mirror images.
         workers: the number of threads.
     """
 
     part: Literal["val", "train", "all"] = "val"
-    folds: int | None = None
-    fold: int = 0
+    folds: Folds = OWN_SPLIT
     tta: bool = False
     workers: int = 1
 
     @property
     def split(self) -> str:
         """The scenes in words."""
-        return self.part if self.folds is None else f"{self.part}, fold {self.fold} of {self.folds}"
+        return self.part if self.folds.count is None else f"{self.part}, {self.folds}"
 
 
 def write_report(
@@ -127,7 +125,7 @@ def _parts(dataset: Dataset, options: Options) -> tuple[Dataset, Dataset]:
     """Divide the scenes into those to evaluate on and the others."""
     if options.part == "all":
         return dataset, dataset.select([])
-    train, val = (dataset.select(part) for part in split(dataset.records, options.folds, options.fold))
+    train, val = (dataset.select(part) for part in split(dataset.records, options.folds))
     return (val, train) if options.part == "val" else (train, val)
 
 
