@@ -21,7 +21,7 @@ _RINGS = (0, 0.5, 1, 2, 3, 5)  # degrees from the border
 
 def main(data: Path) -> None:
     dataset = read_dataset(data)
-    dataset = dataset.select(split(dataset.records, None, 0)[1])
+    dataset = dataset.select(split(dataset.records)[1])
     model = Model.load()
     rows, columns = (np.minimum(np.arange(side), np.arange(side)[::-1]) for side in SCORE_GRID)
     distance = np.minimum(*np.meshgrid(rows, columns, indexing="ij")) * _CELL

@@ -79,7 +79,7 @@ def int8(data: Path) -> None:
 def scope(data: Path) -> None:
     """Training ranges of the input check, and the number of real scenes outside of them."""
     scenes = open_scenes(data, Model.load().card.input_size)
-    training, held_out = scenes.split(None, 0)
+    training, held_out = scenes.split()
     usual = scope_of(scenes, training)
     print(json.dumps(usual))
     for what, part in (("trained on", training), ("validated on", held_out)):
