@@ -99,7 +99,8 @@ $(STEADIER:%=%/finished): .best/steadier-%/finished: $(FIRST) | $(TEST_VENV)/ins
 $(TEST_VENV)/installed:
 	mkdir -p $(dir $(TEST_VENV))
 	scripts/new-venv $(TEST_VENV)
-	$(BIN)/pip install --quiet '.[test]'
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'  # the first that knows --group
+	$(BIN)/pip install --quiet '.[all]' --group dev
 	touch $@
 
 clean:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nephoscope.core.patterns import NAMES
 from nephoscope.imagery.synthetic import make_scene
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 
 picture = make_scene(53, (350, 525), patterns=NAMES).pixels
 segmentation = segment(picture)

@@ -1,7 +1,8 @@
 """Bounds, days and snapshot names: parsing and formatting."""
 
-from datetime import date
+from datetime import date, datetime
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,8 @@ from nephoscope.core.geo import (
     REGIONS,
     Bounds,
     Overpass,
+    as_bounds,
+    as_day,
     parse_bounds,
     parse_day,
     parse_worldview_name,
@@ -73,6 +76,71 @@ def test_parse_day():
     assert parse_day("2020-02-01") == date(2020, 2, 1)
     with pytest.raises(LocationError, match="2020-02-01"):
         parse_day("01.02.2020")
+
+
+@pytest.mark.parametrize(
+    ("value", "box"),
+    [
+        ("barbados", REGIONS["barbados"]),
+        ((-61, 10, -40, 24), (-61, 10, -40, 24)),
+        (np.array([300, 0, 320, 10]), (-60, 0, -40, 10)),
+        (REGIONS["atlantic"], REGIONS["atlantic"]),
+        (parse_bounds("0,-30,360,30"), (0, -30, 0, 30)),
+    ],
+)
+def test_bounds_of_anything_that_means_bounds(value, box):
+    assert as_bounds(value) == box
+    assert as_bounds(as_bounds(value)) == box
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Bounds(-61, 24, -40, 10),
+        (-61, float("nan"), -40, 24),
+        (10, 0, 10, 10),
+        (0, 0, 10),
+        (0, 0, "east", 10),
+        10,
+        "nowhere",
+        None,
+    ],
+)
+def test_what_means_no_bounds_is_refused(value):
+    with pytest.raises(LocationError):
+        as_bounds(value)
+
+
+def test_a_day_of_anything_that_means_a_day():
+    for value in (
+        date(2020, 2, 1),
+        datetime(2020, 2, 1, 23, 59),
+        np.datetime64("2020-02-01T14:30"),
+        "2020-02-01",
+    ):
+        assert as_day(value) == date(2020, 2, 1)
+        assert not isinstance(as_day(value), datetime)
+    for value in ("yesterday", np.datetime64("NaT"), 20200201, None):
+        with pytest.raises(LocationError, match="not a day"):
+            as_day(value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "snapshot-2019-09-03T00_00_00Z.jpg",
+        "snapshot-2019-09-03T00:00:00Z.tif",
+        "snapshot-2019-09-03T00_00_00Z (1).png",
+        "barbados_snapshot-2019-09-03.jpeg",
+    ],
+)
+def test_names_that_the_page_of_worldview_gives_have_the_day(name):
+    assert parse_worldview_name(name) == (None, date(2019, 9, 3), None)
+
+
+@pytest.mark.parametrize("name", ["snapshot-2019-13-03T00_00_00Z.jpg", "snapshot-1.jpg", "2019-09-03.jpg"])
+def test_other_names_have_no_day(name):
+    assert parse_worldview_name(name) == (None, None, None)
 
 
 edges = st.integers(-18000, 18000).map(lambda hundredths: hundredths / 100)

@@ -54,7 +54,7 @@ def test_the_modules_are_missing(run, tmp_path):
 def test_segment(run, tmp_path):
     done = run("segment", "sample", "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert len(list((tmp_path / "out").glob("[!.]*"))) == 2
 
 
 def test_train(run, tmp_path):

@@ -9,16 +9,19 @@
     ├── ServerError             a `nephoscope serve` cannot be reached, refuses, or cannot listen
     │   └── PayloadError        bytes are not a packed prediction
     ├── ModelError              a model cannot be used
-    │   └── CardError           its card cannot be read, or does not fit
+    │   ├── CardError           its card cannot be read, or does not fit
+    │   └── DeviceError         the device to run it on is unknown or cannot be used
     ├── LabelError              a label file or its run lengths are wrong
     ├── DatasetError            labelled data, their catalogue or their annotations cannot be used
     ├── ShapeMismatchError      two masks have different shapes
+    ├── MissingExtraError       a library of an optional extra is not installed
     ├── OutputError             an output cannot be made, or its format is unknown
-    │   ├── MissingExtraError   a library of an optional extra is not installed
     │   └── OutputConflictError a file with the name of an output exists
     ├── InvalidRequestError     a parameter is missing, unknown or out of range
     ├── TrainingError           training, its recipe, its weights, or their export
     └── AtlasError              an atlas: its plan, its store, its cluster, its summaries
+
+`InputWarning` is no error: it says why results may be unreliable.
 
 Commands catch `NephoscopeError` and `OSError` alone. Any other exception is a bug and shows its traceback.
 """
@@ -53,6 +56,7 @@ class DownloadError(NephoscopeError):
             `map_server.request_map` adds others.
         status: HTTP status of the response, if there was one.
         retry_after: seconds in the response's `Retry-After`, if it had one.
+        problem: last part of the `type` of the response's problem document (RFC 9457), if it was one.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class DownloadError(NephoscopeError):
         cause: str = "unreachable",
         status: int | None = None,
         retry_after: float | None = None,
+        problem: str = "",
     ):
         super().__init__(f"{url}: {reason}")
         self.url = url
@@ -69,10 +74,13 @@ class DownloadError(NephoscopeError):
         self.cause = cause
         self.status = status
         self.retry_after = retry_after
+        self.problem = problem
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the arguments, not by the message."""
-        return type(self), (self.url, self.reason, self.cause, self.status, self.retry_after)
+        return type(self), (
+            *(self.url, self.reason, self.cause, self.status, self.retry_after, self.problem),
+        )
 
 
 class WorldviewError(DownloadError):
@@ -110,6 +118,10 @@ class CardError(ModelError):
     """A model's card is missing, invalid or of another version."""
 
 
+class DeviceError(ModelError):
+    """A device to run a model on is unknown, or cannot be used here; the message says what is missing."""
+
+
 class LabelError(NephoscopeError):
     """A label file is not in the contest's format, or a run-length text is invalid."""
 
@@ -122,12 +134,12 @@ class ShapeMismatchError(NephoscopeError):
     """Two masks that are compared have different shapes."""
 
 
+class MissingExtraError(NephoscopeError):
+    """A library of an optional extra is not installed; the message says how to install it."""
+
+
 class OutputError(NephoscopeError):
     """An output cannot be made, or its format is unknown."""
-
-
-class MissingExtraError(OutputError):
-    """A library of an optional extra is not installed; the message says how to install it."""
 
 
 class OutputConflictError(OutputError):
@@ -144,3 +156,10 @@ class TrainingError(NephoscopeError):
 
 class AtlasError(NephoscopeError):
     """A plan, a store, a cluster or a summary of an atlas cannot be used."""
+
+
+class InputWarning(UserWarning):
+    """Results may be unreliable: a picture has no data, or is unlike those that the model was trained on.
+
+    `nephoscope.segment` issues it. `Segmentation.warnings` has the same texts.
+    """
