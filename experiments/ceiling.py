@@ -16,10 +16,10 @@ from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.annotations import FOLDER, PracticeScene, masks_of, read_practice
 from nephoscope.evaluation.agreement import with_enough_annotators
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.resize import resize
-from nephoscope.imagery.scene import open_scene
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 
 GRID = (SCORE_GRID[0] // 2, SCORE_GRID[1] // 2)
 DRAWS = 20  # of people left out, a scene

@@ -17,8 +17,8 @@ from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.splits import group_kfold, split
 from nephoscope.inference.model import Model
+from nephoscope.inference.pipeline import segment
 from nephoscope.inference.postprocess import presence_score
-from nephoscope.inference.segmentation import segment
 
 LEVELS = 100  # of probability
 TOP_K = (500, 4000, 16000)  # pixels of 350x525

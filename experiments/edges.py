@@ -13,7 +13,7 @@ from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.splits import split
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 
 _CELL = 0.04  # degrees
 _RINGS = (0, 0.5, 1, 2, 3, 5)  # degrees from the border

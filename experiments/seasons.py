@@ -25,7 +25,7 @@ from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset, read_dataset
 from nephoscope.evaluation.evaluator import score_masks, score_valid_mask
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, new_figure, png, quieten
 
 RESAMPLES = 2000

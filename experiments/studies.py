@@ -19,11 +19,12 @@ from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import read_labels
 from nephoscope.datasets.splits import split as date_split
 from nephoscope.evaluation.metrics import dice
-from nephoscope.imagery.scene import find_nodata, open_scene
+from nephoscope.imagery.reading import open_scene
+from nephoscope.imagery.scene import find_nodata
 from nephoscope.inference.input_check import measure, out_of_range
 from nephoscope.inference.model import Model
+from nephoscope.inference.pipeline import segment
 from nephoscope.inference.postprocess import segment_pattern
-from nephoscope.inference.segmentation import segment
 from nephoscope.training.cache import open_scenes
 from nephoscope.training.job import scope_of
 from nephoscope.training.quantization import quantise

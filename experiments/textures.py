@@ -19,10 +19,10 @@ from nephoscope.core.types import Image, Mask
 from nephoscope.datasets.dataset import Dataset, read_dataset
 from nephoscope.evaluation.metrics import dice
 from nephoscope.imagery.cloud_fields import QUANTILES
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 
 SIZE = (320, 480)
 SCENES = 150  # real ones of each pattern

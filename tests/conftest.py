@@ -130,6 +130,17 @@ def tiny_models(folder: Path, card: Card) -> Callable[..., Path]:
     return make
 
 
+def hide(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Make modules of optional extras look as if they were not installed."""
+    from importlib.util import find_spec
+
+    def visible(name: str, *rest: str) -> object:
+        return None if name.partition(".")[0] in modules else find_spec(name, *rest)
+
+    for user in ("core.extras", "imagery.reading", "imagery.sources"):
+        monkeypatch.setattr(f"nephoscope.{user}.find_spec", visible)
+
+
 @contextmanager
 def serving(settings: "Settings") -> Iterator[str]:
     """A server on a free port of this machine, in a thread; gives its address."""

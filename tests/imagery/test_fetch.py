@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nephoscope.cli import app
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.sidecar import read_with_sidecar
 from nephoscope.testing.worldview_server import WorldviewServer
 

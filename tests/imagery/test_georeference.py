@@ -9,12 +9,12 @@ import rasterio
 from PIL import Image as PilImage
 from rasterio.transform import Affine, from_bounds
 
-from conftest import encoded
+from conftest import encoded, hide
 from nephoscope.core.geo import REGIONS, Bounds
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.sources import find_sources
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 from nephoscope.outputs.batch import Done, Job, run
 
 HEIGHT, WIDTH = 70, 105
@@ -93,17 +93,29 @@ def test_an_unrotated_transformation_has_bounds(geotiff):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
+        ({"transform": Affine(4, 0, -61, 0, -0.2, 24)}, "not a box in degrees"),
+        ({"transform": Affine(0.2, 0, -61, 0, -2, 24)}, "not a box in degrees"),
+    ],
+)
+def test_other_grids_have_no_bounds_and_a_reason(geotiff, options, reason):
+    scene = open_scene(geotiff(**options))
+    assert scene.bounds is None
+    assert re.search(reason, scene.location_problem)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
         (
             {"crs": "EPSG:32620", "transform": Affine(1000, 0, 500_000, 0, -1000, 2_000_000)},
             r"projected CRS \(EPSG:32620\)",
         ),
         ({"transform": Affine(0.2, 0.05, -61, 0.05, -0.2, 24)}, "rotated"),
         ({"transform": Affine(0.2, 0, -61, 0, 0.2, 10)}, "rows do not run from north to south"),
-        ({"transform": Affine(4, 0, -61, 0, -0.2, 24)}, "not a box in degrees"),
-        ({"transform": Affine(0.2, 0, -61, 0, -2, 24)}, "not a box in degrees"),
     ],
 )
-def test_other_grids_have_no_bounds_and_a_reason(geotiff, options, reason):
+def test_without_rasterio_such_grids_have_no_bounds_and_a_reason(geotiff, options, reason, monkeypatch):
+    hide(monkeypatch, "rasterio")
     scene = open_scene(geotiff(**options))
     assert scene.bounds is None
     assert re.search(reason, scene.location_problem)

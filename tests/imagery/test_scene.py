@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image as PilImage
 
 from conftest import encoded
-from nephoscope.core.errors import SceneError
-from nephoscope.core.geo import Bounds
-from nephoscope.imagery.scene import find_nodata, open_scene
+from nephoscope.core.errors import LocationError, SceneError
+from nephoscope.core.geo import Bounds, parse_bounds
+from nephoscope.imagery.reading import open_scene
+from nephoscope.imagery.scene import find_nodata
 
 
 @pytest.fixture
@@ -113,9 +114,8 @@ def test_a_jpeg_is_decoded_no_finer_than_needed():
 def test_arrays_are_scenes_too(smooth):
     assert np.array_equal(open_scene(smooth).read().pixels, smooth)
     assert np.array_equal(open_scene(smooth.astype(np.uint16) << 8).read().pixels, smooth)
-    for wrong in (smooth.astype(float), smooth[:, :, :2], smooth[None]):
-        with pytest.raises(SceneError, match="expected uint8"):
-            open_scene(wrong)
+    with pytest.raises(SceneError, match="an array of 2 bands"):
+        open_scene(smooth[:, :, :2])
 
 
 class TestGaps:
@@ -188,7 +188,11 @@ class TestRefusals:
                 encoded(np.full((40, 900, 3), 9, np.uint8), ".png"),
                 "900 x 40 px is more than 20 times",
             ),
-            ("float.tiff", encoded(np.ones((50, 50), np.float32), ".tiff"), "32 bits a pixel"),
+            (
+                "float.tiff",
+                encoded(np.linspace(0, 1, 2500, dtype=np.float32).reshape(50, 50), ".tiff"),
+                "values from 0 to 1 may be colours or reflectances",
+            ),
         ],
     )
     def test_files(self, tmp_path, name, content, reason):
@@ -233,3 +237,13 @@ def test_whatever_is_damaged_gives_a_scene_or_a_scene_error(data, ending):
 
 _NOISE = np.random.default_rng(0).integers(0, 255, (40, 48, 3), dtype=np.uint8)
 _SMALL = {ending: bytes(cv2.imencode(ending, _NOISE)[1]) for ending in (".jpg", ".png", ".tiff", ".webp")}
+
+
+def test_a_stated_location_is_checked_at_once():
+    scene = open_scene(np.full((40, 60, 3), 99, np.uint8))
+    stated = scene.with_location("barbados", "2020-02-01")
+    assert (stated.bounds, stated.day) == (parse_bounds("barbados"), date(2020, 2, 1))
+    assert stated.with_location().bounds == stated.bounds
+    for bounds, day in ((Bounds(-61, 24, -40, 10), None), (None, "1 February")):
+        with pytest.raises(LocationError):
+            scene.with_location(bounds, day)

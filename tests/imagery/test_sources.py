@@ -75,6 +75,13 @@ class TestPlaces:
         (folder / "other_b.png").write_bytes(encoded(picture[:, :, 0], ".png"))
         assert names(folder) == ["a.PNG", "b.jpg", "b_2.png", "c.tif", "d.webp", "other_b.png"]
 
+    def test_hidden_files_are_no_pictures_of_a_folder(self, folder):
+        for name in ("._b.jpg", ".b.jpg.0123abcd.part.jpg"):
+            (folder / name).write_bytes(b"macOS keeps attributes here")
+        assert names(folder) == ["a.PNG", "b.jpg", "c.tif", "d.webp"]
+        assert names(folder / "*b.jpg") == ["b.jpg"]
+        assert names(folder / "._b.jpg") == ["._b.jpg"]  # named, so meant
+
     def test_a_picture_is_taken_once(self, folder, monkeypatch):
         monkeypatch.chdir(folder)
         assert names("b.jpg", folder, "*.jpg") == ["b.jpg", "a.PNG", "c.tif", "d.webp"]
@@ -116,7 +123,7 @@ class TestPlaces:
         assert np.array_equal(source.open().read().pixels, picture)
 
     def test_an_endless_file_is_refused(self, monkeypatch):
-        monkeypatch.setattr("nephoscope.imagery.scene.MAX_BYTES", 100_000)
+        monkeypatch.setattr("nephoscope.imagery.picture.MAX_BYTES", 100_000)
         assert failure("/dev/zero") == "zero: more than 100,000 bytes"
 
     def test_empty_standard_input(self, monkeypatch):

@@ -10,7 +10,7 @@ from nephoscope.core.types import LABEL_GRID
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.labels import read_labels
 from nephoscope.evaluation.metrics import dice
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.synthetic import SAMPLE_NAME, SAMPLE_SEED, make_scene, sample
 
 SIZE = (350, 525)

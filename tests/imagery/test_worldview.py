@@ -14,7 +14,7 @@ import pytest
 from nephoscope import __version__
 from nephoscope.core.errors import DownloadError, InvalidRequestError, SceneError, WorldviewError
 from nephoscope.core.geo import ATLANTIC, Bounds, Overpass, parse_bounds, worldview_name
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.sidecar import read_with_sidecar, sha256, sidecar
 from nephoscope.imagery.worldview import ENVIRONMENT, GIBS, SATELLITES, SNAPSHOTS, WorldviewClient
 from nephoscope.testing.worldview_server import FAULTS, WorldviewServer

@@ -1,8 +1,8 @@
 """Locations: bounds in degrees, regions by name, satellite overpasses, and areas on the sphere."""
 
 import re
-from datetime import date
-from typing import NamedTuple
+from datetime import date, datetime
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,34 @@ SEASONS = ("DJF", "MAM", "JJA", "SON")
 
 EARTH_RADIUS = 6371.0088
 """km; the mean radius of the Earth (IUGG)."""
+
+
+_DEGREE = 'ANGLEUNIT["degree",0.0174532925199433]'
+_WGS84_WKT = (
+    'GEODCRS["WGS 84",DATUM["World Geodetic System 1984",'
+    'ELLIPSOID["WGS 84",6378137,298.257223563,LENGTHUNIT["metre",1]]],'
+    f'PRIMEM["Greenwich",0,{_DEGREE}],CS[ellipsoidal,2],'
+    f'AXIS["geodetic latitude (Lat)",north,ORDER[1],{_DEGREE}],'
+    f'AXIS["geodetic longitude (Lon)",east,ORDER[2],{_DEGREE}],ID["EPSG",4326]]'
+)
+WGS84_GRID_MAPPING: dict[str, str | float] = {
+    "grid_mapping_name": "latitude_longitude",
+    "geographic_crs_name": "WGS 84",
+    "horizontal_datum_name": "World Geodetic System 1984",
+    "reference_ellipsoid_name": "WGS 84",
+    "prime_meridian_name": "Greenwich",
+    "semi_major_axis": 6378137.0,
+    "inverse_flattening": 298.257223563,
+    "longitude_of_prime_meridian": 0.0,
+    "crs_wkt": _WGS84_WKT,
+    "spatial_ref": _WGS84_WKT,
+}
+"""Attributes of the variable `crs` in every gridded output: EPSG:4326.
+
+The numbers alone describe a nameless CRS. Most readers take `crs_wkt`; GDAL also knows it as `spatial_ref`.
+
+Source: CF conventions 1.11, appendix F; OGC 12-063r5 (WKT 2).
+"""
 
 
 class Bounds(NamedTuple):
@@ -63,12 +91,37 @@ Source: Rasp, Schulz, Bony and Stevens 2020, BAMS, doi:10.1175/BAMS-D-19-0324.1;
 "EUREC4A", ESSD, doi:10.5194/essd-13-4067-2021.
 """
 
-# Name of a NASA Worldview snapshot: satellite, layer, date, west-east, south-north.
+BoundsLike = Bounds | tuple[float, float, float, float] | str
+"""Bounds, the four numbers west, south, east, north, or a text; see `as_bounds`."""
+
+DayLike = date | np.datetime64 | str
+"""A day, a time on it, or a text; see `as_day`."""
+
+# Name of a snapshot in the contest and of `worldview_name`: satellite, layer, date, west-east, south-north.
 _DEGREES = r"(-?\d+(?:\.\d+)?)"
 _WORLDVIEW_NAME = re.compile(
     rf"(?P<satellite>[A-Za-z0-9]+)_CorrectedReflectance\w*?(?P<date>\d{{8}})"
     rf"_{_DEGREES}-{_DEGREES}_{_DEGREES}-{_DEGREES}"
 )
+# Name of a snapshot that Worldview's page saves; a browser replaces the colons of its time, or adds " (1)".
+_SNAPSHOT_NAME = re.compile(r"(?<![A-Za-z0-9])snapshot-(?P<date>\d{4}-\d{2}-\d{2})(?!\d)")
+
+
+def as_bounds(value: BoundsLike) -> Bounds:
+    """Check bounds, or make them of four numbers or of a text (see `parse_bounds`).
+
+    Raises:
+        LocationError: an unknown region, not four numbers, or no box on Earth.
+    """
+    if isinstance(value, str):
+        return parse_bounds(value)
+    try:
+        west, south, east, north = map(float, value)
+    except (TypeError, ValueError):
+        raise LocationError(
+            f"bounds {value!r}: give west, south, east, north in degrees, or a region's name"
+        ) from None
+    return _box_on_earth(Bounds(west, south, east, north), allow_whole_circle=isinstance(value, Bounds))
 
 
 def parse_bounds(text: str) -> Bounds:
@@ -87,12 +140,19 @@ def parse_bounds(text: str) -> Bounds:
         raise LocationError(
             f"unknown region {text!r}; give west,south,east,north in degrees; available: {', '.join(REGIONS)}"
         ) from None
+    return _box_on_earth(Bounds(west, south, east, north))
+
+
+def _box_on_earth(bounds: Bounds, allow_whole_circle: bool = False) -> Bounds:
+    """Check bounds and wrap their longitudes; of a `Bounds`, west may equal east (see `Bounds.width`)."""
+    west, south, east, north = bounds
+    text = ",".join(f"{edge:.10g}" for edge in bounds)
     if not (-90 <= south < north <= 90 and -180 <= west <= 360 and -180 <= east <= 360):
         raise LocationError(
             f"{text}: no box on Earth: south must be below north, both from -90 to 90; west and east from "
             "-180 to 360"
         )
-    if west == east:
+    if west == east and not allow_whole_circle:
         raise LocationError(
             f"{text}: no box on Earth: west and east are equal; the whole circle is -180 to 180"
         )
@@ -102,6 +162,14 @@ def parse_bounds(text: str) -> Bounds:
 def wrapped(longitude: float) -> float:
     """The same longitude from -180 to less than 180 degrees."""
     return (longitude + 180) % 360 - 180 if not -180 <= longitude < 180 else longitude
+
+
+def format_degrees(value: float, letters: Literal["EW", "NS"]) -> str:
+    """A longitude (`EW`, also past the antimeridian) or a latitude (`NS`) as text, such as `61°W`."""
+    value = round((value + 180) % 360 - 180 if letters == "EW" else value, 6)
+    if value in (0, -180, 180):
+        return f"{abs(value):g}°"
+    return f"{abs(value):g}°{letters[0 if value > 0 else 1]}"
 
 
 def parse_day(text: str) -> date:
@@ -114,6 +182,23 @@ def parse_day(text: str) -> date:
         return date.fromisoformat(text.strip())
     except ValueError:
         raise LocationError(f"{text!r} is not a day: give it as 2020-02-01") from None
+
+
+def as_day(value: DayLike) -> date:
+    """The day of a date, of a time, or of a text such as `2020-02-01`.
+
+    Raises:
+        LocationError: not a day.
+    """
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[D]").item()  # None for NaT
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    if isinstance(value, str):
+        return parse_day(value)
+    raise LocationError(f"{value!r} is not a day: give a date, or a text such as 2020-02-01")
 
 
 def parse_overpass(text: str) -> Overpass:
@@ -144,15 +229,20 @@ def brief_name(name: str) -> str:
 
 
 def parse_worldview_name(name: str) -> tuple[Bounds | None, date | None, str | None]:
-    """Parse bounds, day and satellite of a snapshot's name; None for each that it does not contain."""
-    match = _WORLDVIEW_NAME.search(name)
+    """Parse bounds, day and satellite of a snapshot's name; None for each that it does not contain.
+
+    Names that NASA Worldview's page gives, such as `snapshot-2019-09-03T00_00_00Z.jpg`, contain the day only.
+    """
+    match = _WORLDVIEW_NAME.search(name) or _SNAPSHOT_NAME.search(name)
     if match is None:
         return None, None, None
-    west, east, south, north = (float(match[group]) for group in (3, 4, 5, 6))
     try:
         day = date.fromisoformat(match["date"])
     except ValueError:
         return None, None, None
+    if match.re is _SNAPSHOT_NAME:
+        return None, day, None
+    west, east, south, north = (float(match[group]) for group in (3, 4, 5, 6))
     if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
         return None, day, match["satellite"]
     return Bounds(west, south, east, north), day, match["satellite"]

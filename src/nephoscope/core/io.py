@@ -65,8 +65,16 @@ def atomic_write(path: Path, content: bytes) -> None:
         raise
 
 
+def is_hidden(path: Path) -> bool:
+    """Whether a file is no part of what its folder is for: its name begins with a dot.
+
+    Such are macOS's `._scene.jpg`, which hold attributes and no picture, and unfinished `atomic_write`s.
+    """
+    return path.name.startswith(".")
+
+
 def sanitize_name(name: str) -> str:
-    """Replace letters of a name that are not printable or have no valid encoding."""
+    """Replace letters of a name, or of a text, that are not printable or have no valid encoding."""
     decoded = name.encode(errors="surrogateescape").decode(errors="replace")
     return "".join(letter if letter.isprintable() else "_" for letter in decoded)
 

@@ -11,6 +11,7 @@ from PIL import ExifTags
 from PIL import Image as PilImage
 
 from nephoscope.core.geo import Bounds, wrapped
+from nephoscope.core.types import GridShape
 
 _PIXEL_SCALE, _TIE_POINT, _TRANSFORMATION, _GEO_KEYS = 33550, 33922, 34264, 34735
 _MODEL_TYPE, _RASTER_TYPE, _ANGULAR_UNITS, _PROJECTED_CRS = 1024, 1025, 2054, 3072  # GeoKeys
@@ -25,10 +26,15 @@ class Georeference(NamedTuple):
 
     bounds: Bounds | None = None  # outer edges of the picture's pixels, if known
     reason: str = ""  # why the bounds are unknown although the file has a georeference
+    projection: str = ""  # name of its projected CRS, such as `EPSG:32621`; else empty
 
 
 class _Unusable(ValueError):
     """A georeference without bounds in degrees; the message is the reason."""
+
+    def __init__(self, reason: str, projection: str = "") -> None:
+        super().__init__(reason)
+        self.projection = projection
 
 
 class _Grid(NamedTuple):
@@ -58,9 +64,26 @@ def read_georeference(image: PilImage.Image, path: Path | None) -> Georeference:
             return Georeference(reason="its georeference applies to the picture before EXIF rotates it")
         return Georeference(_box(grid, image.width, image.height))
     except _Unusable as error:
-        return Georeference(reason=str(error))
+        return Georeference(reason=str(error), projection=error.projection)
     except Exception:  # a damaged tag can make a decoder raise anything; the picture may still be whole
         return Georeference(reason="its georeference is damaged")
+
+
+def read_world_file(path: Path, size: GridShape) -> Georeference:
+    """Bounds of a picture of this height and width from a world file beside it, if there is one."""
+    try:
+        grid = _from_world_file(path)
+        return Georeference(_box(grid, size[1], size[0])) if grid else Georeference()
+    except _Unusable as error:
+        return Georeference(reason=str(error))
+
+
+def bounds_of_grid(west: float, north: float, width: float, height: float, size: GridShape) -> Georeference:
+    """Bounds of a picture of `size` pixels whose pixels are `width` by `height` degrees."""
+    try:
+        return Georeference(_box(_Grid(west, north, width, height), size[1], size[0]))
+    except _Unusable as error:
+        return Georeference(reason=str(error))
 
 
 def _from_tags(image: PilImage.Image) -> _Grid | None:
@@ -72,9 +95,8 @@ def _from_tags(image: PilImage.Image) -> _Grid | None:
         raise _Unusable("its GeoTIFF tags have no geographic CRS")
     if keys[_MODEL_TYPE] == _PROJECTED:
         code = keys.get(_PROJECTED_CRS, _USER_DEFINED)
-        raise _Unusable(
-            "its grid is in a projected CRS" + (f" (EPSG:{code})" if code != _USER_DEFINED else "")
-        )
+        name = f"EPSG:{code}" if code != _USER_DEFINED else "its own"
+        raise _Unusable(f"its grid is in a projected CRS ({name})", name)
     if keys.get(_ANGULAR_UNITS, _DEGREES) != _DEGREES:
         raise _Unusable("its grid is not in degrees")
     # Where a pixel is a point, coordinates are those of its centre; the edge lies half a pixel before.

@@ -1,6 +1,7 @@
 """HTTP requests within bounds of size and time, and the retry rule."""
 
 import json
+import logging
 import random
 import ssl
 import time
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
 from nephoscope.core.errors import DownloadError
-from nephoscope.core.io import MAX_BYTES
+from nephoscope.core.io import MAX_BYTES, sanitize_name
 from nephoscope.core.version import __version__
 
 T = TypeVar("T")
@@ -28,6 +29,9 @@ LONGEST_PAUSE = 120.0  # s
 _SILENCE = 20.0  # s without a byte
 _PIECE = 64 * 1024  # bytes
 _DETAIL = 100_000  # bytes of an error's content that are read
+_LONGEST_WORDS = 1000  # letters of a server's words that are repeated
+
+log = logging.getLogger("nephoscope")
 
 
 class Retry(NamedTuple):
@@ -66,7 +70,7 @@ class Retry(NamedTuple):
                 if late or error.cause not in self.causes or tried >= self.tries:
                     reason = f"{error.reason} (asked {tried} times)" if tried > 1 else error.reason
                     raise DownloadError(
-                        error.url, reason, error.cause, error.status, error.retry_after
+                        error.url, reason, error.cause, error.status, error.retry_after, error.problem
                     ) from error
             sleep(wait)
             pause *= self.growth
@@ -127,11 +131,12 @@ def _fetch(request: str | Request, largest: int, silence: float, longest: float,
     except HTTPError as error:
         cause = "busy" if error.code in (429, 503) else "server error" if error.code >= 500 else "refused"
         wait = _retry_after(error.headers.get("Retry-After", ""))
-        raise DownloadError(url, _detail(error), cause, error.code, wait) from error
+        detail, problem = _explanation(error)
+        raise DownloadError(url, detail, cause, error.code, wait, problem) from error
     except URLError as error:
         slow = isinstance(error.reason, TimeoutError)
         words = getattr(error.reason, "strerror", None) or error.reason  # without its number
-        raise DownloadError(url, words, "too slow" if slow else "unreachable") from error
+        raise DownloadError(url, _one_line(words), "too slow" if slow else "unreachable") from error
     except TimeoutError as error:
         raise DownloadError(url, error, "too slow") from error
     except DownloadError:
@@ -151,6 +156,7 @@ def _read(url: str, response: HTTPResponse, largest: int, longest: float, end: f
     announced = response.headers.get("Content-Length")
     if announced and announced.isdigit() and len(content) < int(announced):
         raise DownloadError(url, f"cut short: {len(content):,} of {int(announced):,} bytes", "cut short")
+    log.debug("%s: %d bytes", url, len(content))
     return bytes(content)
 
 
@@ -158,13 +164,19 @@ def _too_slow(url: str, longest: float) -> DownloadError:
     return DownloadError(url, f"not done after {longest:g} s", "too slow")
 
 
-def _detail(error: HTTPError) -> str:
-    """Why a server refuses: the detail of its problem document (RFC 9457), else its status."""
+def _explanation(error: HTTPError) -> tuple[str, str]:
+    """Why a server refuses: detail and kind of its problem document (RFC 9457), else its status and ""."""
     try:
         with error:
-            return str(json.loads(error.read(_DETAIL))["detail"])
-    except (ValueError, LookupError, TypeError, OSError, HTTPException):
-        return f"the server answered {error.code}: {error.reason}"
+            document = json.loads(error.read(_DETAIL))
+        return _one_line(document["detail"]), str(document.get("type", "")).rpartition("/")[2]
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, HTTPException):
+        return _one_line(f"the server answered {error.code}: {error.reason}"), ""
+
+
+def _one_line(words: object) -> str:
+    """Words from elsewhere, of bounded length and without what a terminal would obey."""
+    return sanitize_name(" ".join(str(words)[:_LONGEST_WORDS].split()))
 
 
 def _retry_after(text: str) -> float | None:
@@ -206,3 +218,14 @@ class _Redirects(HTTPRedirectHandler):
 def _opener(redirects: bool) -> OpenerDirector:
     """One opener for all requests: reading the certificates takes longer than many a response."""
     return build_opener(HTTPSHandler(context=ssl.create_default_context()), _Redirects(redirects))
+
+
+def accepts_ranges(url: str) -> bool:
+    """Whether a server sends parts of a file, found by asking for its first byte; False where it fails."""
+    request = Request(url, headers={"Range": "bytes=0-0", "User-Agent": f"nephoscope/{__version__}"})
+    try:
+        _check_scheme(url)
+        with _opener(True).open(request, timeout=_SILENCE) as response:
+            return bool(response.status == 206)
+    except (OSError, HTTPException, ValueError):  # a download of the whole tells why
+        return False

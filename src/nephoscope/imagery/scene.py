@@ -1,31 +1,23 @@
 """Scenes: satellite pictures, opened by their header and decoded on demand.
 
-`open_scene` reads name, size, location and day. `Scene.read` decodes, as coarsely as the caller allows.
+`reading.open_scene` reads name, size, location and day. `Scene.read` decodes, as coarsely as the caller
+allows.
 """
 
-import io
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
-from PIL import ExifTags, ImageOps
-from PIL import Image as PilImage
 
 from nephoscope.core.errors import SceneError, TooManyPixelsError
-from nephoscope.core.geo import Bounds, parse_worldview_name
-from nephoscope.core.io import MAX_BYTES
+from nephoscope.core.extras import install_command
+from nephoscope.core.geo import Bounds, BoundsLike, DayLike, as_bounds, as_day
 from nephoscope.core.types import GridShape, Image, Mask
-from nephoscope.imagery.georeference import Georeference, read_georeference
 
-FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000  # default limit of a picture's pixels: 300 MB once decoded
 
 _LEAST_SIDE = 32  # px; a smaller picture cannot show how clouds organise
@@ -41,6 +33,18 @@ class Raster(NamedTuple):
     valid_mask: Mask  # boolean, shape (height, width); false where there is no data
 
 
+class SourceGrid(NamedTuple):
+    """The grid of a picture that is warped to latitude and longitude when it is read."""
+
+    crs: str  # as WKT, or a code such as `EPSG:4326`
+    transform: tuple[float, float, float, float, float, float]  # affine, from column and row to x and y
+    size: GridShape
+
+
+def _no_warnings() -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """One satellite picture, not yet decoded. Its bounds, day and satellite are None where unknown."""
@@ -51,16 +55,26 @@ class Scene:
     day: date | None  # on which it was taken
     satellite: str | None
     location_problem: str  # why the bounds are unknown although the file has a georeference; else empty
-    source: Path | bytes | None = field(repr=False)  # the file or its content; None for an array
+    source: Path | bytes | None = field(repr=False)  # a picture file or its content; None for anything else
     _decode: Callable[[GridShape], Raster] = field(repr=False)
     _full: list[Raster] = field(default_factory=list, repr=False)  # one, once it is decoded at full size
+    extent: float | None = None  # degrees from west to east, as stated for a picture of unknown bounds
+    projection: str = ""  # name of the projected CRS of its file, such as `EPSG:32621`; else empty
+    source_grid: SourceGrid | None = field(default=None, repr=False)  # of a picture that is warped
+    _value_warnings: Callable[[], Sequence[str]] = field(default=_no_warnings, repr=False)
+
+    def __repr__(self) -> str:
+        place = self.bounds and "west {:g}, south {:g}, east {:g}, north {:g}".format(*self.bounds)
+        known = (self.satellite, self.day, place)
+        facts = [f"{self.size[0]}x{self.size[1]} pixels", *(str(fact) for fact in known if fact)]
+        return f"<Scene {self.name}: {', '.join(facts)}>"
 
     def read(self, min_shape: GridShape | None = None) -> Raster:
         """Decode the picture. A full-size raster is kept for the next call.
 
         Args:
             min_shape: least height and width. A JPEG is decoded at a half, a quarter or an eighth of its size
-                where that is enough. Default: full size.
+                where that is enough; large rasters are read coarsely. Default: full size.
 
         Raises:
             SceneError: the picture is damaged, or its file is missing.
@@ -72,196 +86,83 @@ class Scene:
             self._full[:] = [raster]
         return raster
 
-    def with_location(self, bounds: Bounds | None = None, day: date | None = None) -> "Scene":
-        """A copy of the scene with other bounds and day; None leaves them unchanged."""
-        return replace(self, bounds=bounds or self.bounds, day=day or self.day)
+    @property
+    def degrees(self) -> tuple[float, float] | None:
+        """Degrees that its height and width span; None where neither bounds nor extent are known.
+
+        A stated extent applies to the width; pixels are taken to span as much in either direction.
+        """
+        if self.bounds is not None:
+            return self.bounds.height, self.bounds.width
+        if self.extent is not None:
+            return self.extent * self.size[0] / self.size[1], self.extent
+        return None
+
+    @property
+    def value_warnings(self) -> list[str]:
+        """Why the colours may be wrong: how values of an unusual range were read. Decodes the picture."""
+        return list(self._value_warnings())
+
+    def with_location(
+        self,
+        bounds: BoundsLike | None = None,
+        day: DayLike | None = None,
+        extent: float | None = None,
+    ) -> "Scene":
+        """A copy of the scene with other bounds, day and extent; None leaves them unchanged.
+
+        Args:
+            bounds: of the whole picture, in degrees; see `core.geo.as_bounds`.
+            day: on which it was taken; see `core.geo.as_day`.
+            extent: degrees from west to east that the picture shows, where its bounds are unknown.
+
+        Raises:
+            SceneError: bounds for a picture on a projected grid, or an extent that is out of range or
+                contradicts known bounds.
+            LocationError: they are not bounds, or not a day.
+        """
+        if bounds is not None and self.projection:
+            raise SceneError(
+                f"{self.name}: bounds do not describe its grid ({self.projection}); "
+                + (
+                    "leave them out: it is warped to latitude and longitude"
+                    if self.source_grid
+                    else f"{install_command('geo')}, to have it warped to latitude and longitude"
+                )
+            )
+        if extent is not None:
+            if not 0 < extent <= 360:
+                raise SceneError(f"extent must be more than 0 and at most 360 degrees, got {extent:g}")
+            if bounds is not None or self.bounds:
+                raise SceneError(f"{self.name}: its bounds are known: leave the extent out")
+        return replace(
+            self,
+            bounds=self.bounds if bounds is None else as_bounds(bounds),
+            day=self.day if day is None else as_day(day),
+            extent=extent or (self.extent if bounds is None else None),
+        )
 
 
-def open_scene(
-    source: str | Path | bytes | BinaryIO | NDArray[Any],
-    *,
-    name: str | None = None,
-    max_pixels: int = MAX_PIXELS,
-) -> Scene:
-    """Open a picture: JPEG, PNG, TIFF or WebP, colour or grey, 8 or 16 bits, with or without alpha.
-
-    Large black areas (gaps between swaths) and transparent pixels become "no data". Of 16-bit values the high
-    byte is kept. EXIF rotation is applied. Satellite, date and bounds come from names such as
-    `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`; where the name has no bounds, they come from
-    GeoTIFF tags or a world file. All are wrong for a picture that was cropped later. The time in a TIFF's
-    tags is that of its last change, and is not used.
-
-    Args:
-        source: a path, the bytes of a file, an open binary file, or an array of shape (height, width),
-            (height, width, 3) or (height, width, 4), uint8 or uint16.
-        name: of the scene. Default: the file's name.
-        max_pixels: a larger picture is refused.
-
-    Raises:
-        SceneError: not a picture, damaged, too large or too small.
-    """
-    if isinstance(source, np.ndarray):
-        return _open_array(source, name or "array")
-    if isinstance(source, str | Path):
-        name = name or Path(source).name
-        source = _readable_again(Path(source), name)
-    name = name or "picture"
-    if not isinstance(source, bytes | Path):
-        source = read_bounded(source, name)
-    bounds, day, satellite = parse_worldview_name(name)
-    georeference = Georeference(bounds)
-    with _open_image(source, name, max_pixels) as image:
-        size, _ = _upright_size(image)
-        if bounds is None:
-            georeference = read_georeference(image, source if isinstance(source, Path) else None)
-    decode = partial(_decode_file, source, name, max_pixels)
-    return Scene(name, size, georeference.bounds, day, satellite, georeference.reason, source, decode)
-
-
-def _decode_file(source: Path | bytes, name: str, max_pixels: int, min_shape: GridShape) -> Raster:
-    with _open_image(source, name, max_pixels) as image:
-        size, rotated = _upright_size(image)
-        if min_shape != size:
-            image.draft(None, min_shape if rotated else min_shape[::-1])
-        array = _decode(image)
-    return _to_raster(array)
-
-
-@contextmanager
-def _open_image(source: Path | bytes, name: str, max_pixels: int) -> Iterator[PilImage.Image]:
-    """Open a picture by its header; any error while it is used becomes a SceneError that names it."""
-    with _open(source, name) as file:
-        try:
-            with _read_header(file, max_pixels) as image:
-                yield image
-        except SceneError as error:
-            raise type(error)(f"{name}: {error}") from error
-        except Exception as error:  # a damaged file can make a decoder raise anything
-            raise SceneError(f"{name}: damaged or cut short: {error}") from error
-
-
-_pillow_limit = threading.Lock()
-
-
-def _read_header(file: BinaryIO, max_pixels: int) -> PilImage.Image:
-    # Pillow's own limit applies to the whole process: it is lifted for this header.
-    with _pillow_limit:
-        limit, PilImage.MAX_IMAGE_PIXELS = PilImage.MAX_IMAGE_PIXELS, None
-        try:
-            image = PilImage.open(file, formats=FORMATS)
-        except Exception as error:  # a damaged file can make a decoder raise anything
-            raise SceneError("not a JPEG, PNG, TIFF or WebP picture") from error
-        finally:
-            PilImage.MAX_IMAGE_PIXELS = limit
-    if image.width * image.height > max_pixels:
-        size = f"{image.width} x {image.height} px"
-        raise TooManyPixelsError(f"{size} is over the limit of {max_pixels:,} pixels")
-    return image
-
-
-def _readable_again(path: Path, name: str) -> Path | bytes:
-    """A source that can be read repeatedly: the file itself, or the content of a pipe."""
-    try:
-        if path.is_file():
-            if path.stat().st_size == 0:
-                raise SceneError(f"{name}: the file is empty")
-            return path
-        with path.open("rb") as pipe:  # raises for a missing file or a folder
-            return read_bounded(pipe, name)
-    except FileNotFoundError:
-        raise SceneError(f"{path}: no such file") from None
-    except OSError as error:
-        raise SceneError(f"{path}: {error.strerror or error}") from error
-
-
-def _open(source: Path | bytes, name: str) -> BinaryIO:
-    if isinstance(source, bytes):
-        if not source:
-            raise SceneError(f"{name}: no content")
-        return io.BytesIO(source)
-    try:
-        return source.open("rb")
-    except OSError as error:
-        raise SceneError(f"{source}: {error.strerror or error}") from error
-
-
-def read_bounded(file: BinaryIO, name: str) -> bytes:
-    """Read a stream to its end.
+def check_size(size: GridShape) -> None:
+    """Check that a picture of this height and width can be segmented.
 
     Raises:
-        SceneError: there are more than `MAX_BYTES`.
+        SceneError: it is too small or too narrow.
     """
-    content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise SceneError(f"{name}: more than {MAX_BYTES:,} bytes")
-    return content
-
-
-def _upright_size(image: PilImage.Image) -> tuple[GridShape, bool]:
-    """Height and width after EXIF rotation, and whether it swaps the sides."""
-    # Pillow applies the rotation to the size of a TIFF, but not to that of other formats.
-    rotated = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    size = (image.width, image.height) if rotated else (image.height, image.width)
-    _check_size(size)
-    return size, rotated
-
-
-def _check_size(size: GridShape) -> None:
     if min(size) < _LEAST_SIDE:
         raise SceneError(f"{size[1]} x {size[0]} px is too small: at least {_LEAST_SIDE} a side")
     if max(size) > _LONGEST * min(size):
         raise SceneError(f"{size[1]} x {size[0]} px is more than {_LONGEST} times as long as wide")
 
 
-def _decode(image: PilImage.Image) -> NDArray[Any]:
-    """Decode to a uint8 array of shape (height, width), (height, width, 3) or (height, width, 4)."""
-    image.load()
-    ImageOps.exif_transpose(image, in_place=True)
-    if image.mode in ("L", "RGB") and not image.has_transparency_data:
-        return np.asarray(image)
-    if image.mode.startswith("I;16"):
-        return _high_byte(np.asarray(image))
-    if image.mode in ("F", "I"):
-        raise SceneError("32 bits a pixel are not supported: give a true-colour picture of 8 or 16 bits")
-    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+def check_pixels(size: GridShape, max_pixels: int) -> None:
+    """Check that a picture of this height and width does not exceed a limit.
 
-
-def _high_byte(values: NDArray[Any]) -> Image:
-    return (values >> 8).astype(np.uint8)
-
-
-def _open_array(array: NDArray[Any], name: str) -> Scene:
-    colours = array.shape[2] if array.ndim == 3 else 1
-    if array.ndim not in (2, 3) or colours not in (1, 3, 4) or array.dtype not in (np.uint8, np.uint16):
-        raise SceneError(
-            f"{name}: expected uint8 or uint16 of shape (height, width), (height, width, 3) or "
-            f"(height, width, 4), not {array.dtype} of shape {array.shape}"
-        )
-    size: GridShape = (array.shape[0], array.shape[1])
-    try:
-        _check_size(size)
-    except SceneError as error:
-        raise SceneError(f"{name}: {error}") from error
-    bounds, day, satellite = parse_worldview_name(name)
-    raster = _to_raster(_high_byte(array) if array.dtype == np.uint16 else array)
-    return Scene(name, size, bounds, day, satellite, "", None, partial(_keep, raster), [raster])
-
-
-def _keep(raster: Raster, _min_shape: GridShape) -> Raster:
-    return raster
-
-
-def _to_raster(array: NDArray[Any]) -> Raster:
-    """Make a raster of a grey, colour or colour-with-alpha array."""
-    if array.ndim == 2:
-        array = array[:, :, None]
-    pixels = np.ascontiguousarray(np.broadcast_to(array[:, :, :3], (*array.shape[:2], 3)))
-    nodata = find_nodata(pixels)
-    if array.shape[2] == 4:
-        transparent = array[:, :, 3] == 0
-        pixels[transparent] = 0
-        nodata |= transparent
-    return Raster(pixels, ~nodata)
+    Raises:
+        TooManyPixelsError: it does.
+    """
+    if size[0] * size[1] > max_pixels:
+        raise TooManyPixelsError(f"{size[1]} x {size[0]} px is over the limit of {max_pixels:,} pixels")
 
 
 def find_nodata(pixels: Image) -> Mask:

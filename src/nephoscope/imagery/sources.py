@@ -1,23 +1,25 @@
 """Sources of pictures, from command-line arguments: files, folders, globs, URLs, `worldview:...`."""
 
 import glob
+import hashlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from nephoscope.core.errors import NephoscopeError, SceneError, TooManyPixelsError
 from nephoscope.core.geo import parse_overpass, worldview_name
-from nephoscope.core.io import sanitize_name, unique_name
+from nephoscope.core.io import is_hidden, sanitize_name, unique_name
 from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.imagery.scene import MAX_PIXELS, Scene, open_scene, read_bounded
-from nephoscope.imagery.synthetic import SAMPLE_NAME, sample
-
-ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
-"""File endings of a folder's pictures, in small or capital letters."""
+from nephoscope.imagery.picture import read_bounded
+from nephoscope.imagery.reading import ENDINGS, open_scene
+from nephoscope.imagery.scene import MAX_PIXELS, Scene
+from nephoscope.imagery.values import Scale
 
 _OUTPUT = re.compile(rf"_(overlay|panel|patterns|{'|'.join(DEFAULT_NAMES)})\.(jpg|png|tif)$")
 """Outputs of `segment`, which are not segmented again; see `_is_mask` for masks of other patterns."""
@@ -30,21 +32,36 @@ class Source:
     name: str  # its file name, made unique
     open: Callable[[], Scene]  # may raise SceneError
     path: Path | None = None
+    file_name: str = ""  # before it was made unique
+    identity: Callable[[], str] = lambda: ""
+    """A hash of the content of a file or of standard input, or of the address; empty where it is unknown.
+
+    May raise OSError or SceneError.
+    """
 
 
-def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]:
+def find_sources(
+    words: Sequence[str],
+    max_pixels: int = MAX_PIXELS,
+    *,
+    bands: str | Sequence[int | str] | None = None,
+    scale: Scale | str = "auto",
+) -> list[Source]:
     """Find the pictures that arguments stand for, in order, each once.
 
     Args:
         words: a file, a folder (without its subfolders), a glob, `-` for standard input, an http or https
             URL, `worldview:SATELLITE/DAY/REGION` for a scene from NASA Worldview (the region by name or as
-            west,south,east,north), or `sample` for the built-in synthetic scene. Overlays, panels and masks
-            that nephoscope wrote are left out of folders and globs.
+            west,south,east,north), or `sample` for the built-in synthetic scene. Names that begin with a
+            dot, and overlays, panels and masks that nephoscope wrote, are left out of folders and globs.
         max_pixels: a larger picture is refused before it is decoded.
+        bands: of every picture; see `open_scene`.
+        scale: of every picture; see `open_scene`.
 
     Returns:
         Sources. A word without a picture becomes a source that raises its error when opened.
     """
+    options = {"max_pixels": max_pixels, "bands": bands, "scale": scale}
     sources: list[Source] = []
     taken: set[str] = set()
     paths: set[Path] = set()
@@ -55,14 +72,46 @@ def find_sources(words: list[str], max_pixels: int = MAX_PIXELS) -> list[Source]
                 continue
             if path:
                 paths.add(path)
-            name = unique_name(sanitize_name(name), lambda other: _stem(other) in taken)
-            taken.add(_stem(name))
-            sources.append(Source(name, _opener(name, where, max_pixels), path))
+            file_name = sanitize_name(name)
+            name = unique_name(file_name, lambda other: stem_of(other) in taken)
+            taken.add(stem_of(name))
+            identity = partial(_identity, word, file_name, where)
+            sources.append(Source(name, _opener(name, where, options), path, file_name, identity))
     return sources
 
 
+def open_source(
+    word: str, *, bands: str | Sequence[int | str] | None = None, scale: Scale | str = "auto"
+) -> Scene:
+    """Open the one picture that a word stands for; see `find_sources`.
+
+    Raises:
+        SceneError: it stands for none or several, or the picture cannot be used.
+    """
+    sources = find_sources([word], bands=bands, scale=scale)
+    if len(sources) > 1:
+        raise SceneError(f"{word}: {len(sources)} pictures: nephoscope.segment_many takes them all")
+    if sources[0].path:
+        return open_scene(word, bands=bands, scale=scale)  # errors name it as it was written
+    return sources[0].open()
+
+
+def _identity(word: str, name: str, where: "_Location") -> str:
+    if isinstance(where, Path):
+        if not where.is_file():  # of a pipe nothing would be left to decode
+            return ""
+        with where.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    if word == _STDIN and callable(where):
+        content = where()
+        return f"sha256:{hashlib.sha256(content if isinstance(content, bytes) else b'').hexdigest()}"
+    # Of an address only the hash is kept: its query may hold a password.
+    return f"address:{hashlib.sha256(f'{word} {name}'.encode(errors='surrogatepass')).hexdigest()}"
+
+
+_STDIN = "-"
 _WORLDVIEW = "worldview:"
-Fetch = Callable[[], bytes | Scene]
+Fetch = Callable[[], bytes | Scene | str]
 _Location = Path | SceneError | Fetch
 
 
@@ -82,9 +131,11 @@ def _safe_locations(word: str) -> list[tuple[str, _Location]]:
 
 def _locations(word: str) -> Iterator[tuple[str, _Location]]:
     """Yield name and location of each picture that a word stands for; an error where it stands for none."""
-    if word == "-":
-        yield "stdin", lambda: read_bounded(sys.stdin.buffer, "stdin")
+    if word == _STDIN:
+        yield "stdin", cache(lambda: read_bounded(sys.stdin.buffer, "stdin"))
     elif word == "sample":
+        from nephoscope.imagery.synthetic import SAMPLE_NAME, sample  # slow to import
+
         yield SAMPLE_NAME, sample
     elif prefixes := [prefix for prefix in SOURCES if word.startswith(prefix)]:
         yield from SOURCES[max(prefixes, key=len)](word)
@@ -105,7 +156,9 @@ def _glob(pattern: str) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not path.is_fifo() and not _is_output(path)
+    if is_hidden(path) or path.suffix.lower() not in ENDINGS:
+        return False
+    return not path.is_fifo() and not _is_output(path)
 
 
 def _is_output(path: Path) -> bool:
@@ -139,7 +192,7 @@ def _folder(folder: Path) -> Iterator[tuple[str, _Location]]:
         yield str(folder), SceneError(f"{folder}: no picture in this folder ({', '.join(ENDINGS)})")
 
 
-def _opener(name: str, where: _Location, max_pixels: int) -> Callable[[], Scene]:
+def _opener(name: str, where: _Location, options: dict[str, Any]) -> Callable[[], Scene]:
     def open_source() -> Scene:
         if isinstance(where, SceneError):
             raise where
@@ -147,7 +200,7 @@ def _opener(name: str, where: _Location, max_pixels: int) -> Callable[[], Scene]
         if isinstance(source, Scene):
             return replace(source, name=name)
         try:
-            return open_scene(source, name=name, max_pixels=max_pixels)
+            return open_scene(source, name=name, **options)
         except TooManyPixelsError as error:
             raise SceneError(f"{error} (--max-pixels raises it)") from error
 
@@ -161,7 +214,16 @@ def _address(url: str) -> list[tuple[str, Fetch]]:
         name = Path(unquote(urlsplit(url).path)).name or "picture"
     except ValueError:  # not an address; the download fails with the reason
         name = "picture"
+    if name.lower().endswith((".tif", ".tiff")) and find_spec("rasterio"):
+        return [(name, partial(_remote_raster, url))]
     return [(name, partial(download, url))]
+
+
+def _remote_raster(url: str) -> str | bytes:
+    """The address of a raster that can be read in parts; its content where the server sends no parts."""
+    from nephoscope.imagery.http import accepts_ranges, download
+
+    return url if accepts_ranges(url) else download(url)
 
 
 def _overpass(word: str) -> list[tuple[str, Fetch]]:
@@ -181,9 +243,11 @@ SOURCES: dict[str, Callable[[str], Iterable[tuple[str, Fetch]]]] = {
 """Sources of pictures by the prefix of their words. Other packages may add rows.
 
 A function takes the whole word. For each picture it gives a file name and a function that fetches it: the
-bytes of a file, or a scene. Both raise a NephoscopeError where they cannot.
+bytes of a file, a scene, or the address of a GeoTIFF that is read in parts. Both raise a NephoscopeError
+where they cannot.
 """
 
 
-def _stem(name: str) -> str:
-    return Path(name).stem.lower()  # outputs are named after it, and some file systems ignore case
+def stem_of(name: str) -> str:
+    """What outputs of a picture are named after, in small letters, as some file systems ignore capitals."""
+    return Path(name).stem.lower()
