@@ -29,7 +29,8 @@ from nephoscope.core.geo import parse_bounds
 from nephoscope.datasets.catalogue import COLUMNS
 from nephoscope.imagery.synthetic import sample
 from nephoscope.imagery.worldview import WorldviewClient
-from nephoscope.inference.model import CARD_KEY, model_file
+from nephoscope.inference.model import CARD_KEY
+from nephoscope.inference.model_files import model_file
 from nephoscope.testing.worldview_server import WorldviewServer
 
 ROUNDS = 3

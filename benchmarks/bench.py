@@ -24,13 +24,13 @@ from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.rle import decode, encode
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.sources import find_sources
 from nephoscope.imagery.synthetic import make_scene, sample
 from nephoscope.inference.model import Model
+from nephoscope.inference.pipeline import segment, segment_many
 from nephoscope.inference.postprocess import resample, segment_pattern
 from nephoscope.inference.prediction import view
-from nephoscope.inference.segmentation import segment
 from nephoscope.inference.tiling import run_tiled
 from nephoscope.outputs.batch import Job, run
 from nephoscope.outputs.csv import rows
@@ -127,12 +127,16 @@ def whole_folder(pictures: list[Path], folder: Path, cpus: int) -> None:
         for _ in range(len(pictures) // cpus):
             one(canvas)
 
-    timed = take_turns({"nephoscope": through, "bare": bare})
+    def in_python() -> None:
+        assert len(list(segment_many(pictures, one))) == len(pictures)
+
+    timed = take_turns({"nephoscope": through, "bare": bare, "segment_many": in_python})
     rate = len(pictures) / timed["nephoscope"]
     ideal = cpus * (len(pictures) // cpus) / timed["bare"]
     print(f"  nephoscope                              {rate:8.1f} scenes/s")
     print(f"  {cpus} x one bare single-thread session      {ideal:8.1f} scenes/s")
-    print(f"  ratio {rate / ideal:.2f}\n")
+    print(f"  ratio {rate / ideal:.2f}")
+    print(f"  segment_many, of the rate of the command  {timed['nephoscope'] / timed['segment_many']:8.2f}\n")
 
 
 def memory(pictures: list[Path], folder: Path) -> None:

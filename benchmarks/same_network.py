@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.resize import resize
-from nephoscope.imagery.scene import open_scene
 from nephoscope.inference.model import Model
 from nephoscope.training.networks import Deployed, build
 

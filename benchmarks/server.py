@@ -31,7 +31,7 @@ from benchmarks.bench import scenes, take_turns
 from nephoscope.core.io import available_cpus
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 from nephoscope.server.responses import render_npz
 
 ROUNDS = 5

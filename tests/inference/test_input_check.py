@@ -9,13 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 import nephoscope
-from conftest import encoded
+from conftest import DEFAULT_CARD, encoded
 from nephoscope.cli import app
 from nephoscope.core.errors import CardError
-from nephoscope.imagery.scene import open_scene
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.splits import split
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.synthetic import make_scene, sample
 from nephoscope.inference.card import Card
-from nephoscope.inference.input_check import measure, out_of_range, training_ranges
+from nephoscope.inference.input_check import MESSAGES, lacks_detail, measure, out_of_range, training_ranges
+from nephoscope.inference.prediction import view
 
 SIZE = (320, 480)
 
@@ -107,7 +110,7 @@ def test_no_data_is_not_measured():
 
 
 def test_training_ranges_hold_nearly_all_pictures():
-    values = [{name: float(number) for name in ("a", "b", "c", "d", "e")} for number in range(1001)]
+    values = [{name: float(number) for name in MESSAGES} for number in range(1001)]
     low, high = training_ranges([*values, {}])["darkest"]
     assert -300 < low < 0
     assert 1000 < high < 1300
@@ -139,3 +142,30 @@ def test_an_invalid_scope_is_refused(card, scope):
     entries = json.loads(card.to_json()) | {"scope": scope}
     with pytest.raises(CardError, match="cannot be read"):
         Card.from_json(json.dumps(entries))
+
+
+def test_an_enlarged_part_of_a_scene_is_too_smooth_for_its_assumed_extent():
+    pixels = make_scene(1, SIZE).pixels
+    whole, part = open_scene(pixels), open_scene(pixels[120:200, 150:270])
+    assert not any("for the assumed" in each for each in nephoscope.segment(whole).warnings)
+    (warning,) = [each for each in nephoscope.segment(part).warnings if "for the assumed" in each]
+    assert "21 x 14 degrees" in warning
+    stated = nephoscope.segment(part, extent=5.25)
+    assert not any("for the assumed" in each for each in stated.warnings)
+
+
+@pytest.mark.slow
+def test_of_quarter_width_crops_of_real_scenes_80_percent_are_warned_of_and_of_whole_ones_5(clouds):
+    dataset = read_dataset(clouds)
+    dataset = dataset.select(split(dataset.records)[1][::4])
+    card, rng = Card.from_json(DEFAULT_CARD.read_text()), np.random.default_rng(0)
+    wholes, crops = [], []
+    for record in dataset.records:
+        pixels, valid_mask = dataset.scene(record.image).read()
+        height, width = (side // 4 for side in valid_mask.shape)
+        top, left = (int(rng.integers(0, 3 * side)) for side in (height, width))
+        crop = pixels[top : top + height, left : left + width]
+        for part, warned in ((pixels, wholes), (crop, crops)):
+            warned.append(lacks_detail(view(open_scene(part), card.input_size).measures()))
+    assert np.mean(crops) >= 0.8
+    assert np.mean(wholes) <= 0.05

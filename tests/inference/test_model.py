@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -10,7 +13,9 @@ from nephoscope.core.errors import CardError, ModelError
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.card import CARD_VERSION, Card
-from nephoscope.inference.model import Model, shipped
+from nephoscope.inference.model import Model
+from nephoscope.inference.model_files import shipped
+from nephoscope.inference.pipeline import segment
 
 RULE = {"threshold": 0.5, "top_k": 10, "presence": 0.5, "least_cover": 0, "minimum_area": 0}
 
@@ -124,5 +129,39 @@ def test_names_and_devices_are_checked():
         Model.load("defualt")
     with pytest.raises(ModelError, match="available: default"):
         Model.load("xyz")
-    with pytest.raises(ModelError, match="available: auto, cpu, cuda"):
+    with pytest.raises(ModelError, match="unknown device 'tpu'; available: auto, cpu"):
         Model.load(device="tpu")
+
+
+def test_a_pickled_model_needs_no_file(tiny_model):
+    path = tiny_model()
+    model = Model.load(path, threads=1, device="cpu")
+    model = dataclasses.replace(model, card=model.card.with_rules({"Fish": {"threshold": 0.4}}))
+    path.unlink()
+    copy = pickle.loads(pickle.dumps(model))
+    assert (copy.card, copy.threads, copy.device) == (model.card, 1, "cpu")
+    pictures = np.full((1, 320, 480, 3), 51, np.uint8)
+    np.testing.assert_array_equal(copy(pictures).probabilities, model(pictures).probabilities)
+
+
+def test_a_pickled_shipped_model_is_its_name(model):
+    assert len(pickle.dumps(model)) < 20_000
+
+
+@pytest.mark.slow
+def test_a_model_works_in_another_process(model, picture):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        there = pool.submit(segment, picture, model).result()
+    here = segment(picture, model)
+    np.testing.assert_array_equal(there.masks, here.masks)
+    assert there.regions == here.regions
+
+
+def test_reprs_fit_on_a_line(model, picture):
+    result = segment(picture, model)
+    for each in (model, model.card, result, result.scene, result.prediction, *result.regions):
+        assert len(repr(each)) < 150, each
+    assert repr(model).startswith("<Model default: Fish, Flower, Gravel, Sugar; input ")
+    assert repr(model.card) == "<Card of default: Fish, Flower, Gravel, Sugar>"
+    assert repr(result.scene) == "<Scene array: 160x240 pixels>"
+    assert repr(result.prediction) == "<Prediction of array by default: 350x525 pixels>"

@@ -10,7 +10,7 @@ from nephoscope.core.patterns import DEFAULT_PATTERNS
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
 from nephoscope.inference.payload import pack, unpack
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 
 
 @pytest.fixture(params=OWN_PATTERNS)

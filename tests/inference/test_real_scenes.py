@@ -11,9 +11,10 @@ import pytest
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
 from nephoscope.datasets.labels import read_labels
+from nephoscope.evaluation.metrics import dice
 from nephoscope.evaluation.submission import evaluate_csv
-from nephoscope.imagery.scene import open_scene
-from nephoscope.inference.segmentation import segment
+from nephoscope.imagery.reading import open_scene
+from nephoscope.inference.pipeline import segment
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +44,19 @@ def test_the_default_model_scores_at_least_0_64_on_validation_scenes(clouds, val
     assert result.unanswered == 0
     assert result.truth_grid == LABEL_GRID
     assert result.mean >= 0.640
+
+
+def test_scenes_as_reflectances_have_the_same_masks(clouds, val, model):
+    """The true-colour stretch, inverted and applied again, loses nothing that the model sees."""
+    shown, linear = (0, 110, 160, 210, 240, 255), (0, 30, 60, 120, 190, 255)
+    scores = []
+    for image in val[:20]:
+        pixels, _ = open_scene(clouds / "train_images" / image).read()
+        reflectances = (np.interp(pixels, shown, linear) / 255 * 1.1).astype(np.float32)
+        first, second = segment(pixels, model), segment(reflectances, model, scale="reflectance")
+        scores += [dice(a, b) for a, b in zip(first.masks, second.masks, strict=True)]
+    assert len(scores) == 80
+    assert np.mean(scores) >= 0.97
 
 
 def test_swath_gaps_are_where_no_label_is(clouds, truth):

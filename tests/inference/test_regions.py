@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
+from nephoscope.inference.outline import outline
 from nephoscope.inference.postprocess import label_components, remove_small_components
-from nephoscope.inference.regions import find_regions, outline
+from nephoscope.inference.regions import find_regions
 
 
 def test_a_rectangle():

@@ -1,7 +1,13 @@
 """A segmentation by a server equals one on this machine."""
 
+import io
+import json
 import os
+import pickle
+import tracemalloc
+import zipfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +18,13 @@ from hypothesis.extra.numpy import arrays
 import nephoscope
 from asking import elsewhere
 from conftest import encoded, serving
-from nephoscope.core.errors import ModelError, PayloadError, SceneError, ServerError
+from nephoscope.core.errors import DownloadError, ModelError, PayloadError, SceneError, ServerError
 from nephoscope.core.geo import parse_bounds
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery import http
+from nephoscope.imagery.reading import open_scene
 from nephoscope.inference import remote
 from nephoscope.inference.payload import Payload, pack, quantize_probabilities, unpack
+from nephoscope.inference.remote import RemoteModel
 from nephoscope.outputs import FORMATS
 from nephoscope.server.limits import Limits
 from nephoscope.server.settings import Settings
@@ -100,8 +108,10 @@ def test_the_address_carries_the_token(tiny_model, jpeg):
 def test_refusals_say_why(server, jpeg, model, tmp_path):
     with pytest.raises(ModelError, match="name of one of the server's"):
         nephoscope.segment(jpeg, model, server=server)
-    with pytest.raises(SceneError, match="unknown model 'unknown'"):
+    with pytest.raises(ModelError, match="unknown model 'unknown'"):
         nephoscope.segment(jpeg, "unknown", server=server)
+    with pytest.raises(ModelError, match="unknown model 'unknown'; available: default"):
+        remote.RemoteModel(server, "unknown").card  # noqa: B018
     (tmp_path / "text.jpg").write_text("no picture")
     with pytest.raises(SceneError, match=r"text\.jpg"):
         nephoscope.segment(tmp_path / "text.jpg", server=server)
@@ -136,11 +146,55 @@ def test_other_servers_are_recognised(jpeg, status, content):
 
 
 @pytest.mark.slow
+def test_requests_follow_the_servers_workers_and_limit(start):
+    for workers, limit, expected in ((3, 32, 6), (3, 4, 4)):
+        with start(Limits(requests=limit), workers=workers) as address:
+            assert RemoteModel(address).connections == expected
+    with (
+        elsewhere(200, {}, b"{}") as other,
+        pytest.raises(ServerError, match="not a response of nephoscope"),
+    ):
+        _ = RemoteModel(other.address).connections
+
+
+@pytest.mark.slow
 def test_a_busy_server_is_asked_again_while_patience_lasts(tiny_model, jpeg, monkeypatch):
     busy = Settings(models=(str(tiny_model()),), limits=Limits(requests=0))
     monkeypatch.setattr(remote, "RETRY", remote.RETRY._replace(patience=2.0))
     with serving(busy) as address, pytest.raises(ServerError, match=r"busy.*\(asked 2 times\)"):
         nephoscope.segment(jpeg, "tiny", server=address)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("picture", SceneError), ("too-large", SceneError), ("model", ModelError), ("value", ServerError)],
+)
+def test_errors_are_told_apart_by_the_kind_of_problem(jpeg, kind, error):
+    problem = {"type": f"/api/v1/problems/{kind}", "detail": "any words"}
+    with elsewhere(422, {}, json.dumps(problem).encode()) as other, pytest.raises(error, match="any words"):
+        nephoscope.segment(jpeg, server=other.address)
+
+
+def test_words_of_a_server_cannot_command_a_terminal(jpeg):
+    problem = json.dumps({"detail": "red \x1b[31m\r\nalert\x07 " + "x" * 9999}).encode()
+    with elsewhere(500, {}, problem) as other, pytest.raises(ServerError, match="red _.31m alert_") as caught:
+        nephoscope.segment(jpeg, server=other.address)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 2000
+
+
+def test_a_busy_server_is_not_asked_at_once_though_it_says_so(monkeypatch):
+    clock, asked = [0.0], []
+
+    def busy():
+        asked.append(clock[0])
+        raise DownloadError("http://a/", "busy", "busy", 429, 0.0)
+
+    monkeypatch.setattr(http, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    with pytest.raises(DownloadError):
+        remote.RETRY.run(busy, lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    assert min(np.diff(asked)) >= 0.5
+    assert 5 < len(asked) < 25
 
 
 steps = st.integers(1, 255)
@@ -175,6 +229,24 @@ def card_of_default(model):
     return model.card
 
 
+def test_a_payload_that_would_grow_is_refused_before_it_does(model):
+    zeros = Payload(model.card, np.zeros((4, 600, 900), np.float32), np.ones((600, 900), bool), None, False)
+    bomb = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(pack(zeros, {}))) as stored,
+        zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as deflated,
+    ):
+        for name in stored.namelist():
+            deflated.writestr(name, stored.read(name))
+    tracemalloc.start()
+    try:
+        with pytest.raises(PayloadError, match="bytes would become 9,"):
+            unpack(bomb.getvalue())
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_damaged_payloads_are_refused(model):
     answered = Payload(model.card, np.zeros((4, 3, 5), np.float32), np.ones((3, 5), bool), None, False)
     whole = pack(answered, {})
@@ -194,3 +266,10 @@ def test_damaged_payloads_are_refused(model):
     ):
         with pytest.raises(PayloadError):
             unpack(damaged)
+
+
+def test_a_pickled_remote_model_has_its_address_and_token():
+    model = remote.RemoteModel("http://127.0.0.1:9/#token=abc", "tiny")
+    copy = pickle.loads(pickle.dumps(model))
+    assert vars(copy) == vars(model)
+    assert repr(copy) == "<RemoteModel tiny of http://127.0.0.1:9>"

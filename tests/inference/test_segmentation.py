@@ -1,5 +1,8 @@
 """Segmentation of scenes: masks, regions, area fractions."""
 
+import json
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +10,17 @@ import pytest
 
 import nephoscope
 from conftest import encoded
+from nephoscope.core.errors import InputWarning, ModelError, SceneError
+from nephoscope.core.geo import Bounds
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.evaluation.metrics import dice
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
+from nephoscope.inference.pipeline import segment, segment_many
 from nephoscope.inference.postprocess import Rule
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.segmentation import Segmentation, apply_rules
+from nephoscope.outputs.json import everything
 
 GUARD = Path(__file__).parents[1] / "default_model.npz"
 RULE = Rule(threshold=0.5, top_k=100, presence=0.6, least_cover=0, minimum_area=50)
@@ -136,3 +143,147 @@ def test_the_default_model_answers_as_it_was_shipped(model):
     masks = np.unpackbits(stored["masks"], count=result.masks.size).reshape(result.masks.shape).astype(bool)
     for index, name in enumerate(DEFAULT_NAMES):
         assert dice(result.masks[index], masks[index]) > 0.999, name
+
+
+def test_a_picture_of_unknown_place_is_taken_to_show_21_x_14_degrees(bright):
+    assert segment(painted(350, 525), bright).assumed_extent == pytest.approx((21, 14))
+    assert segment(painted(300, 300), bright).assumed_extent == pytest.approx((14, 14))
+    assert segment(painted(100, 600), bright).assumed_extent == pytest.approx((84, 14))
+    assert segment(painted(350, 525), bright, bounds=Bounds(-61, 10, -40, 24)).assumed_extent is None
+    assert segment(painted(350, 525), bright, extent=10).assumed_extent is None
+
+
+def test_a_stated_extent_is_the_scale_of_the_same_bounds(bright):
+    pixels = painted(400, 600, red_2_8_2_6=240)
+    stated = segment(pixels, bright, extent=42)
+    known = segment(pixels, bright, bounds=Bounds(-61, 0, -19, 28))
+    assert np.array_equal(stated.masks, known.masks)
+    assert stated.masks.shape == (4, 700, 1050)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"extent": 0}, "extent must be more than 0 and at most 360 degrees, got 0"),
+        ({"extent": 400}, "got 400"),
+        ({"extent": 20, "bounds": Bounds(-61, 10, -40, 24)}, "its bounds are known: leave the extent out"),
+    ],
+)
+def test_an_extent_that_cannot_be_is_refused(bright, options, reason):
+    with pytest.raises(SceneError, match=reason):
+        segment(painted(350, 525), bright, **options)
+
+
+def test_words_of_the_command_are_pictures_too(bright, tmp_path, monkeypatch):
+    assert segment("sample", bright).scene.name == "synthetic_sample.jpg"
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(encoded(painted(350, 525), ".png"))
+    with pytest.raises(SceneError, match="2 pictures: nephoscope.segment_many takes them all"):
+        segment(str(tmp_path), bright)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SceneError, match="^missing.jpg: no such file$"):
+        segment("missing.jpg", bright)
+
+
+class TestMany:
+    """Many pictures, in order, each independent of the others."""
+
+    def test_results_come_in_order_and_errors_in_their_places(self, bright, tmp_path):
+        pixels = painted(350, 525, red_2_8_2_6=240)
+        (tmp_path / "one.png").write_bytes(encoded(pixels, ".png"))
+        pictures = [pixels, tmp_path / "one.png", "missing.jpg", None, open_scene(pixels, name="last")]
+        results = list(segment_many(iter(pictures), bright))
+        kinds = [type(result) for result in results]
+        assert kinds == [Segmentation, Segmentation, SceneError, SceneError, Segmentation]
+        assert np.array_equal(results[0].masks, results[1].masks)
+        assert [results[1].scene.name, results[4].scene.name] == ["one.png", "last"]
+        with pytest.raises(SceneError, match="missing.jpg"):
+            list(segment_many(pictures, bright, errors="raise"))
+
+    def test_folders_and_globs_stand_for_all_their_pictures(self, bright, tmp_path):
+        for name in ("b.png", "a.png", "c.jpg"):
+            (tmp_path / name).write_bytes(encoded(painted(90, 120), Path(name).suffix))
+        for pictures, names in (
+            (tmp_path, ["a.png", "b.png", "c.jpg"]),
+            (str(tmp_path / "*.png"), ["a.png", "b.png"]),
+            ([tmp_path / "c.jpg", str(tmp_path / "*.png")], ["c.jpg", "a.png", "b.png"]),
+        ):
+            assert [result.scene.name for result in segment_many(pictures, bright)] == names
+
+    def test_one_array_is_one_picture_and_few_are_held_at_a_time(self, bright):
+        assert len(list(segment_many(painted(350, 525), bright))) == 1
+        taken = []
+
+        def endless():
+            while True:
+                taken.append(len(taken))
+                yield painted(90, 120)
+
+        results = segment_many(endless(), bright, workers=2)
+        for _ in range(3):
+            next(results)
+        results.close()
+        assert len(taken) <= 3 + 2 * 2
+
+
+class TestChangedRules:
+    """Rules and thresholds of one call, in place of those of the model card."""
+
+    def test_a_threshold_for_all_and_one_by_pattern(self, bright):
+        pixels = painted(350, 525, red_1_4_1_4=140, green_5_9_5_9=140)
+        assert segment(pixels, bright).present == []
+        easy = {name: {"presence": 0.5} for name in DEFAULT_NAMES}
+        changed = segment(pixels, bright, rules=easy, threshold=0.4)
+        assert changed.present == ["Fish", "Flower", "Sugar"]
+        only = segment(pixels, bright, threshold={"Fish": 0.4}, rules={"Fish": {"presence": 0.5}})
+        assert only.present == ["Fish"]
+        assert only.card.rules == {**bright.card.rules, "Fish": replace(RULE, threshold=0.4, presence=0.5)}
+
+    def test_a_rule_takes_the_place_of_the_cards(self, bright):
+        other = replace(RULE, minimum_area=20_000)
+        pixels = painted(350, 525, green_1_4_1_4=240)
+        assert segment(pixels, bright).present == ["Flower"]
+        assert segment(pixels, bright, rules={"Flower": other}).present == []
+        prediction = bright.predict(open_scene(pixels))
+        assert apply_rules(prediction, {"Flower": other}).present == []
+
+    def test_outputs_state_them(self, bright, picture):
+        result = segment(picture, bright, threshold=np.float32(0.25))
+        rules = json.loads(json.dumps(everything(result)))["rules"]
+        assert rules["chosen"] == "stated by the user"
+        assert {rules[name]["threshold"] for name in DEFAULT_NAMES} == {0.25}
+
+    @pytest.mark.parametrize(
+        ("options", "reason"),
+        [
+            ({"threshold": 1.5}, "Fish: threshold must be between 0 and 1, got 1.5"),
+            ({"threshold": "high"}, "Fish: threshold must be between 0 and 1, got 'high'"),
+            (
+                {"threshold": {"Fisch": 0.4}},
+                "unknown pattern 'Fisch'; available: Fish, Flower",
+            ),
+            ({"rules": {"Fisch": RULE}}, "unknown pattern 'Fisch'; available: Fish, Flower"),
+            ({"rules": {"Fish": {"area": 3}}}, "Fish: a rule has no 'area'; available: threshold, top_k, "),
+            ({"rules": {"Fish": 0.4}}, "Fish: expected a Rule or a mapping of threshold, top_k"),
+            ({"rules": {"Fish": {"minimum_area": 0.5}}}, "Fish: minimum_area must be a whole number"),
+        ],
+    )
+    def test_wrong_ones_fail_before_the_picture_is_read(self, bright, options, reason):
+        with pytest.raises(ModelError, match=f"^{reason}"):
+            segment("missing.jpg", bright, **options)
+
+
+class TestWarnings:
+    """Python's warnings, which only the public function issues."""
+
+    def test_a_picture_without_data(self, bright):
+        black = np.zeros((350, 525, 3), np.uint8)
+        with pytest.warns(InputWarning, match="^array: no data: the whole picture is black") as caught:
+            nephoscope.segment(black, bright)
+        assert caught[0].filename == __file__
+
+    def test_the_two_halves_issue_none(self, bright):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            result = apply_rules(bright.predict(open_scene(np.zeros((350, 525, 3), np.uint8))))
+        assert len(result.warnings) == 1

@@ -123,7 +123,7 @@ def test_where_the_place_is_unknown_a_picture_is_one_view(size, canvas):
     ],
 )
 def test_where_the_place_is_known_the_scale_is_the_training_pictures(bounds, canvas):
-    assert canvas_size((777, 999), bounds, FRAME) == canvas
+    assert canvas_size((777, 999), (bounds.height, bounds.width), FRAME) == canvas
 
 
 def test_shrinking_does_not_alias():

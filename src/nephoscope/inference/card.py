@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -16,6 +16,10 @@ CARD_VERSION = 1
 
 UNSEEN, UNSEEN_SPREAD = "mean Dice, folds not seen", "standard deviation between folds"
 """`what` of the figures of a cross-validation: neither weights nor rules have seen the scenes of a fold."""
+
+
+RuleChanges = Mapping[str, Rule | Mapping[str, Any]]
+"""By pattern, a rule, or the attributes of `Rule` to change."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class Card:
     # `colour` and `meaning` by pattern, of those that differ from the default.
     styles: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<Card of {self.name}: {', '.join(self.patterns)}>"
+
     def as_dict(self) -> dict[str, Any]:
         """The card as plain values, without empty `styles`."""
         entries = asdict(self)
@@ -56,22 +63,28 @@ class Card:
         """The patterns with their colours and meanings, in the order of the model's outputs."""
         return styled_patterns(self.patterns, self.styles)
 
-    def with_rules(self, changes: Mapping[str, Mapping[str, Any]]) -> "Card":
+    def with_rules(
+        self, changes: RuleChanges, threshold: float | Mapping[str, float] | None = None
+    ) -> "Card":
         """A copy of the card with other rules, without its figures, which depend on the rules.
 
         Args:
-            changes: by pattern, the attributes of `Rule` to change.
+            changes: by pattern, a rule, or the attributes of its rule to change. Patterns that are left out
+                keep their rule.
+            threshold: from 0 to 1, for all patterns or by pattern, in place of that of the rules.
 
         Raises:
             CardError: an unknown pattern or attribute, or a value out of range.
         """
         rules = dict(self.rules)
-        for name, change in changes.items():
+        by_pattern = threshold if isinstance(threshold, Mapping) else dict.fromkeys(rules, threshold)
+        thresholds = {name: {"threshold": value} for name, value in by_pattern.items() if value is not None}
+        for name, change in (*changes.items(), *thresholds.items()):
             if name not in rules:
                 raise CardError(f"unknown pattern {name!r}; available: {', '.join(rules)}")
             try:
-                rules[name] = replace(rules[name], **change)
-            except (TypeError, InvalidRequestError) as error:
+                rules[name] = change if isinstance(change, Rule) else _changed(rules[name], change)
+            except InvalidRequestError as error:
                 raise CardError(f"{name}: {error}") from error
         if rules == self.rules:
             return self
@@ -123,6 +136,35 @@ class Card:
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise CardError(f"its card cannot be read: {error!r}") from error
         return cls(**entries)
+
+
+def parse_thresholds(texts: Iterable[str], patterns: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Parse thresholds such as `Fish=0.4`, or `0.4` for all patterns; of several for one, the last counts.
+
+    Returns:
+        The changes that `Card.with_rules` takes.
+
+    Raises:
+        InvalidRequestError: a text is neither.
+    """
+    changes: dict[str, dict[str, float]] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            threshold = float(number)
+        except ValueError:
+            raise InvalidRequestError(f"{text!r} is not a threshold such as 0.4 or Fish=0.4") from None
+        changes.update({each: {"threshold": threshold} for each in ([name] if name else patterns)})
+    return changes
+
+
+def _changed(rule: Rule, change: Any) -> Rule:
+    names = [entry.name for entry in fields(Rule)]
+    if not isinstance(change, Mapping):
+        raise InvalidRequestError(f"expected a Rule or a mapping of {', '.join(names)}, got {change!r}")
+    if unknown := [name for name in change if name not in names]:
+        raise InvalidRequestError(f"a rule has no {unknown[0]!r}; available: {', '.join(names)}")
+    return replace(rule, **change)
 
 
 def _patterns(names: Any) -> tuple[str, ...]:

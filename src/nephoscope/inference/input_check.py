@@ -14,12 +14,13 @@ from nephoscope.core.types import Image, Mask
 Ranges = Mapping[str, tuple[float, float]]
 """Lowest and highest usual value of each measure."""
 
+TOO_SMOOTH = "too smooth"
 MESSAGES = {
     "darkest": ("darker water", "no dark water"),
     "contrast": ("too little contrast", "too much contrast"),
     "tint": ("not blue enough", "too blue"),
     "red": ("", "red in it"),
-    "grain": ("too smooth", "too grainy"),
+    "grain": (TOO_SMOOTH, "too grainy"),
 }
 """Warnings for a measure that is too low, and too high."""
 
@@ -29,6 +30,10 @@ _STEP = 2  # every second row is measured: half the work
 _EDGE = np.ones((5, 5), np.uint8)  # pixels this near to no data are left out: its edge is no detail
 _USUAL = (0.1, 99.9)  # percent of the pictures
 _MARGIN = 0.25  # of a range, on both sides
+_APART = 4  # pixels
+
+LEAST_DETAIL = 0.44
+"""Least usual `detail` of a scene of 21 x 14 degrees; see `experiments/assumed_scale.py`."""
 
 
 def measure(pixels: Image, valid_mask: Mask) -> dict[str, float]:
@@ -41,8 +46,8 @@ def measure(pixels: Image, valid_mask: Mask) -> dict[str, float]:
     Returns:
         `darkest`: 10th percentile of the brightness, 0 to 255; `contrast`: standard deviation of the
         brightness; `tint`: mean of blue minus red; `red`: share of the pixels whose red clearly exceeds their
-        blue; `grain`: mean difference between neighbouring pixels, as a share of the contrast. Empty if there
-        is no data.
+        blue; `grain`: mean difference between neighbouring pixels, as a share of the contrast; `detail`: the
+        same as a share of the difference between pixels four apart. Empty if there is no data.
     """
     inner = cv2.erode(valid_mask.view(np.uint8), _EDGE, borderValue=1)[::_STEP]
     count = cv2.countNonZero(inner)
@@ -55,18 +60,22 @@ def measure(pixels: Image, valid_mask: Mask) -> dict[str, float]:
     red, _, blue = cv2.split(some)
     redder = cv2.threshold(cv2.subtract(red, blue), _RED, 255, cv2.THRESH_BINARY)[1]
     steps = cv2.absdiff(grey[:, 1:], grey[:, :-1])
+    step = cv2.mean(steps, inner[:, 1:])[0]
+    apart = np.bitwise_and(inner[:, _APART:], inner[:, :-_APART])
+    strides = cv2.absdiff(grey[:, _APART:], grey[:, :-_APART])
     return {
         "darkest": float(np.searchsorted(levels, _DARK * count)),
         "contrast": contrast,
         "tint": cv2.mean(blue, inner)[0] - cv2.mean(red, inner)[0],
         "red": cv2.mean(redder, inner)[0] / 255,
-        "grain": cv2.mean(steps, inner[:, 1:])[0] / max(1.0, contrast),
+        "grain": step / max(1.0, contrast),
+        "detail": step / max(1.0, cv2.mean(strides, apart)[0]),
     }
 
 
 def training_ranges(measured: Iterable[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
     """Usual range of each measure: the central 99.8 % of the pictures that have data, with a margin."""
-    rows = [list(each.values()) for each in measured if each]
+    rows = [[each[name] for name in MESSAGES] for each in measured if each]
     if not rows:
         return {}
     low, high = np.percentile(np.array(rows), _USUAL, axis=0)
@@ -82,3 +91,8 @@ def out_of_range(measured: Mapping[str, float], usual: Ranges) -> list[str]:
         for name, (least, most) in usual.items()
         if name in measured and not least <= measured[name] <= most
     ]
+
+
+def lacks_detail(measured: Mapping[str, float]) -> bool:
+    """Whether a picture is smoother than any scene of 21 x 14 degrees: it shows less, or was enlarged."""
+    return "detail" in measured and measured["detail"] < LEAST_DETAIL

@@ -1,21 +1,22 @@
 """Models: ONNX files that carry their own card, run by ONNX Runtime."""
 
-from dataclasses import dataclass
-from difflib import get_close_matches
-from importlib.resources import files
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from nephoscope.core.errors import CardError, ModelError
+from nephoscope.core.errors import CardError, DeviceError, ModelError
 from nephoscope.core.io import available_cpus
 from nephoscope.core.types import Image, Probabilities
 from nephoscope.imagery.resize import resize_mask_by_area
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.card import Card
+from nephoscope.inference.devices import device_of, open_session
+from nephoscope.inference.model_files import is_shipped, model_file
 from nephoscope.inference.postprocess import resample
 from nephoscope.inference.prediction import Prediction, view
 from nephoscope.inference.tiling import run_tiled
@@ -27,12 +28,7 @@ INPUT, OUTPUT, PRESENCE = "pictures", "probabilities", "presence"
 
 _MIRRORS = ((1,), (0,), (0, 1))  # axes to flip: left-right, top-bottom, both
 
-_SHIPPED = Path(str(files("nephoscope"))) / "models"
-
-
-def shipped() -> list[str]:
-    """Names of the models that are part of nephoscope."""
-    return sorted(path.stem for path in _SHIPPED.glob("*.onnx"))
+log = logging.getLogger("nephoscope")
 
 
 class NetworkOutput(NamedTuple):
@@ -44,11 +40,25 @@ class NetworkOutput(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded model, which threads may share."""
+    """A loaded model, which threads may share. A pickled one is loaded again where it is unpickled.
+
+    The pickle of a shipped model has its name, that of another the content of its file.
+    """
 
     card: Card
     threads: int  # that one run of the network uses
     _session: ort.InferenceSession
+    _source: str | bytes  # name of a shipped model, or the content of its file
+    _requested: str  # device that was asked for
+
+    def __repr__(self) -> str:
+        height, width = self.card.input_size
+        patterns = ", ".join(self.card.patterns)
+        return f"<Model {self.card.name}: {patterns}; input {height}x{width} pixels, {self.threads} threads>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what the session is made of, and the card, whose rules may have changed."""
+        return _restore, (self._source, self.card, self.threads, self._requested)
 
     @classmethod
     def load(
@@ -57,31 +67,56 @@ class Model:
         """Load a model by name or from a file, without network access.
 
         Args:
-            model: the name of a shipped model, or the path of an ONNX file with a card.
+            model: a model's name, or the path of an ONNX file with a card.
             threads: for one run of the network. Default: all processors.
-            device: `cpu`, `cuda`, or `auto` for CUDA where it is available.
+            device: `cpu`, `cuda` or another of `devices.DEVICES`, or `auto` for a GPU if ONNX Runtime can use
+                one, else the CPU.
 
         Raises:
-            ModelError: an unknown model or device, not an ONNX file, no card, a card of another version, or
-                outputs that differ from the card.
+            ModelError: an unknown model, not an ONNX file, no card, a card of another version, or outputs
+                that differ from the card.
+            DeviceError: the device is unknown or cannot be used.
         """
         path = model_file(str(model))
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"{path}: {error.strerror or error}") from error
+        loaded = cls.from_bytes(content, str(path), threads=threads, device=device)
+        return replace(loaded, _source=path.stem) if is_shipped(path) else loaded
+
+    @classmethod
+    def from_bytes(
+        cls, content: bytes, name: str, *, threads: int | None = None, device: str = "auto"
+    ) -> "Model":
+        """Load a model from the content of its file; errors say `name`. The rest is as in `load`."""
         threads = threads or available_cpus()
-        session = _session(path, threads, _providers(device))
+        try:
+            session = open_session(content, threads, device)
+        except DeviceError:
+            raise
+        except ModelError as error:
+            raise ModelError(f"{name}: {error}") from error
         try:
             text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
         except UnicodeDecodeError as error:
-            raise ModelError(f"{path}: its card is not text: {error}") from error
+            raise ModelError(f"{name}: its card is not text: {error}") from error
         if text is None:
             raise ModelError(
-                f"{path}: no card inside: not a nephoscope model (`nephoscope export` makes one)"
+                f"{name}: no card inside: not a nephoscope model (`nephoscope export` makes one)"
             )
         try:
             card = Card.from_json(text)
         except CardError as error:
-            raise ModelError(f"{path}: {error}") from error
-        _check_interface(session, card, path)
-        return cls(card, threads, session)
+            raise ModelError(f"{name}: {error}") from error
+        _check_interface(session, card, name)
+        log.debug("model %s from %s on %s", card.name, name, ", ".join(session.get_providers()))
+        return cls(card, threads, session, content, device)
+
+    @property
+    def device(self) -> str:
+        """Name of the device that the network runs on, such as `cpu`."""
+        return device_of(self._session)
 
     @property
     def has_presence_head(self) -> bool:
@@ -116,6 +151,12 @@ class Model:
         card = self.card
         scene_view = view(scene, card.input_size)
         raster, canvas = scene_view
+        log.info(
+            "%s: %s px, decoded at %s, segmented at %s on %s",
+            scene.name,
+            *("x".join(map(str, shape[:2])) for shape in (scene.size, raster.pixels.shape, canvas.shape)),
+            self.device,
+        )
         fields, presence = self._mean_over_mirrors(canvas) if tta else self._run(canvas, ())
         rows, columns = (
             max(1, round(side * fine / whole))
@@ -157,59 +198,16 @@ class Model:
         return np.flip(fields, tuple(axis + 1 for axis in axes)), presence
 
 
-def model_file(model: str) -> Path:
-    """Path of a model: a shipped one by its name, or a file.
-
-    Raises:
-        ModelError: neither exists.
-    """
-    names = shipped()
-    if model in names:
-        return _SHIPPED / f"{model}.onnx"
-    path = Path(model)
-    try:
-        if path.is_file():
-            return path
-    except OSError as error:
-        raise ModelError(f"{model}: {error.strerror or error}") from error
-    if path.suffix or len(path.parts) > 1:
-        raise ModelError(f"{model}: no such model file")
-    near = get_close_matches(model, names, 1)
-    hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(names) or 'none'}"
-    raise ModelError(f"unknown model {model!r}; {hint}")
+def _restore(source: str | bytes, card: Card, threads: int, device: str) -> Model:
+    """Load a pickled model again, with the card that it had."""
+    if isinstance(source, bytes):
+        loaded = Model.from_bytes(source, card.name, threads=threads, device=device)
+    else:
+        loaded = Model.load(source, threads=threads, device=device)
+    return replace(loaded, card=card)
 
 
-def _providers(device: str) -> list[str]:
-    cpu, cuda = "CPUExecutionProvider", "CUDAExecutionProvider"
-    has_cuda = cuda in ort.get_available_providers()
-    match device:
-        case "cpu":
-            return [cpu]
-        case "cuda" if not has_cuda:
-            raise ModelError(
-                "cuda: this ONNX Runtime has no CUDA; install onnxruntime-gpu in place of onnxruntime"
-            )
-        case "cuda" | "auto":
-            return [cuda, cpu] if has_cuda else [cpu]
-        case _:
-            raise ModelError(f"unknown device {device!r}; available: auto, cpu, cuda")
-
-
-def _session(path: Path, threads: int, providers: list[str]) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # its errors come as exceptions
-    try:
-        # Not by path: the file could then refer to other files.
-        return ort.InferenceSession(path.read_bytes(), options, providers=providers)
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}") from error
-    except Exception as error:  # ONNX Runtime's exceptions share no base class
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{path}: not an ONNX model that ONNX Runtime can run: {reason}") from error
-
-
-def _check_interface(session: ort.InferenceSession, card: Card, path: Path) -> None:
+def _check_interface(session: ort.InferenceSession, card: Card, name: str) -> None:
     """Check that the network's inputs and outputs are those of a nephoscope model with this card."""
     height, width = card.input_size
     expected = {
@@ -224,4 +222,4 @@ def _check_interface(session: ort.InferenceSession, card: Card, path: Path) -> N
         for node in nodes
     }
     if list(actual.items()) != list(expected.items()):
-        raise ModelError(f"{path}: its inputs and outputs are {actual}; its card requires {expected}")
+        raise ModelError(f"{name}: its inputs and outputs are {actual}; its card requires {expected}")

@@ -85,18 +85,20 @@ def pack(
 def unpack(content: bytes) -> Payload:
     """Unpack an archive of `pack` with exact probabilities.
 
+    Such an archive is not compressed. One whose members say that they are larger than the whole is refused
+    before anything is inflated, so that a small response cannot fill the memory.
+
     Raises:
         PayloadError: it is damaged, something else, or packed in steps.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            members = {name: archive[name] for name in archive.files}
+        members = _members(content)
         about = json.loads(members["about"].tobytes())
         card = Card.from_json(members["card"].tobytes().decode())
         probabilities, valid_mask = members["probabilities"], members["valid"]
         presence = members.get("heads")
         tta = bool(about["tta"])
-    except CardError as error:
+    except (CardError, PayloadError) as error:
         raise PayloadError(str(error)) from error
     except Exception as error:  # bytes from elsewhere can make NumPy and zipfile raise anything
         raise PayloadError(f"not a response of nephoscope: {error!r}") from error
@@ -116,6 +118,16 @@ def unpack(content: bytes) -> Payload:
     ):
         raise PayloadError("values outside [0, 1]")
     return Payload(card, probabilities, valid_mask, presence, tta)
+
+
+def _members(content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an archive that is no larger once it is inflated."""
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        inflated = sum(member.file_size for member in file.infolist())
+    if inflated > len(content):
+        raise PayloadError(f"its {len(content):,} bytes would become {inflated:,}")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def _bytes(content: bytes) -> NDArray[np.uint8]:

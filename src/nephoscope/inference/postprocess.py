@@ -3,7 +3,7 @@
 All sizes are in pixels of the model card's grid, so that a rule means the same area for any picture.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 import cv2
@@ -36,12 +36,18 @@ class Rule:
     evidence: Evidence = "top_k"
 
     def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, np.generic):  # which JSON cannot hold
+                object.__setattr__(self, entry.name, value.item())
         for name in ("threshold", "presence"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidRequestError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
-        for name, least in (("top_k", 1), ("least_cover", 0), ("minimum_area", 0)):
-            if not getattr(self, name) >= least:
-                raise InvalidRequestError(f"{name} must be at least {least}, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 <= value <= 1):
+                raise InvalidRequestError(f"{name} must be between 0 and 1, got {value!r}")
+        for name, least in (("top_k", 1), ("least_cover", 0), ("minimum_area", 0), ("join", 0)):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value >= least):
+                raise InvalidRequestError(f"{name} must be a whole number of at least {least}, got {value!r}")
         _check_join(self.join)
         if self.evidence not in get_args(Evidence):
             known = ", ".join(get_args(Evidence))

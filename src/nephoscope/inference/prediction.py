@@ -28,6 +28,10 @@ class Prediction:
     tta: bool  # whether probabilities are means over mirror images
     measures: Mapping[str, float]  # of the picture at the network's resolution (`input_check.measure`)
 
+    def __repr__(self) -> str:
+        height, width = self.valid_mask.shape
+        return f"<Prediction of {self.scene.name} by {self.card.name}: {height}x{width} pixels>"
+
 
 class Predictor(Protocol):
     """Interface of models: `Model` runs the network here, `RemoteModel` on a server."""
@@ -61,6 +65,6 @@ def view(scene: Scene, input_size: GridShape) -> View:
     Raises:
         SceneError: the picture cannot be decoded.
     """
-    height, width = canvas_size(scene.size, scene.bounds, input_size)
+    height, width = canvas_size(scene.size, scene.degrees, input_size)
     raster = scene.read((2 * height, 2 * width))
     return View(raster, resize(raster.pixels, (height, width)))

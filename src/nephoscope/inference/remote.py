@@ -1,14 +1,18 @@
 """A model on another machine: pictures go to its `nephoscope serve`, probabilities come back."""
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 from urllib.request import Request
 
 import cv2
 import numpy as np
 
-from nephoscope.core.errors import CardError, DownloadError, PayloadError, SceneError, ServerError
+from nephoscope.core.errors import CardError, DownloadError, ModelError, PayloadError, SceneError, ServerError
 from nephoscope.core.geo import parse_worldview_name
 from nephoscope.core.io import sanitize_name
 from nephoscope.imagery.http import Retry, download
@@ -17,14 +21,20 @@ from nephoscope.inference.card import Card
 from nephoscope.inference.payload import MEDIA_TYPE, Payload, unpack
 from nephoscope.inference.prediction import Prediction, view
 
-RETRY = Retry(growth=1.0, causes=frozenset({"busy"}), patience=120.0)
-"""A busy server gets the request again every second, or after its `Retry-After`, for two minutes."""
+RETRY = Retry(growth=1.25, causes=frozenset({"busy"}), patience=120.0)
+"""A busy server gets the request again after growing pauses from a second on, for two minutes.
+
+A pause is at least the server's `Retry-After`, and no shorter where that is 0.
+"""
 
 _NAME = 200  # letters of a scene's name that are sent
 _LARGEST = 1024 * 1024 * 1024  # bytes of a response
 _LONGEST = 3600.0  # s for a request; a slow connection may send a large picture
 _SILENCE = 120.0  # s without a byte, while the network runs
-_REFUSES_PICTURE = (413, 415, 422)
+_OF_PICTURE = ("too-large", "not-a-picture", "picture")  # problems, by the last part of their `type`
+_OF_MODEL = "model"
+
+log = logging.getLogger("nephoscope")
 
 
 class RemoteModel:
@@ -51,22 +61,36 @@ class RemoteModel:
         token = address.fragment.removeprefix("token=")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
+    def __repr__(self) -> str:
+        return f"<RemoteModel {self.name} of {self.address}>"
+
     @cached_property
     def card(self) -> Card:
         """The model's card, requested from the server.
 
         Raises:
-            ServerError: the server cannot be reached, refuses, or has no such model.
+            ModelError: the server has no such model.
+            ServerError: the server cannot be reached, or refuses.
         """
-        request = Request(f"{self.address}/api/v1/models", headers=self._headers)
-        try:
-            cards = json.loads(self._send(request))["models"]
-            known = {card["name"]: card for card in cards}
+        with self._reading():
+            known = {card["name"]: card for card in self._get("models")["models"]}
             if self.name in known:
                 return Card.from_json(json.dumps(known[self.name]))
-        except (CardError, LookupError, TypeError, json.JSONDecodeError) as error:
-            raise ServerError(f"{self.address}: not a response of nephoscope: {error!r}") from error
-        raise ServerError(f"{self.address}: unknown model {self.name!r}; available: {', '.join(known)}")
+        available = sanitize_name(", ".join(map(str, known)))
+        raise ModelError(f"{self.address}: unknown model {self.name!r}; available: {available}")
+
+    @cached_property
+    def connections(self) -> int:
+        """Number of concurrent requests that keep the server's workers busy, within its limit.
+
+        Twice as many as there are workers: the next pictures travel while others are segmented.
+
+        Raises:
+            ServerError: the server cannot be reached or refuses.
+        """
+        with self._reading():
+            state = self._get("server")
+            return min(2 * int(state["workers"]), int(state["limits"]["requests"]))
 
     def predict(self, scene: Scene, *, tta: bool = False) -> Prediction:
         """Run the network on a scene, on the server.
@@ -77,6 +101,7 @@ class RemoteModel:
 
         Raises:
             SceneError: the picture cannot be read, or the server refuses it.
+            ModelError: the server has no such model.
             ServerError: the server cannot be reached, refuses, or stays busy (`RETRY`).
         """
         payload = self._request(scene, tta)
@@ -88,15 +113,27 @@ class RemoteModel:
         if scene.bounds is None and parse_worldview_name(scene.name)[0]:
             del query["name"]  # the server would take the bounds from it
         if scene.bounds:
-            query["bounds"] = ",".join(map(str, scene.bounds))
+            box = scene.bounds if scene.bounds.width < 360 else scene.bounds._replace(west=-180.0, east=180.0)
+            query["bounds"] = ",".join(map(str, box))
         if scene.day:
             query["day"] = scene.day.isoformat()
         headers = {**self._headers, "Accept": MEDIA_TYPE, "Content-Type": "application/octet-stream"}
         url = f"{self.address}/api/v1/segment?{urlencode(query)}"
         try:
+            log.info("%s: sent to %s, model %s", scene.name, self.address, self.name)
             return unpack(self._send(Request(url, _content(scene), headers)))
         except PayloadError as error:
-            raise ServerError(f"{self.address}: {error}") from error
+            raise ServerError(f"{self.address}: {sanitize_name(str(error))}") from error
+
+    def _get(self, path: str) -> Any:
+        return json.loads(self._send(Request(f"{self.address}/api/v1/{path}", headers=self._headers)))
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (CardError, LookupError, TypeError, json.JSONDecodeError) as error:
+            raise ServerError(f"{self.address}: not a response of nephoscope: {error!r}") from error
 
     def _send(self, request: Request) -> bytes:
         send = partial(
@@ -105,7 +142,9 @@ class RemoteModel:
         try:
             return RETRY.run(send)
         except DownloadError as error:
-            if error.status in _REFUSES_PICTURE:
+            if error.problem == _OF_MODEL:
+                raise ModelError(f"{error.reason} (from {self.address})") from error
+            if error.problem in _OF_PICTURE:
                 raise SceneError(f"{error.reason} (from {self.address})") from error
             raise ServerError(f"{self.address}: {error.reason}") from error
 

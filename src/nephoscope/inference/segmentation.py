@@ -1,26 +1,32 @@
 """Segmentation: the patterns of a scene, by a model and its rules."""
 
-from collections.abc import Mapping
+import logging
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.core.errors import InvalidRequestError, ModelError
-from nephoscope.core.geo import Bounds
+from nephoscope.core.errors import InvalidRequestError
 from nephoscope.core.types import GridShape, Mask, Probabilities
 from nephoscope.imagery.resize import resize_mask, resize_mask_by_area
-from nephoscope.imagery.scene import Scene, open_scene
-from nephoscope.inference.card import Card
-from nephoscope.inference.input_check import out_of_range
-from nephoscope.inference.model import Model
-from nephoscope.inference.postprocess import Rule, segment_pattern
-from nephoscope.inference.prediction import Prediction, Predictor
+from nephoscope.imagery.scene import Scene
+from nephoscope.inference.card import Card, RuleChanges
+from nephoscope.inference.input_check import TOO_SMOOTH, lacks_detail, out_of_range
+from nephoscope.inference.postprocess import segment_pattern
+from nephoscope.inference.prediction import Prediction
 from nephoscope.inference.regions import Region, find_regions
+from nephoscope.inference.tiling import assumed_degrees
+
+log = logging.getLogger("nephoscope")
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,15 +97,35 @@ class Segmentation:
             for name, components, probability in zip(
                 self.card.patterns, self.components, self.probabilities, strict=True
             )
-            for region in find_regions(name, components, probability, self.valid_mask, self.scene.size)
+            for region in find_regions(
+                name, components, probability, self.valid_mask, self.scene.size, self.scene.bounds
+            )
         ]
+
+    @property
+    def assumed_extent(self) -> tuple[float, float] | None:
+        """Degrees that the picture's width and height are taken to span; None where they are known."""
+        if self.scene.degrees is not None:
+            return None
+        height, width = assumed_degrees(self.scene.size, self.card.input_size)
+        return width, height
 
     @cached_property
     def warnings(self) -> list[str]:
-        """Why results may be unreliable: no data, or a picture unlike those that the model was trained on."""
+        """Why results may be unreliable: no data, unusual values, or a picture unlike the training data."""
         if not self.valid_mask.any():
             return ["no data: the whole picture is black, so its masks are empty"]
+        return [*self.scene.value_warnings, *self._input_warnings()]
+
+    def _input_warnings(self) -> list[str]:
         reasons = out_of_range(self.prediction.measures, self.card.scope)
+        degrees = self.assumed_extent
+        # Smoothness alone is explained by the scale, which the caller can state.
+        if degrees and lacks_detail(self.prediction.measures) and set(reasons) <= {TOO_SMOOTH}:
+            return [
+                f"too smooth for the assumed {degrees[0]:.3g} x {degrees[1]:.3g} degrees: it shows less, or "
+                "has too few pixels; --bounds or --extent DEGREES (bounds=, extent=) state what it shows"
+            ]
         kind = f"unlike the pictures that the model {self.card.name} was trained on"
         return [f"{kind} ({', '.join(reasons)}): results may be unreliable"] if reasons else []
 
@@ -123,69 +149,115 @@ class Segmentation:
         raster = self.scene.read() if size == self.scene.size else self.prediction.raster
         return resize_mask_by_area(mask, size) & resize_mask(raster.valid_mask, size)
 
+    def to_xarray(self) -> "xr.Dataset":
+        """Probabilities and masks by the CF conventions, as the output format `netcdf` stores them.
 
-def segment(
-    picture: str | Path | bytes | NDArray[Any] | Scene,
-    model: Predictor | str | Path = "default",
-    *,
-    join: int | None = None,
-    tta: bool = False,
-    bounds: Bounds | None = None,
-    day: date | None = None,
-    server: str | None = None,
-) -> Segmentation:
-    """Segment the patterns of one picture.
+        Its axes are `lat` and `lon`, or `y` and `x` in the picture's pixels where the location is unknown. It
+        has no `time` where the day is unknown.
 
-    Args:
-        picture: a path, a file's bytes, an array of shape (height, width, 3), or a scene.
-        model: a loaded model, or the name or path of one.
-        join: components of a pattern with at most this many pixels of the rules' grid between them count as
-            one region. Default: from the model card.
-        tta: mean over the picture and its mirror images: a little better, four times the work.
-        bounds: of the picture, in place of its own; see `core.geo.parse_bounds`.
-        day: on which it was taken, in place of its own.
-        server: run the network on another machine: the address that its `nephoscope serve` printed, with the
-            token. `model` is then the name of one of its models.
+        Raises:
+            MissingExtraError: xarray is not installed.
+        """
+        from nephoscope.outputs.netcdf import decoded_dataset
 
-    Raises:
-        SceneError: the picture cannot be used.
-        ModelError: the model cannot be used.
-        ServerError: the server cannot be reached, or refuses.
-    """
-    if server is not None:
-        from nephoscope.inference.remote import RemoteModel
+        return decoded_dataset(self)
 
-        if not isinstance(model, str | Path):
-            raise ModelError(
-                f"{model.card.name}: a loaded model cannot run on a server; "
-                "give the name of one of the server's"
-            )
-        model = RemoteModel(server, str(model))
-    elif isinstance(model, str | Path):
-        model = Model.load(model)
-    scene = picture if isinstance(picture, Scene) else open_scene(picture)
-    scene = scene.with_location(bounds, day)
-    return apply_rules(model.predict(scene, tta=tta), join=join)
+    def to_dataframe(self) -> "pd.DataFrame":
+        """A table with a row a region: pattern, `area` in pixels, `area_fraction`, `mean_probability`.
+
+        `x` and `y` are the centroid, `left`, `top`, `right` and `bottom` the box, in the picture's pixels.
+        Where the location is known, there are `area_km2`, and `longitude` and `latitude` of the centroid.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        from nephoscope.outputs.tables import make_dataframe
+
+        return make_dataframe(self)
+
+    def to_geodataframe(self) -> "gpd.GeoDataFrame":
+        """The table of `to_dataframe` with the outlines of the regions as geometry, in EPSG:4326.
+
+        Raises:
+            SceneError: the location is unknown.
+            MissingExtraError: geopandas is not installed.
+        """
+        from nephoscope.outputs.tables import make_geodataframe
+
+        return make_geodataframe(self)
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the picture with outlined and named patterns by Matplotlib.
+
+        Args:
+            ax: where to draw. Default: the axes of a new figure of pyplot.
+
+        Returns:
+            The axes: in degrees where the location is known, else in the picture's pixels.
+
+        Raises:
+            MissingExtraError: Matplotlib is not installed.
+        """
+        from nephoscope.outputs.figure import plot
+
+        return plot(self, ax)
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write files in the output format that the path's ending says; existing files are replaced.
+
+        `docs/formats.md` has the endings. A format of several files names them after the path.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            OutputError: no format has this ending, or the file is the picture itself.
+            SceneError: the format needs a location or a day, which are unknown.
+            OSError: a file cannot be written.
+        """
+        from nephoscope.outputs.save import save
+
+        return save(self, path)
+
+    @property
+    def __geo_interface__(self) -> dict[str, Any]:
+        """The regions as a GeoJSON FeatureCollection, in degrees: for geopandas, folium and others.
+
+        Raises:
+            SceneError: the location is unknown.
+        """
+        from nephoscope.outputs.geojson import feature_collection
+
+        return feature_collection(self)
+
+    def _repr_html_(self) -> str:
+        from nephoscope.outputs.notebook import html
+
+        return html(self)
 
 
 def apply_rules(
-    prediction: Prediction, rules: Mapping[str, Rule] | None = None, *, join: int | None = None
+    prediction: Prediction, rules: RuleChanges | None = None, *, join: int | None = None
 ) -> Segmentation:
     """Apply rules to a prediction: from probabilities to masks and components.
 
     Args:
         prediction: of a model.
-        rules: by pattern. Default: from the model card.
+        rules: by pattern, a rule, or the attributes of its rule to change. Patterns that are left out keep
+            the rule of the model card.
         join: components with at most this many pixels of the rules' grid between them count as one. Default:
             from the rules.
 
     Raises:
-        ModelError: a rule needs a presence head and the network has none.
+        ModelError: a rule needs a presence head and the network has none, is for an unknown pattern, or is
+            out of range.
     """
     card, presence = prediction.card, prediction.presence_probabilities
-    if rules is not None:
-        card = replace(card, rules=dict(rules))
+    if rules:
+        card = card.with_rules(rules)
         prediction = replace(prediction, card=card)
+    thresholds = ", ".join(f"{name} above {rule.threshold:g}" for name, rule in card.rules.items())
+    log.info("%s: rules of %s, %s", prediction.scene.name, card.name, thresholds)
     components = np.empty(prediction.probabilities.shape, np.int32)
     scores: dict[str, float] = {}
     for index, name in enumerate(card.patterns):
@@ -193,4 +265,5 @@ def apply_rules(
         components[index], scores[name] = segment_pattern(
             prediction.probabilities[index], card.rules[name], join, head
         )
+    log.debug("%s: scores %s", prediction.scene.name, scores)
     return Segmentation(prediction, components, scores, join)

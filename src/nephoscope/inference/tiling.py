@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nephoscope.core.geo import Bounds
 from nephoscope.core.types import GridShape, Image, Probabilities
 
 _FRAME_DEGREES = (14.0, 21.0)  # height and width of the pictures the contest's labels were drawn on
@@ -17,20 +16,19 @@ _LONGEST = 1.5  # times the frame's aspect; a scene further from it is tiled alo
 _OVERLAP = 0.25  # of a tile, at least
 
 
-def canvas_size(size: GridShape, bounds: Bounds | None, frame: GridShape) -> GridShape:
+def canvas_size(size: GridShape, degrees: tuple[float, float] | None, frame: GridShape) -> GridShape:
     """Height and width of the canvas for a scene, in the network's pixels.
 
-    Where the bounds are known, a canvas pixel spans as many degrees as in the training pictures. Otherwise
+    Where the extent is known, a canvas pixel spans as many degrees as in the training pictures. Otherwise
     the whole picture is fitted into one frame, or, if much longer than that, into frames along its longer
     side.
 
     Args:
         size: height and width of the picture.
-        bounds: of the picture, if known.
+        degrees: that its height and width span, if known.
         frame: height and width of the network's input.
     """
-    if bounds is not None:
-        degrees = (bounds.height, bounds.width)
+    if degrees is not None:
         height, width = (
             side * pixels / whole for side, whole, pixels in zip(degrees, _FRAME_DEGREES, frame, strict=True)
         )
@@ -44,6 +42,20 @@ def canvas_size(size: GridShape, bounds: Bounds | None, frame: GridShape) -> Gri
         for side, whole in zip((height, width), frame, strict=True)
     )
     return rows, columns
+
+
+def assumed_degrees(size: GridShape, frame: GridShape) -> tuple[float, float]:
+    """Degrees that height and width of a picture of unknown extent are taken to span.
+
+    Args:
+        size: height and width of the picture.
+        frame: height and width of the network's input.
+    """
+    canvas = canvas_size(size, None, frame)
+    height, width = (
+        side / whole * degrees for side, whole, degrees in zip(canvas, frame, _FRAME_DEGREES, strict=True)
+    )
+    return height, width
 
 
 def run_tiled(canvas: Image, frame: GridShape, network: Callable[[Image], Probabilities]) -> Probabilities:

@@ -81,34 +81,44 @@ def annotate(
     hatch(scene, ~resize_mask(valid_mask, (height, width)), spacing=round(12 * unit))
     tint_and_outline(scene, masks, unit)
     image, pen = drawing(page)
-    taken: list[Box] = []
-    for pattern, mask in masks:
-        _name_regions(pen, pattern, mask, unit, above, taken)
+    for pattern, (x, y), (left, top, right, bottom) in place_names(masks, unit):
+        pen.rounded_rectangle((left, top + above, right, bottom + above), 3 * unit, PAPER)
+        pen.text((x, y + above), pattern.name, pattern.colour, font(13 * unit), anchor="mm")
     return image, pen
 
 
-def _name_regions(
-    pen: ImageDraw.ImageDraw, pattern: Pattern, mask: Mask, unit: float, above: int, taken: list[Box]
-) -> None:
-    """Write the pattern's name where each of its regions is widest, or as near to it as other names allow."""
-    coarse = np.pad(mask[::_STEP, ::_STEP].view(np.uint8), 1)
-    count, labels = cv2.connectedComponents(coarse, connectivity=8)
-    depth = cv2.distanceTransform(coarse, cv2.DIST_L2, 3)
+def place_names(masks: PatternMasks, unit: float = 1.0) -> list[tuple[Pattern, tuple[float, float], Box]]:
+    """Find where to write the pattern's name of each region that is large enough for it.
+
+    This is where the region is widest, or as near to it as other names allow.
+
+    Args:
+        masks: of one shape, which is that of the drawing.
+        unit: width of a thin line in pixels; letters are 13 times as high.
+
+    Returns:
+        The pattern, the centre of its name, and the name's box, in pixels, for each.
+    """
+    _, pen = drawing(np.zeros((1, 1, 3), np.uint8))
     letters, pad = font(13 * unit), 4 * unit
-    for number in range(1, count):
-        _, deepest, _, (column, row) = cv2.minMaxLoc(depth, (labels == number).view(np.uint8))
-        if deepest * _STEP <= 10 * unit:
-            continue
-        x, y = (column - 0.5) * _STEP, (row - 0.5) * _STEP + above
-        for shift in (0, 24, -24, 48, -48, 72, -72):
-            centre = (x, y + shift * unit)
-            left, top, right, bottom = pen.textbbox(centre, pattern.name, letters, anchor="mm")
-            box = (left - pad, top - pad, right + pad, bottom + pad)
-            if not any(_overlap(box, other) for other in taken):
-                break
-        taken.append(box)
-        pen.rounded_rectangle(box, 3 * unit, PAPER)
-        pen.text(centre, pattern.name, pattern.colour, letters, anchor="mm")
+    placed: list[tuple[Pattern, tuple[float, float], Box]] = []
+    for pattern, mask in masks:
+        coarse = np.pad(mask[::_STEP, ::_STEP].view(np.uint8), 1)
+        count, labels = cv2.connectedComponents(coarse, connectivity=8)
+        depth = cv2.distanceTransform(coarse, cv2.DIST_L2, 3)
+        for number in range(1, count):
+            _, deepest, _, (column, row) = cv2.minMaxLoc(depth, (labels == number).view(np.uint8))
+            if deepest * _STEP <= 10 * unit:
+                continue
+            x, y = (column - 0.5) * _STEP, (row - 0.5) * _STEP
+            for shift in (0, 24, -24, 48, -48, 72, -72):
+                centre = (x, y + shift * unit)
+                left, top, right, bottom = pen.textbbox(centre, pattern.name, letters, anchor="mm")
+                box = (left - pad, top - pad, right + pad, bottom + pad)
+                if not any(_overlap(box, other) for _, _, other in placed):
+                    break
+            placed.append((pattern, centre, box))
+    return placed
 
 
 def _overlap(one: Box, other: Box) -> bool:

@@ -4,10 +4,14 @@ Only Matplotlib's objects are used, and no global state, so that figures can be 
 """
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from nephoscope.core.geo import format_degrees
 
 INK = "#1c222b"
 FAINT = "#5d6774"
@@ -33,6 +37,13 @@ def quieten(axes: Axes) -> None:
     axes.tick_params(length=0, colors=INK, labelsize=9)
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
+
+
+def show_degrees(axis: Axis, letters: Literal["EW", "NS"]) -> None:
+    """Label an axis in degrees: longitudes (`EW`), also past the antimeridian, or latitudes (`NS`)."""
+    count, steps = (6, [1, 2, 5, 6, 10]) if letters == "EW" else (4, [1, 2, 3, 5, 10])
+    axis.set_major_locator(MaxNLocator(count, steps=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: format_degrees(value, letters)))
 
 
 def png(figure: Figure) -> bytes:

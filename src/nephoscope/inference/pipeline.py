@@ -1,0 +1,195 @@
+"""From pictures to segmentations: `segment` for one, `segment_many` for many."""
+
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from nephoscope.core.errors import InputWarning, ModelError, NephoscopeError
+from nephoscope.core.geo import BoundsLike, DayLike
+from nephoscope.core.io import available_cpus, map_in_order
+from nephoscope.imagery.reading import open_scene
+from nephoscope.imagery.scene import Scene
+from nephoscope.imagery.sources import find_sources, open_source
+from nephoscope.imagery.values import Scale
+from nephoscope.inference.card import RuleChanges
+from nephoscope.inference.model import Model
+from nephoscope.inference.prediction import Predictor
+from nephoscope.inference.segmentation import Segmentation, apply_rules
+
+
+def segment(
+    picture: Any,
+    model: Predictor | str | Path = "default",
+    *,
+    bands: str | Sequence[int | str] | None = None,
+    scale: Scale | str = "auto",
+    extent: float | None = None,
+    rules: RuleChanges | None = None,
+    threshold: float | Mapping[str, float] | None = None,
+    join: int | None = None,
+    tta: bool = False,
+    bounds: BoundsLike | None = None,
+    day: DayLike | None = None,
+    server: str | None = None,
+) -> Segmentation:
+    """Segment the patterns of one picture.
+
+    Args:
+        picture: what `open_scene` opens (a path, a file's bytes, an open file, a PIL image, an array of
+            NumPy, PyTorch or Dask, an object of xarray, a Scene of satpy), a scene that it opened, or a word
+            that the command takes: a web address, `worldview:SATELLITE/DAY/REGION`, `sample`.
+        model: a loaded model, or the name or path of one.
+        bands: red, green and blue by number or name; see `open_scene`.
+        scale: what the picture's values mean; see `open_scene`.
+        extent: degrees from west to east that a picture of unknown location shows. Default: it is taken to
+            show 21 x 14 degrees; see `Segmentation.assumed_extent`.
+        rules: by pattern, a `Rule`, or the attributes of its rule to change, such as
+            `{"Fish": {"presence": 0.5}}`. Default: from the model card.
+        threshold: pixels with a higher probability belong to a pattern; one number from 0 to 1 for all, or
+            by pattern. Default: from the rules.
+        join: components of a pattern with at most this many pixels of the rules' grid between them count as
+            one region. Default: from the model card.
+        tta: mean over the picture and its mirror images: a little better, four times the work.
+        bounds: of the picture, in place of its own: west, south, east, north in degrees, or a region's name.
+        day: on which it was taken, in place of its own: a date, or a text such as `2020-02-01`.
+        server: run the network on another machine: the address that its `nephoscope serve` printed, with the
+            token. `model` is then the name of one of its models.
+
+    Raises:
+        SceneError: the picture cannot be used.
+        LocationError: `bounds` are no box on Earth, or `day` is not a day.
+        ModelError: the model cannot be used, or a rule is for an unknown pattern or out of range.
+        ServerError: the server cannot be reached, or refuses.
+
+    Warns:
+        InputWarning: results may be unreliable; see `Segmentation.warnings`.
+    """
+    segmentation = _segment(
+        picture,
+        _load(model, server),
+        bands=bands,
+        scale=scale,
+        extent=extent,
+        rules=rules,
+        threshold=threshold,
+        join=join,
+        tta=tta,
+        bounds=bounds,
+        day=day,
+    )
+    for text in segmentation.warnings:
+        warnings.warn(f"{segmentation.scene.name}: {text}", InputWarning, stacklevel=2)
+    return segmentation
+
+
+def segment_many(
+    pictures: Any,
+    model: Predictor | str | Path = "default",
+    *,
+    bands: str | Sequence[int | str] | None = None,
+    scale: Scale | str = "auto",
+    server: str | None = None,
+    workers: int | None = None,
+    errors: Literal["return", "raise"] = "return",
+    **options: Any,
+) -> Generator[Segmentation | NephoscopeError, None, None]:
+    """Segment many pictures; results come in their order, as they are needed.
+
+    No Python warnings are issued: see `Segmentation.warnings`.
+
+    Args:
+        pictures: a folder, a glob, or an iterable of whatever `segment` takes; folders and globs in it stand
+            for all of their pictures. Few pictures are held at a time, so the iterable may be endless.
+        model: a loaded model, or the name or path of one.
+        bands: of every picture; see `segment`.
+        scale: of every picture; see `segment`.
+        server: that runs the network; see `segment`.
+        workers: pictures that are processed at the same time. Default: the number of processors.
+        errors: `return` yields the error of a picture that cannot be segmented in its place, `raise` raises
+            it and ends.
+        **options: `extent`, `rules`, `threshold`, `join`, `tta`, `bounds` and `day` of every picture, as for
+            `segment`.
+
+    Returns:
+        A generator of a segmentation, or the error, for each picture.
+
+    Raises:
+        ModelError: the model cannot be used.
+    """
+    workers = workers or available_cpus()
+    predictor = _load(model, server, threads=max(1, available_cpus() // workers))
+    work = partial(_segment_or_error, model=predictor, errors=errors, options=options)
+    return map_in_order(work, _openers(pictures, bands=bands, scale=scale), workers)
+
+
+def _load(model: Predictor | str | Path, server: str | None, threads: int | None = None) -> Predictor:
+    if server is not None:
+        from nephoscope.inference.remote import RemoteModel
+
+        if not isinstance(model, str | Path):
+            raise ModelError(
+                f"{model.card.name}: a loaded model cannot run on a server; "
+                "give the name of one of the server's"
+            )
+        return RemoteModel(server, str(model))
+    return Model.load(model, threads=threads) if isinstance(model, str | Path) else model
+
+
+def _segment(
+    picture: Any,
+    model: Predictor,
+    *,
+    bands: str | Sequence[int | str] | None = None,
+    scale: Scale | str = "auto",
+    extent: float | None = None,
+    rules: RuleChanges | None = None,
+    threshold: float | Mapping[str, float] | None = None,
+    join: int | None = None,
+    tta: bool = False,
+    bounds: BoundsLike | None = None,
+    day: DayLike | None = None,
+) -> Segmentation:
+    if rules or threshold is not None:
+        rules = model.card.with_rules(rules or {}, threshold).rules  # wrong ones fail before the network runs
+    if isinstance(picture, Scene):
+        scene = picture
+    elif isinstance(picture, str):
+        scene = open_source(picture, bands=bands, scale=scale)
+    else:
+        scene = open_scene(picture, bands=bands, scale=scale)
+    scene = scene.with_location(bounds, day, extent)
+    return apply_rules(model.predict(scene, tta=tta), rules, join=join)
+
+
+def _openers(pictures: Any, **reading: Any) -> Iterator[tuple[Callable[[], Any], dict[str, Any]]]:
+    """A function for each picture that gives what `segment` takes, and how it is to be read."""
+    for picture in [pictures] if _is_one(pictures) else pictures:
+        if isinstance(picture, str | Path):
+            for source in find_sources([str(picture)], **reading):
+                yield source.open, {}
+        else:
+            yield partial(_same, picture), reading
+
+
+def _is_one(pictures: Any) -> bool:
+    """Whether this is one picture, or a word for several, though it can be iterated over."""
+    array = any(hasattr(pictures, name) for name in ("__array__", "__array_interface__", "read"))
+    return array or isinstance(pictures, str | Path | bytes) or not isinstance(pictures, Iterable)
+
+
+def _same(picture: Any) -> Any:
+    return picture
+
+
+def _segment_or_error(
+    item: tuple[Callable[[], Any], dict[str, Any]], model: Predictor, errors: str, options: dict[str, Any]
+) -> Segmentation | NephoscopeError:
+    opener, reading = item
+    try:
+        return _segment(opener(), model, **reading, **options)
+    except NephoscopeError as error:
+        if errors == "raise":
+            raise
+        return error
