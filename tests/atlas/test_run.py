@@ -16,6 +16,7 @@ from threading import Event
 
 import numpy as np
 import pytest
+import rasterio
 from typer.testing import CliRunner
 
 from nephoscope.atlas import cluster
@@ -28,11 +29,11 @@ from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import Bounds, Overpass, parse_bounds, worldview_name
 from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.sidecar import sha256, write_with_sidecar
 from nephoscope.imagery.worldview import WorldviewClient
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 from nephoscope.testing.worldview_server import WorldviewServer
 
 DEGREES = 0.4  # pictures of 52 x 35 px
@@ -185,6 +186,7 @@ def test_the_store_follows_cf_and_records_its_origin(tmp_path, tiny_model):
     attributes = atlas["pattern_flags"].attrs
     assert attributes["flag_masks"] == [1, 2, 4, 8, 16]
     assert attributes["flag_meanings"] == "Fish Flower Gravel Sugar no_data"
+    assert rasterio.crs.CRS.from_wkt(atlas[attributes["grid_mapping"]].attrs["crs_wkt"]).to_epsg() == 4326
     assert [atlas[name].attrs["standard_name"] for name in ("time", "lat", "lon")] == [
         "time",
         "latitude",

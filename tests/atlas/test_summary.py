@@ -8,6 +8,7 @@ from datetime import date
 import dask.array as da
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 from compliance_checker.suite import CheckSuite
 from typer.testing import CliRunner
@@ -320,6 +321,9 @@ def test_the_file_keeps_the_conventions_and_where_it_came_from(by_hand, tmp_path
     # Longitude before latitude, and the pattern last, as C3ONTEXT has them: CF only recommends another order.
     assert [message for message in short if "recommended order T, Z, Y, X" not in message] == []
     written = read_summary(path)
+    for name in ("freq", "seasonal_freq_low", "inside"):
+        wkt = written[written[name].attrs["grid_mapping"]].attrs["crs_wkt"]
+        assert rasterio.crs.CRS.from_wkt(wkt).to_epsg() == 4326
     assert written.attrs["model_card"] == '{"name": "tiny"}'
     assert written.attrs["history"].endswith("\nbefore")
     assert "may add up to more than 1" in written["freq"].attrs["comment"]

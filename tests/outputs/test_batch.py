@@ -1,16 +1,22 @@
 """Batches: in order, atomic files, failures that stop no other picture."""
 
 import errno
+import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from asking import elsewhere
 from conftest import encoded
 from nephoscope.core import io
 from nephoscope.core.errors import OutputConflictError
@@ -20,6 +26,7 @@ from nephoscope.imagery.sources import find_sources
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
 from nephoscope.outputs.batch import Done, Failed, Job, Kept, run
+from nephoscope.outputs.origins import INDEX
 
 
 @pytest.fixture
@@ -46,7 +53,7 @@ def job(tmp_path, tiny_model):
 
 
 def listed(folder):
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    return sorted(path.name for path in folder.iterdir() if path.name != INDEX) if folder.exists() else []
 
 
 @pytest.mark.slow
@@ -90,6 +97,138 @@ def test_existing_outputs_are_kept_unless_overwritten(pictures, job):
     assert (folder / "0.json").read_text() == "mine"
     list(run(sources, job("json", overwrite=True)))
     assert (folder / "0.json").read_text() != "mine"
+
+
+@pytest.fixture
+def days(tmp_path):
+    """Two pictures of one name and one size, in two folders."""
+    for number, day in enumerate(("monday", "tuesday")):
+        (tmp_path / day).mkdir()
+        content = encoded(make_scene(number, (64, 96)).pixels, ".png")
+        (tmp_path / day / "scene.png").write_bytes(content.ljust(30_000, b"\0"))
+    return [tmp_path / "monday" / "scene.png", tmp_path / "tuesday" / "scene.png"]
+
+
+def results(job, *words, **options):
+    done = run(find_sources([str(word) for word in words]), job("json", **options))
+    return [(type(each), each.name) for each in done]
+
+
+def test_outputs_of_another_picture_are_not_taken_for_those_of_this_one(days, job):
+    monday, tuesday = days
+    assert results(job, monday) == [(Done, "scene.png")]
+    assert results(job, tuesday) == [(Done, "scene-2.png")]
+    first, second = (json.loads((job().folder / name).read_text()) for name in ("scene.json", "scene-2.json"))
+    assert (first["scene"], second["scene"]) == ("scene.png", "scene-2.png")
+    assert first["patterns"] != second["patterns"]
+    # Again, in any order, each has its own.
+    assert results(job, tuesday, monday) == [(Kept, "scene-2.png"), (Kept, "scene.png")]
+    assert results(job, tuesday) == [(Kept, "scene-2.png")]
+    assert results(job, tuesday, overwrite=True) == [(Done, "scene-2.png")]
+    assert json.loads((job().folder / "scene.json").read_text()) == first
+
+
+def test_a_picture_that_has_changed_is_another(days, job):
+    monday, tuesday = days
+    results(job, monday)
+    monday.write_bytes(tuesday.read_bytes())
+    assert results(job, monday) == [(Done, "scene-2.png")]
+    assert results(job, monday, overwrite=True) == [(Done, "scene-2.png")]
+
+
+def test_a_picture_that_was_moved_is_the_same(days, job, tmp_path):
+    results(job, *days)
+    for day in ("monday", "tuesday"):
+        shutil.copytree(tmp_path / day, tmp_path / "moved" / day)  # with other times, too
+    moved = [tmp_path / "moved" / "monday" / "scene.png", tmp_path / "moved" / "tuesday" / "scene.png"]
+    assert results(job, *moved) == [(Kept, "scene.png"), (Kept, "scene-2.png")]
+
+
+def test_what_is_overwritten_belongs_to_the_last_picture(days, job):
+    monday, tuesday = days
+    results(job, monday)
+    assert results(job, tuesday, overwrite=True) == [(Done, "scene.png")]
+    assert results(job, tuesday, monday) == [(Kept, "scene.png"), (Done, "scene-2.png")]
+
+
+def test_what_an_overwritten_picture_left_is_not_kept(days, job):
+    monday, tuesday = days
+    list(run(find_sources([str(monday)]), job("json", "panel")))
+    of_monday = (job().folder / "scene_panel.png").read_bytes()
+    results(job, tuesday, overwrite=True)
+    (done,) = run(find_sources([str(tuesday)]), job("json", "panel"))
+    assert ([path.name for path in done.files], [path.name for path in done.kept]) == (
+        ["scene_panel.png"],
+        ["scene.json"],
+    )
+    assert (job().folder / "scene_panel.png").read_bytes() != of_monday
+
+
+def test_outputs_that_were_removed_free_their_name(days, job):
+    monday, tuesday = days
+    results(job, monday)
+    (job().folder / "scene.json").unlink()
+    assert results(job, tuesday) == [(Done, "scene.png")]
+
+
+def test_outputs_of_unknown_origin_are_kept(days, job):
+    results(job, days[0])
+    index = job().folder / INDEX
+    index.write_bytes(b'{"name": "scene.png"}\n[]\nno JSON\n' + index.read_bytes()[:-20])
+    assert results(job, days[1]) == [(Kept, "scene.png")]
+
+
+def test_addresses_that_differ_in_their_query_alone(job, days):
+    monday = days[0].read_bytes()
+    with elsewhere(200, {}, monday) as server:
+        addresses = [f"{server.address}/scene.png?day={day}&token=secret" for day in (1, 2)]
+        assert results(job, addresses[0]) == [(Done, "scene.png")]
+        assert results(job, addresses[1]) == [(Done, "scene-2.png")]
+        assert results(job, *addresses) == [(Kept, "scene.png"), (Kept, "scene-2.png")]
+        assert len(server.asked) == 2
+    assert "secret" not in (job().folder / INDEX).read_text()
+
+
+def test_what_comes_from_standard_input_is_told_apart_by_its_content(job, days, monkeypatch):
+    monday, tuesday = days
+    for path, expected in (
+        (monday, (Done, "stdin")),
+        (tuesday, (Done, "stdin-2")),
+        (monday, (Kept, "stdin")),
+    ):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=BytesIO(path.read_bytes())))
+        assert results(job, "-") == [tuple(expected)]
+
+
+def test_a_pipe_never_counts_as_done(job, days, tmp_path):
+    (job().folder).mkdir()
+    (job().folder / "pipe.json").write_text("of an earlier pipe")
+    os.mkfifo(tmp_path / "pipe")
+    (failed,) = run(find_sources([str(tmp_path / "pipe")]), job("json"))
+    assert "cannot be compared with a pipe; --overwrite" in failed.reason
+
+
+def test_another_run_that_was_quicker_is_not_overwritten(days, job, monkeypatch):
+    from nephoscope.outputs import batch
+
+    real = batch.apply_rules
+
+    def slow(*args, **options):
+        monkeypatch.setattr(batch, "apply_rules", real)
+        assert results(job, days[1]) == [(Done, "scene.png")]  # meanwhile, elsewhere
+        return real(*args, **options)
+
+    monkeypatch.setattr(batch, "apply_rules", slow)
+    (failed,) = run(find_sources([str(days[0])]), job("json"))
+    assert "another run has just written outputs of this name" in failed.reason
+
+
+def test_kept_outputs_of_another_model_say_so(days, job, model):
+    results(job, days[0])
+    (kept,) = run(find_sources([str(days[0])]), replace(job(), model=model))
+    assert (type(kept), kept.model) == (Kept, "tiny")
+    (kept,) = run(find_sources([str(days[0])]), job())
+    assert kept.model == ""
 
 
 def test_pictures_are_never_overwritten(pictures, job, tmp_path):
@@ -148,21 +287,21 @@ def test_a_disk_that_fills_while_writing_leaves_nothing_half_written(pictures, t
 def test_a_bug_is_one_failure(pictures, job, monkeypatch):
     from nephoscope.outputs import batch
 
-    real = batch.segment
+    real = batch.apply_rules
 
-    def broken(scene, *args, **options):
-        if scene.name == "2.jpg":
+    def broken(prediction, *args, **options):
+        if prediction.scene.name == "2.jpg":
             raise ZeroDivisionError("by zero")
-        return real(scene, *args, **options)
+        return real(prediction, *args, **options)
 
-    monkeypatch.setattr(batch, "segment", broken)
+    monkeypatch.setattr(batch, "apply_rules", broken)
     results = list(run(find_sources([str(pictures)]), job("json"), 2))
     assert results[2].reason == "2.jpg: internal error: ZeroDivisionError: by zero"
     assert isinstance(results[7], Done)
 
 
 def test_no_more_pictures_are_held_than_two_a_worker(job):
-    from nephoscope.imagery.scene import open_scene
+    from nephoscope.imagery.reading import open_scene
     from nephoscope.imagery.sources import Source
 
     given = 0

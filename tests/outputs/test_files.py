@@ -13,7 +13,7 @@ from nephoscope.core.patterns import DEFAULT_NAMES, DEFAULT_PATTERNS
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.labels import read_labels
 from nephoscope.imagery.synthetic import make_scene
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 from nephoscope.outputs import FORMATS, parse_formats
 from nephoscope.outputs import csv as contest
 

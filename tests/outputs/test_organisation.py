@@ -12,8 +12,8 @@ import pytest
 from nephoscope.core.geo import Bounds
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.inference.model import Model
+from nephoscope.inference.pipeline import segment
 from nephoscope.inference.postprocess import Rule
-from nephoscope.inference.segmentation import segment
 from nephoscope.outputs import FORMATS
 from nephoscope.outputs.organisation import COLUMNS
 from nephoscope.outputs.organisation_metrics import BRIGHTNESS, METRICS, cloud_mask, measure

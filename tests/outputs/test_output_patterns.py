@@ -15,7 +15,7 @@ from nephoscope.core.geo import REGIONS
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.labels import read_labels
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 from nephoscope.outputs import FORMATS
 
 

@@ -104,7 +104,7 @@ def test_they_work_in_a_batch(others, jpeg, tmp_path, tiny_model):
     assert all(isinstance(result, Done) for result in results)
     assert (job.folder / "scene_name.txt").read_text() == "scene.jpg\n"
     assert (job.folder / "listing.txt").read_text() == "scene.jpg\nsecond.jpg\n"
-    assert sorted(path.name for path in job.folder.iterdir()) == [
+    assert sorted(path.name for path in job.folder.glob("[!.]*")) == [
         "listing.txt",
         "scene_name.txt",
         "second_name.txt",
@@ -135,7 +135,7 @@ def test_they_work_by_command(others, jpeg, tmp_path, tiny_model, monkeypatch):
 
     done = command(jpeg, "-o", tmp_path / "out", "--format", "names,listing", "--model", tiny_model())
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["listing.txt", "scene_name.txt"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["listing.txt", "scene_name.txt"]
     assert done.stderr.count("cannot be loaded") == 1
     assert "Traceback" not in done.stderr
     shown = " ".join(command("--help").stdout.replace("│", " ").split())

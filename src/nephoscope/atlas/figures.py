@@ -17,7 +17,6 @@ from nephoscope.atlas.climatology import ALL, LEAST, Periods, Pooled, calendar_m
 from nephoscope.atlas.maps import (
     PERCENT,
     colour_bar,
-    degrees,
     draw_map,
     first_panels,
     frame_map,
@@ -29,6 +28,7 @@ from nephoscope.atlas.maps import (
 )
 from nephoscope.atlas.summary_file import Columns, add_up, summary_cells
 from nephoscope.core.errors import CardError
+from nephoscope.core.geo import format_degrees
 from nephoscope.core.io import atomic_write
 from nephoscope.core.patterns import styled_patterns
 from nephoscope.inference.card import Card
@@ -169,7 +169,7 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> bytes:
         axes.yaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
     panels[0].invert_yaxis()
     colour_bar(figure, _FREQUENCY, scale, _SHARE)
-    south, north = (degrees(edge, "NS") for edge in latitudes[[0, -1]])
+    south, north = (format_degrees(edge, "NS") for edge in latitudes[[0, -1]])
     note = (
         f"Means over {south} to {north}. Grey: "
         f"{f'data on fewer than {least} days, or ' if least > 1 else ''}coverage below {percent(LITTLE)}."

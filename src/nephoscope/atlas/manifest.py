@@ -15,6 +15,7 @@ from typing import Any
 import fsspec
 
 from nephoscope.core.errors import AtlasError, NephoscopeError
+from nephoscope.core.extras import install_command
 from nephoscope.core.io import atomic_write
 
 FOLDER = "pattern_flags/manifest"
@@ -45,8 +46,10 @@ def store_errors(address: str, failure: str) -> Iterator[None]:
         yield
     except NephoscopeError:
         raise
-    except ImportError as error:  # fsspec's message says what to install
-        raise AtlasError(f"{address}: {error}") from error
+    except ImportError as error:
+        # fsspec's own message says what to install, but not from where nephoscope was installed.
+        reason = f"s3fs is missing: {install_command('s3')}" if address.startswith("s3:") else error
+        raise AtlasError(f"{address}: {reason}") from error
     except Exception as error:
         reason = (getattr(error, "strerror", None) or str(error)).strip() or type(error).__name__
         raise AtlasError(f"{address}: {failure}: {reason}") from error

@@ -10,12 +10,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from nephoscope.atlas.cells import Cells
-from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, WIDTH, new_figure
+from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, WIDTH, new_figure, show_degrees
 
 PERCENT = PercentFormatter(1, decimals=0, symbol="\N{NBSP}%")
 
@@ -68,16 +68,14 @@ def draw_map(
     axes.set_ylim(*up)
     axes.set_aspect("equal")
     frame_map(axes)
-    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 3, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees(value, "NS")))
+    show_degrees(axes.yaxis, "NS")
 
 
 def frame_map(axes: Axes) -> None:
     """Draw a thin frame, and label longitudes as east and west, also past the antimeridian."""
     axes.tick_params(length=2, color=FAINT, labelcolor=INK, labelsize=8)
     axes.spines[:].set(color=FAINT, linewidth=0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 6, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: degrees((value + 180) % 360 - 180, "EW")))
+    show_degrees(axes.xaxis, "EW")
 
 
 def name_panel(axes: Axes, name: str, note: str = "", colour: str | None = None) -> None:
@@ -162,10 +160,3 @@ def _corners(cells: Cells, chosen: NDArray[np.bool_]) -> list[NDArray[np.float64
     around = [(0, 0), (1, 0), (1, 1), (0, 1)]
     corners = [(cells.longitudes[columns + right], cells.latitudes[rows + up]) for right, up in around]
     return list(np.moveaxis(np.array(corners), -1, 0))
-
-
-def degrees(value: float, letters: str) -> str:
-    """A longitude (`EW`) or a latitude (`NS`) as text."""
-    if value in (0, -180, 180):
-        return f"{abs(value):g}°"
-    return f"{abs(value):g}°{letters[0 if value > 0 else 1]}"

@@ -19,7 +19,8 @@ from nephoscope.atlas.store import Store, create
 from nephoscope.atlas.worker import Finished, Job, Segmenter, process_batch
 from nephoscope.core.errors import AtlasError
 from nephoscope.imagery.worldview import WorldviewClient
-from nephoscope.inference.model import Model, model_file
+from nephoscope.inference.model import Model
+from nephoscope.inference.model_files import model_file
 
 
 @dataclass(frozen=True)

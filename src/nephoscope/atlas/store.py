@@ -24,6 +24,7 @@ from nephoscope.atlas.flags import FLAGS, NOT_SEGMENTED, Flags, check_patterns, 
 from nephoscope.atlas.manifest import BATCH, Manifest, store_errors
 from nephoscope.atlas.plan import BOX, Plan, PlannedScene
 from nephoscope.core.errors import AtlasError
+from nephoscope.core.geo import WGS84_GRID_MAPPING
 from nephoscope.core.types import GridShape
 from nephoscope.core.version import __version__
 from nephoscope.inference.card import Card
@@ -179,7 +180,15 @@ def _create_group(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Gro
             **flag_attributes(card.patterns),
             "comment": "patterns may overlap, so bits add up; 255 has not been segmented yet",
             "_FillValue": NOT_SEGMENTED,
+            "grid_mapping": "crs",
         },
+    )
+    group.create_array(
+        "crs",
+        data=np.array(0, np.int8),
+        overwrite=True,
+        dimension_names=(),
+        attributes=dict(WGS84_GRID_MAPPING),
     )
     for name, (values, attrs) in _coordinates(plan, (height, width)).items():
         group.create_array(

@@ -30,6 +30,7 @@ from nephoscope.atlas.climatology import (
 )
 from nephoscope.atlas.frequency import Frequency, measure
 from nephoscope.atlas.summary_file import check_replaceable, write_summary
+from nephoscope.core.geo import WGS84_GRID_MAPPING
 from nephoscope.core.types import Progress
 from nephoscope.core.version import __version__
 
@@ -97,7 +98,12 @@ def _dataset(
         variables |= _variables("diurnal_difference", "diurnal", "season", pooled, _DIFFERENCE)
     for name, edges in zip(_CELL, (freq.cells.longitudes, freq.cells.latitudes), strict=True):
         variables[f"{name}_bnds"] = ((name, "bnds"), np.stack([edges[:-1], edges[1:]], 1))
-    return xr.Dataset(variables, _coordinates(freq), _attributes(freq, size, block, seed, attributes))
+    variables["crs"] = ((), np.int8(0), WGS84_GRID_MAPPING)
+    dataset = xr.Dataset(variables, _coordinates(freq), _attributes(freq, size, block, seed, attributes))
+    for variable in dataset.data_vars.values():
+        if set(_CELL) <= set(variable.dims):
+            variable.attrs["grid_mapping"] = "crs"
+    return dataset
 
 
 def _overlap(freq: Frequency) -> str:

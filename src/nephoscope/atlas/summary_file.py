@@ -90,7 +90,7 @@ def write_summary(summary: "xr.Dataset", path: Path) -> None:
             how["dtype"] = "S1"  # CF's labels are arrays of characters
         elif variable.dtype.kind != "f" or name in summary.coords or str(name).endswith("_bnds"):
             how["_FillValue"] = None
-        if name not in summary.coords and netcdf:
+        if variable.ndim and name not in summary.coords and netcdf:
             how |= _COMPRESSED
         encoding[str(name)] = how
     with dask.config.set(scheduler="synchronous"):

@@ -5,12 +5,10 @@ while the current one is segmented. All work can be repeated, so a process may b
 """
 
 import logging
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -23,10 +21,10 @@ from nephoscope.atlas.plan import PlannedScene
 from nephoscope.atlas.store import open_store
 from nephoscope.core.errors import AtlasError, SceneError, WorldviewError
 from nephoscope.core.geo import worldview_name
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.worldview import Picture, WorldviewClient
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.segmentation import apply_rules
 
 THREADS = 2  # of a worker process: one batch is segmented while the next is fetched
 
@@ -76,10 +74,7 @@ class Segmenter(WorkerPlugin):
         """Load the model and open the store; called by Dask when a worker starts."""
         cv2.setNumThreads(1)
         zarr.config.set({"threading.max_workers": 1})
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.onnx"
-            path.write_bytes(self.job.model)
-            self.model = Model.load(path, threads=1, device="cpu")
+        self.model = Model.from_bytes(self.job.model, "the atlas's model", threads=1, device="cpu")
         self.store = open_store(self.job.store)
         self._core = threading.Lock()
         self._stopping = threading.Event()
@@ -144,7 +139,7 @@ class Segmenter(WorkerPlugin):
         start = time.perf_counter()
         try:
             name = worldview_name(picture.overpass, self.job.archive.ending(picture.overpass))
-            result = segment(open_scene(picture.content, name=name), self.model)
+            result = apply_rules(self.model.predict(open_scene(picture.content, name=name)))
             flags = encode(result.masks, result.valid_mask)
         except SceneError as error:
             try:

@@ -3,7 +3,8 @@
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,12 @@ from nephoscope.core.errors import DownloadError, NephoscopeError, OutputConflic
 from nephoscope.core.geo import Bounds
 from nephoscope.core.io import atomic_write, map_in_order
 from nephoscope.imagery.sources import Source
-from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.card import Card
+from nephoscope.inference.prediction import Predictor
+from nephoscope.inference.segmentation import apply_rules
 from nephoscope.outputs import Format, get_format
 from nephoscope.outputs.json import summary
+from nephoscope.outputs.origins import INDEX, Origins
 
 log = logging.getLogger("nephoscope")
 
@@ -39,6 +42,7 @@ class Kept:
 
     name: str
     kept: list[Path]
+    model: str = ""  # that made them, where it is known and another than that of the job
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Job:
             `overwrite` is off.
     """
 
-    model: Model
+    model: Predictor
     folder: Path
     formats: tuple[str, ...]  # their names
     overwrite: bool = False
@@ -67,13 +71,19 @@ class Job:
     protected: frozenset[Path] = frozenset()  # never overwritten: the pictures themselves
     bounds: Bounds | None = None
     day: date | None = None
+    extent: float | None = None  # degrees from west to east, of pictures of unknown location
+    card: Card | None = None  # the model's, with other rules. Default: as the model has it
 
     def __post_init__(self) -> None:
         try:
             if self.folder.exists() and not self.folder.is_dir():
                 raise OutputConflictError(f"{self.folder}: is not a folder; give another by -o DIR")
+            with suppress(FileNotFoundError):
+                (self.folder / INDEX).open("rb").close()
         except OSError as error:
-            raise OutputConflictError(f"{self.folder}: {error.strerror or error}") from error
+            raise OutputConflictError(
+                f"{error.filename or self.folder}: {error.strerror or error}"
+            ) from error
         for path in (self.folder / chosen.file_name for chosen in self.per_run):
             if path.exists() and not self.overwrite:
                 raise OutputConflictError(
@@ -89,11 +99,18 @@ class Job:
 def run(sources: Iterable[Source], job: Job, workers: int = 1) -> Iterator[Done | Kept | Failed]:
     """Segment pictures and write their outputs; results come in the sources' order.
 
+    Existing outputs of a picture are kept. Where they were made from another picture of the same name, this
+    one is done under a name of its own (see `outputs.origins`).
+
     Formats of one file a run are written after the last picture. If that fails, one more `Failed` follows.
     So many pictures as there are workers are processed at the same time.
     """
     parts: dict[str, list[bytes]] = {chosen.name: [] for chosen in job.per_run}
-    for result in map_in_order(partial(_one, job), sources, workers):
+    origins = Origins(job.folder)
+    if len(job.per_run) < len(job.formats):
+        taken: set[str] = set()
+        sources = (origins.named(source, taken, job.overwrite) for source in sources)
+    for result in map_in_order(partial(_one, job, origins), sources, workers):
         if isinstance(result, Done):
             for name, part in result.parts.items():
                 parts[name].append(part)
@@ -118,9 +135,9 @@ def _merge(chosen: Format, parts: list[bytes], folder: Path) -> Failed | None:
     return None
 
 
-def _one(job: Job, source: Source) -> Done | Kept | Failed:
+def _one(job: Job, origins: Origins, source: Source) -> Done | Kept | Failed:
     try:
-        return _segment_to_files(source, job)
+        return _segment_to_files(source, job, origins)
     except (SceneError, DownloadError) as error:  # both name the picture
         return Failed(source.name, str(error))
     except NephoscopeError as error:
@@ -140,27 +157,33 @@ def _internal_error(name: str, error: Exception) -> Failed:
     return Failed(name, f"{name}: internal error: {type(error).__name__}: {error}")
 
 
-def _segment_to_files(source: Source, job: Job) -> Done | Kept:
+def _segment_to_files(source: Source, job: Job, origins: Origins) -> Done | Kept:
     started = time.perf_counter()
-    wanted, kept = _wanted(source, job)
+    origin = origins.find(source.name)
+    wanted, kept = _wanted(source, job, origin.stale if origin else frozenset())
     if not wanted and not job.per_run:
-        return Kept(source.name, kept)
-    scene = source.open().with_location(job.bounds, job.day)
+        return Kept(source.name, kept, origin.model if origin and origin.model != job.model.card.name else "")
+    scene = replace(source.open(), name=source.name).with_location(job.bounds, job.day, job.extent)
     for name in (*wanted, *(chosen.name for chosen in job.per_run)):
         get_format(name).check(scene)  # before anything of this picture is written
-    segmentation = segment(scene, job.model, join=job.join, tta=job.tta)
+    prediction = job.model.predict(scene, tta=job.tta)
+    segmentation = apply_rules(replace(prediction, card=job.card or prediction.card), join=job.join)
+    if wanted:
+        outputs = [path for paths in wanted.values() for path in paths]
+        origins.add(source, job.model.card.name, outputs, job.overwrite)
     files = []
     for name, paths in wanted.items():
         for path, content in zip(paths, get_format(name).render(segmentation), strict=True):
             if path not in kept:
                 atomic_write(path, content)
                 files.append(path)
+                log.debug("%s: wrote %s, %d bytes", source.name, path, len(content))
     parts = {chosen.name: chosen.render(segmentation)[0] for chosen in job.per_run}
     return Done(source.name, summary(segmentation), files, kept, time.perf_counter() - started, parts)
 
 
-def _wanted(source: Source, job: Job) -> tuple[dict[str, list[Path]], list[Path]]:
-    """Paths to write, by format, and existing ones to keep."""
+def _wanted(source: Source, job: Job, stale: frozenset[str]) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Paths to write, by format, and existing ones to keep; stale ones are written anew."""
     wanted: dict[str, list[Path]] = {}
     kept: list[Path] = []
     for name in job.formats:
@@ -170,7 +193,13 @@ def _wanted(source: Source, job: Job) -> tuple[dict[str, list[Path]], list[Path]
             raise SceneError(
                 f"{source.name}: its output {own[0]} is an input picture; -o DIR writes elsewhere"
             )
-        existing = [] if job.overwrite else [path for path in paths if path.is_file()]
+        present = [path for path in paths if path.is_file() and path.name not in stale]
+        existing = [] if job.overwrite else present
+        if existing and source.path and source.path.is_fifo():
+            raise OutputConflictError(
+                f"{existing[0]} exists, and what it was made from cannot be compared with a pipe; "
+                "--overwrite replaces it, -o DIR writes elsewhere"
+            )
         kept += existing
         if len(existing) < len(paths):
             wanted[name] = paths

@@ -35,5 +35,6 @@ FORMAT = Format(
     render=render,
     merge=merge,
     file_name=FILE_NAME,
+    save_endings=(".csv",),
     web=Web(label="Contest", kind="CSV"),
 )

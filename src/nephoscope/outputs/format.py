@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from nephoscope.core.errors import MissingExtraError
+from nephoscope.core.extras import install_command
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.metadata import require_bounds, require_day
@@ -45,6 +46,7 @@ class Format:
     media_type: str  # of its files
     render: Callable[[Segmentation], list[bytes]]
     endings: tuple[str, ...] = ()  # appended to the scene's name; `{pattern}` makes one file a pattern
+    save_endings: tuple[str, ...] = ()  # by which `Segmentation.save` chooses it, beside `endings`
     needs: tuple[Need, ...] = ()  # what must be known of a scene: its location (`place`), its day
     extra: str = ""  # of nephoscope, which installs the libraries
     libraries: tuple[str, ...] = ()  # modules that it imports beside those of the base install
@@ -81,10 +83,8 @@ class Format:
             MissingExtraError: one is not; the message says how to install it.
         """
         if missing := self.missing:
-            what = f"nephoscope[{self.extra}]" if self.extra else " ".join(missing)
-            raise MissingExtraError(
-                f"--format {self.name}: {' and '.join(missing)} missing: pip install '{what}'"
-            )
+            command = install_command(self.extra) if self.extra else f"pip install {' '.join(missing)}"
+            raise MissingExtraError(f"output format {self.name}: {' and '.join(missing)} missing: {command}")
 
     def check(self, scene: Scene) -> None:
         """Check that a scene has what the format needs.

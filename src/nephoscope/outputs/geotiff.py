@@ -6,6 +6,9 @@ statistics or outlines. The bands are at the picture's own size, like `mask`.
 
 import numpy as np
 
+from nephoscope.core.types import Mask
+from nephoscope.imagery.scene import Scene, SourceGrid
+from nephoscope.imagery.warp import unwarp
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format
 from nephoscope.outputs.metadata import attributes, require_bounds
@@ -15,29 +18,30 @@ NO_DATA = 255
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
-    """Render bands of 0, 1 and `NO_DATA` in the patterns' order, named after them, on WGS 84.
+    """Render bands of 0, 1 and `NO_DATA` in the patterns' order, named after them.
 
-    Longitudes exceed 180 where the scene crosses the antimeridian.
+    They are on the picture's own grid: that of its file if it was warped to latitude and longitude, else
+    WGS 84, where longitudes exceed 180 if the scene crosses the antimeridian.
 
     Raises:
         SceneError: the bounds are not known.
     """
+    from rasterio import Affine
     from rasterio.io import MemoryFile
-    from rasterio.transform import from_bounds
 
-    bounds, patterns = require_bounds(segmentation.scene), segmentation.card.patterns
-    height, width = segmentation.scene.size
-    east = bounds.west + bounds.width
-    nodata = ~segmentation.scene.read().valid_mask
+    scene, patterns = segmentation.scene, segmentation.card.patterns
+    grid = _grid(scene)
+    valid = scene.read().valid_mask
+    nodata = ~_on_grid(valid, scene)
     with MemoryFile() as file:
         with file.open(
             driver="GTiff",
-            height=height,
-            width=width,
+            height=grid.size[0],
+            width=grid.size[1],
             count=len(patterns),
             dtype="uint8",
-            crs="EPSG:4326",
-            transform=from_bounds(bounds.west, bounds.south, east, bounds.north, width, height),
+            crs=grid.crs,
+            transform=Affine(*grid.transform),
             nodata=NO_DATA,
             compress="deflate",
             interleave="band",
@@ -45,10 +49,24 @@ def render(segmentation: Segmentation) -> list[bytes]:
         ) as dataset:
             dataset.update_tags(**attributes(segmentation))
             for band, name in enumerate(patterns, 1):
-                mask = segmentation.mask(name, (height, width)).view(np.uint8)
+                mask = _on_grid(segmentation.mask(name, scene.size), scene).view(np.uint8)
                 dataset.write(np.where(nodata, np.uint8(NO_DATA), mask), band)
                 dataset.set_band_description(band, name)
         return [bytes(file.read())]
+
+
+def _grid(scene: Scene) -> SourceGrid:
+    """The grid of the picture's file."""
+    if scene.source_grid:
+        return scene.source_grid
+    bounds, (height, width) = require_bounds(scene), scene.size
+    across, down = bounds.width / width, bounds.height / height
+    return SourceGrid("EPSG:4326", (across, 0.0, bounds.west, 0.0, -down, bounds.north), scene.size)
+
+
+def _on_grid(mask: Mask, scene: Scene) -> Mask:
+    """A mask of the scene on the grid of its file."""
+    return unwarp(mask, require_bounds(scene), scene.source_grid) if scene.source_grid else mask
 
 
 FORMAT = Format(
@@ -57,6 +75,7 @@ FORMAT = Format(
     media_type="image/tiff",
     render=render,
     endings=("_patterns.tif",),
+    save_endings=(".tif", ".tiff"),
     needs=("place",),
     extra="geo",
     libraries=("rasterio",),

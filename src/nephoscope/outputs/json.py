@@ -20,6 +20,9 @@ def summary(segmentation: Segmentation) -> dict[str, Any]:
         "satellite": scene.satellite,
         "date": scene.day.isoformat() if scene.day else None,
         "bounds": scene.bounds._asdict() if scene.bounds else None,
+        "projection": scene.projection or None,
+        "assumed_extent": segmentation.assumed_extent
+        and dict(zip(("width", "height"), segmentation.assumed_extent, strict=True)),
         "valid": round(float(segmentation.valid_mask.mean()), 4),
         "warnings": segmentation.warnings,
         "patterns": {

@@ -20,5 +20,6 @@ FORMAT = Format(
     media_type="image/png",
     render=render,
     endings=("_{pattern}.png",),
+    save_endings=(".png",),
     web=Web(label="Masks", kind="ZIP", ending="_masks.zip"),
 )

@@ -1,18 +1,13 @@
-"""Metadata that outputs share: location and day of a scene, masks of its regions, provenance."""
+"""Metadata that outputs share: location and day of a scene, provenance."""
 
-from collections import Counter
-from collections.abc import Iterator
 from datetime import date
 
-import numpy as np
-
 from nephoscope.core.errors import SceneError
+from nephoscope.core.extras import install_command
 from nephoscope.core.geo import Bounds
 from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.core.types import Mask
 from nephoscope.core.version import __version__
 from nephoscope.imagery.scene import Scene
-from nephoscope.inference.regions import Region
 from nephoscope.inference.segmentation import Segmentation
 
 _REFERENCES = "doi:10.1002/qj.3662 (patterns), doi:10.1175/BAMS-D-19-0324.1 (labels)"
@@ -27,7 +22,10 @@ def require_bounds(scene: Scene) -> Bounds:
     """
     if scene.bounds is None:
         why = f": {scene.location_problem}" if scene.location_problem else ""
-        raise SceneError(f"{scene.name}: unknown location{why}; state it by --bounds west,south,east,north")
+        how = "state it by --bounds west,south,east,north (in Python by the argument `bounds`)"
+        if scene.projection:
+            how = f"{install_command('geo')}, to have it warped to latitude and longitude"
+        raise SceneError(f"{scene.name}: unknown location{why}; {how}")
     return scene.bounds
 
 
@@ -38,17 +36,9 @@ def require_day(scene: Scene) -> date:
         SceneError: it is not known; the message says how to state it.
     """
     if scene.day is None:
-        raise SceneError(f"{scene.name}: unknown day; state it by --time, such as --time 2020-02-01")
+        how = "state it by --time, such as --time 2020-02-01 (in Python by the argument `day`)"
+        raise SceneError(f"{scene.name}: unknown day; {how}")
     return scene.day
-
-
-def region_masks(segmentation: Segmentation) -> Iterator[tuple[Region, Mask]]:
-    """Yield every region with its mask on the grid of the rules, in the order of `Segmentation.regions`."""
-    numbers: Counter[str] = Counter()
-    for region in segmentation.regions:
-        numbers[region.pattern] += 1
-        components = segmentation.components[segmentation.card.patterns.index(region.pattern)]
-        yield region, np.asarray(components == numbers[region.pattern], np.bool_)
 
 
 def attributes(segmentation: Segmentation) -> dict[str, str]:

@@ -4,17 +4,21 @@ Source: CF conventions 1.11, cfconventions.org. Bits and meanings of `mask` are 
 for EUREC4A.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nephoscope.core.geo import edges
+from nephoscope.core.extras import import_extra
+from nephoscope.core.geo import WGS84_GRID_MAPPING, Degrees, edges
 from nephoscope.core.version import __version__
+from nephoscope.imagery.scene import Scene
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
 from nephoscope.outputs.metadata import attributes, require_bounds, require_day
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _MISSING = np.int16(-32768)
 _STEP = np.float32(1e-4)  # of packed probabilities
@@ -29,30 +33,53 @@ def render(segmentation: Segmentation) -> list[bytes]:
     Raises:
         SceneError: bounds or day are not known.
     """
-    return [bytes(_dataset(segmentation).to_netcdf(engine="h5netcdf"))]
+    require_bounds(segmentation.scene)
+    require_day(segmentation.scene)
+    return [bytes(make_dataset(segmentation).to_netcdf(engine="h5netcdf"))]
 
 
-def _dataset(segmentation: Segmentation) -> Any:
-    import xarray as xr
+def decoded_dataset(segmentation: Segmentation) -> "xr.Dataset":
+    """Make the dataset as xarray opens its file: times are dates.
 
+    Raises:
+        MissingExtraError: xarray is not installed.
+    """
+    dataset: xr.Dataset = import_extra("xarray", "geo").decode_cf(make_dataset(segmentation)).load()
+    return dataset
+
+
+def make_dataset(segmentation: Segmentation) -> "xr.Dataset":
+    """Make a dataset as it is stored in a file: times are numbers.
+
+    The axes are latitude and longitude, or y and x in the picture's pixels where the location is unknown.
+    There is no time where the day is unknown.
+
+    Raises:
+        MissingExtraError: xarray is not installed.
+    """
+    xarray = import_extra("xarray", "geo")
     scene, valid_mask = segmentation.scene, segmentation.valid_mask
-    longitudes, latitudes = edges(require_bounds(scene), (valid_mask.shape[0], valid_mask.shape[1]))
-    day = require_day(scene)
+    time = ("time",) if scene.day else ()
+    axes = ("lat", "lon") if scene.bounds else ("y", "x")
     patterns = segmentation.card.patterns
     flag_type = np.int8 if len(patterns) < 8 else np.int16  # classic readers know no unsigned integers
     bits = np.left_shift(1, np.arange(len(patterns))).astype(flag_type)
     flags = (segmentation.masks * bits[:, None, None]).sum(axis=0, dtype=flag_type)
-    area = {"grid_mapping": "crs", "ancillary_variables": "valid"}
+    probabilities = np.where(valid_mask, segmentation.probabilities, np.float32(np.nan))
+    valid = valid_mask.astype(np.int8)
+    cover = np.array([segmentation.area_fractions[name] for name in patterns], np.float32)
+    grid_mapping = {"grid_mapping": "crs"} if scene.bounds else {}
+    area = {**grid_mapping, "ancillary_variables": "valid"}
     variables = {
         "probability": (
-            ("pattern", "time", "lat", "lon"),
-            np.where(valid_mask, segmentation.probabilities, np.float32(np.nan))[:, None],
+            ("pattern", *time, *axes),
+            probabilities[:, None] if scene.day else probabilities,
             {"long_name": "probability of the pattern", "units": "1", **area},
             _PACKED | _COMPRESSED,
         ),
         "mask": (
-            ("time", "lat", "lon"),
-            flags[None],
+            (*time, *axes),
+            flags[None] if scene.day else flags,
             {
                 "long_name": "patterns found; 0 where there is none or no data",
                 "flag_masks": bits,
@@ -62,25 +89,33 @@ def _dataset(segmentation: Segmentation) -> Any:
             _COMPRESSED | _NEVER_MISSING,
         ),
         "valid": (
-            ("time", "lat", "lon"),
-            valid_mask[None].astype(np.int8),
+            (*time, *axes),
+            valid[None] if scene.day else valid,
             {
                 "long_name": "whether the picture has data",
                 "flag_values": np.array([0, 1], np.int8),
                 "flag_meanings": "no_data data",
-                "grid_mapping": "crs",
+                **grid_mapping,
             },
             _COMPRESSED | _NEVER_MISSING,
         ),
         "cover": (
-            ("pattern", "time"),
-            np.array([[segmentation.area_fractions[name]] for name in patterns], np.float32),
+            ("pattern", *time),
+            cover[:, None] if scene.day else cover,
             {"long_name": "share of the pixels with data that the pattern covers", "units": "1"},
             _NEVER_MISSING,
         ),
-        "crs": ((), np.int8(0), _WGS84, {}),
-        **_bounds(longitudes, latitudes, day),
     }
+    # CF requires numbers in a variable named like its dimension, so the names have another.
+    coordinates = {
+        "pattern_name": ("pattern", np.array(patterns, object), {"long_name": "pattern of shallow clouds"})
+    }
+    if scene.day:
+        _add_time(scene.day, variables, coordinates)
+    if scene.bounds:
+        variables["crs"] = ((), np.int8(0), WGS84_GRID_MAPPING, {})
+    for axis, pixel_edges in zip(axes, _edges(scene, valid_mask.shape), strict=True):
+        _add_axis(axis, pixel_edges, variables, coordinates)
     about = {
         "Conventions": "CF-1.11",
         **attributes(segmentation),
@@ -89,56 +124,53 @@ def _dataset(segmentation: Segmentation) -> Any:
         f"segmented by model {segmentation.card.name}",
         "model_card": segmentation.card.to_json(),
     }
-    return xr.Dataset(variables, _coordinates(longitudes, latitudes, day, patterns), about)
+    dataset: xr.Dataset = xarray.Dataset(variables, coordinates, about)
+    return dataset
 
 
-_WGS84 = {
-    "grid_mapping_name": "latitude_longitude",
-    "semi_major_axis": 6378137.0,
-    "inverse_flattening": 298.257223563,
-    "longitude_of_prime_meridian": 0.0,
-}
 _EPOCH = date(1970, 1, 1)
 
 
-def _coordinates(longitudes: Any, latitudes: Any, day: date, patterns: Sequence[str]) -> dict[str, Any]:
-    """Centres of the grid's pixels, the day's beginning, and the patterns' names."""
-    return {
-        "time": (
-            "time",
-            np.array([(day - _EPOCH).days], np.int32),
-            {
-                "standard_name": "time",
-                "long_name": "day of the picture",
-                "units": "days since 1970-01-01",
-                "calendar": "standard",
-                "units_metadata": "leap_seconds: none",
-                "axis": "T",
-                "bounds": "time_bnds",
-                "comment": "The hour of the overpass is not known: 00:00 UTC stands for the whole day.",
-            },
-        ),
-        # CF requires numbers in a variable named like its dimension, so the names have another.
-        "pattern_name": ("pattern", np.array(patterns, object), {"long_name": "pattern of shallow clouds"}),
-        "lat": _axis("lat", "latitude", "degrees_north", "Y", latitudes),
-        "lon": _axis("lon", "longitude", "degrees_east", "X", longitudes),
-    }
+_AXES = {
+    "lat": {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north", "axis": "Y"},
+    "lon": {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east", "axis": "X"},
+    "y": {"long_name": "pixels of the picture below its top edge", "units": "1", "axis": "Y"},
+    "x": {"long_name": "pixels of the picture right of its left edge", "units": "1", "axis": "X"},
+}
 
 
-def _axis(name: str, long_name: str, units: str, axis: str, edges: Any) -> tuple[Any, ...]:
-    names = {"standard_name": long_name, "long_name": long_name}
-    about = {**names, "units": units, "axis": axis, "bounds": f"{name}_bnds"}
-    return name, (edges[:-1] + edges[1:]) / 2, about, _NEVER_MISSING
+def _edges(scene: Scene, grid: tuple[int, ...]) -> tuple[Degrees, Degrees]:
+    """Edges of the grid's rows and columns: in degrees, or in the picture's pixels."""
+    rows, columns = grid
+    if scene.bounds:
+        longitudes, latitudes = edges(scene.bounds, (rows, columns))
+        return latitudes, longitudes
+    return np.linspace(0, scene.size[0], rows + 1), np.linspace(0, scene.size[1], columns + 1)
 
 
-def _bounds(longitudes: Any, latitudes: Any, day: date) -> dict[str, Any]:
-    """Edges of the pixels and of the day; by the conventions they have the units of their coordinates."""
+def _add_axis(name: str, edges: Degrees, variables: dict[str, Any], coordinates: dict[str, Any]) -> None:
+    """Add the centres of rows or columns as coordinate, and their edges, which have the same units."""
+    bounds = f"{name}_bnds"
+    centres = (edges[:-1] + edges[1:]) / 2
+    coordinates[name] = (name, centres, _AXES[name] | {"bounds": bounds}, _NEVER_MISSING)
+    variables[bounds] = ((name, "bnds"), np.stack([edges[:-1], edges[1:]], 1), {}, _NEVER_MISSING)
+
+
+def _add_time(day: date, variables: dict[str, Any], coordinates: dict[str, Any]) -> None:
+    """Add the day's beginning as coordinate, and its beginning and end."""
     first = (day - _EPOCH).days
-    return {
-        "time_bnds": (("time", "bnds"), np.array([[first, first + 1]], np.int32)),
-        "lat_bnds": (("lat", "bnds"), np.stack([latitudes[:-1], latitudes[1:]], 1), {}, _NEVER_MISSING),
-        "lon_bnds": (("lon", "bnds"), np.stack([longitudes[:-1], longitudes[1:]], 1), {}, _NEVER_MISSING),
+    about = {
+        "standard_name": "time",
+        "long_name": "day of the picture",
+        "units": "days since 1970-01-01",
+        "calendar": "standard",
+        "units_metadata": "leap_seconds: none",
+        "axis": "T",
+        "bounds": "time_bnds",
+        "comment": "The hour of the overpass is not known: 00:00 UTC stands for the whole day.",
     }
+    coordinates["time"] = ("time", np.array([first], np.int32), about)
+    variables["time_bnds"] = (("time", "bnds"), np.array([[first, first + 1]], np.int32))
 
 
 FORMAT = Format(

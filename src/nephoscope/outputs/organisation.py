@@ -10,14 +10,13 @@ import csv
 import io
 from math import ceil, floor, isnan, sqrt
 
-from nephoscope.core.geo import area_km2, pixel_areas, wrapped
-from nephoscope.core.types import GridShape, Mask
+from nephoscope.core.geo import pixel_areas
+from nephoscope.core.types import GridShape
 from nephoscope.imagery.resize import resize, resize_mask
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.regions import Region
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format
-from nephoscope.outputs.metadata import region_masks
 from nephoscope.outputs.organisation_metrics import METRICS, cloud_mask, measure
 
 COLUMNS = (
@@ -46,10 +45,10 @@ def render(segmentation: Segmentation) -> list[bytes]:
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
-    for region, mask in region_masks(segmentation):
+    for region in segmentation.regions:
         rows, columns = _window(region, scene.size, (height, width))
         has_data = valid_mask[rows, columns]
-        row = _described(region, mask, scene, (height, width)) | {
+        row = _described(region, scene, (height, width)) | {
             "window_width": has_data.shape[1],
             "window_height": has_data.shape[0],
             "valid": float(has_data.mean()),
@@ -69,7 +68,7 @@ def _window(region: Region, size: GridShape, grid: GridShape) -> tuple[slice, sl
     )
 
 
-def _described(region: Region, mask: Mask, scene: Scene, grid: GridShape) -> dict[str, object]:
+def _described(region: Region, scene: Scene, grid: GridShape) -> dict[str, object]:
     """Columns that describe the region itself; `pixel_km`: side of a square as large as a pixel there."""
     known: dict[str, object] = {
         "scene": scene.name,
@@ -79,12 +78,12 @@ def _described(region: Region, mask: Mask, scene: Scene, grid: GridShape) -> dic
         "area": region.area,
     }
     if bounds := scene.bounds:
-        x, y = (pixels / side for pixels, side in zip(region.centroid, scene.size[::-1], strict=True))
+        row = int(region.centroid[1] / scene.size[0] * grid[0])
         known |= {
-            "area_km2": area_km2(mask, bounds),
-            "longitude": wrapped(bounds.west + x * bounds.width),
-            "latitude": bounds.north - y * bounds.height,
-            "pixel_km": sqrt(pixel_areas(bounds, grid)[int(y * grid[0])]),
+            "area_km2": region.area_km2,
+            "longitude": region.longitude,
+            "latitude": region.latitude,
+            "pixel_km": sqrt(pixel_areas(bounds, grid)[row]),
         }
     return known
 

@@ -65,6 +65,7 @@ FORMAT = Format(
     media_type="image/jpeg",
     render=render,
     endings=("_overlay.jpg",),
+    save_endings=(".jpg", ".jpeg"),
     web=Web(
         label="Overlay",
         kind="PNG",
