@@ -24,7 +24,7 @@ from nephoscope.datasets.annotations import (
 )
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.evaluation.metrics import dice
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 
 BOXES_HEADER = "satellite,date,region,x0,y0,x1,y1,pattern"
 PRACTICE_HEADER = "classification,annotator,image,satellite,date,region"
@@ -108,7 +108,7 @@ def test_a_file_in_another_form_is_refused(tmp_path):
     write(tmp_path / BOXES, "x,y")
     with pytest.raises(DatasetError, match="missing columns: satellite, date"):
         read_rectangles(tmp_path)
-    (tmp_path / BOXES).write_bytes(b"no xz")
+    (tmp_path / BOXES).write_bytes(b"\xfd7zXZ\x00 and no more")
     with pytest.raises(DatasetError, match="damaged"):
         read_rectangles(tmp_path)
 

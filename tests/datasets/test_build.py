@@ -20,7 +20,8 @@ from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import read_labels, write_labels
 from nephoscope.datasets.splits import Folds, split
 from nephoscope.evaluation.metrics import dice
-from nephoscope.imagery.scene import find_nodata, open_scene
+from nephoscope.imagery.reading import open_scene
+from nephoscope.imagery.scene import find_nodata
 from nephoscope.testing.worldview_server import WorldviewServer
 
 

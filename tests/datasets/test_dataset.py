@@ -143,6 +143,22 @@ def test_pipes_and_broken_links_are_not_pictures(folder):
     assert count_problems(read_dataset(folder).problems) == {"a scene without a picture": 2}
 
 
+def test_hidden_files_are_no_pictures(folder):
+    (folder / "train_images" / "._synthetic_00000.jpg").write_bytes(b"macOS keeps attributes here")
+    assert len(read_dataset(folder, strict=True).records) == 6
+
+
+def test_capitals_of_names_do_not_matter(folder):
+    write_catalogue = (folder / "scenes.csv").write_text
+    write_catalogue("image,split,satellite,date,west,south,east,north\nsynthetic_00000.jpg,val,,,,,,\n")
+    for path in (folder / "train_images").iterdir():
+        path.rename(path.with_suffix(".JPG"))
+    dataset = read_dataset(folder, strict=True)
+    assert [record.image for record in dataset.records] == [f"synthetic_{n:05d}.JPG" for n in range(6)]
+    assert dataset.records[0].split == "val"
+    assert dataset.scene("synthetic_00000.JPG").size == (70, 105)
+
+
 def test_the_first_of_two_rows_is_kept(folder):
     before = read_labels(folder / "train.csv").texts["synthetic_00001.jpg", "Fish"]
     spoil(folder, "synthetic_00001.jpg_Fish,1 2")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from conftest import encoded
 from nephoscope.cli import app
+from nephoscope.core.extras import install_command
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.datasets.dataset import read_dataset
 
@@ -33,6 +34,7 @@ def kaggle(tmp_path, monkeypatch):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("train_images/a.jpg", encoded(np.full((32, 48, 3), 90, np.uint8), ".jpg"))
+        archive.writestr("train_images/._a.jpg", b"not wanted")
         archive.writestr("test_images/b.jpg", b"not wanted")
         archive.writestr(
             "train.csv",
@@ -74,6 +76,7 @@ def test_pictures_and_labels_are_laid_into_the_folder(kaggle, account, tmp_path)
         assert done.exit_code == 0, done.output
     assert len(read_dataset(tmp_path / "data", strict=True).records) == 1
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["train.csv", "train_images"]
+    assert [path.name for path in (tmp_path / "data" / "train_images").iterdir()] == ["a.jpg"]
 
 
 @pytest.mark.slow
@@ -126,4 +129,4 @@ def test_kagglehub_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     done = fetch(tmp_path)
     assert done.exit_code == 2
-    assert "kagglehub is missing: pip install 'nephoscope[kaggle]'" in done.stderr
+    assert f"kagglehub is missing: {install_command('kaggle')}" in done.stderr

@@ -25,8 +25,8 @@ from nephoscope.evaluation.report.evaluation import Options, write_report
 from nephoscope.evaluation.statistics import auc, bootstrap, reliability
 from nephoscope.evaluation.submission import evaluate_csv
 from nephoscope.inference.model import Model
+from nephoscope.inference.pipeline import segment
 from nephoscope.inference.postprocess import Rule
-from nephoscope.inference.segmentation import segment
 from nephoscope.outputs.csv import FILE_NAME, rows
 
 SIZE = (320, 480)

@@ -42,6 +42,20 @@ def test_a_submission_on_one_grid_labels_on_the_other(tmp_path):
     assert (result.scored, result.unanswered) == (2, 0)
 
 
+def test_a_submission_in_another_dialect_has_the_same_score(tmp_path):
+    truth = {"a.jpg": {"Fish": block(LABEL_GRID, 0, 1)}, "b.jpg": {"Sugar": block(LABEL_GRID, 0.2, 0.4)}}
+    answers = {"a.JPG": {"Fish": block(SCORE_GRID, 0, 0.2)}, "b.JPG": {"Fish": block(SCORE_GRID, 0.4, 1)}}
+    labels = write(tmp_path / "t.csv", truth)
+    plain = write(tmp_path / "p.csv", {name.lower(): texts for name, texts in answers.items()})
+    other = write(tmp_path / "other.csv", answers)
+    other.write_text("".join(line for line in other.open() if not line.endswith(",\n")))
+    result, expected = evaluate_csv(other, labels), evaluate_csv(plain, labels)
+    assert (result.by_pattern, result.mean) == (expected.by_pattern, expected.mean)
+    assert result.mean == pytest.approx((2 * 0.2 / 1.2 + 3 + 0 + 2 + 0) / 8)
+    assert [note.partition(": ")[0] for note in result.notes] == [str(other)] * 2
+    assert expected.notes == ()
+
+
 def test_missing_scenes_are_counted_not_scored(tmp_path):
     truth = {"a.jpg": {}, "b.jpg": {"Fish": block(LABEL_GRID, 0, 1)}}
     result = evaluate_csv(write(tmp_path / "p.csv", {"a.jpg": {}}), write(tmp_path / "t.csv", truth))

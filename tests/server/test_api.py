@@ -154,7 +154,8 @@ def test_impossible_formats_and_values_are_refused(server, content):
     second_best = "image/png, text/csv;q=0.2, application/json;q=0.1"
     several = post_form(server, ("a.jpg", content), ("b.jpg", content), Accept=second_best)
     assert several.headers["Content-Type"].startswith("text/csv")
-    for query in ("model=none", "bounds=nowhere", "day=2020-13-01", "steps=0", "tta=perhaps"):
+    assert post(server, content, "?model=none").kind == "model"
+    for query in ("bounds=nowhere", "day=2020-13-01", "steps=0", "tta=perhaps"):
         assert post(server, content, f"?{query}").kind == "value"
 
 
@@ -164,6 +165,7 @@ def test_state_models_health_and_problems(server, model):
     state = ask(server, "/api/v1/server").json
     assert [pattern["name"] for pattern in state["patterns"]] == list(model.card.patterns)
     assert (state["nephoscope"], state["token_needed"]) == (nephoscope.__version__, False)
+    assert state["workers"] >= 1
     assert ask(server, "/api/models").json["models"] == cards
     assert ask(server, "/healthz").status == ask(server, "/readyz").status == 200
     about = ask(server, "/api/v1/problems/full").body.decode()

@@ -34,7 +34,8 @@ from asking import (
 from conftest import encoded, serving
 from nephoscope.core.geo import Overpass, parse_bounds
 from nephoscope.imagery.worldview import WorldviewClient
-from nephoscope.server import guard, work
+from nephoscope.inference.model import Model
+from nephoscope.server import guard
 from nephoscope.server.limits import Limits
 from nephoscope.server.problems import Problem
 from nephoscope.server.settings import Settings
@@ -47,21 +48,21 @@ EMPTY = {"nephoscope_requests_inside": 0, "nephoscope_pictures_inside": 0, "neph
 class Gate:
     """Stands before the network: whoever comes waits until it is opened."""
 
-    def __init__(self, network):
-        self.network = network
+    def __init__(self):
+        self.network = Model.predict
         self.opened = threading.Event()
         self.came = threading.Semaphore(0)
 
-    def __call__(self, scene, model, **how):
+    def predict(self, model, scene, **how):
         self.came.release()
         assert self.opened.wait(PATIENCE)
-        return self.network(scene, model, **how)
+        return self.network(model, scene, **how)
 
 
 @pytest.fixture
 def gate(monkeypatch):
-    made = Gate(work.segment)
-    monkeypatch.setattr(work, "segment", made)
+    made = Gate()
+    monkeypatch.setattr(Model, "predict", lambda *scene, **how: made.predict(*scene, **how))
     yield made
     made.opened.set()
 
@@ -165,14 +166,14 @@ class TestQueue:
             assert post(address, content).status == 200
 
     def test_an_exception_affects_one_picture_only(self, start, content, monkeypatch):
-        real = work.segment
+        real = Model.predict
 
-        def faulty(scene, model, **how):
+        def faulty(model, scene, **how):
             if scene.name == "bad.jpg":
                 raise RuntimeError("a secret of the server")
-            return real(scene, model, **how)
+            return real(model, scene, **how)
 
-        monkeypatch.setattr(work, "segment", faulty)
+        monkeypatch.setattr(Model, "predict", faulty)
         with start() as address:
             answer = post_form(address, ("bad.jpg", content), ("good.jpg", content))
             bad, good = answer.json["scenes"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image as PilImage
 
 from asking import (
@@ -26,7 +27,7 @@ from asking import (
     refused,
     wait_for,
 )
-from conftest import encoded
+from conftest import encoded, hide
 from nephoscope.server.limits import Limits
 
 
@@ -197,6 +198,31 @@ class TestFiles:
         PilImage.new("RGB", (100, 150), "teal").save(rows, "TIFF", tiffinfo={278: 1})
         assert post(server, deep.getvalue()).status == 200
         assert post(server, rows.getvalue()).status == 200
+
+    @pytest.mark.parametrize("options", [{"bigtiff": "yes"}, {"compress": "lerc"}, {"interleave": "band"}])
+    def test_what_the_command_reads_by_rasterio_the_server_reads_too(self, server, picture, options):
+        profile = {"driver": "GTiff", "height": 160, "width": 240, "count": 3, "dtype": "uint16"}
+        with rasterio.MemoryFile() as file:
+            with file.open(**profile, **options) as dataset:
+                dataset.write(np.moveaxis(picture.astype(np.uint16) * 257, 2, 0))
+            assert post(server, bytes(file.read())).json["scenes"][0]["width"] == 240
+
+    def test_without_rasterio_such_a_file_is_no_picture(self, server, picture, monkeypatch):
+        file = io.BytesIO()
+        PilImage.fromarray(picture[:, :, 0].astype(np.float32)).save(file, "TIFF")
+        hide(monkeypatch, "rasterio")
+        assert "32-bit floats" in refused(post(server, file.getvalue()), "not-a-picture")
+
+    def test_a_second_directory_claims_no_more_than_the_file_holds(self, server):
+        file, image = io.BytesIO(), PilImage.new("RGB", (100, 100))
+        image.save(file, "TIFF")
+        content = bytearray(file.getvalue())
+        first = int.from_bytes(content[4:8], "little")
+        end = first + 2 + 12 * int.from_bytes(content[first : first + 2], "little")
+        content[end : end + 4] = len(content).to_bytes(4, "little")
+        tags = b"".join(struct.pack("<HHII", 40_000 + number, 1, 9_000, 8) for number in range(30))
+        content += struct.pack("<H", 30) + tags + bytes(4)
+        assert "claim" in refused(post(server, bytes(content)), "picture")
 
     @pytest.mark.slow
     @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux for a process's peak")

@@ -13,8 +13,8 @@ from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.splits import Folds, split
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.resize import resize
-from nephoscope.imagery.scene import open_scene
 from nephoscope.training.batches import SceneBatchSampler, batches
 from nephoscope.training.cache import open_scenes
 

@@ -14,7 +14,7 @@ from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import write_labels
 from nephoscope.datasets.rle import encode
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 from nephoscope.training.calibration import calibrate, calibrated, write_card
 from nephoscope.training.quantization import quantise
 

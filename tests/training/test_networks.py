@@ -15,8 +15,8 @@ from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
+from nephoscope.inference.pipeline import segment
 from nephoscope.inference.postprocess import Rule
-from nephoscope.inference.segmentation import segment
 from nephoscope.training.checkpoint import save_weights
 from nephoscope.training.config import Recipe
 from nephoscope.training.export import export

@@ -17,8 +17,8 @@ from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import write_labels
 from nephoscope.datasets.rle import encode
 from nephoscope.inference.model import Model
+from nephoscope.inference.pipeline import segment
 from nephoscope.inference.postprocess import Rule
-from nephoscope.inference.segmentation import segment
 from nephoscope.training import panels
 from nephoscope.training.cache import open_scenes
 from nephoscope.training.calibration import calibrate

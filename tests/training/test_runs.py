@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,8 @@ from nephoscope.datasets.dataset import read_dataset
 from nephoscope.evaluation.metrics import dice
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
+from nephoscope.training import run
 from nephoscope.training.checkpoint import load_weights
 from nephoscope.training.config import PRESETS, Recipe, make_recipe
 from nephoscope.training.finish import finish
@@ -218,6 +221,23 @@ def test_two_processes_train_one_network(tmp_path, data, cache):
     assert Model.load(tmp_path / "run" / "model.onnx").card.network["architecture"] == "unet"
     state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
     assert state["global_step"] == 2 * (36 // 8)  # eight scenes a step over both, not each
+
+
+@pytest.mark.slow
+def test_the_wait_for_other_processes_is_limited(tmp_path, data, cache, monkeypatch):
+    """One task of two, as srun starts it; the other never comes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MASTER_PORT", str(free.getsockname()[1]))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    slurm = {"JOB_NAME": "job.sh", "PROCID": 0, "LOCALID": 0, "NODEID": 0, "NNODES": 1, "STEP_ID": 0}
+    for name, value in {**slurm, "NTASKS": 2, "NTASKS_PER_NODE": 2}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    monkeypatch.setattr(run, "START_LIMIT", timedelta(seconds=1))
+    messages = []
+    with pytest.raises(TrainingError, match="not all of 2 processes started"):
+        begin(settings(data), tmp_path / "run", cache=cache, log=messages.append)
+    assert messages[-1] == "waiting for 2 processes to start, for at most 0:00:01"
 
 
 @pytest.mark.slow

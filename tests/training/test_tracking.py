@@ -1,13 +1,15 @@
 """Trackers hold the values of the run's own log, offline."""
 
 import json
+import re
 import struct
 import time
 from pathlib import Path
 
 import pytest
 
-from nephoscope.core.errors import TrainingError
+from nephoscope.core.errors import MissingExtraError, TrainingError
+from nephoscope.core.extras import install_command
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.training import tracking
 from nephoscope.training.config import make_recipe
@@ -135,6 +137,6 @@ def test_unknown_and_missing_trackers_are_refused(monkeypatch):
     assert parse_trackers("csv, wandb,wandb") == ("wandb",)
     with pytest.raises(TrainingError, match="did you mean tensorboard"):
         parse_trackers("tensorbord")
-    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
-    with pytest.raises(TrainingError, match="pip install mlflow-skinny"):
+    monkeypatch.setattr("nephoscope.core.extras.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=re.escape(install_command("mlflow"))):
         parse_trackers("mlflow")

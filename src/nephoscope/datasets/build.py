@@ -22,7 +22,7 @@ from nephoscope.datasets.dataset import CATALOGUE, LABEL_FILES, PICTURES
 from nephoscope.datasets.labels import read_labels, write_labels
 from nephoscope.datasets.rle import encode
 from nephoscope.imagery.fetch import Fetched, fetch_scenes
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.synthetic import encode_jpeg, make_scene
 from nephoscope.imagery.worldview import WorldviewClient
 

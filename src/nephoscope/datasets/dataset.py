@@ -1,6 +1,6 @@
 """A folder of labelled scenes in the contest's layout, checked: `train_images/`, `train.csv`, `scenes.csv`.
 
-`train.csv` may be compressed (`.gz`, `.xz`). Two files are optional: `scenes.csv`, the catalogue (see
+`train.csv` may be compressed (`.gz`, `.xz`, `.zip`). Two files are optional: `scenes.csv`, the catalogue (see
 `nephoscope.datasets.catalogue`), and `patterns.json`, with `colour` and `meaning` of patterns by name.
 """
 
@@ -16,16 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError, LabelError, SceneError
-from nephoscope.core.io import available_cpus, map_in_order
+from nephoscope.core.io import available_cpus, is_hidden, map_in_order
 from nephoscope.core.patterns import MAX_PATTERNS, Pattern, styled_patterns
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID, GridShape, Progress
 from nephoscope.datasets.catalogue import Record, read_catalogue
-from nephoscope.datasets.labels import Labels, Problem, read_labels
+from nephoscope.datasets.labels import Labels, Problem, read_labels, stored_names
 from nephoscope.datasets.rle import last_pixel
-from nephoscope.imagery.scene import Scene, open_scene
+from nephoscope.imagery.reading import open_scene
+from nephoscope.imagery.scene import Scene
 
 PICTURES = "train_images"
-LABEL_FILES = ("train.csv", "train.csv.gz", "train.csv.xz")
+LABEL_FILES = ("train.csv", "train.csv.gz", "train.csv.xz", "train.csv.zip")
 CATALOGUE = "scenes.csv"
 STYLES = "patterns.json"
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
@@ -150,9 +151,12 @@ def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress
     if not (folder / PICTURES).is_dir():
         raise DatasetError(f"{folder}: no folder {PICTURES}/")
     paths = (path for path in (folder / PICTURES).iterdir() if path.suffix.lower() in ENDINGS)
-    pictures = {path.name for path in paths if path.is_file()}
+    pictures = {path.name for path in paths if path.is_file() and not is_hidden(path)}
     catalogue = read_catalogue(folder / CATALOGUE) if (folder / CATALOGUE).is_file() else {}
     _check_grid(labels)
+    labels = labels.named_as(pictures)
+    for written, stored in stored_names(catalogue, pictures).items():
+        catalogue[stored] = replace(catalogue.pop(written), image=stored)
     records = _complete_scenes(labels, pictures, catalogue, problems)
     if strict:
         refuse_problems(folder, problems)

@@ -8,7 +8,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 from nephoscope.core.errors import DatasetError
-from nephoscope.core.io import atomic_write
+from nephoscope.core.io import atomic_write, is_hidden
 from nephoscope.core.types import Progress
 from nephoscope.datasets.dataset import LABEL_FILES, PICTURES
 
@@ -32,7 +32,8 @@ def fetch_contest(folder: Path, progress: Progress | None = None) -> int:
     pictures, labels = source / PICTURES, source / LABEL_FILES[0]
     if not pictures.is_dir() or not labels.is_file():
         raise DatasetError(f"{source}: Kaggle's archive has no {PICTURES}/ or no {labels.name}")
-    files = [*sorted(pictures.iterdir()), labels]  # in this order: a folder with labels is complete
+    visible = sorted(path for path in pictures.iterdir() if not is_hidden(path))
+    files = [*visible, labels]  # in this order: a folder with labels is complete
     for done, path in enumerate(files, 1):
         _link_or_copy(path, folder / path.relative_to(source))
         if progress:

@@ -1,29 +1,45 @@
-"""CSV files, plain or compressed (`.gz`, `.xz`)."""
+"""CSV files, plain or compressed (gzip, xz, or a ZIP archive of one file)."""
 
 import csv
 import gzip
 import io
 import lzma
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 from nephoscope.core.errors import DatasetError
 
-DAMAGED = (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError, UnicodeDecodeError)
+DAMAGED = (
+    *(lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile),
+    *(EOFError, UnicodeError),
+)
 """Exceptions from reading a file that is damaged or has the wrong ending."""
 
 
-def decompress(file: BinaryIO, suffix: str) -> IO[bytes] | gzip.GzipFile | lzma.LZMAFile:
-    """Decompress an open file while it is read; the file itself where the suffix names no compression."""
-    match suffix:
-        case ".gz":
-            return gzip.GzipFile(fileobj=file)
-        case ".xz":
-            return lzma.LZMAFile(file)
-        case _:
-            return file
+def decompress(file: BinaryIO) -> IO[bytes]:
+    """Decompress an open file while it is read; the file itself if it is not compressed.
+
+    Its first bytes tell, not its name: a `train.csv` downloaded from Kaggle may be a ZIP archive.
+
+    Raises:
+        BadZipFile: a ZIP archive of several files, or a damaged one.
+    """
+    start = file.read(6)
+    file.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=file))
+    if start == b"\xfd7zXZ\x00":
+        return lzma.LZMAFile(file)
+    if start.startswith(b"PK\x03\x04"):
+        archive = zipfile.ZipFile(file)
+        inside = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+        if len(inside) != 1:
+            raise zipfile.BadZipFile(f"a ZIP archive of {len(inside)} files; it must hold one")
+        return archive.open(inside[0])
+    return file
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -36,7 +52,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
     try:
         with (
             path.open("rb") as packed,
-            io.TextIOWrapper(decompress(packed, path.suffix), "utf-8-sig", newline="") as file,
+            io.TextIOWrapper(decompress(packed), "utf-8-sig", newline="") as file,
         ):
             rows = csv.DictReader(file)
             if missing := [name for name in columns if name not in (rows.fieldnames or ())]:

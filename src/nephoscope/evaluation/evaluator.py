@@ -21,7 +21,7 @@ from nephoscope.evaluation.statistics import Interval, Reliability, auc, bootstr
 from nephoscope.imagery.resize import resize_mask
 from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import resample
-from nephoscope.inference.segmentation import Segmentation, segment
+from nephoscope.inference.segmentation import Segmentation, apply_rules
 
 Counts = NDArray[np.int64]
 Numbers = NDArray[np.float64]
@@ -180,9 +180,8 @@ def evaluate_model(
 
     def work(record: Record) -> _SceneResult:
         labels = dataset.masks(record.image, SCORE_GRID)
-        return _evaluate(
-            segment(dataset.scene(record.image), model, tta=tta), dataset.patterns, labels, mean_mask
-        )
+        result = apply_rules(model.predict(dataset.scene(record.image), tta=tta))
+        return _evaluate(result, dataset.patterns, labels, mean_mask)
 
     problems: list[Problem] = []
     records, results = [], []

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.core.io import map_in_order
+from nephoscope.core.io import is_hidden, map_in_order
 from nephoscope.core.types import Image
 from nephoscope.evaluation.metrics import dice
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.segmentation import apply_rules
 
 SIZES = ((1050, 700), (525, 350), (480, 320))
 """Width and height in pixels that the large scenes are reduced to."""
@@ -52,7 +52,7 @@ def agreements(model: Model, data: Path, every: int) -> Iterator[tuple[str, floa
     large, small = _read_all(data / "full_size", 1), _read_all(data / "train_images", every)
     sizes = {f"at {width}x{height}": reduced((width, height)) for width, height in SIZES}
     for pictures, changes in ((large, sizes), (small, CHANGES)):
-        before = list(map_in_order(lambda pixels: segment(pixels, model).masks, pictures, _WORKERS))
+        before = list(map_in_order(lambda pixels: _segment(model, pixels), pictures, _WORKERS))
         for name, change in changes.items():
             yield name, _agreement(model, pictures, before, change)
 
@@ -100,7 +100,12 @@ CHANGES: dict[str, Change] = {
 
 
 def _read_all(folder: Path, every: int) -> list[Image]:
-    return [open_scene(path).read().pixels for path in sorted(folder.iterdir())[::every]]
+    paths = sorted(path for path in folder.iterdir() if not is_hidden(path))
+    return [open_scene(path).read().pixels for path in paths[::every]]
+
+
+def _segment(model: Model, pixels: Image) -> _Masks:
+    return apply_rules(model.predict(open_scene(pixels))).masks
 
 
 def _agreement(model: Model, pictures: list[Image], masks: list[_Masks], change: Change) -> float:
@@ -108,7 +113,7 @@ def _agreement(model: Model, pictures: list[Image], masks: list[_Masks], change:
 
     def one(pair: tuple[Image, _Masks]) -> list[float]:
         pixels, before = pair
-        after = segment(change(pixels), model).masks
+        after = _segment(model, change(pixels))
         if change is mirrored:
             after = after[:, :, ::-1]
         if change is shifted:

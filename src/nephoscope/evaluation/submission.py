@@ -22,6 +22,7 @@ class Evaluation:
         unanswered: number of labelled scenes that the submission lacks; they are not scored.
         predicted_grid: height and width of the submission's masks.
         truth_grid: height and width of the labels' masks.
+        notes: what was read in another than the contest's form, in either file.
     """
 
     mean: float
@@ -30,6 +31,7 @@ class Evaluation:
     unanswered: int
     predicted_grid: GridShape
     truth_grid: GridShape
+    notes: tuple[str, ...] = ()
 
 
 def evaluate_csv(predicted: str | Path | Labels, truth: str | Path | Labels) -> Evaluation:
@@ -37,7 +39,7 @@ def evaluate_csv(predicted: str | Path | Labels, truth: str | Path | Labels) -> 
 
     Args:
         predicted: such as the `submission.csv` of `nephoscope segment --format csv`.
-        truth: such as the contest's `train.csv`; may be compressed (`.gz`, `.xz`).
+        truth: such as the contest's `train.csv`; may be compressed.
 
     Raises:
         LabelError: a file is not in the contest's form, a mask is wrong, or a scene has no label.
@@ -45,6 +47,7 @@ def evaluate_csv(predicted: str | Path | Labels, truth: str | Path | Labels) -> 
     """
     labels = truth if isinstance(truth, Labels) else read_labels(truth)
     answers = predicted if isinstance(predicted, Labels) else read_labels(predicted, patterns=labels.patterns)
+    answers = answers.named_as(labels.images)
     scenes, labelled = answers.images, set(labels.images)
     if unlabelled := [scene for scene in scenes if scene not in labelled]:
         raise LabelError(
@@ -69,4 +72,5 @@ def evaluate_csv(predicted: str | Path | Labels, truth: str | Path | Labels) -> 
         unanswered=len(labelled) - len(scenes),
         predicted_grid=answers.grid,
         truth_grid=labels.grid,
+        notes=tuple(f"{each.path}: {note}" for each in (answers, labels) for note in each.notes),
     )

@@ -64,6 +64,7 @@ async def server(request: Request) -> schemas.ServerState:
         token_needed=settings.token is not None,
         patterns=list(patterns.values()),
         limits=asdict(settings.limits),
+        workers=settings.workers,
         formats=[schemas.Download(**each) for each in responses.downloads()],
     )
 
@@ -133,7 +134,7 @@ async def segment(request: Request, query: Annotated[schemas.SegmentQuery, Query
 def _select_model(models: dict[str, Model], name: str | None, rules: str | None) -> Model:
     """The model of a request, with the rules of the request."""
     if name is not None and name not in models:
-        raise Problem("value", f"unknown model {name[:80]!r}; available: {', '.join(models)}")
+        raise Problem("model", f"unknown model {name[:80]!r}; available: {', '.join(models)}")
     model = models[name] if name else next(iter(models.values()))
     if rules is None:
         return model

@@ -4,6 +4,7 @@ import re
 from math import prod
 from typing import Literal
 
+from nephoscope.imagery.tiff import TIFF_SIGNATURES
 from nephoscope.server.problems import Problem
 from nephoscope.server.uploads import Upload
 
@@ -27,7 +28,7 @@ def check_picture(upload: Upload, pixels: int) -> None:
     elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         size = int.from_bytes(content[4:8], "little")
         end = 8 + size + size % 2
-    elif content[:4] in (b"II*\0", b"MM\0*"):
+    elif content[:4] in TIFF_SIGNATURES:
         _check_tiff(upload, pixels)
         return  # a TIFF's parts lie in any order
     else:
@@ -70,7 +71,9 @@ def _png_end(content: bytes) -> int:
 
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
 _INTEGER_BYTES = {3: 2, 4: 4}  # by type: SHORT, LONG
-_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8, 17: 8, 18: 8}
+_LONG8 = 16  # a type of BigTIFF alone
+_DIRECTORIES = 2  # that are read: the picture's, and perhaps its mask's
 
 
 def _check_tiff(upload: Upload, pixels: int) -> None:
@@ -81,21 +84,29 @@ def _check_tiff(upload: Upload, pixels: int) -> None:
     """
     name, content = upload
     order: Literal["little", "big"] = "little" if content.startswith(b"II") else "big"
+    big = b"+" in content[2:4]
+    wide, entry, header = (8, 20, 8) if big else (4, 12, 2)  # bytes: offset, entry, count of entries
+    integers = _INTEGER_BYTES | ({_LONG8: 8} if big else {})
 
     def number(offset: int, length: int) -> int:
         return int.from_bytes(content[offset : offset + length], order)
 
-    first = number(4, 4)
-    sides = {_TILE_WIDTH: 0, _TILE_LENGTH: 0}
+    start = number(wide, wide)
     claimed = 0
-    for offset in range(first + 2, first + 2 + 12 * number(first, 2), 12):
-        claimed += number(offset + 4, 4) * _TYPE_BYTES.get(number(offset + 2, 2), 1)
-        if (tag := number(offset, 2)) in sides:
-            length = _INTEGER_BYTES.get(number(offset + 2, 2))
-            if length is None:
-                raise Problem("picture", f"{name}: its tile size is not an integer")
-            sides[tag] = max(sides[tag], number(offset + 8, length))
+    for _ in range(_DIRECTORIES):
+        sides = {_TILE_WIDTH: 0, _TILE_LENGTH: 0}
+        end = start + header + entry * min(number(start, header), len(content) // entry)
+        for offset in range(start + header, end, entry):
+            claimed += number(offset + 4, wide) * _TYPE_BYTES.get(number(offset + 2, 2), 1)
+            if (tag := number(offset, 2)) in sides:
+                length = integers.get(number(offset + 2, 2))
+                if length is None:
+                    raise Problem("picture", f"{name}: its tile size is not an integer")
+                sides[tag] = max(sides[tag], number(offset + 4 + wide, length))
+        if (area := prod(sides.values())) > pixels:
+            raise Problem("too-large", f"{name}: its tiles have {area:,} pixels; the limit is {pixels:,}")
+        start = number(end, wide)
+        if not start:
+            break
     if claimed > len(content):
         raise Problem("picture", f"{name}: its tags claim {claimed:,} bytes of a file of {len(content):,}")
-    if (area := prod(sides.values())) > pixels:
-        raise Problem("too-large", f"{name}: its tiles have {area:,} pixels; the limit is {pixels:,}")

@@ -34,6 +34,7 @@ KINDS = {
     "not-a-picture": Kind(415, "Unsupported media type", "Send JPEG, PNG, TIFF or WebP."),
     "host": Kind(421, "Unknown host name", "Use a name that the server knows; --allow-host adds one."),
     "picture": Kind(422, "Unusable picture", "The detail says what is wrong with it."),
+    "model": Kind(422, "Unknown model", "Name one of the models that /api/v1/models lists."),
     "value": Kind(422, "Invalid value", "The detail names it and says what is expected."),
     "place": Kind(422, "Bounds or day unknown", "Send bounds=west,south,east,north and day=2020-02-01."),
     "full": Kind(429, "Too many requests", "Retry after the seconds in Retry-After."),

@@ -134,6 +134,7 @@ class ServerState(BaseModel):
     token_needed: bool
     patterns: list[PatternMeaning]
     limits: dict[str, float]
+    workers: int = Field(description="Number of pictures segmented in parallel.")
     formats: list[Download]
 
 

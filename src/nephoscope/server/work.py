@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from math import prod
 
-from nephoscope.core.errors import SceneError, TooManyPixelsError
+from nephoscope.core.errors import MissingExtraError, SceneError, TooManyPixelsError
 from nephoscope.core.geo import Bounds
-from nephoscope.imagery.scene import open_scene
+from nephoscope.imagery.reading import open_scene
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.segmentation import apply_rules
 from nephoscope.inference.tiling import canvas_size
 from nephoscope.server.inspection import check_picture
 from nephoscope.server.limits import Limits
@@ -42,7 +42,7 @@ def segment_upload(upload: Upload, job: PictureJob, limits: Limits, checkpoint: 
         scene = open_scene(upload.content, name=upload.name, max_pixels=limits.pixels)
         scene = scene.with_location(job.bounds, job.day)
         frame = job.model.card.input_size
-        frames = prod(canvas_size(scene.size, scene.bounds, frame)) / prod(frame)
+        frames = prod(canvas_size(scene.size, scene.degrees, frame)) / prod(frame)
         if frames > limits.frames:
             raise Problem(
                 "too-large",
@@ -50,12 +50,14 @@ def segment_upload(upload: Upload, job: PictureJob, limits: Limits, checkpoint: 
                 "run `nephoscope segment` on your own machine instead",
             )
         checkpoint()
-        segmentation = segment(scene, job.model, tta=job.tta)
+        segmentation = apply_rules(job.model.predict(scene, tta=job.tta))
         checkpoint()
         job.format.check(segmentation)
         return job.format.render(segmentation)
     except TooManyPixelsError as error:
         raise Problem("too-large", str(error)) from error
+    except MissingExtraError as error:
+        raise Problem("not-a-picture", f"this server lacks a library: {error}") from error
     except SceneError as error:
         raise Problem("picture", str(error)) from error
     except MemoryError as error:

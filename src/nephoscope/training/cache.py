@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,6 +13,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError
+from nephoscope.core.folders import cache_folder
+from nephoscope.core.io import is_hidden
 from nephoscope.core.types import GridShape, Image, ProgressFactory
 from nephoscope.datasets.catalogue import Record, read_catalogue
 from nephoscope.datasets.dataset import (
@@ -101,8 +102,7 @@ def open_scenes(
     """
     folder_hash = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10]
     name = f"{folder.resolve().name}-{folder_hash}-{size[0]}x{size[1]}"
-    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    entry = (cache or user_cache / "nephoscope" / "scenes") / name
+    entry = (cache or cache_folder() / "scenes") / name
     entry.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(entry.with_name(f".{name}.lock")):
         key = _key(folder, size)
@@ -111,6 +111,8 @@ def open_scenes(
             if entry.exists():
                 log(f"{folder} or its cache has changed: decoding it again")
             dataset = read_dataset(folder, progress=progress("reading labels"))
+            for note in dataset.labels.notes:
+                log(f"{dataset.labels.path}: {note}")
             _decode(dataset, size, entry, key, log, progress)
             scenes = _open(folder, entry, key)
     if scenes is None:
@@ -126,7 +128,9 @@ def _key(folder: Path, size: GridShape) -> str:
     if not pictures.is_dir():
         raise DatasetError(f"{folder}: no folder {PICTURES}/ with the pictures in it")
     paths = (path for path in (labels, folder / STYLES, *pictures.iterdir()) if path.is_file())
-    files = sorted((path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in paths)
+    files = sorted(
+        (path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in paths if not is_hidden(path)
+    )
     return hashlib.sha256(json.dumps([_VERSION, size, files]).encode()).hexdigest()
 
 

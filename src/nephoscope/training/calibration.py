@@ -19,9 +19,10 @@ from nephoscope.datasets.labels import Problem
 from nephoscope.datasets.splits import group_kfold
 from nephoscope.evaluation.metrics import dice
 from nephoscope.inference.card import Card
-from nephoscope.inference.model import Model, model_file
+from nephoscope.inference.model import Model
+from nephoscope.inference.model_files import model_file
 from nephoscope.inference.postprocess import Rule, label_components, presence_score
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.segmentation import apply_rules
 from nephoscope.training.export import with_card
 from nephoscope.training.rule_search import Numbers, RuleSearchResult, Table, search
 from nephoscope.training.validation import KINDS, TOP_K, dice_figures
@@ -177,7 +178,7 @@ class _SceneScores(NamedTuple):
 
 
 def _score(model: Model, dataset: Dataset, record: Record) -> _SceneScores:
-    segmentation = segment(dataset.scene(record.image), model)
+    segmentation = apply_rules(model.predict(dataset.scene(record.image)))
     height, width = segmentation.valid_mask.shape
     patterns, presence = model.card.patterns, segmentation.prediction.presence_probabilities
     truth = np.stack([dataset.labels.mask(record.image, name, (height, width)) for name in patterns])

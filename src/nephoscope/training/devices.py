@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ from nephoscope.training.config import Recipe
 
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 """Lightning's names of the precisions of recipes."""
+
+START_LIMIT = timedelta(minutes=30)
+"""How long a process of several waits for the others, at the start and whenever they exchange numbers."""
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # as glibc's malloc.h numbers them
 
@@ -35,13 +39,33 @@ def count_processes(cuda: bool) -> tuple[int, int]:
     """Processes a machine, and machines, as torchrun or SLURM started them.
 
     Started otherwise, a process a GPU, or one on the CPU.
+
+    Raises:
+        TrainingError: SLURM reserved several tasks, and srun did not start them as Lightning needs it.
     """
     local = os.environ.get("LOCAL_WORLD_SIZE")
     if local:
         return int(local), int(os.environ["WORLD_SIZE"]) // int(local)
     if SLURMEnvironment.detect():
-        return int(os.environ.get("SLURM_NTASKS_PER_NODE", 1)), int(os.environ.get("SLURM_NNODES", 1))
+        return _count_slurm_tasks()
     return (torch.cuda.device_count() if cuda else 1), 1
+
+
+def _count_slurm_tasks() -> tuple[int, int]:
+    """Tasks a machine, and machines; without the check, one process would wait for the others for ever."""
+    tasks, machines = int(os.environ["SLURM_NTASKS"]), int(os.environ.get("SLURM_NNODES", 1))
+    each = os.environ.get("SLURM_NTASKS_PER_NODE")
+    if tasks > 1 and "SLURM_STEP_ID" not in os.environ:  # which srun sets
+        raise TrainingError(
+            f"SLURM reserved {tasks} tasks, but only this process was started: start it with "
+            f"srun --ntasks-per-node {each or tasks // machines} nephoscope train ..., or reserve one task"
+        )
+    if tasks > 1 and each is None:
+        raise TrainingError(
+            f"srun started {tasks} tasks without stating how many a machine: use "
+            f"--ntasks-per-node {tasks // machines} in place of --ntasks {tasks}"
+        )
+    return int(each or 1), machines
 
 
 def is_first_process() -> bool:

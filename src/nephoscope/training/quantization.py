@@ -14,7 +14,8 @@ from nephoscope.core.io import atomic_write, available_cpus
 from nephoscope.datasets.dataset import Dataset
 from nephoscope.evaluation.evaluator import evaluate_model
 from nephoscope.imagery.resize import resize
-from nephoscope.inference.model import INPUT, Model, model_file
+from nephoscope.inference.model import INPUT, Model
+from nephoscope.inference.model_files import model_file
 from nephoscope.inference.prediction import view
 from nephoscope.training.export import with_card
 

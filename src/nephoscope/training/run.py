@@ -16,6 +16,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, WeightAveraging
 from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.strategies import DDPStrategy
+from torch.distributed import DistNetworkError, DistStoreError
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from nephoscope.core.errors import TrainingError
@@ -27,6 +29,7 @@ from nephoscope.training.callbacks import DICE, KeepLast, ThroughputMonitor, Val
 from nephoscope.training.config import Recipe
 from nephoscope.training.devices import (
     PRECISIONS,
+    START_LIMIT,
     count_processes,
     is_first_process,
     keep_freed_memory,
@@ -99,6 +102,7 @@ def _train(
     progress: ProgressFactory = lambda _: lambda *_: None,
 ) -> Path:
     recipe, cuda = settings.recipe, use_cuda(settings.device)
+    processes = math.prod(count_processes(cuda))  # refuse what cannot start before scenes are decoded
     if not cuda:
         keep_freed_memory()
     origin = read_origin(settings)
@@ -115,13 +119,19 @@ def _train(
         f"{len(training):,} scenes to train on, {len(validation):,} to validate on, "
         f"{len(scenes.problems):,} problems in the labels"
     )
+    if processes > 1:
+        log(f"waiting for {processes} processes to start, for at most {START_LIMIT}")
     job = Job(settings, run, origin, scenes, training, validation, log, progress)
     parts = recipe.accumulate
     while True:
         try:
             _fit(job, checkpoint, parts)
+        except (DistStoreError, DistNetworkError) as error:
+            raise TrainingError(
+                f"not all of {processes} processes started, or one ended: {error}; start each by srun or "
+                "torchrun, with ports open between the machines"
+            ) from error
         except torch.OutOfMemoryError as error:
-            processes = math.prod(count_processes(cuda))
             if processes > 1 or 2 * parts > recipe.batch:
                 raise TrainingError(
                     f"out of memory with {recipe.batch // parts // processes} scenes at a time; "
@@ -201,7 +211,7 @@ def _trainer(job: Job, run_log: RunLog, parts: int) -> pl.Trainer:
         accelerator="cuda" if cuda else "cpu",
         devices=devices,
         num_nodes=nodes,
-        strategy="ddp" if many else "auto",
+        strategy=DDPStrategy(timeout=START_LIMIT) if many else "auto",
         sync_batchnorm=many and cuda,
         precision=PRECISIONS[precision(recipe, cuda)],
         max_epochs=recipe.epochs,

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,12 @@ import numpy as np
 from pytorch_lightning.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import Logger
 
-from nephoscope.core.errors import TrainingError
+from nephoscope.core.errors import MissingExtraError, TrainingError
+from nephoscope.core.extras import install_command, missing_modules
 from nephoscope.core.types import Image
 
 _LOCAL = ("csv", "jsonl")  # always written
-_PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboard", "mlflow": "mlflow-skinny"}
+_TRACKERS = ("wandb", "tensorboard", "mlflow")  # each has an extra of its name
 
 PANEL = "validation_scenes"
 
@@ -24,18 +24,19 @@ def parse_trackers(text: str) -> tuple[str, ...]:
     """Names of trackers from a comma-separated text.
 
     Raises:
-        TrainingError: an unknown name, or a library that is not installed.
+        TrainingError: an unknown name.
+        MissingExtraError: a tracker's library is not installed.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    known = (*_PACKAGES, *_LOCAL)
+    known = (*_TRACKERS, *_LOCAL)
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"available: {', '.join(known)}"
             raise TrainingError(f"unknown --track {name!r}; {hint}")
-        if name in _PACKAGES and find_spec(name) is None:
-            raise TrainingError(f"--track {name} is not installed; pip install {_PACKAGES[name]}")
-    return tuple(name for name in names if name in _PACKAGES)
+        if name in _TRACKERS and missing_modules(name):
+            raise MissingExtraError(f"--track {name}: {name} is missing: {install_command(name)}")
+    return tuple(name for name in names if name in _TRACKERS)
 
 
 def make_trackers(names: Sequence[str], folder: Path, run_id: str, settings: dict[str, Any]) -> list[Logger]:

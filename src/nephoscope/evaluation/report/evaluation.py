@@ -36,7 +36,7 @@ from nephoscope.evaluation.report.evaluation_numbers import numbers, people_numb
 from nephoscope.evaluation.report.page import Report
 from nephoscope.evaluation.report.scenes import add_legend, add_scenes
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.segmentation import apply_rules
 from nephoscope.plotting import charts
 
 
@@ -146,7 +146,7 @@ def _compare(
     by_image = {scene.image: scene for scene in practice}
 
     def work(record: Record) -> SceneAgreement:
-        segmentation = segment(dataset.scene(record.image), model, tta=options.tta)
+        segmentation = apply_rules(model.predict(dataset.scene(record.image), tta=options.tta))
         labels = dataset.masks(record.image, SCORE_GRID)
         candidates = {
             "model": score_masks(segmentation, dataset.patterns),
@@ -206,7 +206,7 @@ def _add_examples(
     for kind, indices in zip(("best", "worst"), result.extremes(), strict=True):
         for number, index in enumerate(indices, 1):
             record, dice = result.records[index], result.dice[index]
-            segmentation = segment(dataset.scene(record.image), model, tta=tta)
+            segmentation = apply_rules(model.predict(dataset.scene(record.image), tta=tta))
             picture = segmentation.prediction.raster
             predicted = np.stack([segmentation.mask(name) for name in dataset.patterns])
             drawings = [
