@@ -108,9 +108,9 @@ def test_the_readmes_commands_run(tmp_path):
     assert len(segmenting) == 2
     with WorldviewServer() as server:
         run_commands("\n".join(segmenting), tmp_path, NEPHOSCOPE_WORLDVIEW=server.address)
-    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    names = {path.name for path in (tmp_path / "pictures").glob("[!.]*")}
     assert names == {f"synthetic_sample{ending}" for ending in ("_overlay.jpg", "_panel.png", ".json")}
-    assert len(list((tmp_path / "nephoscope-output").iterdir())) == 2
+    assert len(list((tmp_path / "nephoscope-output").glob("[!.]*"))) == 2
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -135,7 +135,7 @@ def test_the_readmes_commands_run(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md", "docs/inputs.md"])
 def test_python_examples_run(page, server, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("scene.jpg").write_bytes(sample())

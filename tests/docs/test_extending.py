@@ -22,7 +22,7 @@ from nephoscope.imagery.sources import SOURCES, find_sources
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.imagery.worldview import SATELLITES, WorldviewClient
 from nephoscope.inference.model import Model
-from nephoscope.inference.segmentation import segment
+from nephoscope.inference.pipeline import segment
 from nephoscope.outputs import formats
 from nephoscope.testing.worldview_server import WorldviewServer
 from nephoscope.training.config import LOSSES, NETWORKS, make_recipe
@@ -175,7 +175,7 @@ def test_the_loss_falls_as_the_network_learns(my_clouds):
 def test_the_commands_for_format_and_source_run(site, archive, tmp_path):
     run_commands(commands("An output format") + commands("An imagery source"), tmp_path, path=str(site))
     assert (tmp_path / "pictures" / "areas.csv").read_text().startswith("synthetic_sample.jpg,Fish,")
-    assert {path.name for path in (tmp_path / "from-arrays").iterdir()} == {
+    assert {path.name for path in (tmp_path / "from-arrays").glob("[!.]*")} == {
         "barbados_2020-02-01.json",
         "barbados_2020-02-01.geojson",
     }
@@ -187,7 +187,7 @@ def test_the_commands_for_a_satellite_run(site, my_clouds, tmp_path):
     with WorldviewServer() as server:
         run_commands(commands("A satellite"), tmp_path, path=str(site), NEPHOSCOPE_WORLDVIEW=server.address)
         assert server.count(Overpass("PACE", date(2024, 6, 2), BARBADOS)) == 1
-    assert [path.suffix for path in (tmp_path / "from-worldview").iterdir()] == [".jpg"]
+    assert [path.suffix for path in (tmp_path / "from-worldview").glob("[!.]*")] == [".jpg"]
 
 
 @pytest.mark.slow

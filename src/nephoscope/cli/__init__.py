@@ -1,6 +1,17 @@
 """The command line: one function per command, no logic."""
 
-from nephoscope.cli import atlas, atlas_results, cross_validation, evaluate, fetch, segment, serve, train
+from nephoscope.cli import (
+    atlas,
+    atlas_results,
+    cross_validation,
+    evaluate,
+    fetch,
+    info,
+    models,
+    segment,
+    serve,
+    train,
+)
 from nephoscope.cli.app import app, main
 
 __all__ = [
@@ -10,7 +21,9 @@ __all__ = [
     "cross_validation",
     "evaluate",
     "fetch",
+    "info",
     "main",
+    "models",
     "segment",
     "serve",
     "train",

@@ -13,8 +13,8 @@ import typer
 from typer import Option
 
 from nephoscope.cli import console
-from nephoscope.cli.extras import modules_of
 from nephoscope.core.errors import NephoscopeError
+from nephoscope.core.extras import install_command, modules_of
 from nephoscope.core.version import __version__
 
 INTERNAL_ERROR = 70
@@ -24,7 +24,6 @@ app = typer.Typer(
     name="nephoscope",
     help="Find patterns of shallow clouds, such as Fish, Flower, Gravel and Sugar, in satellite pictures.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -85,11 +84,24 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 (its callback has acted)
         bool, Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    verbose: Annotated[
+        int,
+        Option(
+            *("--verbose", "-v"),
+            count=True,
+            show_default=False,
+            help="Log what is done to each picture; -vv logs more.",
+        ),
+    ] = 0,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Print errors and what was asked for only.")] = False,
 ) -> None:
-    pass
+    if quiet and verbose:
+        fail("--quiet and --verbose exclude each other")
+    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+    logging.getLogger("nephoscope").setLevel(logging.ERROR if quiet else levels[min(verbose, 2)])
 
 
 @contextmanager
@@ -114,4 +126,4 @@ def needs(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in modules_of(extra):
             raise
-        fail(f"{error.name} is missing: pip install 'nephoscope[{extra}]'")
+        fail(f"{error.name} is missing: {install_command(extra)}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from nephoscope.cli import console
+from nephoscope.cli import console, figures
 from nephoscope.cli.app import app, fail, needs, usage_errors
 
 
@@ -26,7 +26,8 @@ def cross_validate(
         from nephoscope.training.calibration import write_card
         from nephoscope.training.cross_validation import cross_validate as measure
         from nephoscope.training.cross_validation import cross_validated
-    from nephoscope.inference.model import Model, shipped
+    from nephoscope.inference.model import Model
+    from nephoscope.inference.model_files import model_file, shipped
 
     if output is not None and model is None:
         fail("-o FILE names the model file to write; --model MODEL names the model")
@@ -35,7 +36,7 @@ def cross_validate(
     with usage_errors():
         card = Model.load(model, threads=1).card if model else None
         result = measure(runs, console.progress_bar)
-        console.print_cross_validation(result)
+        figures.print_cross_validation(result)
         if card and model:
-            write_card(model, cross_validated(card, result), output or Path(model))
+            write_card(model, cross_validated(card, result), output or model_file(model))
             console.info(f"{output or model}")

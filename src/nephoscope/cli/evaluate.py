@@ -1,12 +1,15 @@
 """The commands `explore` and `evaluate`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
-from nephoscope.cli import console, options
+from nephoscope.cli import console, figures, options
 from nephoscope.cli.app import app, fail, needs, usage_errors
+
+if TYPE_CHECKING:
+    from nephoscope.datasets.labels import Labels
 
 
 @app.command()
@@ -14,15 +17,21 @@ def explore(
     data: options.Data, folder: options.Folder = Path("nephoscope-explore"), strict: options.Strict = False
 ) -> None:
     """Report on labelled scenes: pattern frequencies, sizes, positions, brightness, and label problems."""
-    with needs("train"):
+    with needs("report"):
         from nephoscope.evaluation.report.exploration import write_report
     from nephoscope.datasets.dataset import read_dataset
 
     with usage_errors():
         dataset = read_dataset(data, strict=strict, progress=console.progress_bar("reading labels"))
+        _print_notes(dataset.labels)
         path, numbers = write_report(dataset, folder, console.progress_bar("measuring scenes"))
-        console.print_exploration(numbers)
+        figures.print_exploration(numbers)
         console.info(str(path))
+
+
+def _print_notes(labels: "Labels") -> None:
+    for note in labels.notes:
+        console.info(f"{labels.path}: {note}")
 
 
 @app.command()
@@ -50,11 +59,11 @@ def evaluate(
         if csv and model is None and data is None:
             from nephoscope.evaluation.submission import evaluate_csv
 
-            console.print_score(evaluate_csv(*csv))
+            figures.print_score(evaluate_csv(*csv))
             return
         if csv or model is None or data is None:
             fail("give MODEL and DATA, or --csv PREDICTED TRUTH")
-        with needs("train"):
+        with needs("report"):
             from nephoscope.evaluation.report.evaluation import Options, write_report
         from nephoscope.core.io import available_cpus
         from nephoscope.datasets.dataset import read_dataset
@@ -63,8 +72,9 @@ def evaluate(
 
         loaded = Model.load(model, threads=1, device=device)
         dataset = read_dataset(data, progress=console.progress_bar("reading labels"))
+        _print_notes(dataset.labels)
         chosen = Options(part, Folds(folds, fold, fold_by), tta, available_cpus())
         progress = console.progress_bar("evaluating scenes")
         path, numbers = write_report(loaded, dataset, folder, chosen, progress)
-        console.print_evaluation(numbers, loaded.card)
+        figures.print_evaluation(numbers, loaded.card)
         console.info(str(path))

@@ -96,7 +96,7 @@ def _print_fetched(results: "Iterable[Fetched]", total: int, folder: Path) -> No
         counts[result.state] += 1
         if result.state == "failed":
             console.error(result.reason)
-        else:
+        elif not console.is_quiet():
             coverage = "  no coverage" if result.no_coverage else ""
             print(f"{result.path.name}  {result.state}{coverage}", flush=True)
         progress(done, total)

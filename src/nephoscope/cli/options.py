@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
+from nephoscope.cli import completion
+
 Archive = Annotated[
     str | None,
     Option(
@@ -19,7 +21,9 @@ OptionalData = Annotated[
     Path | None, Argument(metavar="DATA", help="A folder in the contest's layout.", show_default=False)
 ]
 Degrees = Annotated[float, Option(help="Size of a pixel in degrees.")]
-Device = Annotated[str, Option(help="auto, cpu or cuda.")]
+Device = Annotated[
+    str, Option(help="cpu, cuda or another device of 'nephoscope info'; auto takes a GPU if there is one.")
+]
 FirstDay = Annotated[str, Option("--from", metavar="DAY", help="The first day, such as 2020-01-20.")]
 Fold = Annotated[int, Option(min=0, help="The fold to validate on.")]
 FoldBy = Annotated[
@@ -30,7 +34,12 @@ Folds = Annotated[
     int | None, Option(min=2, help="Split the scenes into this many folds. Default: the catalogue's split.")
 ]
 Folder = Annotated[Path, Option("--output", "-o", help="The folder to write to.")]
-ModelName = Annotated[str, Option("--model", help="Name or file of a model; see 'nephoscope models'.")]
+ModelName = Annotated[
+    str,
+    Option(
+        "--model", help="Name or file of a model; see 'nephoscope models'.", autocompletion=completion.models
+    ),
+]
 OutputFile = Annotated[Path, Option("--output", "-o", help="The file to write.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace existing outputs.")]
 Satellites = Annotated[str, Option(help="Comma-separated list of Terra, Aqua, SNPP, NOAA20, NOAA21.")]
@@ -39,4 +48,5 @@ Store = Annotated[
     Argument(metavar="STORE", help="A folder, or an address such as s3://bucket/atlas.", show_default=False),
 ]
 Strict = Annotated[bool, Option("--strict", help="Stop at any problem in the labels.")]
+TrainingDevice = Annotated[str, Option("--device", help="auto, cpu or cuda.")]
 Tta = Annotated[bool, Option("--tta", help="Mean over four mirror images: better, four times slower.")]

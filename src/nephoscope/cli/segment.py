@@ -1,4 +1,4 @@
-"""The commands `segment`, `sample` and `models`."""
+"""The commands `segment` and `sample`."""
 
 import time
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from typer import Argument, Option
 from typer.core import TyperCommand, TyperOption
 
-from nephoscope.cli import console, options
+from nephoscope.cli import completion, console, options
 from nephoscope.cli.app import app, fail, usage_errors
 
 Sources = Annotated[
@@ -38,7 +38,7 @@ class FormatsInHelp(TyperCommand):
 def segment(
     sources: Sources,
     folder: options.Folder = Path("nephoscope-output"),
-    formats: Annotated[str, Option("--format")] = "overlay,json",
+    formats: Annotated[str, Option("--format", autocompletion=completion.formats)] = "overlay,json",
     bounds: Annotated[
         str | None,
         Option(
@@ -49,7 +49,34 @@ def segment(
     day: Annotated[
         str | None, Option("--time", metavar="DAY", help="Day of all pictures. Default: from their names.")
     ] = None,
+    extent: Annotated[
+        float | None,
+        Option(
+            metavar="DEGREES",
+            help="Degrees from west to east that pictures of unknown location show. Default: 21 x 14.",
+        ),
+    ] = None,
+    bands: Annotated[
+        str | None,
+        Option(metavar="RED,GREEN,BLUE", help="Bands by number, from 1, or name. Default: as the file says."),
+    ] = None,
+    scale: Annotated[
+        str,
+        Option(
+            metavar="SCALE",
+            help="What values mean: auto, byte (0-255), unit (0-1), uint16, reflectance, or LOW,HIGH.",
+        ),
+    ] = "auto",
     model: options.ModelName = "default",
+    thresholds: Annotated[
+        list[str],
+        Option(
+            "--threshold",
+            metavar="[PATTERN=]PROBABILITY",
+            help="Least probability of a pattern's pixels, such as Fish=0.4, or 0.4 for all patterns; "
+            "repeatable. Default: from the model card.",
+        ),
+    ] = [],  # noqa: B006 (Typer copies it)
     join: Annotated[
         int | None,
         Option(
@@ -61,6 +88,13 @@ def segment(
     ] = None,
     tta: options.Tta = False,
     device: options.Device = "auto",
+    server: Annotated[
+        str | None,
+        Option(
+            metavar="URL",
+            help="Run the network on another machine: the address that its 'nephoscope serve' printed.",
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     max_pixels: Annotated[
         int | None, Option(min=1, help="Refuse larger pictures. Default: 100,000,000.")
@@ -70,24 +104,40 @@ def segment(
     """Find cloud patterns in pictures."""
     from nephoscope.core.geo import parse_bounds, parse_day
     from nephoscope.core.io import available_cpus
+    from nephoscope.imagery.bands import parse_bands
     from nephoscope.imagery.scene import MAX_PIXELS
     from nephoscope.imagery.sources import find_sources
+    from nephoscope.imagery.values import parse_scale
+    from nephoscope.inference.card import parse_thresholds
     from nephoscope.inference.model import Model
+    from nephoscope.inference.prediction import Predictor
     from nephoscope.outputs import parse_formats
     from nephoscope.outputs.batch import Job, run
 
     started = time.perf_counter()
-    pictures = find_sources(sources, max_pixels or MAX_PIXELS)
-    workers = min(available_cpus(), len(pictures))
+    if server and device != "auto":
+        fail("--device is for this machine; a server has its own")
     with usage_errors():
+        meaning = parse_scale(scale)
+        chosen = parse_bands(bands) if bands is not None else None
+        pictures = find_sources(sources, max_pixels or MAX_PIXELS, bands=chosen, scale=meaning)
         names = parse_formats(formats)
-        loaded = Model.load(model, threads=available_cpus() // workers, device=device)
+        loaded: Predictor
+        if server:
+            from nephoscope.inference.remote import RemoteModel
+
+            remote = RemoteModel(server, model)
+            loaded, workers = remote, min(remote.connections, len(pictures))
+        else:
+            workers = min(available_cpus(), len(pictures))
+            loaded = Model.load(model, threads=available_cpus() // workers, device=device)
+        card = loaded.card.with_rules(parse_thresholds(thresholds, loaded.card.patterns))
         protected = frozenset(picture.path for picture in pictures if picture.path)
         where = parse_bounds(bounds) if bounds is not None else None
         when = parse_day(day) if day is not None else None
-        job = Job(loaded, folder, names, overwrite, join, tta, protected, where, when)
+        job = Job(loaded, folder, names, overwrite, join, tta, protected, where, when, extent, card)
     results = run(pictures, job, workers)
-    counts = console.print_results(results, len(pictures), loaded.card.styled_patterns, as_json)
+    counts = console.print_results(results, len(pictures), card.styled_patterns, as_json)
     console.print_summary(counts, folder, time.perf_counter() - started)
     if counts["failed"]:
         raise typer.Exit(1)
@@ -113,20 +163,3 @@ def sample(
             print(folder / "train.csv")
     except OSError as error:
         fail(f"{folder}: not written: {error.strerror or error}")
-
-
-@app.command()
-def models(
-    model: Annotated[str | None, Argument(metavar="[NAME|PATH]", help="Print this model's card.")] = None,
-) -> None:
-    """List the built-in models, or print a model's card."""
-    from nephoscope.inference.model import Model, model_file, shipped
-
-    with usage_errors():
-        if model is not None:
-            print(Model.load(model).card.to_json(), end="")
-            return
-        for name in shipped():
-            size = model_file(name).stat().st_size / 1e6
-            print(f"{name:<12}{size:5.1f} MB  {Model.load(name).card.description}")
-        console.hint("'nephoscope models NAME' prints a model's card")

@@ -2,14 +2,18 @@
 
 import secrets
 import socket
+import sys
 from typing import Annotated
 
 from typer import Option
 
-from nephoscope.cli import console
+from nephoscope.cli import completion
 from nephoscope.cli.app import app, needs, usage_errors
 
-Models = Annotated[list[str], Option("--model", help="Name or file of a model; repeat for several.")]
+Models = Annotated[
+    list[str],
+    Option("--model", help="Name or file of a model; repeat for several.", autocompletion=completion.models),
+]
 
 
 @app.command()
@@ -50,5 +54,7 @@ def serve(
     shown = host if host not in ("0.0.0.0", "::") else names[0] if names else socket.gethostname()
     shown = f"[{shown}]" if ":" in shown else shown
     key = f"#token={settings.token}" if settings.token else ""
-    console.info(f"nephoscope is at http://{shown}:{listening.getsockname()[1]}/{key}")
+    # Also with --quiet: nothing else says what the port and the token are.
+    address = f"http://{shown}:{listening.getsockname()[1]}/{key}"
+    print(f"nephoscope is at {address}", file=sys.stderr, flush=True)
     server.run(sockets=[listening])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from nephoscope.cli import console, options
+from nephoscope.cli import console, figures, options
 from nephoscope.cli.app import app, fail, needs, usage_errors
 from nephoscope.datasets.splits import Folds
 from nephoscope.training.config import NETWORK_ENTRIES, PRESETS, Recipe, make_recipe
@@ -72,7 +72,7 @@ def train(
     panel_every: Annotated[
         int, Option(min=1, help="Draw eight validation scenes every this many epochs.")
     ] = 2,
-    device: options.Device = "auto",
+    device: options.TrainingDevice = "auto",
     cache: Annotated[Path | None, Option(help="Folder of decoded scenes.")] = None,
     strict: options.Strict = False,
     start_from: StartFrom = None,
@@ -131,7 +131,7 @@ def _train(run: Path, data: Path | None, settings: Settings | None, cache: Path 
             console.info(f"'nephoscope train --resume {run}' resumes from the last complete epoch")
         raise
     if is_first_process():
-        console.print_calibration(finish.finish(run, console.info, console.progress_bar))
+        figures.print_calibration(finish.finish(run, console.info, console.progress_bar))
         console.info(f"use it: nephoscope segment SOURCE --model {run / finish.MODEL}")
 
 
@@ -155,7 +155,8 @@ def calibrate(
     with needs("train"):
         from nephoscope.training.calibration import calibrate as search_rules
         from nephoscope.training.calibration import calibrated, write_card
-    from nephoscope.inference.model import Model, shipped
+    from nephoscope.inference.model import Model
+    from nephoscope.inference.model_files import model_file, shipped
 
     _check_output(output)
     if output is None and model in shipped():
@@ -165,8 +166,8 @@ def calibrate(
         _, validation = _split(data, Folds(folds, fold, fold_by))
         result = search_rules(loaded, validation, console.progress_bar("calibrating"))
         on = f"{result.scenes:,} validation scenes of {data.resolve().name}"
-        write_card(model, calibrated(loaded.card, result, on), output or Path(model))
-        console.print_calibration(result)
+        write_card(model, calibrated(loaded.card, result, on), output or model_file(model))
+        figures.print_calibration(result)
         console.info(f"{output or model}")
 
 
@@ -192,13 +193,13 @@ def export(
         from nephoscope.training.export import export as write_model
     with usage_errors():
         parity = write_model(checkpoints, output, card_file=card, tta=tta)
-        console.print_export(output, parity)
+        figures.print_export(output, parity)
         if int8 is not None:
             from nephoscope.training.quantization import quantise
 
             smaller = output.with_stem(f"{output.stem}-int8")
             dice = quantise(str(output), *_split(int8, Folds(folds, fold, fold_by)), smaller, tolerance)
-            console.print_quantization(smaller, *dice)
+            figures.print_quantization(smaller, *dice)
 
 
 def _check_output(output: Path | None) -> None:
