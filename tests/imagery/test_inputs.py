@@ -15,7 +15,7 @@ from conftest import encoded, hide
 from nephoscope.core.errors import MissingExtraError, SceneError
 from nephoscope.core.geo import Bounds
 from nephoscope.imagery.reading import open_scene
-from nephoscope.imagery.scene import find_nodata
+from nephoscope.imagery.sources import open_source
 
 BOX = Bounds(-61, 10, -40, 24)
 
@@ -103,16 +103,18 @@ def test_grey_pictures_have_three_equal_colours(pixels):
         assert np.array_equal(open_scene(grey).read().pixels, np.repeat(pixels[:, :, :1], 3, 2))
 
 
-@pytest.mark.parametrize("kind", ["masked", "NaN", "DataArray", "Dataset", "_FillValue"])
+@pytest.mark.parametrize("kind", ["masked", "NaN", "infinite", "DataArray", "Dataset", "_FillValue"])
 def test_missing_values_are_no_data_exactly(pixels, kind):
     missing = np.zeros((70, 105), np.bool_)
     missing[3:9, 5:50] = True
     missing[40, 40] = True
-    pixels[20:40] = 0  # as black as no data, but stated as data
+    pixels[9, 5] = 0  # dark, beside what is missing
     floats = np.where(missing[:, :, None], np.nan, pixels)
+    filled = np.where(missing[:, :, None], np.int16(-1), pixels)
     source = {
         "masked": np.ma.MaskedArray(pixels, np.repeat(missing[:, :, None], 3, 2)),
         "NaN": floats,
+        "infinite": np.where(missing[:, :, None], -np.inf, pixels),
         "DataArray": labelled(floats),
         "Dataset": dataset(floats),
         "_FillValue": labelled(np.where(missing[:, :, None], np.int16(-1), pixels)).assign_attrs(
@@ -122,7 +124,17 @@ def test_missing_values_are_no_data_exactly(pixels, kind):
     raster = open_scene(source).read()
     assert np.array_equal(raster.valid_mask, ~missing)
     assert np.array_equal(raster.pixels[~missing], pixels[~missing])
-    assert not find_nodata(pixels).all()
+    assert (raster.pixels[missing] <= 10).all()
+
+
+def test_a_stray_missing_value_does_not_hide_a_gap_between_swaths(pixels):
+    pixels[:, 60:70] = 0
+    floats = pixels.astype(np.float32)
+    floats[5, 5] = np.nan
+    valid_mask = open_scene(floats).read().valid_mask
+    assert not valid_mask[:, 60:70].any()
+    assert not valid_mask[5, 5]
+    assert valid_mask.sum() == 70 * 95 - 1
 
 
 def test_bands_are_chosen_by_number_and_by_name(pixels):
@@ -145,6 +157,13 @@ def test_coordinates_of_two_dimensions_are_warped_to_degrees(pixels):
         assert scene.size == pytest.approx((70, 105), abs=1)
 
 
+def test_longitude_may_come_first(pixels):
+    turned = labelled(pixels).transpose("x", "y", "band")
+    scene = open_scene(turned)
+    assert np.array_equal(scene.read().pixels, pixels)
+    assert (scene.size, scene.bounds) == ((70, 105), pytest.approx(BOX))
+
+
 def test_the_antimeridian_is_crossed_either_way(pixels):
     latitude, longitude = axes()
     for shifted in ((longitude + 230) % 360, (longitude + 230 + 180) % 360 - 180):
@@ -160,7 +179,7 @@ def test_files_of_xarray(tmp_path, pixels, ending):
         source.to_netcdf(path)
     else:
         source.to_zarr(path)
-    scene = open_scene(path)
+    scene = open_source(str(path))
     assert np.array_equal(scene.read().pixels, pixels)
     assert (scene.bounds, scene.day, scene.name) == (pytest.approx(BOX), date(2020, 2, 1), path.name)
 
@@ -187,6 +206,8 @@ def test_grid_mappings_of_cf_are_warped(tmp_path, pixels):
     assert scene.bounds.west == pytest.approx(-75 + 3.2, abs=0.3)
     assert scene.bounds.south == pytest.approx(3.2, abs=0.3)
     assert scene.projection == "geos"
+    opened = open_scene(xr.open_dataset(tmp_path / "goes.nc"))  # where the mapping is a variable
+    assert (opened.bounds, opened.projection) == (scene.bounds, "geos")
 
 
 def test_satpy_scenes(pixels):
@@ -206,6 +227,21 @@ def test_satpy_scenes(pixels):
         open_scene(scene, bands=("C01", "C02", "C03"))
 
 
+def test_bands_of_satpy_scenes_on_a_projected_area(pixels):
+    satpy = pytest.importorskip("satpy")
+    pyresample = pytest.importorskip("pyresample")
+    extent = (-500_000, 1_000_000, 1_000_000, 2_000_000)
+    area = pyresample.create_area_def("utm", 32621, area_extent=extent, shape=(70, 105))
+    scene = satpy.Scene()
+    for index, name in enumerate(("1", "4", "3")):
+        array = xr.DataArray(pixels[:, :, index], dims=("y", "x"), attrs={"area": area})
+        scene[name] = array.chunk()
+    opened = open_scene(scene, bands=("1", "4", "3"))
+    assert opened.projection == "EPSG:32621"
+    assert opened.source_grid.transform[2:] == pytest.approx((-500_000, 0, -1_000_000 / 70, 2_000_000))
+    assert opened.read().valid_mask.mean() > 0.8
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
@@ -220,6 +256,13 @@ def test_satpy_scenes(pixels):
         (xr.Dataset({name: (("y", "x"), np.zeros((40, 50))) for name in "abcde"}), "5 bands .*--bands"),
         (xr.DataArray(np.zeros((5, 5, 40, 50))), "select one by .isel"),
         (xr.DataArray(np.zeros((3, 40, 50)), dims=("time", "y", "x")), r"3 times: .*\.isel\(time=0\)"),
+        (
+            xr.Dataset(
+                {name: (("time", "y", "x"), np.zeros((2, 40, 50))) for name in ("red", "green", "blue")}
+            ),
+            r"2 times: .*\.isel\(time=0\)",
+        ),
+        ([np.zeros((40, 50))], "segment_many takes several"),
     ],
 )
 def test_what_cannot_be_a_picture_is_refused_with_what_to_do(source, reason):

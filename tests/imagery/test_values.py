@@ -86,6 +86,8 @@ def test_an_unknown_scale_is_refused_by_name(text):
         (np.zeros((40, 50), np.uint8), "reflectance", "8-bit values are colours"),
         (np.zeros((40, 50)), (1, 1), "two different numbers"),
         (np.zeros((40, 50)), (0, float("nan")), "two different numbers"),
+        (np.zeros((40, 50)), (0, 1, 2), "two different numbers"),
+        (np.zeros((40, 50)), None, "a name or two different numbers, got None"),
     ],
 )
 def test_a_scale_that_cannot_be_is_refused(pixels, scale, reason):
@@ -103,3 +105,11 @@ def test_sixteen_bit_colours_of_a_png_keep_their_low_bytes(pixels):
 def test_nothing_but_missing_values_is_no_data():
     raster = open_scene(np.full((40, 50, 3), np.nan)).read()
     assert not raster.valid_mask.any()
+
+
+@pytest.mark.parametrize(
+    ("factor", "scale"), [(1 / 255, "byte"), (1, "unit"), (1, "uint16"), (257, "byte"), (1 / 255, "uint16")]
+)
+def test_a_stated_scale_that_the_values_contradict_is_warned_of(pixels, factor, scale):
+    (warning,) = open_scene(pixels * float(factor), scale=scale).value_warnings
+    assert f"with the scale {scale}" in warning

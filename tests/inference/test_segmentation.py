@@ -10,7 +10,7 @@ import pytest
 
 import nephoscope
 from conftest import encoded
-from nephoscope.core.errors import InputWarning, ModelError, SceneError
+from nephoscope.core.errors import InputWarning, ModelError, NephoscopeError, SceneError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.evaluation.metrics import dice
@@ -210,6 +210,18 @@ class TestMany:
         ):
             assert [result.scene.name for result in segment_many(pictures, bright)] == names
 
+    @pytest.mark.parametrize(
+        ("options", "reason"),
+        [
+            ({"errors": "ignore"}, "errors must be 'return' or 'raise', got 'ignore'"),
+            ({"workers": 0}, "workers must be at least 1, got 0"),
+            ({"threshold": 7}, "threshold must be between 0 and 1"),
+        ],
+    )
+    def test_wrong_options_are_refused_at_the_call(self, bright, options, reason):
+        with pytest.raises(NephoscopeError, match=reason):
+            segment_many([], bright, **options)
+
     def test_one_array_is_one_picture_and_few_are_held_at_a_time(self, bright):
         assert len(list(segment_many(painted(350, 525), bright))) == 1
         taken = []
@@ -278,7 +290,7 @@ class TestWarnings:
 
     def test_a_picture_without_data(self, bright):
         black = np.zeros((350, 525, 3), np.uint8)
-        with pytest.warns(InputWarning, match="^array: no data: the whole picture is black") as caught:
+        with pytest.warns(InputWarning, match="^array: no data: all pixels are black or missing") as caught:
             nephoscope.segment(black, bright)
         assert caught[0].filename == __file__
 

@@ -26,6 +26,9 @@ def locate(picture: Any, size: GridShape) -> tuple[Any, Georeference, SourceGrid
     """The picture, upright where its grid is one of degrees, its bounds, and any grid to warp from."""
     crs = _crs(picture)
     y, x = picture.dims[:2]
+    area = picture.attrs.get("area")
+    if crs is not None and hasattr(area, "area_extent"):
+        return picture, *_of_area(area.area_extent, crs, size)
     longitude, latitude = (
         _coordinate(picture, names, units)
         for names, units in ((_LONGITUDE, "degrees_east"), (_LATITUDE, "degrees_north"))
@@ -39,7 +42,6 @@ def locate(picture: Any, size: GridShape) -> tuple[Any, Georeference, SourceGrid
             return picture, Georeference(), grid
     if crs is not None and crs.is_geographic and longitude is None and x in picture.coords:
         longitude, latitude = picture[x], picture[y]
-    area = picture.attrs.get("area")
     if longitude is None and hasattr(area, "get_lonlats"):
         return picture, Georeference(), _locations(*area.get_lonlats())
     if longitude is None or latitude is None:
@@ -47,10 +49,23 @@ def locate(picture: Any, size: GridShape) -> tuple[Any, Georeference, SourceGrid
     if longitude.ndim == 2 and latitude.ndim == 2:
         axes = (y, x)
         return picture, Georeference(), _locations(longitude.transpose(*axes), latitude.transpose(*axes))
+    if (longitude.dims, latitude.dims) == ((y,), (x,)):
+        picture, (y, x), size = picture.transpose(x, y, ...), (x, y), (size[1], size[0])
     if longitude.dims != (x,) or latitude.dims != (y,):
         reason = f"its coordinates {longitude.name} and {latitude.name} do not lie along its sides"
         return picture, Georeference(reason=reason), None
     return _upright(picture, longitude, latitude, size)
+
+
+def _of_area(
+    extent: tuple[float, float, float, float], crs: Any, size: GridShape
+) -> tuple[Georeference, SourceGrid | None]:
+    """Location of an area of pyresample, by its outer edges: left, bottom, right, top."""
+    left, bottom, right, top = (float(edge) for edge in extent)
+    width, height = (right - left) / size[1], (top - bottom) / size[0]
+    if crs.is_geographic:
+        return bounds_of_grid(left, top, width, height, size), None
+    return Georeference(), SourceGrid(crs.to_wkt(), (width, 0.0, left, 0.0, -height, top), size)
 
 
 def _upright(

@@ -18,6 +18,7 @@ _MODEL_TYPE, _RASTER_TYPE, _ANGULAR_UNITS, _PROJECTED_CRS = 1024, 1025, 2054, 30
 _PROJECTED, _GEOGRAPHIC, _PIXEL_IS_POINT, _DEGREES, _USER_DEFINED = 1, 2, 2, 9102, 32767  # their values
 
 _WORLD_FILE_BYTES = 4096  # six numbers need far fewer
+_DIGITS = 9  # after the point, of degrees: a tenth of a millimetre
 _SLACK = 0.5  # pixels that rounded numbers may reach over a pole, or make a globe wider than 360 degrees
 
 
@@ -176,6 +177,7 @@ def _box(grid: _Grid, columns: int, rows: int) -> Bounds:
         and -90 - over <= south < north <= 90 + over
     ):
         raise _Unusable("its grid is not a box in degrees on Earth; it may be in metres")
-    west = wrapped(grid.west)
-    east = west + min(width, 360.0)
+    # Coordinates of pixel centres in decimal fractions leave rounding errors at the edges.
+    west, south, north = round(wrapped(grid.west), _DIGITS), round(south, _DIGITS), round(north, _DIGITS)
+    east = round(west + min(width, 360.0), _DIGITS)
     return Bounds(west, max(south, -90.0), east if east <= 180 else east - 360, min(north, 90.0))

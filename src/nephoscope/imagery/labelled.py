@@ -22,6 +22,7 @@ from nephoscope.imagery.scene import Raster, Scene, SourceGrid, check_pixels, ch
 from nephoscope.imagery.values import Scale, choose_stretch, to_raster
 from nephoscope.imagery.warp import DegreeGrid, Locations, grid_of_locations, grid_of_projection, warp
 
+_REFERENCES = ("grid_mapping", "coordinates")  # attributes that name coordinates
 _TRUE_COLOUR = ("true_color", "true_colour", "rgb", "TrueColor", "image", "picture")
 
 
@@ -70,6 +71,8 @@ def open_labelled(source: Any, name: str, scale: Scale, bands: Bands | None, max
         check_size(size)
         check_pixels(size, max_pixels)
         picture, georeference, grid = locate(picture, size)
+        y, x = picture.dims[:2]  # which it may have swapped
+        size = (picture.sizes[y], picture.sizes[x])
         target = None
         if grid is not None:
             require(f"{name}: a grid that is warped to latitude and longitude", "geo", "rasterio")
@@ -140,7 +143,7 @@ def _picture(source: Any, bands: Bands | None) -> Any:
     import xarray as xr
 
     if type(source).__module__.startswith("satpy"):
-        source = _of_satpy(source, bands)
+        source, bands = _of_satpy(source, bands), None
     if isinstance(source, xr.Dataset):
         source, bands = _of_dataset(source, bands)
     if not isinstance(source, xr.DataArray):
@@ -172,6 +175,11 @@ def _named_colours(names: list[str]) -> bool:
 
 def _of_dataset(dataset: Any, bands: Bands | None) -> tuple[Any, Bands | None]:
     """The picture of a dataset: one variable with bands, or three variables, stacked."""
+    attributes = [each.attrs for each in dataset.data_vars.values()]
+    texts = [str(each[key]) for each in attributes for key in _REFERENCES if key in each]
+    names = {name.strip(":") for text in texts for name in text.split()}
+    # As `decode_coords="all"` does when a file is opened.
+    dataset = dataset.set_coords(sorted(names & set(map(str, dataset.data_vars))))
     pictures = {name: each for name, each in dataset.data_vars.items() if each.squeeze().ndim in (2, 3)}
     if bands is not None and all(band in dataset.variables for band in bands):
         chosen = [dataset[band] for band in bands]
@@ -180,6 +188,8 @@ def _of_dataset(dataset: Any, bands: Bands | None) -> tuple[Any, Bands | None]:
     if whole or len(pictures) == 1:
         return pictures[whole[0] if whole else next(iter(pictures))], bands
     flat: list[Hashable] = [name for name, each in pictures.items() if each.squeeze().ndim == 2]
+    if not flat and pictures:
+        return next(iter(pictures.values())), bands  # refused with its dimensions
     if not flat:
         raise SceneError(
             f"no variable is a picture: {', '.join(map(str, dataset.data_vars)) or 'it is empty'}"
@@ -208,7 +218,7 @@ def _of_satpy(scene: Any, bands: Bands | None) -> Any:
     """The dataset of a satpy Scene: the bands stated, or its one true-colour composite."""
     try:
         if bands is not None:
-            return _stacked([scene[band] for band in bands])
+            return _stacked([scene[str(band)] for band in bands])  # a number would be a wavelength
         names = [each["name"] for each in scene.keys()]  # noqa: SIM118 (a Scene iterates over arrays)
         colours = [name for name in names if "bands" in scene[name].dims]
     except KeyError as error:
@@ -218,8 +228,8 @@ def _of_satpy(scene: Any, bands: Bands | None) -> Any:
     )
     if chosen is None:
         raise SceneError(
-            f"the satpy Scene has no true-colour composite, but {', '.join(names) or 'nothing'}: "
-            "load 'true_color', or give the names of three by bands="
+            f"the satpy Scene has {', '.join(names) or 'no dataset'}, and no true-colour composite: load "
+            "'true_color', or give the names of three by bands="
         )
     return scene[chosen]
 
@@ -232,11 +242,13 @@ def _units(picture: Any) -> str:
 
 
 def _day(picture: Any) -> date | None:
-    """The day by the array's start time or its one time coordinate."""
+    """The day by the array's start time, or by a coordinate that is one time."""
     start = picture.attrs.get("start_time")
     if isinstance(start, datetime):
         return start.date()
-    time = picture.coords.get("time")
-    if time is not None and time.size == 1 and np.issubdtype(time.dtype, np.datetime64):
-        return date.fromisoformat(str(time.values.reshape(-1)[0].astype("datetime64[D]")))
-    return None
+    times = [each for each in picture.coords.values() if np.issubdtype(each.dtype, np.datetime64)]
+    single = [each for each in times if each.size == 1 and not np.isnat(each.values).any()]
+    if not single:
+        return None
+    time = next((each for each in single if each.name == "time"), single[0])
+    return date.fromisoformat(str(time.values.reshape(-1)[0].astype("datetime64[D]")))

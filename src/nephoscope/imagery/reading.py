@@ -20,7 +20,8 @@ from nephoscope.imagery.values import Scale
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 """File endings of pictures, in small letters."""
 
-_LABELLED = (".nc", ".nc4", ".cdf", ".zarr")  # file endings that xarray opens
+LABELLED_ENDINGS = (".nc", ".nc4", ".cdf", ".zarr")
+"""File endings of what xarray opens, in small letters."""
 
 
 def open_scene(
@@ -33,8 +34,8 @@ def open_scene(
 ) -> Scene:
     """Open a picture by its header.
 
-    What a file or array states as no data is no data: NaN, masked values, a no-data value, a mask. Where
-    nothing is stated, large black areas (gaps between swaths) and transparent pixels are. EXIF rotation is
+    What a file or array states as no data is no data: NaN and infinite values, masked values, a no-data
+    value, a mask. So are large black areas (gaps between swaths) and transparent pixels. EXIF rotation is
     applied. Satellite, date and bounds come from names such as
     `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`; where the name has no bounds, they come from
     GeoTIFF tags, coordinates, or a world file. All are wrong for a picture that was cropped later. The time
@@ -72,12 +73,14 @@ def open_scene(
         return open_array(source, name or "array", meaning, cast("tuple[int, ...] | None", chosen))
     raise SceneError(
         f"{name or 'picture'}: {type(source).__name__} is no picture: give a path, bytes, an open file, "
-        "a PIL image, an array, or an object of xarray or satpy"
+        "a PIL image, an array, or an object of xarray or satpy; nephoscope.segment_many takes several"
     )
 
 
-def _bands(bands: str | Sequence[int | str] | None) -> Bands | None:
-    return parse_bands(bands if isinstance(bands, str) else ",".join(map(str, bands))) if bands else None
+def _bands(bands: str | int | Sequence[int | str] | None) -> Bands | None:
+    if bands is None:
+        return None
+    return parse_bands(",".join(map(str, [bands] if isinstance(bands, int | str) else bands)))
 
 
 def _is_array(source: object) -> bool:
@@ -107,7 +110,7 @@ def _open_file(
     if isinstance(source, str | Path):
         path = Path(source)
         name = name or path.name
-        if path.suffix.lower() in _LABELLED and path.exists():
+        if path.suffix.lower() in LABELLED_ENDINGS and path.exists():
             extra, engine = ("atlas", "zarr") if path.suffix.lower() == ".zarr" else ("geo", "h5netcdf")
             require(f"{name}: a {path.suffix} file", extra, "xarray", engine)
             from nephoscope.imagery.labelled import open_labelled_file

@@ -17,7 +17,7 @@ from nephoscope.core.geo import parse_overpass, worldview_name
 from nephoscope.core.io import is_hidden, sanitize_name, unique_name
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.picture import read_bounded
-from nephoscope.imagery.reading import ENDINGS, open_scene
+from nephoscope.imagery.reading import ENDINGS, LABELLED_ENDINGS, open_scene
 from nephoscope.imagery.scene import MAX_PIXELS, Scene
 from nephoscope.imagery.values import Scale
 
@@ -88,6 +88,8 @@ def open_source(
     Raises:
         SceneError: it stands for none or several, or the picture cannot be used.
     """
+    if not word.strip():
+        raise SceneError("the path is empty")
     sources = find_sources([word], bands=bands, scale=scale)
     if len(sources) > 1:
         raise SceneError(f"{word}: {len(sources)} pictures: nephoscope.segment_many takes them all")
@@ -139,7 +141,7 @@ def _locations(word: str) -> Iterator[tuple[str, _Location]]:
         yield SAMPLE_NAME, sample
     elif prefixes := [prefix for prefix in SOURCES if word.startswith(prefix)]:
         yield from SOURCES[max(prefixes, key=len)](word)
-    elif Path(word).is_dir():
+    elif Path(word).is_dir() and Path(word).suffix.lower() not in LABELLED_ENDINGS:  # Zarr's are folders
         yield from _folder(Path(word))
     elif Path(word).exists() or not glob.has_magic(word):
         yield Path(word).name or word, Path(word)
@@ -214,6 +216,8 @@ def _address(url: str) -> list[tuple[str, Fetch]]:
         name = Path(unquote(urlsplit(url).path)).name or "picture"
     except ValueError:  # not an address; the download fails with the reason
         name = "picture"
+    if Path(name).suffix.lower() in LABELLED_ENDINGS:
+        raise SceneError("NetCDF and Zarr are not read from web addresses: download it and give its path")
     if name.lower().endswith((".tif", ".tiff")) and find_spec("rasterio"):
         return [(name, partial(_remote_raster, url))]
     return [(name, partial(download, url))]

@@ -5,7 +5,7 @@ MODIS Images: A Tutorial", version 1.0.2, Space Science and Engineering Center, 
 Wisconsin-Madison. NASA's Corrected Reflectance imagery in Worldview is made in this way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -63,6 +63,8 @@ class Stretch:
 _BYTES = Stretch(0, 255)
 _UNIT = Stretch(0, 1)
 _UINT16 = Stretch(0, 65_535)
+_COLOURS = {"byte": _BYTES, "unit": _UNIT, "uint16": _UINT16}
+_MISFIT = (0.02, 1.5)  # of the white of a stated scale; pictures have their largest value in between
 
 
 def parse_scale(text: str) -> Scale:
@@ -98,27 +100,38 @@ def choose_stretch(values: Values, valid: Mask | None, scale: Scale, units: str 
     if isinstance(scale, str) and scale not in get_args(ScaleName):
         scale = parse_scale(scale)
     if not isinstance(scale, str):
-        low, high = (float(end) for end in scale)
-        if not (np.isfinite([low, high]).all() and low != high):
-            raise SceneError(f"scale must be two different numbers, got {low:g} and {high:g}")
-        return Stretch(low, high)
+        return _linear(scale)
     if not (np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating)):
         raise SceneError(f"values of type {values.dtype} are no picture: expected integers or floats")
     if values.dtype == np.uint8 and scale in ("auto", "byte"):
         return _BYTES
     sample = _sample(values, valid)
-    match scale:
-        case "byte":
-            return _BYTES
-        case "unit":
-            return _UNIT
-        case "uint16":
-            return _UINT16
-        case "reflectance":
-            return _reflectance(values.dtype, sample)
+    if scale == "reflectance":
+        return _reflectance(values.dtype, sample)
+    if scale in _COLOURS:
+        return _stated(_COLOURS[scale], scale, sample)
     if units:
         return _reflectance(np.dtype(np.float32), sample) if units != "%" else _true_colour(100)
     return _automatic(values.dtype, sample)
+
+
+def _linear(ends: object) -> Stretch:
+    try:
+        low, high = (float(end) for end in ends)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        low = high = float("nan")
+    if not (np.isfinite([low, high]).all() and low != high):
+        raise SceneError(f"scale must be a name or two different numbers, got {ends!r}")
+    return Stretch(low, high)
+
+
+def _stated(stretch: Stretch, scale: str, sample: Values) -> Stretch:
+    """The stretch of a stated scale, with a warning if the values cannot have been meant."""
+    highest = float(sample.max()) if sample.size else stretch.high
+    least, most = (factor * stretch.high for factor in _MISFIT)
+    if least <= highest <= most or highest == 0:
+        return stretch
+    return replace(stretch, warning=f"values up to {highest:.6g} with the scale {scale}: {_HINT}")
 
 
 def _sample(values: Values, valid: Mask | None) -> Values:
@@ -184,8 +197,8 @@ def to_raster(values: Values, valid: Mask | None, stretch: Stretch) -> Raster:
     Args:
         values: shape (height, width) or (height, width, bands): grey, red-green-blue, or with opacity as the
             fourth band.
-        valid: where there is data, as the file or array states it; it is taken exactly. Where nothing is
-            stated (None, or data everywhere), large black areas and transparent pixels are no data.
+        valid: where there is data, as the file or array states it; None where it states nothing. Large black
+            areas and transparent pixels have none either.
         stretch: from values to colours.
     """
     if values.ndim == 2:
@@ -195,8 +208,11 @@ def to_raster(values: Values, valid: Mask | None, stretch: Stretch) -> Raster:
     if not pixels.flags.writeable or np.shares_memory(pixels, values):
         pixels = pixels.copy()
     transparent = values[:, :, 3] == 0 if values.shape[2] == 4 else None
-    if valid is None or valid.all():
+    if valid is None:
         valid = ~find_nodata(pixels)
+    else:  # white, so that they do not join dark pixels beside them to a large area
+        pixels[~valid] = 255
+        valid = valid & ~find_nodata(pixels)
     if transparent is not None:
         valid = valid & ~transparent
         pixels[transparent] = 0

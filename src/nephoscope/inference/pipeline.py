@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from nephoscope.core.errors import InputWarning, ModelError, NephoscopeError
+from nephoscope.core.errors import InputWarning, InvalidRequestError, ModelError, NephoscopeError
 from nephoscope.core.geo import BoundsLike, DayLike
 from nephoscope.core.io import available_cpus, map_in_order
 from nephoscope.imagery.reading import open_scene
@@ -15,6 +15,7 @@ from nephoscope.imagery.sources import find_sources, open_source
 from nephoscope.imagery.values import Scale
 from nephoscope.inference.card import RuleChanges
 from nephoscope.inference.model import Model
+from nephoscope.inference.postprocess import Rule
 from nephoscope.inference.prediction import Predictor
 from nephoscope.inference.segmentation import Segmentation, apply_rules
 
@@ -66,14 +67,14 @@ def segment(
     Warns:
         InputWarning: results may be unreliable; see `Segmentation.warnings`.
     """
+    predictor = _load(model, server)
     segmentation = _segment(
         picture,
-        _load(model, server),
+        model=predictor,
+        rules=_changed_rules(predictor, rules, threshold),
         bands=bands,
         scale=scale,
         extent=extent,
-        rules=rules,
-        threshold=threshold,
         join=join,
         tta=tta,
         bounds=bounds,
@@ -90,10 +91,16 @@ def segment_many(
     *,
     bands: str | Sequence[int | str] | None = None,
     scale: Scale | str = "auto",
+    extent: float | None = None,
+    rules: RuleChanges | None = None,
+    threshold: float | Mapping[str, float] | None = None,
+    join: int | None = None,
+    tta: bool = False,
+    bounds: BoundsLike | None = None,
+    day: DayLike | None = None,
     server: str | None = None,
     workers: int | None = None,
     errors: Literal["return", "raise"] = "return",
-    **options: Any,
 ) -> Generator[Segmentation | NephoscopeError, None, None]:
     """Segment many pictures; results come in their order, as they are needed.
 
@@ -103,25 +110,45 @@ def segment_many(
         pictures: a folder, a glob, or an iterable of whatever `segment` takes; folders and globs in it stand
             for all of their pictures. Few pictures are held at a time, so the iterable may be endless.
         model: a loaded model, or the name or path of one.
-        bands: of every picture; see `segment`.
-        scale: of every picture; see `segment`.
-        server: that runs the network; see `segment`.
+        bands: of every picture, as for `segment`; so are the other options down to `server`.
+        scale: what values mean.
+        extent: degrees from west to east of pictures of unknown location.
+        rules: by pattern.
+        threshold: of all patterns, or by pattern.
+        join: distance up to which components count as one.
+        tta: mean over mirror images.
+        bounds: of all pictures.
+        day: of all pictures.
+        server: that runs the network.
         workers: pictures that are processed at the same time. Default: the number of processors.
         errors: `return` yields the error of a picture that cannot be segmented in its place, `raise` raises
             it and ends.
-        **options: `extent`, `rules`, `threshold`, `join`, `tta`, `bounds` and `day` of every picture, as for
-            `segment`.
 
     Returns:
         A generator of a segmentation, or the error, for each picture.
 
     Raises:
-        ModelError: the model cannot be used.
+        InvalidRequestError: `workers` or `errors` is none of what is possible.
+        ModelError: the model cannot be used, or a rule is for an unknown pattern or out of range.
     """
+    if errors not in ("return", "raise"):
+        raise InvalidRequestError(f"errors must be 'return' or 'raise', got {errors!r}")
+    if workers is not None and workers < 1:
+        raise InvalidRequestError(f"workers must be at least 1, got {workers}")
     workers = workers or available_cpus()
     predictor = _load(model, server, threads=max(1, available_cpus() // workers))
-    work = partial(_segment_or_error, model=predictor, errors=errors, options=options)
-    return map_in_order(work, _openers(pictures, bands=bands, scale=scale), workers)
+    work = partial(
+        _segment,
+        model=predictor,
+        extent=extent,
+        rules=_changed_rules(predictor, rules, threshold),
+        join=join,
+        tta=tta,
+        bounds=bounds,
+        day=day,
+    )
+    one = partial(_segment_or_error, work=work, errors=errors)
+    return map_in_order(one, _openers(pictures, bands=bands, scale=scale), workers)
 
 
 def _load(model: Predictor | str | Path, server: str | None, threads: int | None = None) -> Predictor:
@@ -137,22 +164,28 @@ def _load(model: Predictor | str | Path, server: str | None, threads: int | None
     return Model.load(model, threads=threads) if isinstance(model, str | Path) else model
 
 
+def _changed_rules(
+    model: Predictor, rules: RuleChanges | None, threshold: float | Mapping[str, float] | None
+) -> Mapping[str, Rule] | None:
+    """The model's rules with changes, checked before the network runs; None without changes."""
+    if not rules and threshold is None:
+        return None
+    return model.card.with_rules(rules or {}, threshold).rules
+
+
 def _segment(
     picture: Any,
-    model: Predictor,
     *,
+    model: Predictor,
+    rules: Mapping[str, Rule] | None,
     bands: str | Sequence[int | str] | None = None,
     scale: Scale | str = "auto",
-    extent: float | None = None,
-    rules: RuleChanges | None = None,
-    threshold: float | Mapping[str, float] | None = None,
-    join: int | None = None,
-    tta: bool = False,
-    bounds: BoundsLike | None = None,
-    day: DayLike | None = None,
+    extent: float | None,
+    join: int | None,
+    tta: bool,
+    bounds: BoundsLike | None,
+    day: DayLike | None,
 ) -> Segmentation:
-    if rules or threshold is not None:
-        rules = model.card.with_rules(rules or {}, threshold).rules  # wrong ones fail before the network runs
     if isinstance(picture, Scene):
         scene = picture
     elif isinstance(picture, str):
@@ -184,11 +217,11 @@ def _same(picture: Any) -> Any:
 
 
 def _segment_or_error(
-    item: tuple[Callable[[], Any], dict[str, Any]], model: Predictor, errors: str, options: dict[str, Any]
+    item: tuple[Callable[[], Any], dict[str, Any]], work: Callable[..., Segmentation], errors: str
 ) -> Segmentation | NephoscopeError:
     opener, reading = item
     try:
-        return _segment(opener(), model, **reading, **options)
+        return work(opener(), **reading)
     except NephoscopeError as error:
         if errors == "raise":
             raise

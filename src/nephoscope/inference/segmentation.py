@@ -114,7 +114,7 @@ class Segmentation:
     def warnings(self) -> list[str]:
         """Why results may be unreliable: no data, unusual values, or a picture unlike the training data."""
         if not self.valid_mask.any():
-            return ["no data: the whole picture is black, so its masks are empty"]
+            return ["no data: all pixels are black or missing, so its masks are empty"]
         return [*self.scene.value_warnings, *self._input_warnings()]
 
     def _input_warnings(self) -> list[str]:
