@@ -117,9 +117,7 @@ def test_missing_values_are_no_data_exactly(pixels, kind):
         "infinite": np.where(missing[:, :, None], -np.inf, pixels),
         "DataArray": labelled(floats),
         "Dataset": dataset(floats),
-        "_FillValue": labelled(np.where(missing[:, :, None], np.int16(-1), pixels)).assign_attrs(
-            _FillValue=-1
-        ),
+        "_FillValue": labelled(filled).assign_attrs(_FillValue=-1),
     }[kind]
     raster = open_scene(source).read()
     assert np.array_equal(raster.valid_mask, ~missing)
