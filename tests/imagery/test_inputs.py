@@ -145,6 +145,77 @@ def test_bands_are_chosen_by_number_and_by_name(pixels):
     assert np.array_equal(open_scene(one, bands=("Blue",)).read().pixels[:, :, 0], pixels[:, :, 2])
 
 
+def test_names_of_bands_say_their_order(pixels):
+    for names in (["B02", "B03", "B04"], ["blue", "green", "red", "nir"]):
+        layers = np.dstack([pixels[:, :, ::-1], np.zeros((70, 105, len(names) - 3), np.uint8)])
+        array = xr.DataArray(layers, dims=("y", "x", "band"), coords={"band": names})
+        raster = open_scene(array).read()
+        assert np.array_equal(raster.pixels, pixels)
+        assert raster.valid_mask.all()
+    modis = dataset(np.dstack([pixels, pixels[:, :, :1]]), ("B01", "B02", "B03", "B04"))
+    with pytest.raises(SceneError, match="4 bands"):  # red is B01 of MODIS and B04 of Sentinel-2
+        open_scene(modis)
+
+
+def test_a_masked_dask_array_keeps_its_mask(pixels):
+    masked = dask.array.ma.masked_less(dask.array.from_array(pixels, chunks=50), 60)
+    assert np.array_equal(open_scene(masked).read().valid_mask, (pixels >= 60).all(axis=2))
+
+
+def test_integers_called_reflectances_are_of_a_ten_thousandth(pixels):
+    stored = xr.DataArray((pixels.astype(np.int16) * 40), dims=("y", "x", "band"))
+    stated = open_scene(stored, scale="reflectance").read().pixels
+    called = open_scene(stored.assign_attrs(standard_name="toa_bidirectional_reflectance")).read().pixels
+    assert np.array_equal(called, stated)
+    assert called.std() > 10
+
+
+def test_projected_coordinates_in_any_order_and_in_kilometres(pixels):
+    axes = {"x": ("x", np.arange(105) * 1e3 + 5e5), "y": ("y", 2e6 - np.arange(70) * 1e3)}
+    array = xr.DataArray(pixels, dims=("y", "x", "band"), coords=axes, attrs={"crs": "EPSG:32620"})
+    expected = open_scene(array).bounds
+    assert expected.west == pytest.approx(-63, abs=0.02)
+    assert open_scene(array.transpose("x", "y", "band")).bounds == expected
+    kilometres = {name: (name, axes[name][1] / 1000, {"units": "km"}) for name in "xy"}
+    assert open_scene(array.assign_coords(kilometres)).bounds == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("sides", [(1, 1), (-1, 1), (1, -1), (-1, -1)], ids=str)
+@pytest.mark.parametrize("west", [-61, 170])
+def test_located_pixels_stay_where_they_are_whatever_their_order(sides, west):
+    rows, columns = np.mgrid[:70, :105]
+    pixels = np.full((70, 105, 3), 60, np.uint8)
+    pixels[20:30, 40:60] = 240
+    latitude, longitude = 24 - (rows + 0.5) * 0.2, west + (columns + 0.5) * 0.2
+    turned = [each[:: sides[0], :: sides[1]] for each in (pixels, latitude, (longitude + 180) % 360 - 180)]
+    coordinates = {"lat": (("y", "x"), turned[1]), "lon": (("y", "x"), turned[2])}
+    scene = open_scene(xr.DataArray(turned[0], dims=("y", "x", "band"), coords=coordinates))
+    raster = scene.read()
+    assert raster.valid_mask.mean() > 0.95
+    bright = np.argwhere(raster.pixels[:, :, 0] > 150).mean(axis=0) + 0.5
+    height, width = scene.size
+    place = (
+        scene.bounds.north - bright[0] / height * scene.bounds.height,
+        scene.bounds.west + bright[1] / width * scene.bounds.width,
+    )
+    assert place == pytest.approx((24 - 25 * 0.2, west + 50 * 0.2), abs=0.1)
+
+
+def test_of_a_full_disk_the_part_on_earth_is_warped():
+    edge = 5_500_000
+    axis = np.linspace(-edge, edge, 120)
+    geos = "+proj=geos +h=35785831 +lon_0=-60 +sweep=y +ellps=WGS84 +units=m"
+    coordinates = {"x": ("x", axis), "y": ("y", -axis)}
+    pixels = np.full((120, 120, 3), 90, np.uint8)
+    array = xr.DataArray(pixels, dims=("y", "x", "band"), coords=coordinates, attrs={"crs": geos})
+    scene = open_scene(array)
+    west, south, east, north = scene.bounds
+    assert -142 < west < -120
+    assert (west + east) / 2 == pytest.approx(-60, abs=3)
+    assert south == pytest.approx(-north, abs=1)
+    assert 0.4 < scene.read().valid_mask.mean() < 1
+
+
 def test_coordinates_of_two_dimensions_are_warped_to_degrees(pixels):
     longitude, latitude = np.meshgrid(*axes()[::-1])
     for turn in (0, 1, 2):  # swaths start anywhere
@@ -253,14 +324,20 @@ def test_bands_of_satpy_scenes_on_a_projected_area(pixels):
         (xr.Dataset(), "it is empty"),
         (xr.Dataset({name: (("y", "x"), np.zeros((40, 50))) for name in "abcde"}), "5 bands .*--bands"),
         (xr.DataArray(np.zeros((5, 5, 40, 50))), "select one by .isel"),
-        (xr.DataArray(np.zeros((3, 40, 50)), dims=("time", "y", "x")), r"3 times: .*\.isel\(time=0\)"),
+        (xr.DataArray(np.zeros((3, 40, 50)), dims=("time", "y", "x")), r"3 times or .*\.isel\(time=0\)"),
+        (
+            xr.DataArray(np.zeros((3, 40, 50)), dims=("lev", "y", "x"), coords={"lev": [1.0, 2.0, 3.0]}),
+            r"levels along lev",
+        ),
+        (xr.concat([xr.DataArray(np.zeros((40, 50)))] * 7, xr.Variable("band", range(1, 8))), "7 bands"),
         (
             xr.Dataset(
                 {name: (("time", "y", "x"), np.zeros((2, 40, 50))) for name in ("red", "green", "blue")}
             ),
-            r"2 times: .*\.isel\(time=0\)",
+            r"2 times or .*\.isel\(time=0\)",
         ),
         ([np.zeros((40, 50))], "segment_many takes several"),
+        (io.StringIO("text"), "open it in binary mode"),
     ],
 )
 def test_what_cannot_be_a_picture_is_refused_with_what_to_do(source, reason):

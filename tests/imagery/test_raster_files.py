@@ -15,7 +15,7 @@ from rasterio.transform import from_bounds
 from rasterio.warp import calculate_default_transform, reproject
 
 from conftest import OWN_RULE, hide
-from nephoscope.core.errors import NephoscopeError, SceneError
+from nephoscope.core.errors import NephoscopeError, OutputConflictError, SceneError
 from nephoscope.core.geo import Bounds
 from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.sources import find_sources
@@ -142,6 +142,36 @@ def test_of_many_bands_those_called_red_green_and_blue_are_taken(geotiff, pixels
     with rasterio.open(path, "r+") as file:
         file.descriptions = ("NIR", "SWIR", "Blue", "Green", "Red")
     assert np.array_equal(open_scene(path).read().pixels, pixels)
+
+
+def test_descriptions_and_colour_interpretation_say_the_order(geotiff, pixels):
+    swapped = pixels[:, :, ::-1]
+    path = geotiff(swapped, photometric="rgb")
+    with rasterio.open(path, "r+") as file:
+        file.colorinterp = [ColorInterp.blue, ColorInterp.green, ColorInterp.red]
+    assert np.array_equal(open_scene(path).read().pixels, pixels)
+    path = geotiff(np.dstack([swapped, np.zeros_like(pixels[:, :, :1])]), name="nir.tif")
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("Blue", "Green", "Red", "NIR")
+    raster = open_scene(path).read()
+    assert np.array_equal(raster.pixels, pixels)
+    assert raster.valid_mask.all()
+
+
+def test_an_external_mask_is_no_data(geotiff, pixels):
+    valid = np.ones((70, 105), np.bool_)
+    valid[5:20, 5:90] = False
+    path = geotiff(pixels)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as file:
+        file.write_mask(valid)
+    assert path.with_name("scene.tif.msk").exists()
+    assert np.array_equal(open_scene(path).read().valid_mask, valid)
+
+
+def test_a_raster_is_not_overwritten_by_its_own_result(tmp_path, bright_model):
+    projected(tmp_path / "scene.tif", "EPSG:32621", blobs((70, 105)))
+    with pytest.raises(OutputConflictError, match="is the picture itself"):
+        segment(tmp_path / "scene.tif", bright_model).save(tmp_path / "scene.tif")
 
 
 def test_opacity_and_palettes(geotiff, pixels):

@@ -348,3 +348,11 @@ def test_an_interrupt_leaves_whole_files_only(tmp_path):
     for name in written:
         path = out / name
         assert path.read_bytes().endswith(b"\xff\xd9" if name.endswith(".jpg") else b"}\n")
+
+
+def test_a_cut_last_line_of_the_record_does_not_swallow_the_next(days, job):
+    folder = job().folder
+    folder.mkdir()
+    (folder / INDEX).write_bytes(b'{"name": "old.png", "iden')
+    assert results(job, days[0]) == [(Done, "scene.png")]
+    assert results(job, days[1]) == [(Done, "scene-2.png")]

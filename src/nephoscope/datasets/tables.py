@@ -38,7 +38,10 @@ def decompress(file: BinaryIO) -> IO[bytes]:
         inside = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
         if len(inside) != 1:
             raise zipfile.BadZipFile(f"a ZIP archive of {len(inside)} files; it must hold one")
-        return archive.open(inside[0])
+        try:
+            return archive.open(inside[0])
+        except (RuntimeError, NotImplementedError) as error:  # encrypted, or of an unknown method
+            raise zipfile.BadZipFile(str(error)) from error
     return file
 
 

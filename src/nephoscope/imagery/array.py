@@ -79,6 +79,11 @@ def as_values(array: Any) -> tuple[Values, NDArray[np.bool_] | None]:
     """
     if hasattr(array, "detach"):  # PyTorch's; on a GPU or with gradients it does not convert by itself
         array = array.detach().cpu()
+    try:
+        if type(array).__module__.partition(".")[0] == "dask":  # NumPy would drop its mask
+            array = array.compute()
+    except Exception as error:  # any task's
+        raise SceneError(f"its Dask array cannot be computed: {error}") from error
     if isinstance(array, np.ma.MaskedArray):
         valid = None if array.mask is np.ma.nomask else ~np.ma.getmaskarray(array)
         return np.asarray(array.data), valid
@@ -123,6 +128,8 @@ def _channels_last(
     elif values.ndim == 4:
         raise SceneError(f"a batch of {shape[0]} pictures: give them one by one to segment_many")
     if values.ndim == 2:
+        if bands is not None:
+            raise SceneError("an array of shape (height, width) has one band: leave bands out")
         return values, valid
     if values.ndim != 3:
         raise SceneError(

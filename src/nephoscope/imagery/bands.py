@@ -11,12 +11,12 @@ Bands = tuple[int | str, ...]
 _TRIPLES = (
     ("red", "green", "blue"),
     ("r", "g", "b"),
-    ("b04", "b03", "b02"),  # Sentinel-2
+    ("b04", "b03", "b02"),  # Sentinel-2; beside a B01 they may be MODIS's, whose red is B01
     ("b4", "b3", "b2"),  # Landsat 8 and 9
-    ("c02", "c03", "c01"),  # ABI: its green is the vegetation band
     ("m05", "m04", "m03"),  # VIIRS
 )
-_MODIS = (("1", "4", "3"), ("b01", "b04", "b03"), ("band_1", "band_4", "band_3"))
+_AMBIGUOUS = {"b04": "b01", "b4": "b1"}
+_OPACITY = ("a", "alpha")
 
 
 def parse_bands(text: str) -> Bands:
@@ -46,13 +46,20 @@ def choose_bands(names: Sequence[str], bands: Bands | None) -> list[int]:
     lower = [name.strip().lower() for name in names]
     if bands is not None:
         return [_find(lower, names, band) for band in bands]
-    for triple in (*_TRIPLES, *_MODIS):
-        if all(name in lower for name in triple):
-            return [lower.index(name) for name in triple]
+    for triple in _TRIPLES:
+        if all(name in lower for name in triple) and _AMBIGUOUS.get(triple[0]) not in lower:
+            opacity = [name for name in _OPACITY if name in lower][:1]
+            return [lower.index(name) for name in (*triple, *opacity)]
     if len(names) in (1, 3):
         return list(range(len(names)))
     what = f"{len(names)} bands" + (f" ({', '.join(filter(None, names))})" if any(names) else "")
     raise SceneError(f"{what}: nothing says which are red, green and blue; --bands 1,4,3 or bands= states it")
+
+
+def has_colours(names: Sequence[str]) -> bool:
+    """Whether names of bands tell which are red, green and blue."""
+    lower = {name.strip().lower() for name in names}
+    return any(set(triple) <= lower for triple in _TRIPLES)
 
 
 def _find(lower: Sequence[str], names: Sequence[str], band: int | str) -> int:

@@ -26,6 +26,8 @@ def locate(picture: Any, size: GridShape) -> tuple[Any, Georeference, SourceGrid
     """The picture, upright where its grid is one of degrees, its bounds, and any grid to warp from."""
     crs = _crs(picture)
     y, x = picture.dims[:2]
+    if str(y).lower() in ("x", *_LONGITUDE) and str(x).lower() in ("y", *_LATITUDE):
+        picture, (y, x), size = picture.transpose(x, y, ...), (x, y), (size[1], size[0])
     area = picture.attrs.get("area")
     if crs is not None and hasattr(area, "area_extent"):
         return picture, *_of_area(area.area_extent, crs, size)
@@ -155,7 +157,10 @@ def _wkt_of_grid_mapping(attributes: dict[str, Any]) -> str:
 def _metres(axis: Any, crs: Any) -> NDArray[np.float64]:
     """Coordinates of an axis in the CRS's units; geostationary ones are often scanning angles."""
     values = np.asarray(axis, np.float64)
-    if axis.attrs.get("units", "").lower() in ("rad", "radian", "radians"):
+    units = str(axis.attrs.get("units", "")).lower()
+    if units in ("km", "kilometre", "kilometer", "kilometres", "kilometers"):
+        return values * 1000
+    if units in ("rad", "radian", "radians"):
         height = crs.to_dict().get("h")
         if height is None:
             raise SceneError("its coordinates are angles, and its projection has no satellite height")

@@ -172,7 +172,7 @@ def _box(grid: _Grid, columns: int, rows: int) -> Bounds:
     north, south = grid.north, grid.north - grid.height * rows
     over = _SLACK * grid.height
     if not (
-        -180 <= grid.west < 360
+        -360 <= grid.west < 360
         and width <= 360 + _SLACK * grid.width
         and -90 - over <= south < north <= 90 + over
     ):

@@ -22,6 +22,7 @@ from nephoscope.imagery.scene import Raster, Scene, SourceGrid, check_pixels, ch
 from nephoscope.imagery.values import Scale, choose_stretch, to_raster
 from nephoscope.imagery.warp import DegreeGrid, Locations, grid_of_locations, grid_of_projection, warp
 
+_BAND_DIMENSIONS = ("band", "channel", "colo", "rgb", "c", "nephoscope_band")  # beginnings of their names
 _REFERENCES = ("grid_mapping", "coordinates")  # attributes that name coordinates
 _TRUE_COLOUR = ("true_color", "true_colour", "rgb", "TrueColor", "image", "picture")
 
@@ -43,10 +44,12 @@ def open_labelled_file(
             dataset = xr.open_dataset(path, decode_coords="all")
     except Exception as error:  # each engine has its own exceptions
         raise SceneError(f"{name}: xarray cannot open it: {error}") from error
-    return open_labelled(dataset, name, scale, bands, max_pixels)
+    return open_labelled(dataset, name, scale, bands, max_pixels, Path(path))
 
 
-def open_labelled(source: Any, name: str, scale: Scale, bands: Bands | None, max_pixels: int) -> Scene:
+def open_labelled(
+    source: Any, name: str, scale: Scale, bands: Bands | None, max_pixels: int, path: Path | None = None
+) -> Scene:
     """Open a DataArray, a Dataset or a satpy Scene as a picture.
 
     Latitude and longitude come from coordinates of one or two dimensions, rising or falling; a projected grid
@@ -59,6 +62,7 @@ def open_labelled(source: Any, name: str, scale: Scale, bands: Bands | None, max
         scale: what the values mean.
         bands: red, green and blue by name, or by number from 1.
         max_pixels: a larger picture is refused, or warped to a coarser grid.
+        path: of its file, where there is one.
 
     Raises:
         SceneError: nothing tells which variables are the picture, too large or too small, or values that no
@@ -80,6 +84,8 @@ def open_labelled(source: Any, name: str, scale: Scale, bands: Bands | None, max
             target = grid_of_projection(grid, max_pixels)
         elif grid is not None:
             target = grid_of_locations(grid, max_pixels)
+        if target is not None:
+            check_size(target.size)
     except SceneError as error:
         raise type(error)(f"{name}: {error}") from error
     named, named_day, named_satellite = parse_worldview_name(name)
@@ -93,6 +99,7 @@ def open_labelled(source: Any, name: str, scale: Scale, bands: Bands | None, max
         georeference.reason,
         None,
         decoder.decode,
+        path=path,
         projection=crs_name(grid.crs) if isinstance(grid, SourceGrid) else "",
         source_grid=grid if isinstance(grid, SourceGrid) else None,
         _value_warnings=decoder.warnings,
@@ -130,7 +137,10 @@ class _Decoder:
         self._warnings = [stretch.warning] if stretch.warning else []
         if self._grid is None or self._target is None:
             return raster
-        return warp(raster, self._grid, self._target)
+        try:
+            return warp(raster, self._grid, self._target)
+        except SceneError as error:
+            raise SceneError(f"{self._name}: {error}") from error
 
     def warnings(self) -> list[str]:
         if self._warnings is None:
@@ -156,21 +166,27 @@ def _picture(source: Any, bands: Bands | None) -> Any:
             f"a picture has dimensions y, x and bands; this has {dict(source.sizes)}: select one by .isel()"
         )
     dimension = min(squeezed.dims, key=lambda each: squeezed.sizes[each])
-    if str(dimension).lower() in ("time", "t"):
-        raise SceneError(
-            f"{squeezed.sizes[dimension]} times: select one by .isel({dimension}=0), or give them one by one "
-            "to segment_many"
-        )
+    count = squeezed.sizes[dimension]
     labels = squeezed[dimension].values.tolist() if dimension in squeezed.coords else []
-    names = [str(label) for label in labels] or [""] * squeezed.sizes[dimension]
-    count = len(names)
-    if bands is not None or count not in (3, 4) or (count == 3 and _named_colours(names)):
+    if not _are_bands(squeezed, dimension):
+        raise SceneError(
+            f"{count} times or levels along {dimension}: select one by .isel({dimension}=0), or give them "
+            "one by one to segment_many"
+        )
+    names = [label if isinstance(label, str) else "" for label in labels] or [""] * count
+    if bands is not None or any(names) or count not in (3, 4):
         squeezed = squeezed.isel({dimension: choose_bands(names, bands)})
     return squeezed.transpose(..., dimension).squeeze(drop=False)
 
 
-def _named_colours(names: list[str]) -> bool:
-    return {name.lower() for name in names} in ({"red", "green", "blue"}, {"r", "g", "b"})
+def _are_bands(picture: Any, dimension: Hashable) -> bool:
+    """Whether a dimension is that of bands, and not one of times or levels."""
+    name = str(dimension).lower()
+    if name in ("time", "t"):
+        return False
+    if dimension not in picture.coords or name.startswith(_BAND_DIMENSIONS):
+        return True
+    return not np.issubdtype(picture[dimension].dtype, np.number) and picture[dimension].dtype.kind != "M"
 
 
 def _of_dataset(dataset: Any, bands: Bands | None) -> tuple[Any, Bands | None]:
@@ -210,6 +226,11 @@ def _stacked(arrays: list[Any]) -> Any:
             + ", ".join(f"{each.name} {each.shape}" for each in arrays)
             + "): resample them to one grid first"
         )
+    if len({str(each.attrs.get("units")) for each in arrays}) > 1:
+        units = ", ".join(f"{each.name} in {each.attrs.get('units', 'unknown units')}" for each in arrays)
+        raise SceneError(f"its bands have different units ({units}): convert them first")
+    if len({str(each.attrs.get("_FillValue")) for each in arrays}) > 1:  # one cannot stand for all
+        arrays = [each.where(each != each.attrs.get("_FillValue")) for each in arrays]
     stacked = xr.concat(arrays, "nephoscope_band", coords="minimal", compat="override", join="override")
     return stacked.assign_attrs(arrays[0].attrs)
 
@@ -251,4 +272,7 @@ def _day(picture: Any) -> date | None:
     if not single:
         return None
     time = next((each for each in single if each.name == "time"), single[0])
-    return date.fromisoformat(str(time.values.reshape(-1)[0].astype("datetime64[D]")))
+    try:
+        return date.fromisoformat(str(time.values.reshape(-1)[0].astype("datetime64[D]")))
+    except ValueError:  # a year that Python's dates do not reach
+        return None

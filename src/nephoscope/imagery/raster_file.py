@@ -10,7 +10,7 @@ import numpy as np
 from nephoscope.core.errors import SceneError
 from nephoscope.core.geo import parse_worldview_name
 from nephoscope.core.types import GridShape, Mask
-from nephoscope.imagery.bands import Bands, choose_bands
+from nephoscope.imagery.bands import Bands, choose_bands, has_colours
 from nephoscope.imagery.georeference import Georeference, bounds_of_grid, read_world_file
 from nephoscope.imagery.scene import Raster, Scene, SourceGrid, check_pixels, check_size
 from nephoscope.imagery.values import Scale, Stretch, Values, choose_stretch, to_raster
@@ -20,8 +20,7 @@ _CACHE = 64  # MB of decoded blocks that GDAL keeps
 _WHOLE = 25_000_000  # pixels; a smaller raster is read whole
 _ONLY_TIFF = ["GTiff"]  # of a file's content, which may come from anyone; other drivers can open other files
 # A remote file is read in ranges; its folder is not listed.
-_SETTINGS: dict[str, Any] = {
-    "GDAL_CACHEMAX": _CACHE,
+_REMOTE: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "CPL_VSIL_CURL_USE_HEAD": False,
     "GDAL_HTTP_CONNECTTIMEOUT": 20,
@@ -70,6 +69,7 @@ def open_raster(
         "" if named else georeference.reason,
         None,
         warped.decode if warped else reader.decode,
+        path=source if isinstance(source, Path) else None,
         projection=crs_name(grid.crs) if grid else "",
         source_grid=grid,
         _value_warnings=reader.warnings,
@@ -102,7 +102,8 @@ class _Reader:
         import rasterio
         from rasterio.io import MemoryFile
 
-        with self.errors(), rasterio.Env(**_SETTINGS):
+        settings = _REMOTE if isinstance(self._source, str) else {}
+        with self.errors(), rasterio.Env(GDAL_CACHEMAX=_CACHE, **settings):
             if isinstance(self._source, bytes):
                 with MemoryFile(self._source) as file, file.open(driver="GTiff") as dataset:
                     yield dataset
@@ -112,14 +113,14 @@ class _Reader:
 
     def bands(self, dataset: Any) -> list[int]:
         """Numbers of the bands of red, green, blue and perhaps opacity, or of the one grey band."""
-        if self._bands is None:
+        names = [text or "" for text in dataset.descriptions]
+        if self._bands is None and not has_colours(names):
             if dataset.count == 1:
                 return [1]
             colours = [each.name for each in dataset.colorinterp]
             wanted = [each for each in ("red", "green", "blue", "alpha") if each in colours]
             if wanted[:3] == ["red", "green", "blue"]:
                 return [colours.index(each) + 1 for each in wanted]
-        names = [text or "" for text in dataset.descriptions]
         return [index + 1 for index in choose_bands(names, self._bands)]
 
     def decode(self, min_shape: GridShape) -> Raster:
@@ -199,6 +200,8 @@ def _place(
 ) -> tuple[Georeference, SourceGrid | None, DegreeGrid | None]:
     """Bounds of a north-up grid in degrees; any other grid, and the one in degrees to warp it to."""
     transform, crs = dataset.transform, dataset.crs
+    if crs is None and dataset.gcps[0]:
+        return Georeference(reason="its grid is defined by control points: warp it first"), None, None
     if crs is None:
         georeference = read_world_file(source, size) if isinstance(source, Path) else Georeference()
         return georeference, None, None

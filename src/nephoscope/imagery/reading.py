@@ -120,10 +120,10 @@ def _open_file(
     else:
         own = getattr(source, "name", None)
         name = name or (Path(own).name if isinstance(own, str) else "picture")
-        content = source if isinstance(source, bytes) else read_bounded(source, name)
+        content = source if isinstance(source, bytes) else _read_file(source, name)
     with open_file(content, name) as file:
         layout = read_layout(file)
-    by_pillow = layout.is_simple if layout else _may_be_picture(content)
+    by_pillow = (layout.is_simple if layout else _may_be_picture(content)) and not _has_mask_file(content)
     if bands is None and by_pillow:
         scene = open_picture(content, name, scale, max_pixels, layout)
         if not (layout and scene.location_problem and _has_geo()):
@@ -134,6 +134,23 @@ def _open_file(
             require(f"{name}: {what}", "geo", "rasterio")
         return open_picture(content, name, scale, max_pixels, layout)
     return _open_raster(content, name, scale, bands, max_pixels)
+
+
+def _has_mask_file(content: Path | bytes) -> bool:
+    """Whether a mask by GDAL lies beside a file, which rasterio reads."""
+    return _has_geo() and isinstance(content, Path) and content.with_name(f"{content.name}.msk").is_file()
+
+
+def _read_file(file: BinaryIO, name: str) -> bytes:
+    try:
+        content = read_bounded(file, name)
+    except (OSError, ValueError) as error:
+        if isinstance(error, SceneError):
+            raise
+        raise SceneError(f"{name}: cannot be read: {error}") from error
+    if not isinstance(content, bytes):
+        raise SceneError(f"{name}: opened as text: open it in binary mode, by open(path, 'rb')")
+    return content
 
 
 def _may_be_picture(content: Path | bytes) -> bool:

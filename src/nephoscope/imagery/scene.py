@@ -59,6 +59,7 @@ class Scene:
     _decode: Callable[[GridShape], Raster] = field(repr=False)
     _full: list[Raster] = field(default_factory=list, repr=False)  # one, once it is decoded at full size
     extent: float | None = None  # degrees from west to east, as stated for a picture of unknown bounds
+    path: Path | None = None  # of the file, where `source` is None though there is one
     projection: str = ""  # name of the projected CRS of its file, such as `EPSG:32621`; else empty
     source_grid: SourceGrid | None = field(default=None, repr=False)  # of a picture that is warped
     _value_warnings: Callable[[], Sequence[str]] = field(default=_no_warnings, repr=False)

@@ -10,7 +10,8 @@ TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of TIFF and BigTIFF files, in either order of bytes."""
 
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _BANDS, _PLANAR, _FORMAT = 254, 258, 259, 262, 277, 284, 339
-_NODATA = 42113
+_METADATA, _NODATA = 42112, 42113  # GDAL's
+_NAMING = ('role="description"', 'role="colorinterp"')
 _MASK = 4  # bit of the subfile type: a transparency mask
 _SEPARATE = 2  # bands one after the other
 _TYPES = {
@@ -48,6 +49,7 @@ class TiffLayout:
     separate: bool  # bands one after the other
     nodata: float | None  # GDAL's no-data value
     has_mask: bool  # an internal mask, in a second directory
+    names_bands: bool  # GDAL's metadata describe bands, or say which are the colours
 
     @property
     def problem(self) -> str:
@@ -69,7 +71,8 @@ class TiffLayout:
     def is_simple(self) -> bool:
         """Whether Pillow reads it: 8-bit colours or one band of 16 bits, nothing stated as no data."""
         deep = self.bits > 8 and self.bands > 1  # Pillow keeps the high byte alone
-        return not (self.problem or deep or self.separate or self.has_mask or self.nodata is not None)
+        stated = self.separate or self.has_mask or self.names_bands or self.nodata is not None
+        return not (self.problem or deep or stated)
 
 
 def read_layout(file: BinaryIO) -> TiffLayout | None:
@@ -90,6 +93,7 @@ def read_layout(file: BinaryIO) -> TiffLayout | None:
             photometric=int(first.get(_PHOTOMETRIC, 1)),
             separate=int(first.get(_PLANAR, 1)) == _SEPARATE,
             nodata=_number(first.get(_NODATA)),
+            names_bands=any(word in str(first.get(_METADATA, "")).lower() for word in _NAMING),
             has_mask=bool(int(second.get(_SUBFILE, 0)) & _MASK),
         )
     except Exception:  # a damaged tag can make Pillow raise anything; opening the file tells the reason

@@ -111,7 +111,7 @@ def choose_stretch(values: Values, valid: Mask | None, scale: Scale, units: str 
     if scale in _COLOURS:
         return _stated(_COLOURS[scale], scale, sample)
     if units:
-        return _reflectance(np.dtype(np.float32), sample) if units != "%" else _true_colour(100)
+        return _reflectance(values.dtype, sample) if units != "%" else _true_colour(100)
     return _automatic(values.dtype, sample)
 
 
@@ -184,6 +184,7 @@ def _are_whole(sample: Values, high: float) -> bool:
 def _stretched(sample: Values, low: float, high: float) -> Stretch:
     white = float(np.percentile(sample, _BRIGHTEST))
     black = 0.0 if white > 0 else low  # fill values are often negative
+    white = white if white > black else black + 1
     warning = (
         f"values from {low:.6g} to {high:.6g} use a part of their range and were stretched from {black:.6g} "
         f"to {white:.6g}: {_HINT}"

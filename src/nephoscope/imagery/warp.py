@@ -34,15 +34,15 @@ def grid_of_projection(source: SourceGrid, max_pixels: int) -> DegreeGrid:
     Raises:
         SceneError: no pixel of the source lies on Earth.
     """
-    from rasterio.warp import transform
+    from pyproj import Transformer
 
     height, width = source.size
     columns, rows = (np.linspace(0, side, min(_PROBES, side + 1)) for side in (width, height))
     x, y = _apply(source.transform, *(each.ravel() for each in np.meshgrid(columns, rows)))
     shape = (len(rows), len(columns))
-    longitude, latitude = (
-        np.reshape(each, shape) for each in transform(source.crs, _DEGREES, x.tolist(), y.tolist())
-    )
+    # Where a point lies beside the Earth, as at the edges of a full disk, pyproj gives infinity.
+    transformer = Transformer.from_crs(source.crs, _DEGREES, always_xy=True)
+    longitude, latitude = (np.reshape(each, shape) for each in transformer.transform(x, y))
     steps = (height / (len(rows) - 1), width / (len(columns) - 1))
     return _grid_around(longitude, latitude, steps, max_pixels)
 
@@ -115,6 +115,9 @@ def warp(raster: Raster, source: SourceGrid | Locations, grid: DegreeGrid) -> Ra
         raster: the picture, of any size.
         source: its grid, scaled to the raster's size, or the location of every pixel.
         grid: in degrees.
+
+    Raises:
+        SceneError: GDAL cannot warp it.
     """
     from rasterio import Affine
     from rasterio.crs import CRS
@@ -123,31 +126,56 @@ def warp(raster: Raster, source: SourceGrid | Locations, grid: DegreeGrid) -> Ra
     from rasterio.warp import reproject
 
     height, width = raster.valid_mask.shape
+    (west, south, _, north), (rows, columns) = grid.bounds, grid.size
     if isinstance(source, SourceGrid):
         down, across = source.size[0] / height, source.size[1] / width
         a, b, c, d, e, f = source.transform
         transform = Affine(a * across, b * down, c, d * across, e * down, f)
         place = {"src_transform": transform, "src_crs": source.crs}
     else:
-        place = {"src_geoloc_array": np.stack(source), "src_crs": CRS.from_user_input(_DEGREES)}
+        raster, located = _upright(raster, source, west + grid.bounds.width / 2)
+        place = {"src_geoloc_array": np.stack(located), "src_crs": CRS.from_user_input(_DEGREES)}
     opacity = np.where(raster.valid_mask, np.uint8(255), np.uint8(0))
     layers = np.concatenate([np.moveaxis(raster.pixels, 2, 0), opacity[None]])
     result = np.zeros((4, *grid.size), np.uint8)
-    (west, south, _, north), (rows, columns) = grid.bounds, grid.size
-    reproject(
-        layers,
-        result,
-        dst_transform=from_bounds(west, south, west + grid.bounds.width, north, columns, rows),
-        dst_crs=_DEGREES,
-        src_alpha=4,
-        dst_alpha=4,
-        resampling=Resampling.cubic if isinstance(source, SourceGrid) else Resampling.bilinear,
-        **place,
-    )
+    try:
+        reproject(
+            layers,
+            result,
+            dst_transform=from_bounds(west, south, west + grid.bounds.width, north, columns, rows),
+            dst_crs=_DEGREES,
+            src_alpha=4,
+            dst_alpha=4,
+            resampling=Resampling.cubic if isinstance(source, SourceGrid) else Resampling.bilinear,
+            **place,
+        )
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "rasterio":  # GDAL's share no public base class
+            raise
+        raise SceneError(f"its grid cannot be warped to latitude and longitude: {error}") from error
     valid = result[3] >= 128
     pixels = np.ascontiguousarray(np.moveaxis(result[:3], 0, 2))
     pixels[~valid] = 0
     return Raster(pixels, valid)
+
+
+def _upright(raster: Raster, source: Locations, middle: float) -> tuple[Raster, Locations]:
+    """Turn a picture of located pixels so that north is up and east right; longitudes around the middle."""
+    longitude, latitude = source
+    longitude = (longitude - middle + 180) % 360 - 180 + middle
+    flips: tuple[int, ...] = ()
+    if np.nanmean(latitude[0]) < np.nanmean(latitude[-1]):
+        flips += (0,)
+    if np.nanmean(longitude[:, 0]) > np.nanmean(longitude[:, -1]):
+        flips += (1,)
+    turned = Raster(np.ascontiguousarray(np.flip(raster.pixels, flips)), np.flip(raster.valid_mask, flips))
+    return turned, (_corners(np.flip(longitude, flips)), _corners(np.flip(latitude, flips)))
+
+
+def _corners(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coordinates of the pixels' upper left corners, which GDAL expects, by those of their centres."""
+    down, across = np.gradient(centres)
+    return np.asarray(centres - (down + across) / 2)
 
 
 def unwarp(mask: Mask, bounds: Bounds, source: SourceGrid) -> Mask:

@@ -217,9 +217,12 @@ def _check_interface(session: ort.InferenceSession, card: Card, name: str) -> No
     if any(rule.evidence != "top_k" for rule in card.rules.values()) or len(session.get_outputs()) > 1:
         expected[PRESENCE] = ("tensor(float)", [None, len(card.patterns)])
     nodes = (*session.get_inputs(), *session.get_outputs())
-    actual = {
-        node.name: (node.type, [side if isinstance(side, int) else None for side in node.shape])
-        for node in nodes
-    }
+    try:
+        actual = {
+            node.name: (node.type, [side if isinstance(side, int) else None for side in node.shape])
+            for node in nodes
+        }
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{name}: damaged: a name in it is not text: {error}") from error
     if list(actual.items()) != list(expected.items()):
         raise ModelError(f"{name}: its inputs and outputs are {actual}; its card requires {expected}")

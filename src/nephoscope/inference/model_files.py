@@ -40,7 +40,8 @@ def model_files() -> Mapping[str, Path]:
     found: dict[str, Path] = {}
     for folder in (_SHIPPED, *user_folders()):
         for path in sorted(folder.glob(f"*{ENDING}")):
-            found.setdefault(path.stem, path)
+            if path.is_file():
+                found.setdefault(path.stem, path)
     return found
 
 

@@ -143,6 +143,8 @@ class Segmentation:
             raise InvalidRequestError(
                 f"unknown pattern {pattern!r}; available: {', '.join(self.card.patterns)}"
             )
+        if size is not None and min(size) < 1:
+            raise InvalidRequestError(f"size must be a height and a width of at least 1, got {size}")
         mask: Mask = self.masks[self.card.patterns.index(pattern)]
         if size is None or size == mask.shape:
             return mask

@@ -19,7 +19,7 @@ from nephoscope.inference.prediction import Predictor
 from nephoscope.inference.segmentation import apply_rules
 from nephoscope.outputs import Format, get_format
 from nephoscope.outputs.json import summary
-from nephoscope.outputs.origins import INDEX, Origins
+from nephoscope.outputs.origins import INDEX, MEANWHILE, Origins, is_of
 
 log = logging.getLogger("nephoscope")
 
@@ -162,6 +162,8 @@ def _segment_to_files(source: Source, job: Job, origins: Origins) -> Done | Kept
     origin = origins.find(source.name)
     wanted, kept = _wanted(source, job, origin.stale if origin else frozenset())
     if not wanted and not job.per_run:
+        if origin and not is_of(origin, source):
+            raise OutputConflictError(MEANWHILE)
         return Kept(source.name, kept, origin.model if origin and origin.model != job.model.card.name else "")
     scene = replace(source.open(), name=source.name).with_location(job.bounds, job.day, job.extent)
     for name in (*wanted, *(chosen.name for chosen in job.per_run)):

@@ -5,6 +5,7 @@ done where another one of its name was. Lines are only ever added, so several ru
 """
 
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -15,6 +16,7 @@ from nephoscope.core.io import unique_name
 from nephoscope.imagery.sources import Source, stem_of
 
 INDEX = ".nephoscope.jsonl"
+MEANWHILE = "another run has just written outputs of this name into the folder; run the command again"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Origins:
             if stem_of(name) in taken:
                 return True
             origin = self.find(name)
-            return origin is not None and not _is_of(origin, source)
+            return origin is not None and not is_of(origin, source)
 
         plain = source.file_name or source.name
         name = unique_name(plain, of_another)
@@ -82,10 +84,8 @@ class Origins:
             OSError: the record cannot be written.
         """
         origin = self.find(source.name)
-        if origin and not overwrite and not _is_of(origin, source):
-            raise OutputConflictError(
-                "another run has just written outputs of this name into the folder; run the command again"
-            )
+        if origin and not overwrite and not is_of(origin, source):
+            raise OutputConflictError(MEANWHILE)
         entry = {
             "name": source.name,
             "identity": source.identity(),
@@ -95,7 +95,15 @@ class Origins:
         }
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / INDEX).open("ab", buffering=0) as file:  # one write, at the end wherever that is
-            file.write((json.dumps(entry, ensure_ascii=False) + "\n").encode())
+            line = json.dumps(entry, ensure_ascii=False) + "\n"
+            file.write((line if self._ends_whole() else "\n" + line).encode())
+
+    def _ends_whole(self) -> bool:
+        """Whether the last line is whole; one that a run was stopped in must not swallow the next."""
+        with (self._folder / INDEX).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            return file.read(1) in (b"", b"\n")
 
     def _read(self) -> None:
         """Read the lines that were added since the last call; damaged ones are skipped."""
@@ -112,7 +120,7 @@ class Origins:
                 entry = json.loads(line)
                 stem, outputs = stem_of(entry["name"]), frozenset(map(str, entry["outputs"]))
                 origin = Origin(str(entry["identity"]), tuple(entry["file"]), str(entry["model"]), outputs)
-            except (ValueError, LookupError, TypeError):
+            except (ValueError, LookupError, TypeError, RecursionError):
                 continue
             if before := self._origins.get(stem):
                 same = before.identity == origin.identity
@@ -122,7 +130,8 @@ class Origins:
             self._origins[stem] = origin
 
 
-def _is_of(origin: Origin, source: Source) -> bool:
+def is_of(origin: Origin, source: Source) -> bool:
+    """Whether outputs were made from this picture."""
     try:
         unchanged = source.path is not None and origin.file == tuple(_file(source))
         return unchanged or origin.identity == source.identity()

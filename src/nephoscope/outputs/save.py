@@ -37,8 +37,8 @@ def save(segmentation: Segmentation, path: str | Path) -> list[Path]:
         paths = {path.with_name(path.stem + each): index for index, each in enumerate(endings)}
     else:
         paths = {path: 0}
-    source = segmentation.scene.source
-    if isinstance(source, Path) and any(each.exists() and each.samefile(source) for each in paths):
+    own = segmentation.scene.path or segmentation.scene.source
+    if isinstance(own, Path) and any(each.exists() and each.samefile(own) for each in paths):
         raise OutputConflictError(f"{path}: is the picture itself; give another name")
     contents = chosen.render(segmentation)
     for each, index in paths.items():
