@@ -138,6 +138,17 @@ class TestGaps:
     def test_dark_blue_sea_is_data(self):
         assert not find_nodata(np.full((40, 50, 3), (2, 6, 24), np.uint8)).any()
 
+    @pytest.mark.parametrize("strip", [1, 100, 700])
+    def test_large_pictures_are_searched_strip_by_strip(self, monkeypatch, strip):
+        monkeypatch.setattr("nephoscope.imagery.scene._MIN_NODATA_FRACTION", 0.02)
+        random = np.random.default_rng(strip).random((60, 41))
+        pictures = [np.dstack([(random > dark).astype(np.uint8) * 200] * 3) for dark in (0.3, 0.4, 0.6)]
+        expected = [find_nodata(pixels) for pixels in pictures]
+        monkeypatch.setattr("nephoscope.imagery.components._STRIP", strip)
+        for pixels, nodata in zip(pictures, expected, strict=True):
+            assert nodata.any()
+            assert np.array_equal(find_nodata(pixels), nodata)
+
 
 class TestNames:
     """Satellite, day and place are read from Worldview's names."""

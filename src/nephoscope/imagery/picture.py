@@ -26,6 +26,7 @@ from nephoscope.imagery.values import Scale, Stretch, choose_stretch, to_raster
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")
 _PNG_DEPTH = 24  # position of the byte that holds the bits a value in a PNG's header
+_BLOCK = 1_000_000  # pixels that are copied at once
 _DARK = 128  # high bytes below: 16-bit colours use a part of their range
 _PNG_COLOURS = (2, 6)  # colour types red-green-blue and with opacity, in the byte that follows
 
@@ -89,6 +90,10 @@ class _Decoder:
         self._stretch: Stretch | None = None
 
     def decode(self, min_shape: GridShape) -> Raster:
+        values, stated, stretch = self._read(min_shape)  # Pillow's own copy of the pixels is gone
+        return to_raster(values, stated, stretch)
+
+    def _read(self, min_shape: GridShape) -> tuple[NDArray[Any], Mask | None, Stretch]:
         with open_image(self._source, self._name, self._max_pixels) as image:
             size, rotated = _upright_size(image)
             if min_shape != size:
@@ -100,7 +105,7 @@ class _Decoder:
                 require(f"{self._name}: a TIFF of dark 16-bit colours", "geo", "rasterio")
             if self._stretch is None:
                 self._stretch = choose_stretch(values, stated, self._scale)
-            return to_raster(values, stated, self._stretch)
+            return values, stated, self._stretch
 
     def warnings(self) -> Sequence[str]:
         if self._stretch is None:
@@ -203,9 +208,9 @@ def _values(image: PilImage.Image, layout: TiffLayout | None = None) -> tuple[ND
     ImageOps.exif_transpose(image, in_place=True)
     numbers = image.mode in ("L", "RGB", "F", "I") or image.mode.startswith("I;16")
     if numbers and not image.has_transparency_data:
-        values = np.asarray(image)
+        values = _array(image)
     else:
-        values = np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+        values = _array(image.convert("RGBA" if image.has_transparency_data else "RGB"))
     if layout is None or not (layout.has_mask or layout.nodata is not None):
         return values, None
     valid = np.ones(values.shape[:2], np.bool_)
@@ -220,6 +225,17 @@ def _values(image: PilImage.Image, layout: TiffLayout | None = None) -> tuple[ND
         if mask.shape == valid.shape:
             valid &= mask
     return values, valid
+
+
+def _array(image: PilImage.Image) -> NDArray[Any]:
+    """An image's values: as `np.asarray`, which would hold them twice for a moment."""
+    rows = max(1, _BLOCK // image.width)
+    strips = [(0, top, image.width, min(top + rows, image.height)) for top in range(0, image.height, rows)]
+    first = np.asarray(image.crop(strips[0]))
+    values = np.empty((image.height, *first.shape[1:]), first.dtype)
+    for strip in strips:
+        values[strip[1] : strip[3]] = np.asarray(image.crop(strip))
+    return values
 
 
 def _has_deep_colours(source: Path | bytes, image: PilImage.Image) -> bool:

@@ -17,6 +17,7 @@ from nephoscope.core.errors import SceneError, TooManyPixelsError
 from nephoscope.core.extras import install_command
 from nephoscope.core.geo import Bounds, BoundsLike, DayLike, as_bounds, as_day
 from nephoscope.core.types import GridShape, Image, Mask
+from nephoscope.imagery.components import large_components
 
 MAX_PIXELS = 100_000_000  # default limit of a picture's pixels: 300 MB once decoded
 
@@ -175,6 +176,4 @@ def find_nodata(pixels: Image) -> Mask:
     least = max(1, round(_MIN_NODATA_FRACTION * black.size))
     if cv2.countNonZero(black) < least:
         return np.zeros(black.shape, np.bool_)
-    _, labels = cv2.connectedComponents(black, connectivity=8)
-    large = np.bincount(labels[black > 0]) >= least  # label 0, all that is not black, has no pixels here
-    return np.take(large, np.asarray(labels))
+    return large_components(np.asarray(black, np.uint8), least)

@@ -31,6 +31,7 @@ _LARGEST_REFLECTANCE = 1.1  # becomes white
 _CURVE = ((0, 30, 60, 120, 190, 255), (0, 110, 160, 210, 240, 255))  # from linear to displayed brightness
 _PER_INTEGER = 1e-4  # reflectance of 1 in integers, as MODIS, VIIRS and Sentinel-2 products store it
 _SAMPLES = 200_000  # values that decide on the scale
+_BLOCK = 1_000_000  # pixels that become colours at once
 _BRIGHTEST = 99.9  # percentile that becomes white where a picture uses a part of its range
 _FULL_RANGE = 32_768  # 16-bit colours whose largest value is below use a part of their range
 _SURELY_BYTES = 130  # reflectances in percent stay below
@@ -204,10 +205,10 @@ def to_raster(values: Values, valid: Mask | None, stretch: Stretch) -> Raster:
     """
     if values.ndim == 2:
         values = values[:, :, None]
-    colours = stretch.apply(values[:, :, :3])
-    pixels = np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)))
-    if not pixels.flags.writeable or np.shares_memory(pixels, values):
-        pixels = pixels.copy()
+    pixels = np.empty((*values.shape[:2], 3), np.uint8)
+    rows = max(1, _BLOCK // values.shape[1])
+    for top in range(0, len(values), rows):  # as floats, the whole picture would need much memory
+        pixels[top : top + rows] = stretch.apply(values[top : top + rows, :, :3])
     transparent = values[:, :, 3] == 0 if values.shape[2] == 4 else None
     if valid is None:
         valid = ~find_nodata(pixels)
@@ -217,5 +218,5 @@ def to_raster(values: Values, valid: Mask | None, stretch: Stretch) -> Raster:
     if transparent is not None:
         valid = valid & ~transparent
         pixels[transparent] = 0
-    pixels[~valid] = np.minimum(pixels[~valid], NODATA_BRIGHTNESS)
+    np.minimum(pixels, NODATA_BRIGHTNESS, out=pixels, where=~valid[:, :, None])
     return Raster(pixels, np.asarray(valid, np.bool_))

@@ -43,9 +43,11 @@ def tint(pixels: Image, mask: Mask, colour: Colour, strength: float = _STRENGTH)
 def hatch(pixels: Image, where: Mask, spacing: int) -> None:
     """Fill an area, in place, with thin diagonal lines: no data."""
     if where.any():
-        rows, columns = np.nonzero(where)
-        lines = (rows + columns) % spacing < max(1, spacing // 8)
-        pixels[rows[lines], columns[lines]] = NO_DATA
+        width = where.shape[1]
+        line = np.arange(width + spacing) % spacing < max(1, spacing // 8)
+        for row, inside in enumerate(where):  # positions of the whole area would need much memory
+            start = row % spacing
+            pixels[row, inside & line[start : start + width]] = NO_DATA
 
 
 def tint_and_outline(pixels: Image, masks: PatternMasks, unit: float = 1.0) -> None:
