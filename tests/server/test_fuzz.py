@@ -21,6 +21,7 @@ from conftest import encoded, offline, serving
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
 from nephoscope.server.limits import Limits
+from nephoscope.server.memory import PixelBudget
 from nephoscope.server.problems import Problem
 from nephoscope.server.responses import response_formats
 from nephoscope.server.settings import Settings
@@ -109,7 +110,9 @@ def test_damaged_pictures_never_crash(tiny_model):
     for name, content in seeds().items():
         for _ in range(70):
             try:
-                assert segment_upload(Upload(name, damaged(content, rng)), job, Limits(), lambda: None)
+                assert segment_upload(
+                    Upload(name, damaged(content, rng)), job, Limits(), PixelBudget(10**9), lambda: None
+                )
                 outcomes["answered"] += 1
             except Problem as problem:
                 blamed.add((name, problem.detail.partition(":")[0]))

@@ -114,7 +114,7 @@ class TestQueue:
             assert post(address, content).status == 200
 
     def test_held_bytes_are_limited(self, start, gate, content):
-        with start(held_bytes=2 * len(content)) as address, ThreadPoolExecutor(2) as visitors:
+        with start(held_bytes=2 * len(content), client_share=1) as address, ThreadPoolExecutor(2) as visitors:
             asked = [visitors.submit(post, address, content) for _ in range(2)]
             wait_for(lambda: counts(address)["nephoscope_held_bytes"] == 2 * len(content))
             assert post(address, b"x").kind == "full"
@@ -161,7 +161,7 @@ class TestQueue:
             place = urlsplit(address)
             with socket.create_connection((place.hostname, place.port)) as connection:
                 connection.sendall(half)
-                wait_for(lambda: counts(address)["nephoscope_held_bytes"] == 5000)
+                wait_for(lambda: counts(address)["nephoscope_held_bytes"] == 99)
             wait_for(lambda: inside(address) == EMPTY)
             assert post(address, content).status == 200
 

@@ -75,6 +75,13 @@ def with_scans(size: int, count: int) -> bytes:
     return content[:last] + content[last:-2] * count + content[-2:]
 
 
+def black(size: tuple[int, int], kind: str, **how: object) -> bytes:
+    """A black picture, which packs to little."""
+    file = io.BytesIO()
+    PilImage.new("RGB", size[::-1]).save(file, kind, **how)
+    return file.getvalue()
+
+
 def exif(tags: int, length: int) -> bytes:
     """EXIF data of which many tags hold the same bytes."""
     entries = b"".join(struct.pack("<HHII", 40000 + tag, 1, length, 8) for tag in range(tags))
@@ -181,6 +188,30 @@ class TestFiles:
         assert post(server, with_scans(200, 2)).status == 200
 
     @pytest.mark.parametrize(
+        ("many", "words"),
+        [
+            (JPEG[:2] + b"\xff\xe0\x00\x02" * 10_000 + JPEG[2:], "segments"),
+            (with_chunk(PNG, chunk(b"tEXt", b"") * 20_000), "chunks"),
+            (WEBP + b"none" + bytes(4) + (b"none" + bytes(4)) * 20_000, "chunks"),
+        ],
+    )
+    def test_a_picture_has_few_parts(self, server, many, words):
+        assert words in refused(post(server, many), "too-large")
+
+    def test_a_picture_that_never_fits_into_the_memory_budget_is_refused(self, start):
+        with start(Limits(decoded_pixels=1_000_000)) as address:
+            for large in (
+                black((1000, 1001), "PNG"),
+                black((1000, 500), "WEBP"),
+                encoded(np.zeros((500, 1000, 3), np.uint16), ".png"),
+            ):
+                assert "memory" in refused(post(address, large), "too-large")
+            jpeg = black((2000, 3000), "JPEG")  # decoded at a half of its size in three of four answers
+            assert post(address, jpeg, Accept="text/csv").status == 413
+            assert post(address, black((4000, 5500), "JPEG")).status == 413
+            assert post(address, black((900, 1000), "PNG")).status == 200
+
+    @pytest.mark.parametrize(
         "how",
         [{}, {"compression": "tiff_lzw"}, {"compression": "jpeg"}, {"save_all": True, "append_images": 30}],
     )
@@ -248,6 +279,9 @@ class TestFiles:
             "tags": tiff((112, 112), bytes(900_000), *((40_000 + n, 1, 900_000, b"\x08\0\0\0") for n in range(3000))),  # noqa: E501
             "tile": tiff((12_000, 12_000), zlib.compress(bytes(12_000 * 12_000 * 3), 9)),
             "scans": with_scans(2000, 20_000),
+            "segments": JPEG[:2] + b"\xff\xe0\x00\x02" * 8_000_000 + JPEG[2:],
+            "chunks": with_chunk(PNG, chunk(b"tEXt", b"") * 2_700_000),
+            "WebP": black((5400, 5500), "WEBP", lossless=True, quality=0, method=0),
         }  # fmt: skip
         for name, content in bombs.items():
             (tmp_path / name).write_bytes(content)
@@ -255,12 +289,14 @@ class TestFiles:
 import re, sys, warnings
 from pathlib import Path
 from nephoscope.inference.model import Model
-from nephoscope.server import limits, problems, responses, uploads, work
+from nephoscope.server import limits, memory, problems, responses, uploads, work
+allowed = limits.Limits()
+budget = memory.PixelBudget(allowed.decoded_pixels)
 warnings.simplefilter("ignore")
 job = work.PictureJob(Model.load(sys.argv[1], threads=1), responses.response_formats()[0])
 def segment(content):
     try:
-        return work.segment_upload(uploads.Upload("bomb", content), job, limits.Limits(), lambda: None)
+        return work.segment_upload(uploads.Upload("bomb", content), job, allowed, budget, lambda: None)
     except problems.Problem:
         return None
 def megabytes(of):

@@ -33,9 +33,22 @@ def serve(
     workers: Annotated[
         int | None, Option(min=1, help="Pictures processed in parallel. Default: one per processor.")
     ] = None,
+    pixels: Annotated[
+        int,
+        Option(
+            min=1_000_000,
+            envvar="NEPHOSCOPE_PIXELS",
+            help="Pixels that all workers decode at once, 10 bytes of memory each.",
+        ),
+    ] = 20_000_000,
+    proxies: Annotated[
+        list[str],
+        Option("--proxy", metavar="ADDRESS", help="Proxy in front, which names clients in X-Forwarded-For."),
+    ] = [],  # noqa: B006
 ) -> None:
     """Serve a web page and a JSON API; Ctrl-C stops."""
     with needs("web"):
+        from nephoscope.server.limits import Limits
         from nephoscope.server.server import listen, make_server
         from nephoscope.server.settings import LOOPBACK, Settings
     from nephoscope.core.io import available_cpus
@@ -46,6 +59,8 @@ def serve(
         models=tuple(models),
         workers=workers or available_cpus(),
         token=token or (None if local else secrets.token_urlsafe(24)),
+        proxies=tuple(proxies),
+        limits=Limits(decoded_pixels=pixels),
         hosts=(*LOOPBACK, host.lower(), *names) if local or names else (),
     )
     with usage_errors():

@@ -17,6 +17,7 @@ from nephoscope.inference import payload
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
 from nephoscope.server import responses, schemas, uploads
+from nephoscope.server.clients import Admission, client_of
 from nephoscope.server.limits import Limits
 from nephoscope.server.metrics import Metrics
 from nephoscope.server.pool import Checkpoint, Pool
@@ -105,19 +106,27 @@ async def segment(request: Request, query: Annotated[schemas.SegmentQuery, Query
         available = ", ".join(sorted(schemas.SegmentQuery.model_fields))
         raise Problem("value", f"unknown parameter {unknown[0][:80]!r}; available: {available}")
     accept = request.headers.get("accept", "")
-    with state.pool.admit(uploads.content_length(request, limits)):
+    pool: Pool = state.pool
+    admission: Admission = state.admission
+    client, length = client_of(request.scope), uploads.content_length(request, limits)
+    with admission.receive(client, length, pool.retry_after()) as arrival:
         model = _select_model(state.models, query.model, query.rules)
         bounds = parse_bounds(query.bounds) if query.bounds else None
         day = parse_day(query.day) if query.day else None
         responses.negotiate(accept, 1)  # fails before a large body is read
-        pictures = await uploads.read_pictures(request, query.name, limits)
+
+        def count(size: int) -> None:
+            admission.count(arrival, size, pool.retry_after())
+
+        pictures = await uploads.read_pictures(request, query.name, limits, count)
         chosen = responses.negotiate(accept, len(pictures))
         if chosen.media_type == payload.MEDIA_TYPE:
             render = partial(responses.render_npz, steps=query.steps, picture=query.picture)
             chosen = replace(chosen, render=render)
         job = PictureJob(model, chosen, query.tta, bounds, day)
-        work = asyncio.gather(*(_segment_one(state, picture, job) for picture in pictures))
-        results = await _wait(request, work, limits.seconds, state.pool)
+        with admission.work(arrival, pool.retry_after()):
+            work = asyncio.gather(*(_segment_one(state, picture, job, client) for picture in pictures))
+            results = await _wait(request, work, limits.seconds, pool)
     problems = [result for result in results if isinstance(result, Problem)]
     if problems and (len(results) == 1 or chosen.media_type != "application/json"):
         raise problems[0]
@@ -162,18 +171,18 @@ def _with_rules(card: Card, text: str) -> Card:
         raise Problem("value", f"rules: {error}") from error
 
 
-async def _segment_one(state: Any, upload: uploads.Upload, job: PictureJob) -> bytes | Problem:
+async def _segment_one(state: Any, upload: uploads.Upload, job: PictureJob, client: str) -> bytes | Problem:
     """A picture's content or its problem; an exception would end the work on the request's other pictures."""
     pool: Pool = state.pool
     metrics: Metrics = state.metrics
 
     def work(checkpoint: Checkpoint) -> bytes:
         with metrics.picture_seconds.time():
-            return segment_upload(upload, job, state.settings.limits, checkpoint)
+            return segment_upload(upload, job, state.settings.limits, state.budget, checkpoint)
 
     result: bytes | Problem
     try:
-        result, outcome = await pool.run(work), "segmented"
+        result, outcome = await pool.run(work, client), "segmented"
     except Problem as problem:
         result, outcome = problem, "refused"
     except Exception as error:

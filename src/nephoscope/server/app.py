@@ -17,7 +17,9 @@ from nephoscope.core.errors import LocationError
 from nephoscope.core.version import __version__
 from nephoscope.inference.model import Model
 from nephoscope.server import api, metrics, pages, problems, worldview
+from nephoscope.server.clients import Admission
 from nephoscope.server.guard import Guard
+from nephoscope.server.memory import PixelBudget
 from nephoscope.server.pool import Pool
 from nephoscope.server.schemas import ProblemDetails
 from nephoscope.server.settings import Settings
@@ -37,12 +39,12 @@ def create_app(settings: Settings) -> Guard:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state
-        state.pool = Pool(settings.workers, settings.limits)
+        state.pool = Pool(settings.workers)
         state.archive = worldview.ArchiveProxy(settings.archive, settings.limits)
         for model in models.values():  # the first run of a network allocates the memory that later ones reuse
             model(np.zeros((1, *model.card.input_size, 3), np.uint8))
         state.ready = True
-        drawing = asyncio.create_task(_draw_sample())
+        drawing = asyncio.create_task(_draw_sample(state.budget))
         yield
         drawing.cancel()
         state.ready = False
@@ -60,13 +62,15 @@ def create_app(settings: Settings) -> Guard:
     )
     state = app.state
     state.settings, state.models, state.metrics, state.ready = settings, models, metrics.Metrics(), False
+    state.admission = Admission(settings.limits)
+    state.budget = PixelBudget(settings.limits.decoded_pixels)
     for name, description, attribute in (
-        ("nephoscope_requests_inside", "Requests in progress or queued", "requests"),
-        ("nephoscope_pictures_inside", "Pictures in progress or queued", "pictures"),
-        ("nephoscope_held_bytes", "Bytes of uploads in memory", "held_bytes"),
+        ("nephoscope_requests_inside", "Requests arriving, queued or in progress", "admission.requests"),
+        ("nephoscope_pictures_inside", "Pictures in progress or queued", "pool.pictures"),
+        ("nephoscope_held_bytes", "Bytes of uploads in memory", "admission.held_bytes"),
     ):
         gauge = Gauge(name, description, registry=state.metrics.registry)
-        gauge.set_function(partial(attrgetter(f"pool.{attribute}"), state))  # read when Prometheus asks
+        gauge.set_function(partial(attrgetter(attribute), state))  # read when Prometheus asks
     app.include_router(pages.router)
     for prefix, documented in (("/api/v1", True), ("/api", False)):  # without a version: the newest
         app.include_router(api.router, prefix=prefix, include_in_schema=documented)
@@ -79,9 +83,9 @@ def create_app(settings: Settings) -> Guard:
     return Guard(app, settings, state.metrics)
 
 
-async def _draw_sample() -> None:
+async def _draw_sample(budget: PixelBudget) -> None:
     await asyncio.sleep(_SAMPLE_DELAY)
-    await asyncio.to_thread(pages.sample)
+    await asyncio.to_thread(pages.draw_sample, budget)
 
 
 def _openapi(app: FastAPI) -> dict[str, object]:

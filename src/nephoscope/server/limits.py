@@ -11,11 +11,16 @@ class Limits:
     request_bytes: int = 64 * 1024**2
     pictures: int = 16  # in one request
     pixels: int = 30_000_000  # of one picture, checked before it is decoded
+    decoded_pixels: int = 20_000_000  # of all pictures in work; a pixel stands for about 10 bytes of memory
     frames: int = 24  # network inputs that one scene may span; a file name can claim the whole globe
     requests: int = 32  # in progress or queued; further ones get 429
-    held_bytes: int = 256 * 1024**2  # of uploads in memory
+    uploads: int = 256  # bodies that arrive at once
+    held_bytes: int = 96 * 1024**2  # of uploads in memory, as they arrive
     connections: int = 512
+    client_share: float = 0.75  # of requests, uploads, held bytes and connections, for one address
     header_seconds: float = 10.0  # for a request's header to arrive
     upload_seconds: float = 60.0  # for its body to arrive
+    upload_rate: int = 8 * 1024  # bytes a second of its body, at least, over any `rate_seconds`
+    rate_seconds: float = 5.0
     seconds: float = 60.0  # from there to the response
     answer_seconds: float = 120.0  # for the client to read the response

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import mimetypes
 import re
+import threading
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from nephoscope.imagery import synthetic
 from nephoscope.imagery.resize import resize
 from nephoscope.plotting.drawing import jpeg
+from nephoscope.server.memory import PixelBudget
 from nephoscope.server.problems import Problem
 
 router = APIRouter(include_in_schema=False)
@@ -22,6 +24,7 @@ _SEEDS = {"Fish": 4, "Flower": 1, "Gravel": 2, "Sugar": 1}
 
 _SCENE, _CROP, _LEGEND = (700, 1050), (400, 600), (160, 240)  # px: the scene, its part, that part's picture
 _GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")  # unless its quality is 0
+_drawing = threading.Lock()  # of many who ask at once, one draws
 _CACHED = {"Cache-Control": "public, max-age=86400"}
 
 
@@ -70,7 +73,9 @@ def typical(name: str) -> Response:
     """A small synthetic picture of a default pattern."""
     if name not in _SEEDS:
         raise Problem("not-found", f"no picture of {name!r}; available: {', '.join(_SEEDS)}")
-    return Response(_typical(name), media_type="image/jpeg", headers=_CACHED)
+    with _drawing:
+        content = _typical(name)
+    return Response(content, media_type="image/jpeg", headers=_CACHED)
 
 
 @cache
@@ -85,9 +90,18 @@ def _typical(name: str) -> bytes:
 
 
 @router.get(f"/{synthetic.SAMPLE_NAME}")
-def sample() -> Response:
+def sample(request: Request) -> Response:
     """The built-in synthetic scene, drawn once."""
-    return Response(_sample(), media_type="image/jpeg", headers=_CACHED)
+    return Response(draw_sample(request.app.state.budget), media_type="image/jpeg", headers=_CACHED)
+
+
+def draw_sample(budget: PixelBudget) -> bytes:
+    """The built-in scene as a JPEG file's content; the first time, it is drawn."""
+    with _drawing:
+        if not _sample.cache_info().currsize:
+            with budget.reserve(budget.pixels, lambda: None):  # drawing takes as much memory as all workers
+                return _sample()
+        return _sample()
 
 
 _sample = cache(synthetic.sample)

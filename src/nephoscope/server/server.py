@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import math
 import socket
 import sys
 from collections.abc import Iterator
@@ -20,8 +21,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from nephoscope.core.errors import ServerError
 from nephoscope.server.app import create_app
+from nephoscope.server.clients import client_of
 from nephoscope.server.guard import HEADERS
 from nephoscope.server.limits import Limits
+from nephoscope.server.memory import return_freed_memory
 from nephoscope.server.problems import Problem
 from nephoscope.server.settings import Settings
 
@@ -61,6 +64,7 @@ def make_server(settings: Settings) -> uvicorn.Server:
     Raises:
         ModelError: a model cannot be used.
     """
+    return_freed_memory()
     config = uvicorn.Config(
         create_app(settings),
         http=partial(_TimedProtocol, settings.limits),  # type: ignore[arg-type]
@@ -68,7 +72,8 @@ def make_server(settings: Settings) -> uvicorn.Server:
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # clients could forge them
+        proxy_headers=bool(settings.proxies),  # of all others: clients could forge them
+        forwarded_allow_ips=list(settings.proxies),
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
     )
@@ -112,10 +117,16 @@ class _TimedProtocol(H11Protocol):
         self._header_timer: asyncio.TimerHandle | None = None
         self._response_timer: asyncio.TimerHandle | None = None
         self._refused = False
+        self.owner = ""  # who has connected
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self._limits.connections:
+        self.owner = client_of({"client": self.client})
+        of_owner = sum(
+            isinstance(each, _TimedProtocol) and each.owner == self.owner for each in self.connections
+        )
+        limit = self._limits.connections
+        if len(self.connections) > limit or of_owner > math.ceil(limit * self._limits.client_share):
             self.app = _too_many_connections
         self._time_header()
 

@@ -18,6 +18,7 @@ class Settings:
     workers: int = field(default_factory=available_cpus)  # pictures segmented in parallel, one thread each
     token: str | None = None  # secret that clients must send; None asks for none
     hosts: tuple[str, ...] = LOOPBACK  # accepted host names in lower case; empty accepts any
+    proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For says who the client is
     limits: Limits = field(default_factory=Limits)
     archive: WorldviewClient = field(  # the server fetches from no other address
         default_factory=lambda: WorldviewClient.from_environment(tries=2, pause=1.0, patience=30.0)

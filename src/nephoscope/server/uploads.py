@@ -1,7 +1,9 @@
 """Read pictures from a request's body within the upload limits; nothing is written to disk."""
 
 import asyncio
+import io
 import re
+from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple
 
 from starlette.datastructures import Headers, UploadFile
@@ -45,8 +47,16 @@ def content_length(request: Request, limits: Limits) -> int:
     return length
 
 
-async def read_pictures(request: Request, name: str | None, limits: Limits) -> list[Upload]:
+async def read_pictures(
+    request: Request, name: str | None, limits: Limits, count: Callable[[int], None]
+) -> list[Upload]:
     """Read all pictures of a request: a form with parts named `picture`, or one picture with this name.
+
+    Args:
+        request: whose body has not been read.
+        name: of a picture that is the body.
+        limits: of size and time.
+        count: called with the number of bytes each time some arrive; what it raises ends the reading.
 
     Raises:
         Problem: the body is something else, damaged, too slow, empty, or over a limit.
@@ -54,12 +64,16 @@ async def read_pictures(request: Request, name: str | None, limits: Limits) -> l
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != FORM and kind not in SINGLE:
         raise Problem("not-a-picture", f"Content-Type {kind or 'missing'}: expected {FORM} or {SINGLE[0]}")
+    body = _arriving(request, limits, count)
     try:
         async with asyncio.timeout(limits.upload_seconds):
             if kind == FORM:
-                uploads = await _read_form(request, limits)
+                uploads = await _read_form(request, limits, body)
             else:
-                uploads = [Upload(safe_name(name or ""), await request.body())]
+                content = io.BytesIO()  # which gives its content without a copy
+                async for piece in body:
+                    content.write(piece)
+                uploads = [Upload(safe_name(name or ""), content.getvalue())]
     except TimeoutError:
         raise Problem("too-slow", f"the body did not arrive within {limits.upload_seconds:g} s") from None
     except ClientDisconnect:
@@ -72,6 +86,31 @@ async def read_pictures(request: Request, name: str | None, limits: Limits) -> l
     return uploads
 
 
+async def _arriving(
+    request: Request, limits: Limits, count: Callable[[int], None]
+) -> AsyncGenerator[bytes, None]:
+    """The pieces of a body, counted, as long as they arrive fast enough."""
+    least = limits.upload_rate * limits.rate_seconds
+    pieces, loop = aiter(request.stream()), asyncio.get_running_loop()
+    since, arrived = loop.time(), 0
+    while True:
+        try:
+            async with asyncio.timeout_at(since + limits.rate_seconds):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Problem(
+                "too-slow",
+                f"the body arrives too slowly; at least {limits.upload_rate:,} bytes/s are expected",
+            ) from None
+        count(len(piece))
+        arrived += len(piece)
+        if arrived >= least:
+            since, arrived = loop.time(), 0
+        yield piece
+
+
 class _InMemory(MultiPartParser):
     spool_max_size = 2**62  # never to disk
     ended = False
@@ -80,10 +119,10 @@ class _InMemory(MultiPartParser):
         self.ended = True
 
 
-async def _read_form(request: Request, limits: Limits) -> list[Upload]:
+async def _read_form(request: Request, limits: Limits, body: AsyncGenerator[bytes, None]) -> list[Upload]:
     # Names are UTF-8 (RFC 7578): a charset could name any of Python's codecs.
     headers = Headers({"content-type": _CHARSET.sub("", request.headers["content-type"])})
-    parser = _InMemory(headers, request.stream(), max_files=limits.pictures, max_fields=0)
+    parser = _InMemory(headers, body, max_files=limits.pictures, max_fields=0)
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -99,6 +138,7 @@ async def _read_form(request: Request, limits: Limits) -> list[Upload]:
             raise Problem("request", f"unknown part {field[:80]!r} in the form; expected {FIELD!r}")
         name = unique_name(safe_name(part.filename or ""), {upload.name for upload in uploads}.__contains__)
         uploads.append(Upload(name, part.file.read()))
+        part.file.close()  # one copy of each picture is enough
     if not uploads:
         raise Problem("request", f"the form has no part {FIELD!r} with a file name")
     return uploads

@@ -1,0 +1,67 @@
+"""The memory budget: how many pixels all workers together hold at once."""
+
+import ctypes
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from nephoscope.server.problems import Problem
+
+_POLL = 0.2  # s between two looks whether the client is still there
+_MMAP_THRESHOLD, _MAPPED = -3, 1024**2  # glibc's mallopt: larger blocks are given back when they are freed
+
+
+def return_freed_memory() -> None:
+    """Have large blocks given back to the system once they are freed.
+
+    By itself glibc keeps blocks of up to 32 MiB for later: after some large pictures, the process holds
+    hundreds of megabytes that it does not use. Other C libraries are left as they are.
+    """
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(_MMAP_THRESHOLD, _MAPPED)
+
+
+class PixelBudget:
+    """Pixels that may be decoded at once; pictures beyond it wait their turn.
+
+    A pixel of the budget stands for about 10 bytes: what a colour picture of 8 bits takes while it is
+    decoded.
+    """
+
+    def __init__(self, pixels: int):
+        self.pixels = self.free = pixels
+        self._changed = threading.Condition()
+        self._first = threading.Lock()  # who waits for memory is next: small pictures do not overtake
+
+    def check(self, name: str, pixels: int) -> None:
+        """Check that a picture of this cost can ever be decoded.
+
+        Raises:
+            Problem: it takes more than the whole budget.
+        """
+        if pixels > self.pixels:
+            raise Problem(
+                "too-large",
+                f"{name}: needs as much memory as {pixels:,} pixels; the limit is {self.pixels:,} "
+                "(`nephoscope serve --pixels`)",
+            )
+
+    @contextmanager
+    def reserve(self, pixels: int, checkpoint: Callable[[], None]) -> Iterator[None]:
+        """Hold a part of the budget, at most all of it, as soon as it is free.
+
+        The checkpoint is called while waiting; what it raises ends the wait.
+        """
+        pixels = min(pixels, self.pixels)
+        with self._first, self._changed:
+            while pixels > self.free:
+                self._changed.wait(_POLL)
+                checkpoint()
+            self.free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.free += pixels
+                self._changed.notify_all()
