@@ -244,7 +244,7 @@ def test_an_unexpected_error_is_recorded_and_logged_with_its_traceback(
     store, content = prepare(str(tmp_path / "atlas"), PLAN, str(model_of(tiny_model, TWO)))
     with WorldviewServer() as server:
         prepared = segmenter(store, content, WorldviewClient(server.address, None, degrees=0.4, tries=1))
-        monkeypatch.setattr(worker, "segment", fail)
+        monkeypatch.setattr(worker, "apply_rules", fail)
         with caplog.at_level(logging.ERROR, "nephoscope"):
             assert prepared.process(0, 2) == (0, 4)
     assert {(each["cause"], each["reason"]) for each in store.manifest.read(0)} == {

@@ -135,7 +135,8 @@ def test_a_source_tree_that_is_not_installed_is_named(monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr("importlib.metadata.distribution", distribution)
-    assert install_command("web") == f"pip install '{ROOT}[web]'"
+    source = Path(extras.__file__).parents[3]  # where pyproject.toml lies beside src/
+    assert install_command("web") == f"pip install '{source}[web]'"
 
 
 def test_no_message_writes_the_command_itself():

@@ -40,7 +40,7 @@ LEARNS = {
     "encoder": "tu-test_efficientnet",
     "encoder_weights": "none",
     "size": "64x128",
-    "epochs": 8,
+    "epochs": 12,
     "batch": 8,
     "learning_rate": 2e-3,
     "precision": "fp32",
