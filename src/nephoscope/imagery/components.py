@@ -19,6 +19,10 @@ def large_components(on: NDArray[np.uint8], least: int) -> Mask:
         least: pixels of the smallest component that is kept.
     """
     rows = max(1, _STRIP // on.shape[1])
+    if len(on) <= rows:
+        _, labels = cv2.connectedComponents(on, connectivity=8)
+        large = np.bincount(labels[on > 0], minlength=1) >= least  # label 0 is what is off: it has no pixels
+        return np.take(large, np.asarray(labels))
     strips = [on[top : top + rows] for top in range(0, len(on), rows)]
     areas: list[NDArray[np.int32]] = []
     parents: dict[int, int] = {}  # of components that continue in another strip: one nearer to the root
@@ -43,8 +47,7 @@ def large_components(on: NDArray[np.uint8], least: int) -> Mask:
     kept = np.empty(on.shape, np.bool_)
     first = 0
     for number, strip in enumerate(strips):
-        if len(strips) > 1:  # labelled again: all labels at once would fill the memory
-            _, labels = cv2.connectedComponents(strip, connectivity=8)
+        _, labels = cv2.connectedComponents(strip, connectivity=8)  # again: all at once would fill the memory
         count = len(areas[number])
         chosen = np.concatenate(([False], large[first : first + count]))  # label 0 is what is off
         np.take(chosen, np.asarray(labels), out=kept[number * rows : number * rows + len(strip)])

@@ -26,6 +26,7 @@ from nephoscope.imagery.values import Scale, Stretch, choose_stretch, to_raster
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")
 _PNG_DEPTH = 24  # position of the byte that holds the bits a value in a PNG's header
+_SMALL = 4_000_000  # pixels; twice in memory for a moment, which is quicker
 _BLOCK = 1_000_000  # pixels that are copied at once
 _DARK = 128  # high bytes below: 16-bit colours use a part of their range
 _PNG_COLOURS = (2, 6)  # colour types red-green-blue and with opacity, in the byte that follows
@@ -229,6 +230,8 @@ def _values(image: PilImage.Image, layout: TiffLayout | None = None) -> tuple[ND
 
 def _array(image: PilImage.Image) -> NDArray[Any]:
     """An image's values: as `np.asarray`, which would hold them twice for a moment."""
+    if image.width * image.height <= _SMALL:
+        return np.asarray(image)
     rows = max(1, _BLOCK // image.width)
     strips = [(0, top, image.width, min(top + rows, image.height)) for top in range(0, image.height, rows)]
     first = np.asarray(image.crop(strips[0]))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.errors import SceneError
-from nephoscope.core.types import Mask
-from nephoscope.imagery.scene import NODATA_BRIGHTNESS, Raster, find_nodata
+from nephoscope.core.types import Image, Mask
+from nephoscope.imagery.scene import Raster, find_nodata
 
 Values = NDArray[Any]
 
@@ -205,18 +205,28 @@ def to_raster(values: Values, valid: Mask | None, stretch: Stretch) -> Raster:
     """
     if values.ndim == 2:
         values = values[:, :, None]
-    pixels = np.empty((*values.shape[:2], 3), np.uint8)
-    rows = max(1, _BLOCK // values.shape[1])
-    for top in range(0, len(values), rows):  # as floats, the whole picture would need much memory
-        pixels[top : top + rows] = stretch.apply(values[top : top + rows, :, :3])
     transparent = values[:, :, 3] == 0 if values.shape[2] == 4 else None
+    changes = valid is not None or transparent is not None
+    pixels = values if stretch == _BYTES and values.dtype == np.uint8 and values.shape[2] == 3 else None
+    if pixels is None or changes:
+        pixels = _colours(values, stretch)
     if valid is None:
         valid = ~find_nodata(pixels)
-    else:  # white, so that they do not join dark pixels beside them to a large area
-        pixels[~valid] = 255
+    else:
+        missing = ~valid
+        pixels[missing] = 255  # so that they do not join dark pixels beside them to a large area
         valid = valid & ~find_nodata(pixels)
+        pixels[missing] = 0
     if transparent is not None:
         valid = valid & ~transparent
         pixels[transparent] = 0
-    np.minimum(pixels, NODATA_BRIGHTNESS, out=pixels, where=~valid[:, :, None])
     return Raster(pixels, np.asarray(valid, np.bool_))
+
+
+def _colours(values: Values, stretch: Stretch) -> Image:
+    """Colours in an array of their own, made in blocks: as floats, a whole picture would need much memory."""
+    pixels = np.empty((*values.shape[:2], 3), np.uint8)
+    rows = max(1, _BLOCK // values.shape[1])
+    for top in range(0, len(values), rows):
+        pixels[top : top + rows] = stretch.apply(values[top : top + rows, :, :3])
+    return pixels
