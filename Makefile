@@ -1,5 +1,5 @@
 # make demo    install the base into .venv and segment the built-in sample
-# make check   for every save: style, spelling, types, imports, quick tests (under a minute once installed)
+# make check   for every save: style, spelling, types, imports, quick tests (about a minute and a half once installed)
 # make test    install everything, check style, types and imports, run all tests
 # make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
 # make soak    an atlas of 100,000 tiny scenes while its workers are killed, and 20,000 requests to a server
