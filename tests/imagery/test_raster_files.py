@@ -67,6 +67,7 @@ KINDS = {
     "LERC": {"compress": "lerc"},
     "ZSTD": {"compress": "zstd"},
     "BigTIFF": {"bigtiff": "yes"},
+    "big-endian BigTIFF": {"bigtiff": "yes", "endianness": "big"},
     "COG": {"driver": "COG"},
 }
 

@@ -20,6 +20,7 @@ from nephoscope.imagery.values import Scale
 ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
 """File endings of pictures, in small letters."""
 
+_BIG_ENDIAN_BIGTIFF = b"MM\0+"  # first bytes
 LABELLED_ENDINGS = (".nc", ".nc4", ".cdf", ".zarr")
 """File endings of what xarray opens, in small letters."""
 
@@ -123,6 +124,10 @@ def _open_file(
         content = source if isinstance(source, bytes) else _read_file(source, name)
     with open_file(content, name) as file:
         layout = read_layout(file)
+        unknown_to_pillow = file.read(4) == _BIG_ENDIAN_BIGTIFF
+    if unknown_to_pillow:
+        require(f"{name}: a TIFF of big-endian 64-bit offsets", "geo", "rasterio")
+        return _open_raster(content, name, scale, bands, max_pixels)
     by_pillow = (layout.is_simple if layout else _may_be_picture(content)) and not _has_mask_file(content)
     if bands is None and by_pillow:
         scene = open_picture(content, name, scale, max_pixels, layout)
