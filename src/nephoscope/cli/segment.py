@@ -131,7 +131,7 @@ def segment(
         else:
             workers = min(available_cpus(), len(pictures))
             loaded = Model.load(model, threads=available_cpus() // workers, device=device)
-        card = loaded.card.with_rules(parse_thresholds(thresholds, loaded.card.patterns))
+        card = loaded.card.with_rules({}, parse_thresholds(thresholds, loaded.card.patterns))
         protected = frozenset(picture.path for picture in pictures if picture.path)
         where = parse_bounds(bounds) if bounds is not None else None
         when = parse_day(day) if day is not None else None

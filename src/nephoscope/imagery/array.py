@@ -52,7 +52,6 @@ def scene_of(
 ) -> Scene:
     """A scene of a decoded picture."""
     size: GridShape = (raster.pixels.shape[0], raster.pixels.shape[1])
-    warnings = (stretch.warning,) if stretch.warning else ()
     return Scene(
         name,
         size,
@@ -63,7 +62,7 @@ def scene_of(
         None,
         partial(_keep, raster),
         [raster],
-        _value_warnings=partial(tuple, warnings),
+        _value_warnings=lambda: stretch.warnings,
     )
 
 
@@ -105,17 +104,13 @@ def valid_of(values: Values, valid: NDArray[np.bool_] | None) -> Mask | None:
 
     Args:
         values: shape (height, width) or (height, width, bands).
-        valid: of the same shape, where known.
+        valid: of the same shape or of (height, width), where known.
     """
-    if np.issubdtype(values.dtype, np.floating):
-        finite = np.isfinite(values)
-        if valid is not None:
-            valid = valid & finite
-        elif not finite.all():
-            valid = finite
-    if valid is None:
-        return None
-    return np.asarray(valid if valid.ndim == 2 else valid.all(axis=2), np.bool_)
+    known = [] if valid is None else [valid]
+    if np.issubdtype(values.dtype, np.floating) and not (finite := np.isfinite(values)).all():
+        known.append(finite)
+    masks = [each if each.ndim == 2 else each.all(axis=2) for each in known]
+    return np.asarray(np.logical_and.reduce(masks), np.bool_) if masks else None
 
 
 def _channels_last(

@@ -22,19 +22,26 @@ _LATITUDE = ("latitude", "lat", "lats")
 _UNEVEN = 0.01  # of a step, by which the steps of an axis may differ
 
 
-def locate(picture: Any, size: GridShape) -> tuple[Any, Georeference, SourceGrid | Locations | None]:
+def size_of(picture: Any) -> GridShape:
+    """Height and width of a picture, whose dimensions begin with y and x."""
+    y, x = picture.dims[:2]
+    return picture.sizes[y], picture.sizes[x]
+
+
+def locate(picture: Any) -> tuple[Any, Georeference, SourceGrid | Locations | None]:
     """The picture, upright where its grid is one of degrees, its bounds, and any grid to warp from."""
     crs = _crs(picture)
-    y, x = picture.dims[:2]
-    if str(y).lower() in ("x", *_LONGITUDE) and str(x).lower() in ("y", *_LATITUDE):
-        picture, (y, x), size = picture.transpose(x, y, ...), (x, y), (size[1], size[0])
-    area = picture.attrs.get("area")
-    if crs is not None and hasattr(area, "area_extent"):
-        return picture, *_of_area(area.area_extent, crs, size)
     longitude, latitude = (
         _coordinate(picture, names, units)
         for names, units in ((_LONGITUDE, "degrees_east"), (_LATITUDE, "degrees_north"))
     )
+    if _is_sideways(picture, longitude, latitude):
+        y, x = picture.dims[:2]
+        picture = picture.transpose(x, y, ...)
+    (y, x), size = picture.dims[:2], size_of(picture)
+    area = picture.attrs.get("area")
+    if crs is not None and hasattr(area, "area_extent"):
+        return picture, *_of_area(area.area_extent, crs, size)
     if crs is not None and not crs.is_geographic and x in picture.coords and y in picture.coords:
         across, down = _metres(picture[x], crs), _metres(picture[y], crs)
         if _is_even(across) and _is_even(down):
@@ -51,12 +58,18 @@ def locate(picture: Any, size: GridShape) -> tuple[Any, Georeference, SourceGrid
     if longitude.ndim == 2 and latitude.ndim == 2:
         axes = (y, x)
         return picture, Georeference(), _locations(longitude.transpose(*axes), latitude.transpose(*axes))
-    if (longitude.dims, latitude.dims) == ((y,), (x,)):
-        picture, (y, x), size = picture.transpose(x, y, ...), (x, y), (size[1], size[0])
     if longitude.dims != (x,) or latitude.dims != (y,):
         reason = f"its coordinates {longitude.name} and {latitude.name} do not lie along its sides"
         return picture, Georeference(reason=reason), None
-    return _upright(picture, longitude, latitude, size)
+    return _upright(picture, longitude, latitude)
+
+
+def _is_sideways(picture: Any, longitude: Any, latitude: Any) -> bool:
+    """Whether the dimension from west to east comes first, by the dimensions' names or coordinates."""
+    y, x = picture.dims[:2]
+    if str(y).lower() in ("x", *_LONGITUDE) and str(x).lower() in ("y", *_LATITUDE):
+        return True
+    return longitude is not None and latitude is not None and (longitude.dims, latitude.dims) == ((y,), (x,))
 
 
 def _of_area(
@@ -71,7 +84,7 @@ def _of_area(
 
 
 def _upright(
-    picture: Any, longitude: Any, latitude: Any, size: GridShape
+    picture: Any, longitude: Any, latitude: Any
 ) -> tuple[Any, Georeference, SourceGrid | Locations | None]:
     """Turn a picture with coordinates of one dimension so that its first pixel is the north-western one."""
     y, x = picture.dims[:2]
@@ -85,7 +98,7 @@ def _upright(
         return picture, Georeference(), _locations(*np.meshgrid(across, down))
     width, height = float(np.diff(across).mean()), float(-np.diff(down).mean())
     west, north = wrapped(float(across[0]) - width / 2), float(down[0]) + height / 2
-    return picture, bounds_of_grid(west, north, width, height, size), None
+    return picture, bounds_of_grid(west, north, width, height, size_of(picture)), None
 
 
 def _locations(longitude: Any, latitude: Any) -> Locations:

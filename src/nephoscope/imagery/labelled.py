@@ -16,7 +16,7 @@ from nephoscope.core.geo import parse_worldview_name
 from nephoscope.core.types import GridShape
 from nephoscope.imagery.array import as_values, valid_of
 from nephoscope.imagery.bands import Bands, choose_bands
-from nephoscope.imagery.coordinates import locate
+from nephoscope.imagery.coordinates import locate, size_of
 from nephoscope.imagery.raster_file import crs_name
 from nephoscope.imagery.scene import Raster, Scene, SourceGrid, check_pixels, check_size
 from nephoscope.imagery.values import Scale, choose_stretch, to_raster
@@ -70,13 +70,9 @@ def open_labelled(
     """
     try:
         picture = _picture(source, bands)
-        y, x = picture.dims[:2]
-        size: GridShape = (picture.sizes[y], picture.sizes[x])
-        check_size(size)
-        check_pixels(size, max_pixels)
-        picture, georeference, grid = locate(picture, size)
-        y, x = picture.dims[:2]  # which it may have swapped
-        size = (picture.sizes[y], picture.sizes[x])
+        check_size(size_of(picture))
+        check_pixels(size_of(picture), max_pixels)
+        picture, georeference, grid = locate(picture)
         target = None
         if grid is not None:
             require(f"{name}: a grid that is warped to latitude and longitude", "geo", "rasterio")
@@ -92,7 +88,7 @@ def open_labelled(
     decoder = _Decoder(picture, name, scale, grid, target)
     return Scene(
         name,
-        target.size if target else size,
+        target.size if target else size_of(picture),
         target.bounds if target else georeference.bounds or named,
         _day(picture) or named_day,
         str(picture.attrs["platform_name"]) if "platform_name" in picture.attrs else named_satellite,
@@ -134,7 +130,7 @@ class _Decoder:
             raster = to_raster(values, stated, stretch)
         except SceneError as error:
             raise SceneError(f"{self._name}: {error}") from error
-        self._warnings = [stretch.warning] if stretch.warning else []
+        self._warnings = stretch.warnings
         if self._grid is None or self._target is None:
             return raster
         try:

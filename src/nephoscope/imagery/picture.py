@@ -112,7 +112,7 @@ class _Decoder:
         if self._stretch is None:
             self.decode((1, 1))
         assert self._stretch is not None
-        return [self._stretch.warning] if self._stretch.warning else []
+        return self._stretch.warnings
 
 
 @contextmanager
@@ -216,10 +216,7 @@ def _values(image: PilImage.Image, layout: TiffLayout | None = None) -> tuple[ND
         return values, None
     valid = np.ones(values.shape[:2], np.bool_)
     if layout.nodata is not None:
-        present = (
-            values[:, :, :3] != layout.nodata if values.ndim == 3 else values[:, :, None] != layout.nodata
-        )
-        valid &= present.any(axis=2)
+        valid &= (np.atleast_3d(values)[:, :, :3] != layout.nodata).any(axis=2)
     if layout.has_mask:
         image.seek(1)
         mask = np.asarray(image) > 0

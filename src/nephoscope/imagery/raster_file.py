@@ -10,15 +10,15 @@ import numpy as np
 from nephoscope.core.errors import SceneError
 from nephoscope.core.geo import parse_worldview_name
 from nephoscope.core.types import GridShape, Mask
+from nephoscope.imagery.array import valid_of
 from nephoscope.imagery.bands import Bands, choose_bands, has_colours
 from nephoscope.imagery.georeference import Georeference, bounds_of_grid, read_world_file
 from nephoscope.imagery.scene import Raster, Scene, SourceGrid, check_pixels, check_size
 from nephoscope.imagery.values import Scale, Stretch, Values, choose_stretch, to_raster
-from nephoscope.imagery.warp import DegreeGrid, grid_of_projection, warp
+from nephoscope.imagery.warp import DegreeGrid, grid_of_projection, is_of_gdal, warp
 
 _CACHE = 64  # MB of decoded blocks that GDAL keeps
 _WHOLE = 25_000_000  # pixels; a smaller raster is read whole
-_ONLY_TIFF = ["GTiff"]  # of a file's content, which may come from anyone; other drivers can open other files
 # A remote file is read in ranges; its folder is not listed.
 _REMOTE: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -91,8 +91,7 @@ class _Reader:
         except SceneError as error:
             raise type(error)(f"{self._name}: {error}") from error
         except Exception as error:
-            # GDAL's own exceptions share no public base class.
-            if isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "rasterio":
+            if isinstance(error, OSError) or is_of_gdal(error):
                 raise SceneError(f"{self._name}: cannot be read: {error}") from error
             raise
 
@@ -104,7 +103,7 @@ class _Reader:
 
         settings = _REMOTE if isinstance(self._source, str) else {}
         with self.errors(), rasterio.Env(GDAL_CACHEMAX=_CACHE, **settings):
-            if isinstance(self._source, bytes):
+            if isinstance(self._source, bytes):  # from anyone: drivers of other formats can open other files
                 with MemoryFile(self._source) as file, file.open(driver="GTiff") as dataset:
                     yield dataset
             else:
@@ -153,18 +152,14 @@ class _Reader:
         if any(pair != (1.0, 0.0) for pair in scales):
             factors, offsets = np.array(scales, np.float32).T
             values = values * factors + offsets
-        if np.issubdtype(values.dtype, np.floating):
-            finite = np.isfinite(values).all(axis=2)
-            if stated is not None or not finite.all():
-                stated = finite if stated is None else stated & finite
-        return values, stated
+        return values, valid_of(values, stated)
 
     def warnings(self) -> Sequence[str]:
         """Why colours may be wrong; decodes coarsely if nothing was decoded before."""
         if self._stretch is None:
             self.decode((1, 1))
         assert self._stretch is not None
-        return [self._stretch.warning] if self._stretch.warning else []
+        return self._stretch.warnings
 
 
 class _Warped:

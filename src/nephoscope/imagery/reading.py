@@ -143,7 +143,7 @@ def _open_file(
 
 def _has_mask_file(content: Path | bytes) -> bool:
     """Whether a mask by GDAL lies beside a file, which rasterio reads."""
-    return _has_geo() and isinstance(content, Path) and content.with_name(f"{content.name}.msk").is_file()
+    return isinstance(content, Path) and content.with_name(f"{content.name}.msk").is_file() and _has_geo()
 
 
 def _read_file(file: BinaryIO, name: str) -> bytes:

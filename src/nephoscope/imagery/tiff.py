@@ -21,19 +21,9 @@ _TYPES = {
     5: "complex integers",
     6: "complex floats",
 }
-_PALETTE, _RGB, _YCBCR = 3, 2, 6
+_RGB, _YCBCR = 2, 6
 # Pillow reads these through its own decoders or the libtiff that it brings.
-_PILLOW_READS = {
-    1: "none",
-    2: "",
-    3: "",
-    4: "",
-    5: "LZW",
-    7: "JPEG",
-    8: "deflate",
-    32773: "PackBits",
-    32946: "",
-}
+_PILLOW_READS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
 _OTHERS = {34887: "LERC", 50000: "ZSTD", 50001: "WebP", 34925: "LZMA", 34712: "JPEG 2000", 50002: "JPEG XL"}
 
 

@@ -47,6 +47,11 @@ class Stretch:
     curve: bool = False
     warning: str = ""  # why the result may be wrong
 
+    @property
+    def warnings(self) -> list[str]:
+        """The warning, if there is one."""
+        return [self.warning] if self.warning else []
+
     def apply(self, values: Values) -> NDArray[np.uint8]:
         """Colours from 0 to 255 of values of any shape; NaN becomes 0."""
         if values.dtype == np.uint8 and (self.low, self.high) == (0, 255) and not self.curve:

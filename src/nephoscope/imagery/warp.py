@@ -1,6 +1,6 @@
 """Warping of pictures on projected, rotated or curvilinear grids to latitude and longitude, by rasterio."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,18 +122,16 @@ def warp(raster: Raster, source: SourceGrid | Locations, grid: DegreeGrid) -> Ra
     from rasterio import Affine
     from rasterio.crs import CRS
     from rasterio.enums import Resampling
-    from rasterio.transform import from_bounds
     from rasterio.warp import reproject
 
     height, width = raster.valid_mask.shape
-    (west, south, _, north), (rows, columns) = grid.bounds, grid.size
     if isinstance(source, SourceGrid):
         down, across = source.size[0] / height, source.size[1] / width
         a, b, c, d, e, f = source.transform
         transform = Affine(a * across, b * down, c, d * across, e * down, f)
         place = {"src_transform": transform, "src_crs": source.crs}
     else:
-        raster, located = _upright(raster, source, west + grid.bounds.width / 2)
+        raster, located = _upright(raster, source, grid.bounds.west + grid.bounds.width / 2)
         place = {"src_geoloc_array": np.stack(located), "src_crs": CRS.from_user_input(_DEGREES)}
     opacity = np.where(raster.valid_mask, np.uint8(255), np.uint8(0))
     layers = np.concatenate([np.moveaxis(raster.pixels, 2, 0), opacity[None]])
@@ -142,7 +140,7 @@ def warp(raster: Raster, source: SourceGrid | Locations, grid: DegreeGrid) -> Ra
         reproject(
             layers,
             result,
-            dst_transform=from_bounds(west, south, west + grid.bounds.width, north, columns, rows),
+            dst_transform=_transform(grid),
             dst_crs=_DEGREES,
             src_alpha=4,
             dst_alpha=4,
@@ -150,13 +148,26 @@ def warp(raster: Raster, source: SourceGrid | Locations, grid: DegreeGrid) -> Ra
             **place,
         )
     except Exception as error:
-        if type(error).__module__.partition(".")[0] != "rasterio":  # GDAL's share no public base class
+        if not is_of_gdal(error):
             raise
         raise SceneError(f"its grid cannot be warped to latitude and longitude: {error}") from error
     valid = result[3] >= 128
     pixels = np.ascontiguousarray(np.moveaxis(result[:3], 0, 2))
     pixels[~valid] = 0
     return Raster(pixels, valid)
+
+
+def is_of_gdal(error: Exception) -> bool:
+    """Whether an error comes from GDAL or rasterio; GDAL's own classes share no public base."""
+    return type(error).__module__.partition(".")[0] == "rasterio"
+
+
+def _transform(grid: DegreeGrid) -> Any:
+    """Affine transformation from columns and rows to longitude, which may exceed 180, and latitude."""
+    from rasterio.transform import from_bounds
+
+    (west, south, _, north), (rows, columns) = grid
+    return from_bounds(west, south, west + grid.bounds.width, north, columns, rows)
 
 
 def _upright(raster: Raster, source: Locations, middle: float) -> tuple[Raster, Locations]:
@@ -191,7 +202,6 @@ def unwarp(mask: Mask, bounds: Bounds, source: SourceGrid) -> Mask:
     """
     from rasterio import Affine
     from rasterio.enums import Resampling
-    from rasterio.transform import from_bounds
     from rasterio.warp import reproject
 
     height, width = mask.shape
@@ -199,9 +209,7 @@ def unwarp(mask: Mask, bounds: Bounds, source: SourceGrid) -> Mask:
     reproject(
         mask.astype(np.uint8),
         result,
-        src_transform=from_bounds(
-            bounds.west, bounds.south, bounds.west + bounds.width, bounds.north, width, height
-        ),
+        src_transform=_transform(DegreeGrid(bounds, (height, width))),
         src_crs=_DEGREES,
         dst_transform=Affine(*source.transform),
         dst_crs=source.crs,

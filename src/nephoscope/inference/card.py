@@ -138,24 +138,24 @@ class Card:
         return cls(**entries)
 
 
-def parse_thresholds(texts: Iterable[str], patterns: Iterable[str]) -> dict[str, dict[str, float]]:
+def parse_thresholds(texts: Iterable[str], patterns: Iterable[str]) -> dict[str, float]:
     """Parse thresholds such as `Fish=0.4`, or `0.4` for all patterns; of several for one, the last counts.
 
     Returns:
-        The changes that `Card.with_rules` takes.
+        The thresholds that `Card.with_rules` takes.
 
     Raises:
         InvalidRequestError: a text is neither.
     """
-    changes: dict[str, dict[str, float]] = {}
+    thresholds: dict[str, float] = {}
     for text in texts:
         name, _, number = text.rpartition("=")
         try:
             threshold = float(number)
         except ValueError:
             raise InvalidRequestError(f"{text!r} is not a threshold such as 0.4 or Fish=0.4") from None
-        changes.update({each: {"threshold": threshold} for each in ([name] if name else patterns)})
-    return changes
+        thresholds.update(dict.fromkeys([name] if name else patterns, threshold))
+    return thresholds
 
 
 def _changed(rule: Rule, change: Any) -> Rule:

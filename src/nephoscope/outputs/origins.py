@@ -94,16 +94,13 @@ class Origins:
             "outputs": [path.name for path in outputs],
         }
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / INDEX).open("ab", buffering=0) as file:  # one write, at the end wherever that is
-            line = json.dumps(entry, ensure_ascii=False) + "\n"
-            file.write((line if self._ends_whole() else "\n" + line).encode())
-
-    def _ends_whole(self) -> bool:
-        """Whether the last line is whole; one that a run was stopped in must not swallow the next."""
-        with (self._folder / INDEX).open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 1))
-            return file.read(1) in (b"", b"\n")
+        line = (json.dumps(entry, ensure_ascii=False) + "\n").encode()
+        with (self._folder / INDEX).open("ab+", buffering=0) as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a run was stopped in this line: it must not swallow the next one
+                    line = b"\n" + line
+            file.write(line)  # one write, at the end wherever that is
 
     def _read(self) -> None:
         """Read the lines that were added since the last call; damaged ones are skipped."""
