@@ -46,9 +46,9 @@ def main(data: Path, name: str) -> None:
         waves = " ".join(f"{1 / np.sqrt(low * high):.0f}" for low, high in pairwise(EDGES))
         print(f"  power, drawn / real, at waves of {waves} px:", " ".join(f"{each:.2f}" for each in ratio))
     model = Model.load(name)
-    found = np.array([[*score(model, seed)] for seed in range(SEEDS)])
+    scores = np.array([[*score(model, seed)] for seed in range(SEEDS)])
     print(f"{name}: mean Dice of {SEEDS} scenes, and of the scenes where it is least")
-    for pattern, values in zip(DEFAULT_NAMES, found.T, strict=True):
+    for pattern, values in zip(DEFAULT_NAMES, scores.T, strict=True):
         print(f"  {pattern:<8}{values.mean():.3f}  {values.min():.3f}")
 
 

@@ -76,10 +76,10 @@ def test_the_command_writes_rules_and_figures_into_a_model(runs, tmp_path):
     words = ["cross-validate", *runs, "--model", model, "-o", output]
     done = CliRunner().invoke(app, [*map(str, words)])
     assert done.exit_code == 0, done.stderr
-    assert "on 2 folds not seen, blocks of consecutive seasons" in done.stdout
+    assert "on 2 held-out folds, blocks of consecutive seasons" in done.stdout
     card = Model.load(output).card
     figures = {figure["what"]: figure["value"] for figure in card.figures}
-    assert figures["mean Dice, folds not seen"] == pytest.approx(cross_validate(runs).mean, abs=1e-4)
+    assert figures["mean Dice, held-out folds"] == pytest.approx(cross_validate(runs).mean, abs=1e-4)
     assert card.rules == cross_validate(runs).rules != Model.load(model).card.rules
 
 
@@ -91,8 +91,8 @@ def test_evaluate_prints_the_figure_of_the_card(runs, data, tmp_path):
     words = ["evaluate", output, data, "--split", "all", "-o", tmp_path / "report"]
     done = CliRunner().invoke(app, [*map(str, words)])
     assert done.exit_code == 0, done.stderr
-    assert "mean Dice, folds not seen, of the model card: 0.6" in done.stdout
-    assert "folds not seen" in (tmp_path / "report" / "evaluation.html").read_text()
+    assert "mean Dice, held-out folds, of the model card: 0.6" in done.stdout
+    assert "held-out folds" in (tmp_path / "report" / "evaluation.html").read_text()
 
 
 def test_weights_chosen_by_the_fold_are_called_optimistic(runs):

@@ -33,8 +33,8 @@ def print_calibration(result: "Calibration") -> None:
 
 
 def print_cross_validation(result: "CrossValidation") -> None:
-    """Print the Dice of a recipe on folds that it has not seen."""
-    print(f"mean Dice {result.mean:.4f} on {len(result.scenes)} folds not seen, {result.folds.kind}")
+    """Print the Dice of a recipe on held-out folds."""
+    print(f"mean Dice {result.mean:.4f} on {len(result.scenes)} held-out folds, {result.folds.kind}")
     print(f"          {result.spread:.4f} standard deviation between folds")
     if result.keep == "best":
         print("          optimistic: the best epoch was chosen on the fold; train with --keep last")
@@ -69,7 +69,7 @@ def print_score(result: "Evaluation") -> None:
 
 def print_evaluation(numbers: dict[str, Any], card: "Card") -> None:
     """Print a model's Dice beside the baselines, and its agreement with people where it can be compared."""
-    from nephoscope.inference.card import UNSEEN, UNSEEN_SPREAD
+    from nephoscope.inference.card import HELD_OUT, HELD_OUT_SPREAD
 
     dice = numbers["dice"]
     short = {"everything present": "all full"}  # for narrow terminals
@@ -85,7 +85,7 @@ def print_evaluation(numbers: dict[str, Any], card: "Card") -> None:
     if rules := card.training.get("rules"):
         print(f"rules of the model card: {rules}")
     for figure in card.figures:
-        if figure["what"] in (UNSEEN, UNSEEN_SPREAD):
+        if figure["what"] in (HELD_OUT, HELD_OUT_SPREAD):
             print(f"{figure['what']}, of the model card: {figure['value']:.4f}")
     if people := numbers.get("people"):
         model, empty = (people["candidates"][name] for name in ("model", "all empty"))

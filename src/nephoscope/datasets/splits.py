@@ -82,7 +82,7 @@ def season_blocks(records: Sequence[Record], count: int) -> list[int]:
     """The block of seasons of each scene, from 0; -1 for a scene without a day.
 
     Season-years of scenes marked `val` are the last block. The others are divided in their order into blocks
-    of nearly equal numbers of years, so that a block tells how a model does in years that it has not seen.
+    of nearly equal numbers of years, so that a block tells how a model does in other years.
 
     Raises:
         DatasetError: there are fewer season-years than blocks.

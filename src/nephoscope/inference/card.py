@@ -14,7 +14,7 @@ from nephoscope.inference.postprocess import Rule
 
 CARD_VERSION = 1
 
-UNSEEN, UNSEEN_SPREAD = "mean Dice, folds not seen", "standard deviation between folds"
+HELD_OUT, HELD_OUT_SPREAD = "mean Dice, held-out folds", "standard deviation between folds"
 """`what` of the figures of a cross-validation: neither weights nor rules have seen the scenes of a fold."""
 
 

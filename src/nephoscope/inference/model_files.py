@@ -37,12 +37,12 @@ def user_folders() -> list[Path]:
 
 def model_files() -> Mapping[str, Path]:
     """Files of all models that have a name. Of two with the same name, the shipped one counts."""
-    found: dict[str, Path] = {}
+    named: dict[str, Path] = {}
     for folder in (_SHIPPED, *user_folders()):
         for path in sorted(folder.glob(f"*{ENDING}")):
             if path.is_file():
-                found.setdefault(path.stem, path)
-    return found
+                named.setdefault(path.stem, path)
+    return named
 
 
 def model_file(model: str) -> Path:

@@ -11,7 +11,7 @@ from nephoscope.core.errors import TrainingError
 from nephoscope.core.types import ProgressFactory
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.splits import Folds, split
-from nephoscope.inference.card import UNSEEN, UNSEEN_SPREAD, Card
+from nephoscope.inference.card import HELD_OUT, HELD_OUT_SPREAD, Card
 from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import Rule
 from nephoscope.training.calibration import ScoredScenes, choose_rules, rule_of, score_scenes
@@ -21,7 +21,7 @@ from nephoscope.training.settings import Settings
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What a recipe reaches on folds that it has not seen.
+    """What a recipe reaches on held-out folds.
 
     Attributes:
         rules: by pattern, chosen on the scenes of all folds.
@@ -105,9 +105,9 @@ def cross_validated(card: Card, result: CrossValidation) -> Card:
     )
     if result.keep == "best":
         on += ", but its best epoch was chosen"
-    values = {UNSEEN: result.mean, UNSEEN_SPREAD: result.spread}
+    values = {HELD_OUT: result.mean, HELD_OUT_SPREAD: result.spread}
     values |= {f"mean Dice of fold {index}": value for index, value in enumerate(result.by_fold)}
-    values |= {f"Dice of {name}, folds not seen": float(np.mean(dice)) for name, dice in result.dice.items()}
+    values |= {f"Dice of {name}, held-out folds": float(np.mean(dice)) for name, dice in result.dice.items()}
     new = [
         {"what": what, "value": round(value, 4), "on": on, "how": "nephoscope cross-validate RUN..."}
         for what, value in values.items()
