@@ -401,7 +401,11 @@ def test_bands_scale_and_extent_are_options(tmp_path):
     stated = json.loads(invoke(*words, "--scale", "0,4080", "--extent", "20").stdout)
     assert stated["assumed_extent"] is None
     assert not any("values from" in warning for warning in stated["warnings"])
-    for option, value, reason in (("--scale", "dim", "unknown scale"), ("--bands", "1,2", "give three")):
+    for option, value, reason in (
+        ("--scale", "dim", "unknown scale"),
+        ("--bands", "1,2", "give three"),
+        ("--extent", "0", "at most 360 degrees"),
+    ):
         done = invoke(*words, option, value)
         assert (done.exit_code, reason in done.stderr) == (2, True)
     assert "no band 9" in invoke(*words, "--bands", "9").stderr

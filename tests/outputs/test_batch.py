@@ -15,9 +15,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image as PilImage
 
 from asking import elsewhere
-from conftest import encoded
+from conftest import encoded, hide
 from nephoscope.core import io
 from nephoscope.core.errors import OutputConflictError
 from nephoscope.core.patterns import DEFAULT_NAMES
@@ -356,3 +357,10 @@ def test_a_cut_last_line_of_the_record_does_not_swallow_the_next(days, job):
     (folder / INDEX).write_bytes(b'{"name": "old.png", "iden')
     assert results(job, days[0]) == [(Done, "scene.png")]
     assert results(job, days[1]) == [(Done, "scene-2.png")]
+
+
+def test_a_missing_library_names_the_picture_once(tmp_path, job, monkeypatch):
+    PilImage.fromarray(np.ones((40, 60), np.float32)).save(tmp_path / "float.tif")
+    hide(monkeypatch, "rasterio")
+    (failed,) = run(find_sources([str(tmp_path / "float.tif")]), job())
+    assert failed.reason.startswith("float.tif: a TIFF of 32-bit floats: rasterio missing")

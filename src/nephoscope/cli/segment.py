@@ -105,7 +105,7 @@ def segment(
     from nephoscope.core.geo import parse_bounds, parse_day
     from nephoscope.core.io import available_cpus
     from nephoscope.imagery.bands import parse_bands
-    from nephoscope.imagery.scene import MAX_PIXELS
+    from nephoscope.imagery.scene import MAX_PIXELS, check_extent
     from nephoscope.imagery.sources import find_sources
     from nephoscope.imagery.values import parse_scale
     from nephoscope.inference.card import parse_thresholds
@@ -134,6 +134,8 @@ def segment(
         card = loaded.card.with_rules({}, parse_thresholds(thresholds, loaded.card.patterns))
         protected = frozenset(picture.path for picture in pictures if picture.path)
         where = parse_bounds(bounds) if bounds is not None else None
+        if extent is not None:
+            check_extent(extent)
         when = parse_day(day) if day is not None else None
         job = Job(loaded, folder, names, overwrite, join, tta, protected, where, when, extent, card)
     results = run(pictures, job, workers)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nephoscope.core.errors import SceneError
+from nephoscope.core.errors import MissingExtraError, SceneError
 from nephoscope.core.extras import require
 from nephoscope.core.geo import parse_worldview_name
 from nephoscope.core.types import GridShape
@@ -75,14 +75,14 @@ def open_labelled(
         picture, georeference, grid = locate(picture)
         target = None
         if grid is not None:
-            require(f"{name}: a grid that is warped to latitude and longitude", "geo", "rasterio")
+            require("a grid that is warped to latitude and longitude", "geo", "rasterio")
         if isinstance(grid, SourceGrid):
             target = grid_of_projection(grid, max_pixels)
         elif grid is not None:
             target = grid_of_locations(grid, max_pixels)
         if target is not None:
             check_size(target.size)
-    except SceneError as error:
+    except (SceneError, MissingExtraError) as error:
         raise type(error)(f"{name}: {error}") from error
     named, named_day, named_satellite = parse_worldview_name(name)
     decoder = _Decoder(picture, name, scale, grid, target)

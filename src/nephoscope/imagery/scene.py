@@ -133,8 +133,7 @@ class Scene:
                 )
             )
         if extent is not None:
-            if not 0 < extent <= 360:
-                raise SceneError(f"extent must be more than 0 and at most 360 degrees, got {extent:g}")
+            check_extent(extent)
             if bounds is not None or self.bounds:
                 raise SceneError(f"{self.name}: its bounds are known: leave the extent out")
         return replace(
@@ -143,6 +142,16 @@ class Scene:
             day=self.day if day is None else as_day(day),
             extent=extent or (self.extent if bounds is None else None),
         )
+
+
+def check_extent(degrees: float) -> None:
+    """Check that a picture can span so many degrees from west to east.
+
+    Raises:
+        SceneError: it cannot.
+    """
+    if not 0 < degrees <= 360:
+        raise SceneError(f"extent must be more than 0 and at most 360 degrees, got {degrees:g}")
 
 
 def check_size(size: GridShape) -> None:

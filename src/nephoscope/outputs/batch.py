@@ -10,7 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nephoscope.core.errors import DownloadError, NephoscopeError, OutputConflictError, SceneError
+from nephoscope.core.errors import (
+    DownloadError,
+    MissingExtraError,
+    NephoscopeError,
+    OutputConflictError,
+    SceneError,
+)
 from nephoscope.core.geo import Bounds
 from nephoscope.core.io import atomic_write, map_in_order
 from nephoscope.imagery.sources import Source
@@ -138,7 +144,7 @@ def _merge(chosen: Format, parts: list[bytes], folder: Path) -> Failed | None:
 def _one(job: Job, origins: Origins, source: Source) -> Done | Kept | Failed:
     try:
         return _segment_to_files(source, job, origins)
-    except (SceneError, DownloadError) as error:  # both name the picture
+    except (SceneError, DownloadError, MissingExtraError) as error:  # these name the picture
         return Failed(source.name, str(error))
     except NephoscopeError as error:
         return Failed(source.name, f"{source.name}: {error}")
