@@ -1,8 +1,9 @@
-"""Detail of scenes, and of crops of a quarter of their width: `python -m experiments.assumed_scale DATA`.
+"""Detail of scenes and of their quarter-width crops: `python -m experiments.assumed_scale DATA [FOLDER]`.
 
 A picture of unknown location is taken to show 21 x 14 degrees. One that shows less has less detail between
 neighbouring pixels of the network's input. The percentiles of the training scenes say which detail is usual;
-the shares of validation scenes and crops say what a limit there would warn of.
+the shares of validation scenes and crops say what a limit there would warn of. FOLDER holds pictures of full
+resolution, of which all sixteen crops are taken that have data in at least half of their area.
 """
 
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 from nephoscope.datasets.dataset import Dataset, read_dataset
 from nephoscope.datasets.splits import split
 from nephoscope.imagery.reading import open_scene
+from nephoscope.imagery.sources import find_sources
 from nephoscope.inference.input_check import LEAST_DETAIL
 from nephoscope.inference.model import Model
 from nephoscope.inference.prediction import view
@@ -20,7 +22,7 @@ from nephoscope.inference.prediction import view
 _SCENES = 1000  # at most, of the training scenes
 
 
-def main(data: Path) -> None:
+def main(data: Path, full_size: Path | None = None) -> None:
     dataset = read_dataset(data)
     size = Model.load().card.input_size
     training, validation = (dataset.select(indices) for indices in split(dataset.records)[:2])
@@ -33,6 +35,10 @@ def main(data: Path) -> None:
     for name, values in (("scenes", wholes), ("crops", crops)):
         share = np.mean(values < LEAST_DETAIL)
         print(f"{share:6.1%} of {len(values):,} validation {name} are below {LEAST_DETAIL}")
+    if full_size is not None:
+        values = _crops_of_full_size(full_size, size)
+        share = np.mean(values < LEAST_DETAIL)
+        print(f"{share:6.1%} of {len(values):,} crops of full resolution are below {LEAST_DETAIL}")
 
 
 def _details(dataset: Dataset, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -50,5 +56,18 @@ def _details(dataset: Dataset, size: tuple[int, int]) -> tuple[np.ndarray, np.nd
     return np.array(wholes), np.array(crops)
 
 
+def _crops_of_full_size(folder: Path, size: tuple[int, int]) -> np.ndarray:
+    """Detail of every crop of a quarter of the width that has data in at least half of its area."""
+    details = []
+    for source in find_sources([str(folder)]):
+        pixels, valid_mask = source.open().read()
+        height, width = (side // 4 for side in valid_mask.shape)
+        for row, column in np.ndindex(4, 4):
+            crop = np.s_[row * height : (row + 1) * height, column * width : (column + 1) * width]
+            if valid_mask[crop].mean() > 0.5:
+                details.append(view(open_scene(pixels[crop]), size).measures()["detail"])
+    return np.array(details)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))
