@@ -62,7 +62,7 @@ def scene_of(
         None,
         partial(_keep, raster),
         [raster],
-        _value_warnings=lambda: stretch.warnings,
+        _value_warnings=partial(list, stretch.warnings),  # unlike a lambda it can be pickled
     )
 
 
