@@ -12,7 +12,7 @@ from nephoscope.cli import app
 from nephoscope.core.errors import TrainingError
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.imagery.synthetic import make_scene
-from nephoscope.training.augmentation import degrade
+from nephoscope.training.augmentation import degrade, mix_noise
 from nephoscope.training.checkpoint import load_weights, save_weights
 from nephoscope.training.config import Recipe, make_recipe
 from nephoscope.training.distillation import Teachers, mean_of, read_origin, read_trained
@@ -60,6 +60,10 @@ def student_of(data, weights, teachers=(), **changes):
     recipe = make_recipe("steadier", **{**STUDENT, **changes})
     names = tuple(map(str, weights))
     return Settings(str(data), recipe, start_from=names, teachers=tuple(map(str, teachers)))
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
 
 
 def log_of(run):
@@ -175,7 +179,7 @@ def test_predictions_of_teachers_are_mirrored_back():
         def forward(self, colours):
             return torch.logit(colours[:, :1].repeat(1, 4, 1, 1), eps=1e-6)
 
-    teachers = Teachers([Deployed(Repeats(), 0.0, 1.0)])
+    teachers = Teachers([(Deployed(Repeats(), 0.0, 1.0), (8, 12))])
     colours = torch.rand(2, 3, 8, 12, generator=torch.Generator().manual_seed(1))
     truth = torch.zeros(2, 4, 8, 12)
     truth[:, 0, :2] = 1
@@ -183,6 +187,44 @@ def test_predictions_of_teachers_are_mirrored_back():
         soft, present = teachers.soften(colours, truth, 0.25, torch.Generator().manual_seed(seed))
         torch.testing.assert_close(soft, 0.75 * truth + 0.25 * colours[:, :1].repeat(1, 4, 1, 1))
         assert torch.equal(present, truth.amax((2, 3)))  # it has no presence head
+
+
+def test_a_teacher_sees_pictures_of_its_own_size():
+    class Left(torch.nn.Module):
+        def forward(self, colours):
+            assert colours.shape[2:] == (4, 6)
+            logits = torch.full((len(colours), 4, 4, 6), -20.0)
+            logits[..., :3] = 20.0
+            return logits
+
+    teachers = Teachers([(Deployed(Left(), 0.0, 1.0), (4, 6))])
+    no_flips = next(seed for seed in range(99) if (torch.rand(2, generator=seeded(seed)) >= 0.5).all())
+    colours, truth = torch.zeros(1, 3, 8, 12), torch.zeros(1, 4, 8, 12)
+    soft, _ = teachers.soften(colours, truth, 1.0, seeded(no_flips))
+    assert soft.shape == truth.shape
+    assert soft[..., :4].min() > 0.99
+    assert soft[..., 8:].max() < 0.01
+
+
+def test_noise_replaces_pictures_and_empties_their_targets():
+    pictures, truth, present = torch.full((64, 3, 32, 48), 0.5), torch.ones(64, 4, 32, 48), torch.ones(64, 4)
+    noisy, masks, presence = mix_noise(pictures, truth, present, 0.25, seeded(0))
+    replaced = (noisy != pictures).flatten(1).any(1)
+    assert 4 <= replaced.sum() <= 28
+    assert 0 <= noisy.min() <= noisy.max() <= 1
+    assert not masks[replaced].any()
+    assert not presence[replaced].any()
+    assert masks[~replaced].all()
+    assert presence[~replaced].all()
+    assert torch.equal(pictures, torch.full_like(pictures, 0.5))
+    assert mix_noise(pictures, truth, present, 0.0, seeded(0))[0] is pictures
+
+
+def test_some_degraded_pictures_lose_their_colour():
+    red = torch.tensor([0.9, 0.2, 0.1]).reshape(1, 3, 1, 1).expand(60, 3, 16, 16)
+    changed = degrade(red, 1.0, seeded(1))
+    grey = (changed.amax(1) - changed.amin(1) < 0.02).flatten(1).all(1)
+    assert 3 <= grey.sum() <= 20
 
 
 def test_degraded_pictures_stay_in_range():
@@ -221,13 +263,13 @@ def test_settings_without_entries_for_teachers_can_be_read(tmp_path):
     entries = json.loads((tmp_path / "run.json").read_text())
     for name in ("start_from", "teachers", "card"):
         del entries[name]
-    for name in ("degrade", "teacher_share", "freeze_norm", "scenes", "ema_warm_up"):
+    for name in ("degrade", "noise", "teacher_share", "freeze_norm", "scenes", "ema_warm_up"):
         del entries["recipe"][name]
     (tmp_path / "run.json").write_text(json.dumps(entries))
     assert Settings.read(tmp_path) == settings
 
 
-def test_teachers_of_another_size_and_other_networks_are_refused(tmp_path, data, teacher):
+def test_unfit_teachers_and_weights_are_refused(tmp_path, data, teacher):
     weights, card = load_weights(teacher)
     larger, other, bare = (tmp_path / f"{name}.safetensors" for name in ("larger", "other", "bare"))
     save_weights(larger, weights, dataclasses.replace(card, input_size=(96, 96)))
@@ -235,7 +277,6 @@ def test_teachers_of_another_size_and_other_networks_are_refused(tmp_path, data,
     bare.write_bytes(b"no weights")
     recipe = make_recipe(**TINY, teacher_share=0.5)
     for settings, message in (
-        (Settings(str(data), recipe, teachers=(str(larger),)), "larger.*takes pictures of 96x96.*64x96"),
         (Settings(str(data), recipe, teachers=(str(other),)), "other.*do not fit the network of their card"),
         (Settings(str(data), recipe), "needs --teacher"),
         (Settings(str(data), recipe, card="card.json"), "--card has no effect"),

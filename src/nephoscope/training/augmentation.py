@@ -17,6 +17,7 @@ NO_DATA = 0.04
 """Brightness from 0 to 1: where no colour is brighter there is no data."""
 
 _SHARPEN = 0.6  # strongest unsharp mask: times the difference from the mean of 3x3 pixels
+_LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue
 _REDUCE: tuple[dict[str, Any], ...] = (  # as image libraries reduce pictures
     {"mode": "area"},
     {"mode": "bilinear", "antialias": True},
@@ -86,17 +87,18 @@ def _cutmix(pictures: Tensor, masks: Tensor, generator: torch.Generator) -> tupl
 
 
 def degrade(pictures: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Blur, sharpen or recompress pictures, as files from other sources are; masks stay valid.
+    """Blur, sharpen, recompress or bleach pictures, as files from other sources are; masks stay valid.
 
     Of the degraded pictures, half are reduced and enlarged again, half of these also recompressed; a quarter
-    are sharpened; a quarter are recompressed. Half of all pictures also become up to 20 % brighter or darker.
+    are sharpened; a quarter are recompressed. A third also lose colour, half of these all of it. Half of all
+    pictures also become up to 20 % brighter or darker.
 
     Args:
         pictures: red, green, blue from 0 to 1, shape (count, 3, height, width).
         share: of the pictures to degrade, 0 to 1.
         generator: on the CPU.
     """
-    draws = torch.rand(len(pictures), 5, generator=generator).tolist()
+    draws = torch.rand(len(pictures), 6, generator=generator).tolist()
     degraded = [
         _degrade_one(picture[None], share, draw, generator)
         for picture, draw in zip(pictures, draws, strict=True)
@@ -105,7 +107,7 @@ def degrade(pictures: Tensor, share: float, generator: torch.Generator) -> Tenso
 
 
 def _degrade_one(picture: Tensor, share: float, draw: list[float], generator: torch.Generator) -> Tensor:
-    degraded, way, amount, brightened, brightness = draw
+    degraded, way, amount, bleached, brightened, brightness = draw
     if degraded < share:
         if way < 0.5:
             picture = _soften(picture, generator)
@@ -114,6 +116,8 @@ def _degrade_one(picture: Tensor, share: float, draw: list[float], generator: to
         picture = picture.clamp(0, 1)
         if way < 0.25 or way >= 0.75:
             picture = _recompress(picture, round(20 + 60 * amount))
+        if bleached < 1 / 3:
+            picture = picture.lerp(_luminance(picture), min(1.0, 6 * bleached))
     return (picture * (0.8 + 0.4 * brightness)).clamp(0, 1) if brightened < 0.5 else picture
 
 
@@ -127,9 +131,56 @@ def _soften(picture: Tensor, generator: torch.Generator) -> Tensor:
     return functional.interpolate(picture, (height, width), mode="bilinear" if larger < 0.5 else "bicubic")
 
 
+def _luminance(picture: Tensor) -> Tensor:
+    """Grey of the same luminance, as image libraries compute it (ITU-R BT.601)."""
+    weights = torch.tensor(_LUMINANCE, device=picture.device).reshape(-1, 1, 1)
+    return (picture * weights).sum(1, keepdim=True)
+
+
 def _recompress(picture: Tensor, quality: int) -> Tensor:
     """Encode and decode as JPEG; the codec runs on the CPU."""
     pixels = (picture[0].permute(1, 2, 0).flip(2) * 255).round().to("cpu", torch.uint8).numpy()
     encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     decoded = torch.from_numpy(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
     return decoded.flip(2).permute(2, 0, 1)[None].to(picture.device, picture.dtype) / 255
+
+
+def mix_noise(
+    pictures: Tensor, truth: Tensor, present: Tensor, share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Replace some pictures of a batch by noise, which is no pattern.
+
+    The noise is white or smooth, of independent colours, or white and grey. Its mean and amplitude are
+    random, so a picture may be of nearly one colour.
+
+    Args:
+        pictures: red, green, blue from 0 to 1, shape (count, 3, height, width).
+        truth: target masks, shape (count, patterns, height, width).
+        present: target presence, shape (count, patterns).
+        share: of the pictures to replace, 0 to 1.
+        generator: on the CPU.
+    """
+    chosen = torch.rand(len(pictures), generator=generator) < share
+    if not chosen.any():
+        return pictures, truth, present
+    noise = torch.cat([_noise(pictures.shape[2:], generator) for _ in range(int(chosen.sum()))])
+    chosen = chosen.to(pictures.device)
+    pictures = pictures.clone()
+    pictures[chosen] = noise.to(pictures.device, pictures.dtype)
+    kept = (~chosen).to(truth.dtype)
+    return pictures, truth * kept[:, None, None, None], present * kept[:, None]
+
+
+def _noise(size: torch.Size, generator: torch.Generator) -> Tensor:
+    """One picture of noise, shape (1, 3, height, width)."""
+    height, width = size
+    kind, scale, amplitude = torch.rand(3, generator=generator).tolist()
+    mean = torch.rand(1, 3, 1, 1, generator=generator)
+    coarser = 1 if kind < 0.5 else round(2 ** (1 + 5 * scale))
+    channels = 1 if kind < 0.25 else 3
+    shape = (1, channels, -(-height // coarser), -(-width // coarser))
+    field = torch.rand(shape, generator=generator) - 0.5
+    field = functional.interpolate(field, (height, width), mode="bicubic" if coarser > 1 else "nearest")
+    if channels == 1:
+        mean = mean.mean(1, keepdim=True)
+    return (mean + 2 * amplitude * field).clamp(0, 1).expand(1, 3, height, width)

@@ -101,8 +101,11 @@ class Recipe:
     shift: float = _option(0.1, "Largest translation, as a share of height and width.", high=1)
     brightness: float = _option(0.15, "Largest change of brightness and contrast.", high=1)
     degrade: float = _option(
-        0.0, "Share of pictures to blur, sharpen or recompress; above 0, half change brightness.", high=1
+        0.0,
+        "Share of pictures to blur, sharpen, recompress or bleach; above 0, half change brightness.",
+        high=1,
     )
+    noise: float = _option(0.0, "Share of pictures to replace by noise, which has no pattern.", high=1)
     teacher_share: float = _option(0.0, "Weight of teachers in the targets; labels have the rest.", high=1)
     freeze_norm: bool = _option(False, "Keep the running statistics of batch normalisation.")
     scenes: int = _option(0, "Training scenes an epoch, drawn at random; 0 for all.")

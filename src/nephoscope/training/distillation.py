@@ -19,8 +19,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nephoscope.core.errors import TrainingError
+from nephoscope.core.types import GridShape
 from nephoscope.inference.card import Card
 from nephoscope.training.checkpoint import Trained, load_weights
 from nephoscope.training.config import Recipe
@@ -29,14 +31,18 @@ from nephoscope.training.settings import Settings
 
 
 class Teachers:
-    """Trained networks of one input size, whose mean prediction is part of the target of a student.
+    """Trained networks whose mean prediction is part of the target of a student.
 
     They are not part of the module that is trained, so optimisers, averages and checkpoints leave them out.
+
+    Args:
+        members: networks, each with the height and width of the pictures it takes.
     """
 
-    def __init__(self, members: Sequence[Deployed]) -> None:
+    def __init__(self, members: Sequence[tuple[Deployed, GridShape]]) -> None:
         self.members = [
-            member.eval().requires_grad_(False).to(memory_format=torch.channels_last) for member in members
+            (member.eval().requires_grad_(False).to(memory_format=torch.channels_last), size)
+            for member, size in members
         ]
 
     @torch.no_grad()
@@ -56,19 +62,26 @@ class Teachers:
         """
         axes = [axis for axis in (2, 3) if torch.rand((), generator=generator) < 0.5]
         masks, presences = [], []
-        for member in self.members:
+        for member, size in self.members:
             member.to(colours.device)
-            normalised = (colours.flip(axes) - member.mean) / member.deviation
+            normalised = (_resized(colours.flip(axes), size) - member.mean) / member.deviation
             logits, presence = split_outputs(
                 member.network(normalised.contiguous(memory_format=torch.channels_last))
             )
-            masks.append(logits.float().sigmoid())
+            masks.append(_resized(logits.float().sigmoid(), truth.shape[2:]))
             if presence is not None:
                 presences.append(presence.float().sigmoid())
         present = truth.amax((2, 3))
         if presences:
             present = present.lerp(torch.stack(presences).mean(0), share)
         return truth.lerp(torch.stack(masks).mean(0).flip(axes), share), present
+
+
+def _resized(fields: Tensor, size: Sequence[int]) -> Tensor:
+    """Fields of shape (count, channels, height, width) at another height and width."""
+    if tuple(fields.shape[2:]) == tuple(size):
+        return fields
+    return functional.interpolate(fields, tuple(size), mode="bilinear", antialias=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +124,6 @@ def read_origin(settings: Settings) -> Origin:
     if initial is not None and _with_network_of(recipe, initial.card) != recipe:
         raise TrainingError(f"{initial.name}: holds another network than that of the run")
     teachers = [read_trained(name, settings.card) for name in settings.teachers]
-    for teacher in teachers:
-        if teacher.card.input_size != recipe.input_size:
-            raise TrainingError(
-                f"{teacher.name}: takes pictures of {_size(teacher.card)}, the network in training "
-                f"{recipe.size}; teachers must be of the same size"
-            )
     if teachers and not recipe.teacher_share:
         raise TrainingError("--teacher has no effect with teacher_share 0; --teacher-share 0.5 sets it")
     if recipe.teacher_share and not teachers:
@@ -134,7 +141,11 @@ def read_origin(settings: Settings) -> Origin:
     return Origin(
         network=describe(recipe) if initial is None else initial.card.network,
         initial=initial,
-        teachers=Teachers([teacher.network() for teacher in teachers]) if teachers else None,
+        teachers=(
+            Teachers([(teacher.network(), teacher.card.input_size) for teacher in teachers])
+            if teachers
+            else None
+        ),
         patterns=trained[0].card.patterns if trained else None,
         provenance={
             entry: [_identity(Path(name)) for name in names] for entry, names in files.items() if names

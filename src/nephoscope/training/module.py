@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nephoscope.imagery.scene import NODATA_BRIGHTNESS
-from nephoscope.training.augmentation import augment, degrade
+from nephoscope.training.augmentation import augment, degrade, mix_noise
 from nephoscope.training.batches import Batch
 from nephoscope.training.config import Recipe
 from nephoscope.training.distillation import Teachers
@@ -71,11 +71,14 @@ class SegmentationModule(pl.LightningModule):
         torch.manual_seed(self._step_seed(batch_idx))  # of dropout
         packed = batch.masks[:, None].float()
         colours, packed = augment(_colours(batch), packed, self.recipe, generator)
-        truth, present = self._unpack(packed), None
+        truth = self._unpack(packed)
+        present = truth.amax((2, 3))
         if self.teachers is not None:
             truth, present = self.teachers.soften(colours, truth, self.recipe.teacher_share, generator)
         if self.recipe.degrade:
             colours = degrade(colours, self.recipe.degrade, generator)
+        if self.recipe.noise:
+            colours, truth, present = mix_noise(colours, truth, present, self.recipe.noise, generator)
         logits, presence = self(colours)
         parts = self.loss(logits, truth, presence, present)
         loss = torch.stack(list(parts.values())).sum()
