@@ -168,6 +168,13 @@ def test_encoder_weights_are_read_from_a_file(tmp_path):
         assert torch.equal(encoder_of(loaded).state_dict()[name], value)
 
 
+def test_the_first_network_is_described_by_what_its_own_encoder_expects():
+    network = describe(Recipe(arch="vgg19-segnet", encoder="tu-tf_efficientnet_lite2"))
+    assert network["mean"] == pytest.approx([0.485, 0.456, 0.406])  # torchvision's, for VGG19
+    assert network["deviation"] == pytest.approx([0.229, 0.224, 0.225])
+    assert "encoder" not in network
+
+
 def test_a_card_with_one_normalisation_for_all_colours_can_be_read(card):
     """The default model's card gives one mean and deviation for all colours."""
     assert isinstance(Card.from_json(card.to_json()).network["mean"], float)

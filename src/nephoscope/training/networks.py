@@ -21,12 +21,11 @@ from nephoscope.training.segnet import SegNet
 
 def describe(recipe: Recipe) -> dict[str, Any]:
     """The `network` entry of the card of a network that a recipe trains."""
-    network: dict[str, Any] = {"architecture": _architecture(recipe.arch)}
-    if network["architecture"] == SEGNET:
-        network["unpooling"] = recipe.unpooling
-    else:
-        network["encoder"] = recipe.encoder
-    return network | {"presence_head": recipe.presence_head} | encoders.normalisation(recipe.encoder)
+    architecture = _architecture(recipe.arch)
+    own_encoder = architecture == SEGNET
+    part = {"unpooling": recipe.unpooling} if own_encoder else {"encoder": recipe.encoder}
+    normalisation = encoders.normalisation("vgg19_bn" if own_encoder else recipe.encoder)
+    return {"architecture": architecture, **part, "presence_head": recipe.presence_head, **normalisation}
 
 
 def build(network: dict[str, Any], classes: int) -> nn.Module:
