@@ -93,7 +93,7 @@ def measure(model: Model, data: Path) -> Profile:
             counts = [np.bincount(level, weight, LEVELS) for weight in weights]
             parts.append([np.cumsum(count[::-1])[::-1] for count in counts])
         scores = np.array([[presence_score(field, k) for k in TOP_K] for field in segmentation.probabilities])
-        if (presence := segmentation.prediction.presence_probabilities) is not None:
+        if (presence := segmentation.prediction.head_probabilities) is not None:
             scores = np.column_stack([scores, presence])
         return np.array(parts), truth.sum(axis=(1, 2)), scores
 

@@ -219,7 +219,7 @@ def test_steps_keep_every_threshold_of_whole_steps(most, data):
 def test_what_is_packed_comes_out_again(card_of_default, probabilities, valid, tta):
     answered = Payload(card_of_default, probabilities, valid, None, tta)
     again = unpack(pack(answered, {"any": "thing"}))
-    assert (again.card, again.presence_probabilities, again.tta) == (card_of_default, None, tta)
+    assert (again.card, again.head_probabilities, again.tta) == (card_of_default, None, tta)
     np.testing.assert_array_equal(again.probabilities, probabilities)
     np.testing.assert_array_equal(again.valid_mask, valid)
 
@@ -256,7 +256,7 @@ def test_damaged_payloads_are_refused(model):
         pack(answered._replace(probabilities=outside), {}),
         pack(answered._replace(probabilities=outside * np.nan), {}),
         pack(answered._replace(probabilities=flat, valid_mask=np.ones(5, bool)), {}),
-        pack(answered._replace(presence_probabilities=np.zeros(3, np.float32)), {}),
+        pack(answered._replace(head_probabilities=np.zeros(3, np.float32)), {}),
         pack(answered._replace(card=no_head), {}),
         b"",
         b"text",

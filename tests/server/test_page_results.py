@@ -96,12 +96,12 @@ def test_sliders_equal_python_and_send_no_request(visit, scenes, model):
         rule = replace(model.card.rules[name], **changes)
         head = (
             None
-            if segmentation.prediction.presence_probabilities is None
-            else float(segmentation.prediction.presence_probabilities[index])
+            if segmentation.prediction.head_probabilities is None
+            else float(segmentation.prediction.head_probabilities[index])
         )
         expected = int(
             np.count_nonzero(
-                segment_pattern(segmentation.probabilities[index], rule, presence_probability=head)[0]
+                segment_pattern(segmentation.probabilities[index], rule, head_probability=head)[0]
             )
         )
         expect(pattern(page, name).locator(".cover")).to_have_attribute(

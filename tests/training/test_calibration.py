@@ -60,15 +60,17 @@ def tiny(tiny_model):
 
 def test_known_rules_are_found(data, tiny):
     steps = []
-    result = calibrate(tiny, read_dataset(data), lambda *step: steps.append(step))
-    assert steps[-1] == (16, 16)
+    result = calibrate(tiny, read_dataset(data), lambda name: lambda *step: steps.append((name, *step)))
+    assert {step[1:] for step in steps if step[1] == 16} == {(16, 16)}
+    assert len({name for name, *_ in steps}) == 2
     assert (result.scenes, result.days) == (16, 8)
     for name in DEFAULT_NAMES:
         rule = result.rules[name]
         assert result.dice[name] > 0.97
         assert result.dice[name] <= result.in_sample_dice[name] + 1e-9
         # Either the threshold or the presence score tells a pattern from a false alarm.
-        assert rule.threshold >= FALSE_ALARM / 255 or FALSE_ALARM / 255 < rule.presence <= LEVEL / 255
+        dim, bright = result.probabilities[name].pixels([FALSE_ALARM / 255, LEVEL / 255])
+        assert rule.threshold >= dim or dim < rule.presence <= bright
     assert result.before["Fish"] < 0.9  # the default model's rules are for another network
 
 
@@ -82,6 +84,7 @@ def test_segmentation_reaches_the_calibrated_dice(data, tiny, tmp_path):
     assert "16 scenes" in model.card.training["rules"]
     again = calibrate(model, read_dataset(data))
     assert again.before == pytest.approx(result.in_sample_dice, abs=1e-6)
+    assert model.card.calibration == result.probabilities
     bright = np.full((*SIZE, 3), 40, np.uint8)
     bright[8:56, 30:50, 1] = LEVEL
     assert segment(bright, model).present == ["Flower"]

@@ -68,7 +68,7 @@ def test_the_rules_of_a_fold_come_from_the_other_folds(runs):
         assert dice == pytest.approx((5 / 8, 5 / 8), abs=0.02)
     assert result.mean == pytest.approx(5 / 8, abs=0.02)
     assert result.spread == pytest.approx(np.std(result.by_fold, ddof=1))
-    assert result.rules.keys() == set(DEFAULT_NAMES)
+    assert result.calibration.rules.keys() == set(DEFAULT_NAMES)
 
 
 def test_the_command_writes_rules_and_figures_into_a_model(runs, tmp_path):
@@ -80,7 +80,7 @@ def test_the_command_writes_rules_and_figures_into_a_model(runs, tmp_path):
     card = Model.load(output).card
     figures = {figure["what"]: figure["value"] for figure in card.figures}
     assert figures["mean Dice, held-out folds"] == pytest.approx(cross_validate(runs).mean, abs=1e-4)
-    assert card.rules == cross_validate(runs).rules != Model.load(model).card.rules
+    assert card.rules == cross_validate(runs).calibration.rules != Model.load(model).card.rules
 
 
 def test_evaluate_prints_the_figure_of_the_card(runs, data, tmp_path):

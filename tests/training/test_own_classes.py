@@ -91,7 +91,9 @@ def test_own_classes_are_trained_calibrated_and_exported(tmp_path, data):
         assert card.patterns == patterns
         assert tuple(card.rules) == patterns
         assert card.styles == STYLES
-        assert [figure["what"] for figure in card.figures[1:-1]] == [f"Dice of {name}" for name in patterns]
+        assert [figure["what"] for figure in card.figures[1 : 1 + len(patterns)]] == [
+            f"Dice of {name}" for name in patterns
+        ]
     assert cards[0].styled_patterns[0].colour == (10, 20, 30)
     pixels = cv2.imread(str(folder / "train_images" / "0.png"))[..., ::-1].copy()
     assert tuple(segment(pixels, Model.load(trained / "model.onnx")).scores) == patterns

@@ -151,7 +151,7 @@ def calibrate(
     fold: options.Fold = 0,
     fold_by: options.FoldBy = "day",
 ) -> None:
-    """Search a model's rules on validation scenes and write them into its card."""
+    """Calibrate a model's probabilities and search its rules on validation scenes; write them into it."""
     with needs("train"):
         from nephoscope.training.calibration import calibrate as search_rules
         from nephoscope.training.calibration import calibrated, write_card
@@ -164,7 +164,7 @@ def calibrate(
     with usage_errors():
         loaded = Model.load(model, threads=1)
         _, validation = _split(data, Folds(folds, fold, fold_by))
-        result = search_rules(loaded, validation, console.progress_bar("calibrating"))
+        result = search_rules(loaded, validation, console.progress_bar)
         on = f"{result.scenes:,} validation scenes of {data.resolve().name}"
         write_card(model, calibrated(loaded.card, result, on), output or model_file(model))
         figures.print_calibration(result)

@@ -4,22 +4,28 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from nephoscope.core.errors import CardError, InvalidRequestError
 from nephoscope.core.patterns import MAX_PATTERNS, Pattern, styled_patterns
 from nephoscope.core.types import GridShape
 from nephoscope.inference.input_check import MESSAGES
 from nephoscope.inference.postprocess import Rule
+from nephoscope.inference.probability import PatternCalibration
 
 CARD_VERSION = 1
+
+RuleSet = Literal["contest", "unbiased"]
+"""Rules of the highest Dice, or whose areas and numbers of scenes match those of the labels."""
+
+_LATER = {"styles", "calibration", "unbiased_rules"}  # entries that older cards do not have
 
 HELD_OUT, HELD_OUT_SPREAD = "mean Dice, held-out folds", "standard deviation between folds"
 """`what` of the figures of a cross-validation: neither weights nor rules have seen the scenes of a fold."""
 
 
-RuleChanges = Mapping[str, Rule | Mapping[str, Any]]
-"""By pattern, a rule, or the attributes of `Rule` to change."""
+RuleChanges = RuleSet | Mapping[str, Rule | Mapping[str, Any]]
+"""The name of a set of rules of the card; or by pattern, a rule, or the attributes of `Rule` to change."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +49,18 @@ class Card:
     scope: dict[str, tuple[float, float]] = field(default_factory=dict)
     # `colour` and `meaning` by pattern, of those that differ from the default.
     styles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # By pattern; empty where probabilities are not calibrated.
+    calibration: dict[str, PatternCalibration] = field(default_factory=dict)
+    # Rules whose areas and numbers of scenes match those of the labels, by pattern; empty where unknown.
+    unbiased_rules: dict[str, Rule] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Card of {self.name}: {', '.join(self.patterns)}>"
 
     def as_dict(self) -> dict[str, Any]:
-        """The card as plain values, without empty `styles`."""
+        """The card as plain values, without empty entries that older cards do not have."""
         entries = asdict(self)
-        if not self.styles:
-            del entries["styles"]
-        return entries
+        return {name: value for name, value in entries.items() if value or name not in _LATER}
 
     def to_json(self) -> str:
         """The card as JSON text, indented for reading."""
@@ -69,13 +77,15 @@ class Card:
         """A copy of the card with other rules, without its figures, which depend on the rules.
 
         Args:
-            changes: by pattern, a rule, or the attributes of its rule to change. Patterns that are left out
-                keep their rule.
+            changes: the name of one of the card's sets of rules; or by pattern, a rule, or the attributes of
+                its rule to change. Patterns that are left out keep their rule.
             threshold: from 0 to 1, for all patterns or by pattern, in place of that of the rules.
 
         Raises:
-            CardError: an unknown pattern or attribute, or a value out of range.
+            CardError: an unknown set, pattern or attribute, or a value out of range.
         """
+        if isinstance(changes, str):
+            return self._with_rule_set(changes).with_rules({}, threshold)
         rules = dict(self.rules)
         by_pattern = threshold if isinstance(threshold, Mapping) else dict.fromkeys(rules, threshold)
         thresholds = {name: {"threshold": value} for name, value in by_pattern.items() if value is not None}
@@ -91,6 +101,18 @@ class Card:
         return replace(
             self, rules=rules, figures=[], training={**self.training, "rules": "stated by the user"}
         )
+
+    def _with_rule_set(self, name: str) -> "Card":
+        if name not in get_args(RuleSet):
+            raise CardError(f"unknown rules {name!r}; available: {', '.join(get_args(RuleSet))}")
+        if name == "contest":
+            return self
+        if not self.unbiased_rules:
+            raise CardError(
+                f"the model {self.name} has no unbiased rules; nephoscope calibrate MODEL DATA finds them"
+            )
+        kept = {**self.training, "rules": "unbiased: areas and numbers of scenes match the labels'"}
+        return replace(self, rules=self.unbiased_rules, figures=[], training=kept)
 
     @property
     def rules_in_words(self) -> dict[str, Any]:
@@ -120,13 +142,19 @@ class Card:
                 f"install {'a newer' if version > CARD_VERSION else 'an older'} nephoscope"
             )
         names = {entry.name for entry in fields(cls)}
-        if missing := sorted(names - entries.keys() - {"scope", "styles"}):
+        if missing := sorted(names - entries.keys() - _LATER - {"scope"}):
             raise CardError(f"its card lacks {', '.join(missing)}")
         if unknown := sorted(entries.keys() - names):
             raise CardError(f"its card has unknown entries: {', '.join(unknown)}")
         try:
             entries["patterns"] = _patterns(entries["patterns"])
-            entries["rules"] = {name: Rule(**entries["rules"][name]) for name in entries["patterns"]}
+            patterns = entries["patterns"]
+            entries["rules"] = {name: Rule(**entries["rules"][name]) for name in patterns}
+            if unbiased := entries.get("unbiased_rules"):
+                entries["unbiased_rules"] = {name: Rule(**unbiased[name]) for name in patterns}
+            if calibration := entries.get("calibration"):
+                made = {name: PatternCalibration.from_entries(calibration[name]) for name in patterns}
+                entries["calibration"] = made
             styled_patterns(entries["patterns"], entries.get("styles"))
             entries["input_size"] = _grid(entries["input_size"])
             entries["grid"] = _grid(entries["grid"])

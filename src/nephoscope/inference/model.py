@@ -114,6 +114,13 @@ class Model:
         return cls(card, threads, session, content, device)
 
     @property
+    def content(self) -> bytes:
+        """The content of the model's file, as it was loaded."""
+        if isinstance(self._source, bytes):
+            return self._source
+        return model_file(self._source).read_bytes()
+
+    @property
     def device(self) -> str:
         """Name of the device that the network runs on, such as `cpu`."""
         return device_of(self._session)

@@ -22,7 +22,7 @@ class Payload(NamedTuple):
     card: Card
     probabilities: Probabilities
     valid_mask: Mask
-    presence_probabilities: NDArray[np.float32] | None
+    head_probabilities: NDArray[np.float32] | None
     tta: bool
 
 
@@ -68,8 +68,8 @@ def pack(
         "about": _bytes(json.dumps(about | {"tta": prediction.tta}, ensure_ascii=False).encode()),
         "card": _bytes(prediction.card.to_json().encode()),
     }
-    if prediction.presence_probabilities is not None:
-        members["heads"] = prediction.presence_probabilities
+    if prediction.head_probabilities is not None:
+        members["heads"] = prediction.head_probabilities
     if picture is not None:
         members["picture"] = _bytes(picture)
     # float32 does not shrink, and compressing it takes longer than running many a network.

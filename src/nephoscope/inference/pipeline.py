@@ -15,7 +15,6 @@ from nephoscope.imagery.sources import find_sources, open_source
 from nephoscope.imagery.values import Scale
 from nephoscope.inference.card import RuleChanges
 from nephoscope.inference.model import Model
-from nephoscope.inference.postprocess import Rule
 from nephoscope.inference.prediction import Predictor
 from nephoscope.inference.segmentation import Segmentation, apply_rules
 
@@ -46,8 +45,9 @@ def segment(
         scale: what the picture's values mean; see `open_scene`.
         extent: degrees from west to east that a picture of unknown location shows. Default: it is taken to
             show 21 x 14 degrees; see `Segmentation.assumed_extent`.
-        rules: by pattern, a `Rule`, or the attributes of its rule to change, such as
-            `{"Fish": {"presence": 0.5}}`. Default: from the model card.
+        rules: `contest` or `unbiased` for those of the model card (the highest Dice, or areas and numbers of
+            scenes as in the labels); or by pattern, a `Rule`, or the attributes of its rule to change, such
+            as `{"Fish": {"presence": 0.5}}`. Default: `contest`.
         threshold: pixels with a higher probability belong to a pattern; one number from 0 to 1 for all, or
             by pattern. Default: from the rules.
         join: components of a pattern with at most this many pixels of the rules' grid between them count as
@@ -113,7 +113,7 @@ def segment_many(
         bands: of every picture, as for `segment`; so are the other options down to `server`.
         scale: what values mean.
         extent: degrees from west to east of pictures of unknown location.
-        rules: by pattern.
+        rules: `contest`, `unbiased`, or changes by pattern.
         threshold: of all patterns, or by pattern.
         join: distance up to which components count as one.
         tta: mean over mirror images.
@@ -166,18 +166,19 @@ def _load(model: Predictor | str | Path, server: str | None, threads: int | None
 
 def _changed_rules(
     model: Predictor, rules: RuleChanges | None, threshold: float | Mapping[str, float] | None
-) -> Mapping[str, Rule] | None:
-    """The model's rules with changes, checked before the network runs; None without changes."""
+) -> RuleChanges | None:
+    """Changes of the model's rules, checked before the network runs; None without changes."""
     if not rules and threshold is None:
         return None
-    return model.card.with_rules(rules or {}, threshold).rules
+    changed = model.card.with_rules(rules or {}, threshold)
+    return rules if threshold is None else changed.rules
 
 
 def _segment(
     picture: Any,
     *,
     model: Predictor,
-    rules: Mapping[str, Rule] | None,
+    rules: RuleChanges | None,
     bands: str | Sequence[int | str] | None = None,
     scale: Scale | str = "auto",
     extent: float | None,

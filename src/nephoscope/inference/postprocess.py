@@ -4,7 +4,7 @@ All sizes are in pixels of the model card's grid, so that a rule means the same 
 """
 
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import cv2
 import numpy as np
@@ -44,14 +44,27 @@ class Rule:
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 <= value <= 1):
                 raise InvalidRequestError(f"{name} must be between 0 and 1, got {value!r}")
-        for name, least in (("top_k", 1), ("least_cover", 0), ("minimum_area", 0), ("join", 0)):
-            value = getattr(self, name)
-            if not (isinstance(value, int) and value >= least):
-                raise InvalidRequestError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        for name in ("least_cover", "minimum_area", "join"):
+            _check_whole(name, getattr(self, name), 0)
         _check_join(self.join)
-        if self.evidence not in get_args(Evidence):
-            known = ", ".join(get_args(Evidence))
-            raise InvalidRequestError(f"evidence must be one of {known}, got {self.evidence!r}")
+        check_evidence(self.evidence, self.top_k)
+
+
+def check_evidence(evidence: str, top_k: int) -> None:
+    """Check a kind of evidence and its number of highest probabilities.
+
+    Raises:
+        InvalidRequestError: one of them is unknown or out of range.
+    """
+    _check_whole("top_k", top_k, 1)
+    if evidence not in get_args(Evidence):
+        known = ", ".join(get_args(Evidence))
+        raise InvalidRequestError(f"evidence must be one of {known}, got {evidence!r}")
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if not (isinstance(value, int) and value >= least):
+        raise InvalidRequestError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
 
 def _check_join(join: int) -> None:
@@ -84,25 +97,37 @@ def presence_score(probability: Probabilities, top_k: int) -> float:
     return float(values.sum(dtype=np.float64) / top_k)
 
 
+class HasEvidence(Protocol):
+    """What decides a presence score: a `Rule`, or the calibration of a pattern's presence."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """The kind of evidence."""
+
+    @property
+    def top_k(self) -> int:
+        """The number of highest probabilities in the mean."""
+
+
 def evidence_score(
-    probability: Probabilities, rule: Rule, presence_probability: float | None = None
+    probability: Probabilities, rule: HasEvidence, head_probability: float | None = None
 ) -> float:
-    """Presence score of a pattern, from 0 to 1, by its rule's evidence.
+    """Presence score of a pattern, from 0 to 1.
 
     Args:
         probability: from 0 to 1, shape (height, width).
-        rule: the pattern's rule.
-        presence_probability: of the network's presence head, where it has one.
+        rule: the pattern's rule, or another definition of the score.
+        head_probability: of the network's presence head, where it has one.
 
     Raises:
         ModelError: the rule needs a presence head and there is none.
     """
     if rule.evidence == "top_k":
         return presence_score(probability, rule.top_k)
-    if presence_probability is None:
+    if head_probability is None:
         raise ModelError("the rule needs a presence head, and the network has none")
     score = 1.0 if rule.evidence == "head" else presence_score(probability, rule.top_k)
-    return presence_probability * score
+    return head_probability * score
 
 
 def is_present(score: float, mask: Mask, rule: Rule) -> bool:
@@ -148,7 +173,7 @@ def segment_pattern(
     probability: Probabilities,
     rule: Rule,
     join: int | None = None,
-    presence_probability: float | None = None,
+    head_probability: float | None = None,
 ) -> tuple[ComponentLabels, float]:
     """Apply a rule: from a pattern's probabilities to its components and presence score.
 
@@ -156,7 +181,7 @@ def segment_pattern(
         probability: from 0 to 1, shape (height, width), on the rule's grid; 0 where there is no data.
         rule: the pattern's rule.
         join: components with at most this many pixels between them count as one. Default: from the rule.
-        presence_probability: of the network's presence head, where it has one.
+        head_probability: of the network's presence head, where it has one.
 
     Returns:
         Components numbered from 1, largest first, 0 elsewhere (the mask is `components > 0`); the
@@ -166,7 +191,7 @@ def segment_pattern(
         ModelError: the rule needs a presence head and there is none.
     """
     mask = above(probability, rule.threshold)
-    score = evidence_score(probability, rule, presence_probability)
+    score = evidence_score(probability, rule, head_probability)
     if not is_present(score, mask, rule):
         return np.zeros(mask.shape, np.int32), score
     components = label_components(mask, rule.join if join is None else join)

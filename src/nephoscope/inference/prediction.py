@@ -24,9 +24,21 @@ class Prediction:
     card: Card
     probabilities: Probabilities  # from 0 to 1, shape (patterns, height, width); 0 where there is no data
     valid_mask: Mask  # where there is data, shape (height, width)
-    presence_probabilities: NDArray[np.float32] | None  # of the presence head, if any; shape (patterns,)
+    head_probabilities: NDArray[np.float32] | None  # of the network's presence head, if any; (patterns,)
     tta: bool  # whether probabilities are means over mirror images
     measures: Mapping[str, float]  # of the picture at the network's resolution (`input_check.measure`)
+
+    @property
+    def uncalibrated(self) -> Probabilities:
+        """The network's own output, before calibration; as `probabilities` where there was none."""
+        calibration = self.card.calibration
+        if not calibration:
+            return self.probabilities
+        fields = [
+            calibration[name].pixels.inverse(field)
+            for name, field in zip(self.card.patterns, self.probabilities, strict=True)
+        ]
+        return np.asarray(np.stack(fields) * self.valid_mask, np.float32)
 
     def __repr__(self) -> str:
         height, width = self.valid_mask.shape

@@ -15,7 +15,7 @@ from nephoscope.imagery.resize import resize_mask, resize_mask_by_area
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.card import Card, RuleChanges
 from nephoscope.inference.input_check import TOO_SMOOTH, lacks_detail, out_of_range
-from nephoscope.inference.postprocess import segment_pattern
+from nephoscope.inference.postprocess import evidence_score, segment_pattern
 from nephoscope.inference.prediction import Prediction
 from nephoscope.inference.regions import Region, find_regions
 from nephoscope.inference.tiling import assumed_degrees
@@ -58,7 +58,10 @@ class Segmentation:
 
     @property
     def probabilities(self) -> Probabilities:
-        """Values from 0 to 1, shape (patterns, height, width); 0 where there is no data."""
+        """Values from 0 to 1, shape (patterns, height, width); 0 where there is no data.
+
+        Calibrated where the card has a calibration: the frequency with which people draw the pattern there.
+        """
         return self.prediction.probabilities
 
     @property
@@ -88,6 +91,20 @@ class Segmentation:
             name: float(np.count_nonzero(mask) / with_data)
             for name, mask in zip(self.card.patterns, self.masks, strict=True)
         }
+
+    @cached_property
+    def presence_probabilities(self) -> dict[str, float]:
+        """Probability that people would draw each pattern in this scene, whatever the rules.
+
+        Empty for a model without calibration.
+        """
+        heads, found = self.prediction.head_probabilities, {}
+        for index, name in enumerate(self.card.patterns if self.card.calibration else ()):
+            calibration = self.card.calibration[name]
+            head = None if heads is None else float(heads[index])
+            score = evidence_score(self.probabilities[index], calibration, head)
+            found[name] = float(calibration.presence(score))
+        return found
 
     @cached_property
     def regions(self) -> list[Region]:
@@ -245,8 +262,8 @@ def apply_rules(
 
     Args:
         prediction: of a model.
-        rules: by pattern, a rule, or the attributes of its rule to change. Patterns that are left out keep
-            the rule of the model card.
+        rules: `contest` or `unbiased` for those of the model card; or by pattern, a rule, or the attributes
+            of its rule to change. Patterns that are left out keep the rule of the model card.
         join: components with at most this many pixels of the rules' grid between them count as one. Default:
             from the rules.
 
@@ -254,7 +271,7 @@ def apply_rules(
         ModelError: a rule needs a presence head and the network has none, is for an unknown pattern, or is
             out of range.
     """
-    card, presence = prediction.card, prediction.presence_probabilities
+    card, presence = prediction.card, prediction.head_probabilities
     if rules:
         card = card.with_rules(rules)
         prediction = replace(prediction, card=card)

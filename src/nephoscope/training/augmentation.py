@@ -17,7 +17,6 @@ NO_DATA = 0.04
 """Brightness from 0 to 1: where no colour is brighter there is no data."""
 
 _SHARPEN = 0.6  # strongest unsharp mask: times the difference from the mean of 3x3 pixels
-_LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue
 _REDUCE: tuple[dict[str, Any], ...] = (  # as image libraries reduce pictures
     {"mode": "area"},
     {"mode": "bilinear", "antialias": True},
@@ -133,8 +132,8 @@ def _soften(picture: Tensor, generator: torch.Generator) -> Tensor:
 
 def _luminance(picture: Tensor) -> Tensor:
     """Grey of the same luminance, as image libraries compute it (ITU-R BT.601)."""
-    weights = torch.tensor(_LUMINANCE, device=picture.device).reshape(-1, 1, 1)
-    return (picture * weights).sum(1, keepdim=True)
+    red, green, blue = picture[:, :1], picture[:, 1:2], picture[:, 2:]
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def _recompress(picture: Tensor, quality: int) -> Tensor:
@@ -183,4 +182,5 @@ def _noise(size: torch.Size, generator: torch.Generator) -> Tensor:
     field = functional.interpolate(field, (height, width), mode="bicubic" if coarser > 1 else "nearest")
     if channels == 1:
         mean = mean.mean(1, keepdim=True)
-    return (mean + 2 * amplitude * field).clamp(0, 1).expand(1, 3, height, width)
+    noise: Tensor = (mean + 2 * amplitude * field).clamp(0, 1)
+    return noise.expand(1, 3, height, width)

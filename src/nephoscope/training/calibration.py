@@ -1,62 +1,103 @@
-"""Calibration: search the rules of a model on validation scenes, with cross-validation over days."""
+"""Calibration of a model on validation scenes: its probabilities, and its rules.
+
+Probabilities are calibrated first, by Platt scaling, which becomes part of the model file. Rules are searched
+on the calibrated probabilities. Every figure is measured on days, or folds, that its fit has not seen.
+"""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 
-from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write
-from nephoscope.core.types import Mask, Probabilities, Progress
+from nephoscope.core.types import ProgressFactory
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset
-from nephoscope.datasets.labels import Problem
 from nephoscope.datasets.splits import group_kfold
-from nephoscope.evaluation.metrics import dice
+from nephoscope.evaluation.statistics import auc
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
 from nephoscope.inference.model_files import model_file
-from nephoscope.inference.postprocess import Rule, label_components, presence_score
-from nephoscope.inference.segmentation import apply_rules
+from nephoscope.inference.postprocess import Rule
+from nephoscope.inference.probability import PatternCalibration, Platt
 from nephoscope.training.export import with_card
+from nephoscope.training.platt_fit import fit_pixels, fit_platt, held_out_pixels, held_out_presence
 from nephoscope.training.rule_search import Numbers, RuleSearchResult, Table, search
+from nephoscope.training.scored_scenes import (
+    MASKS,
+    THRESHOLDS,
+    ScoredScenes,
+    Survey,
+    score_scenes,
+    survey_scenes,
+)
+from nephoscope.training.unbiased_rules import HeldOutAreas, PatternScenes, held_out_areas, match
 from nephoscope.training.validation import KINDS, TOP_K, dice_figures
 
-THRESHOLDS = tuple(round(0.15 + 0.05 * step, 2) for step in range(11))
-JOINS = (0, 20)  # pixels of 350x525
-AREAS = (0, 2000, 4000, 8000, 16000)
-
 _FOLDS = 10
-_VARIANTS = [(threshold, join, area) for threshold in THRESHOLDS for join in JOINS for area in AREAS]
-_MASKS = sorted(_VARIANTS, key=lambda mask: mask[1:] != (0, 0))
-"""Threshold, join and minimum area of each mask; those without join and minimum area come first."""
+
+
+class HeldOut(NamedTuple):
+    """What probabilities and unbiased rules reach on scenes that their fit has not seen, of one pattern.
+
+    Attributes:
+        pixel_error: expected calibration error of pixels.
+        presence_error: the same of the probability of presence.
+        labelled: share of each scene's pixels with data that have the label, shape (scenes,).
+        present: 1 where the pattern is labelled, else 0; shape (scenes,).
+        expected_area: mean probability of each scene's pixels.
+        expected_presence: probability of presence of each scene.
+        unbiased: areas and presence by unbiased rules.
+    """
+
+    pixel_error: float
+    presence_error: float
+    labelled: Numbers
+    present: Numbers
+    expected_area: Numbers
+    expected_presence: Numbers
+    unbiased: HeldOutAreas
+
+    def biases(self) -> dict[str, Numbers]:
+        """Predicted less labelled, of each scene, by name."""
+        return {
+            "expected area": self.expected_area - self.labelled,
+            "expected presence": self.expected_presence - self.present,
+            "area, unbiased rules": self.unbiased.areas - self.labelled,
+            "presence, unbiased rules": self.unbiased.present - self.present,
+        }
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Rules, and their Dice.
+    """Calibrated probabilities and rules, and what they reach.
 
     Attributes:
-        rules: by pattern.
+        rules: of the highest Dice, by pattern.
+        unbiased_rules: whose areas and numbers of scenes match the labels', by pattern.
+        probabilities: their calibration, by pattern.
         dice: mean Dice by pattern under rules chosen on other days: the honest estimate.
+        dice_by_fold: the same of each fold.
         in_sample_dice: mean Dice by pattern on the scenes that the rules were chosen on: optimistic.
         before: mean Dice by pattern under the previous rules of the model.
-        scenes: number of scenes.
-        days: number of groups of scenes that belong together.
+        held_out: calibration error and bias on other days, by pattern.
+        records: the scenes.
         unread: number of scenes that cannot be read.
     """
 
     rules: dict[str, Rule]
+    unbiased_rules: dict[str, Rule]
+    probabilities: dict[str, PatternCalibration]
     dice: dict[str, float]
+    dice_by_fold: dict[str, tuple[float, ...]]
     in_sample_dice: dict[str, float]
     before: dict[str, float]
-    scenes: int
-    days: int
+    held_out: dict[str, HeldOut]
+    records: list[Record]
     unread: int = 0
 
     @property
@@ -64,76 +105,101 @@ class Calibration:
         """The honest estimate, over all patterns."""
         return float(np.mean(list(self.dice.values())))
 
+    @property
+    def scenes(self) -> int:
+        """Number of scenes."""
+        return len(self.records)
 
-def calibrate(model: Model, dataset: Dataset, progress: Progress | None = None) -> Calibration:
-    """Search the rules of all patterns on labelled scenes that the model was not trained on.
+    @property
+    def days(self) -> int:
+        """Number of groups of scenes that belong together."""
+        return len({record.group for record in self.records})
 
-    For each pattern, threshold, join distance, minimum area and presence rule are chosen for the highest mean
-    Dice. Joining, a minimum area and the presence head are only used where they improve the honest estimate.
+
+def calibrate(
+    model: Model, dataset: Dataset, progress: ProgressFactory = lambda _: lambda *_: None
+) -> Calibration:
+    """Calibrate a model on labelled scenes that it was not trained on; the network runs twice on each.
+
+    For each pattern, a Platt scaling of its probabilities is fitted. Then threshold, join distance, minimum
+    area and presence rule are chosen for the highest mean Dice; joining, a minimum area and the presence head
+    are only used where they improve the honest estimate. Unbiased rules match areas and presence.
 
     Args:
         model: to calibrate; best loaded with one thread.
         dataset: validation scenes; days of a region (`Record.group`) are kept together in ten folds.
-        progress: called with the number of scenes done and in all.
+        progress: for each part of the work.
 
     Raises:
         DatasetError: the labels lack a pattern of the model, or scenes of fewer than two days can be read.
     """
-    scored = score_scenes(model, dataset, progress)
+    survey = survey_scenes(model, dataset, progress("calibrating probabilities"))
+    model = scaled(model, survey)
+    scored = score_scenes(model, dataset, progress("searching rules"))
     folds = group_kfold(scored.groups, min(_FOLDS, len(set(scored.groups))))
+    return calibration_of(model.card, scored, survey, folds)
+
+
+def calibration_of(card: Card, scored: ScoredScenes, survey: Survey, folds: Sequence[int]) -> Calibration:
+    """Calibration of a model by measures of its scenes.
+
+    Args:
+        card: of the model, with the scaling of `scaled`.
+        scored: the scenes with this scaling.
+        survey: the scenes before it.
+        folds: of each scene.
+    """
+    patterns = card.patterns
     results = choose_rules(scored, folds)
-    patterns = model.card.patterns
+    probabilities, unbiased, held_out = {}, {}, {}
+    for index, name in enumerate(patterns):
+        present = 1 - scored.empty[index]
+        kind = int(np.argmax([auc(scores, present) for scores in scored.scores[index]]))
+        evidence, top_k = KINDS[kind]
+        scenes = PatternScenes(scored.scores[index, kind], scored.pixels[index], present)
+        matched = match(scenes)
+        unbiased[name] = Rule(matched.threshold, top_k, matched.cut, 0, 0, 0, evidence)
+        probabilities[name] = PatternCalibration(
+            card.calibration[name].pixels,
+            fit_platt(scenes.scores, np.ones_like(present), present),
+            evidence,
+            top_k,
+        )
+        pixels = held_out_pixels(survey.pixels[index], folds)
+        presence = held_out_presence(scenes.scores, present, folds)
+        areas = held_out_areas(scenes, folds)
+        held_out[name] = HeldOut(
+            pixels.error, presence.error, scenes.labelled, present, pixels.expected, presence.expected, areas
+        )
     return Calibration(
         rules={name: rule_of(result) for name, result in zip(patterns, results, strict=True)},
+        unbiased_rules=unbiased,
+        probabilities=probabilities,
         dice={name: result.held_out_dice for name, result in zip(patterns, results, strict=True)},
+        dice_by_fold={name: result.held_out_by_fold for name, result in zip(patterns, results, strict=True)},
         in_sample_dice={name: result.in_sample_dice for name, result in zip(patterns, results, strict=True)},
-        before=dict(zip(patterns, scored.before.mean(axis=-1).tolist(), strict=True)),
-        scenes=len(scored.groups),
-        days=len(set(scored.groups)),
+        before=dict(zip(patterns, survey.before.mean(axis=-1).tolist(), strict=True)),
+        held_out=held_out,
+        records=scored.records,
         unread=scored.unread,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class ScoredScenes:
-    """Labelled scenes under every rule.
-
-    Attributes:
-        by_mask: Dice of every mask, shape (patterns, masks, scenes).
-        scores: of every kind of presence evidence, shape (patterns, kinds, scenes).
-        empty: 1 where the true mask is empty, else 0; shape (patterns, scenes).
-        before: Dice under the model's own rules, shape (patterns, scenes).
-        groups: `Record.group` of each scene.
-        unread: number of scenes that cannot be read.
-    """
-
-    by_mask: Numbers
-    scores: Numbers
-    empty: Numbers
-    before: Numbers
-    groups: list[str]
-    unread: int
+def scaled(model: Model, survey: Survey) -> Model:
+    """The model with probabilities that fit the labels of a survey of it, and the rules that it had."""
+    card, calibration = model.card, {}
+    for name, pixels in zip(card.patterns, survey.pixels.sum(-1), strict=True):
+        old, fitted = card.calibration.get(name), fit_pixels(pixels)
+        pixels = fitted.after(old.pixels) if old else fitted
+        calibration[name] = PatternCalibration(pixels, Platt(), "top_k", 1)
+    return with_calibration(model, calibration)
 
 
-def score_scenes(model: Model, dataset: Dataset, progress: Progress | None = None) -> ScoredScenes:
-    """Measure the Dice of every rule on every scene; arguments and errors as of `calibrate`."""
-    if missing := [name for name in model.card.patterns if name not in dataset.patterns]:
-        raise DatasetError(
-            f"{dataset.labels.path}: no labels of {', '.join(missing)}, which the model predicts; "
-            f"available: {', '.join(dataset.patterns)}"
-        )
-    problems: list[Problem] = []  # `explore` lists them
-    mapped = list(dataset.map(partial(_score, model, dataset), problems, progress=progress))
-    groups = [dataset.records[index].group for index, _ in mapped]
-    if len(set(groups)) < 2:
-        raise DatasetError(
-            f"{dataset.folder}: {len(mapped)} of {len(dataset.records)} scenes can be read; "
-            "rules need scenes of at least two days"
-        )
-    by_mask, scores, empty, before = (
-        np.stack(column, -1) for column in zip(*(scene for _, scene in mapped), strict=True)
-    )
-    return ScoredScenes(by_mask, scores, empty, before, groups, len(problems))
+def with_calibration(model: Model, calibration: dict[str, PatternCalibration]) -> Model:
+    """The model with another calibration of its probabilities."""
+    card = dataclasses.replace(model.card, calibration=calibration)
+    content = with_card(onnx.load_from_string(model.content), card)
+    return Model.from_bytes(content, card.name, threads=model.threads)
 
 
 def choose_rules(scored: ScoredScenes, folds: Sequence[int]) -> list[RuleSearchResult]:
@@ -148,67 +214,41 @@ def choose_rules(scored: ScoredScenes, folds: Sequence[int]) -> list[RuleSearchR
 
 def rule_of(result: RuleSearchResult) -> Rule:
     """The rule that `choose_rules` chose."""
-    (threshold, join, area), (evidence, top_k) = _MASKS[result.mask], KINDS[result.kind]
+    (threshold, join, area), (evidence, top_k) = MASKS[result.mask], KINDS[result.kind]
     return Rule(threshold, top_k, result.cut, 0, area, join, evidence)
 
 
 def calibrated(card: Card, calibration: Calibration, on: str) -> Card:
-    """A card with other rules, and their Dice as its figures, measured `on` some scenes."""
+    """A card with rules and probabilities of a calibration, and its figures, measured `on` some scenes."""
     how = "nephoscope calibrate"
     honest = f"{on}; rules chosen on nine tenths of the days, judged on the tenth"
     in_sample = f"{on}; the scenes that the rules were chosen on"
     optimistic = dice_figures(calibration.in_sample_dice, in_sample, how)[0]
-    figures = [*dice_figures(calibration.dice, honest, how), optimistic | {"what": "mean Dice, optimistic"}]
-    training = {**card.training, "rules": f"chosen by mean Dice on {on}"}
-    return dataclasses.replace(card, rules=calibration.rules, figures=figures, training=training)
+    fitted = f"{on}; fitted on nine tenths of the days, judged on the tenth"
+    return dataclasses.replace(
+        card,
+        rules=calibration.rules,
+        unbiased_rules=calibration.unbiased_rules,
+        calibration=calibration.probabilities,
+        figures=[
+            *dice_figures(calibration.dice, honest, how),
+            optimistic | {"what": "mean Dice, optimistic"},
+            *calibration_figures(calibration.held_out, fitted, how),
+        ],
+        training={**card.training, "rules": f"chosen by mean Dice on {on}"},
+    )
+
+
+def calibration_figures(held_out: Mapping[str, HeldOut], on: str, how: str) -> list[dict[str, Any]]:
+    """Calibration errors and biases by pattern, as `figures` of a card."""
+    values: dict[str, float] = {}
+    for name, result in held_out.items():
+        values[f"calibration error of pixels, {name}"] = result.pixel_error
+        values[f"calibration error of presence, {name}"] = result.presence_error
+        values |= {f"bias of {what}, {name}": float(bias.mean()) for what, bias in result.biases().items()}
+    return [{"what": what, "value": round(value, 4), "on": on, "how": how} for what, value in values.items()]
 
 
 def write_card(model: str, card: Card, to: Path) -> None:
     """Write the file of a model (its name or path) with another card, atomically; `to` may be the same."""
     atomic_write(to, with_card(onnx.load(model_file(model)), card))
-
-
-class _SceneScores(NamedTuple):
-    """One scene by pattern: Dice of every mask, evidence, 1 for an empty label, Dice under the own rule."""
-
-    by_mask: Numbers
-    scores: Numbers
-    empty: Numbers
-    before: Numbers
-
-
-def _score(model: Model, dataset: Dataset, record: Record) -> _SceneScores:
-    segmentation = apply_rules(model.predict(dataset.scene(record.image)))
-    height, width = segmentation.valid_mask.shape
-    patterns, presence = model.card.patterns, segmentation.prediction.presence_probabilities
-    truth = np.stack([dataset.labels.mask(record.image, name, (height, width)) for name in patterns])
-    heads = [None] * len(patterns) if presence is None else presence.tolist()
-    return _SceneScores(
-        np.stack([_dice_of_masks(*pair) for pair in zip(segmentation.probabilities, truth, strict=True)]),
-        np.stack([_evidence(*pair) for pair in zip(segmentation.probabilities, heads, strict=True)]),
-        np.asarray(~truth.any(axis=(1, 2)), np.float64),
-        np.array([dice(*pair) for pair in zip(segmentation.masks, truth, strict=True)]),
-    )
-
-
-def _dice_of_masks(field: Probabilities, truth: Mask) -> Numbers:
-    """Dice of every mask, in the order of `_MASKS`."""
-    size = int(np.count_nonzero(truth))
-    values: dict[tuple[float, int, int], float] = {}
-    for threshold in THRESHOLDS:
-        mask = field > threshold
-        for join in JOINS:
-            numbers = label_components(mask, join)[mask]
-            areas = np.bincount(numbers, minlength=1)
-            shared = np.bincount(numbers, truth[mask], minlength=1)
-            for area in AREAS:
-                kept = areas >= max(1, area)
-                total = areas[kept].sum() + size
-                values[threshold, join, area] = 2 * shared[kept].sum() / total if total else 1.0
-    return np.array([values[mask] for mask in _MASKS], np.float64)
-
-
-def _evidence(field: Probabilities, head: float | None) -> Numbers:
-    """Every kind of presence evidence, in the order of `KINDS`."""
-    means = [presence_score(field, top_k) for top_k in TOP_K]
-    return np.array(means if head is None else [*means, head, *(head * mean for mean in means)])

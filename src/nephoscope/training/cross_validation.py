@@ -13,9 +13,15 @@ from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.splits import Folds, split
 from nephoscope.inference.card import HELD_OUT, HELD_OUT_SPREAD, Card
 from nephoscope.inference.model import Model
-from nephoscope.inference.postprocess import Rule
-from nephoscope.training.calibration import ScoredScenes, choose_rules, rule_of, score_scenes
+from nephoscope.training.calibration import (
+    Calibration,
+    calibration_figures,
+    calibration_of,
+    scaled,
+    with_calibration,
+)
 from nephoscope.training.finish import MODEL
+from nephoscope.training.scored_scenes import join_scenes, join_surveys, score_scenes, survey_scenes
 from nephoscope.training.settings import Settings
 
 
@@ -24,18 +30,21 @@ class CrossValidation:
     """What a recipe reaches on held-out folds.
 
     Attributes:
-        rules: by pattern, chosen on the scenes of all folds.
-        dice: mean Dice by pattern in each fold, with rules chosen on the other folds.
+        calibration: on the scenes of all folds; its honest figures are of each fold by the other folds.
         scenes: number of scenes in each fold.
         folds: how the scenes were divided; its `index` means nothing.
         keep: which epoch's weights the runs kept; `best` was chosen by the fold itself.
     """
 
-    rules: dict[str, Rule]
-    dice: dict[str, tuple[float, ...]]
+    calibration: Calibration
     scenes: tuple[int, ...]
     folds: Folds
     keep: str
+
+    @property
+    def dice(self) -> dict[str, tuple[float, ...]]:
+        """Mean Dice by pattern in each fold, with rules chosen on the other folds."""
+        return self.calibration.dice_by_fold
 
     @property
     def by_fold(self) -> tuple[float, ...]:
@@ -58,7 +67,9 @@ def cross_validate(
 ) -> CrossValidation:
     """Predict the held-out scenes of finished runs, one run a fold, and search rules on them.
 
-    The rules of a fold are chosen on the held-out scenes of the other folds.
+    The rules of a fold, and the probabilities whose errors are stated, are fitted on the held-out scenes of
+    the other folds. The scale on which rules are searched is fitted on all folds; it changes no order of
+    pixels.
 
     Args:
         runs: folders of runs on the same data, one for every fold.
@@ -81,17 +92,21 @@ def cross_validate(
             f"cross-validation needs one run for each of {first.folds or 'several'} folds"
         )
     dataset = read_dataset(first.data, progress=progress("reading labels"))
-    scored = []
+    models, parts, surveys, scored = [], [], [], []
     for index in order:
         _, held_out = split(dataset.records, settings[index].split)
-        model = Model.load(runs[index] / MODEL, threads=1)
-        scored.append(score_scenes(model, dataset.select(held_out), progress(f"fold {settings[index].fold}")))
-    results = choose_rules(*_join(scored))
-    patterns = model.card.patterns
+        parts.append(dataset.select(held_out))
+        # A run calibrated its model on the fold itself.
+        models.append(with_calibration(Model.load(runs[index] / MODEL, threads=1), {}))
+        surveys.append(survey_scenes(models[-1], parts[-1], progress(f"fold {settings[index].fold}: survey")))
+    survey = join_surveys(surveys)
+    for fold, (model, part) in enumerate(zip(models, parts, strict=True)):
+        model = scaled(model, survey)
+        scored.append(score_scenes(model, part, progress(f"fold {fold}: rules")))
+    folds = [fold for fold, part in enumerate(scored) for _ in part.records]
     return CrossValidation(
-        rules={name: rule_of(result) for name, result in zip(patterns, results, strict=True)},
-        dice={name: result.held_out_by_fold for name, result in zip(patterns, results, strict=True)},
-        scenes=tuple(len(part.groups) for part in scored),
+        calibration=calibration_of(model.card, join_scenes(scored), survey, folds),
+        scenes=tuple(len(part.records) for part in scored),
         folds=first.split,
         keep=first.recipe.keep,
     )
@@ -112,19 +127,14 @@ def cross_validated(card: Card, result: CrossValidation) -> Card:
         {"what": what, "value": round(value, 4), "on": on, "how": "nephoscope cross-validate RUN..."}
         for what, value in values.items()
     ]
-    kept = [figure for figure in card.figures if figure["what"] not in values]
-    training = {**card.training, "rules": f"chosen by mean Dice on {on}"}
-    return dataclasses.replace(card, rules=result.rules, figures=[*new, *kept], training=training)
-
-
-def _join(scored: Sequence[ScoredScenes]) -> tuple[ScoredScenes, list[int]]:
-    """The scenes of all folds, and the fold of each."""
-    joined = ScoredScenes(
-        by_mask=np.concatenate([part.by_mask for part in scored], axis=-1),
-        scores=np.concatenate([part.scores for part in scored], axis=-1),
-        empty=np.concatenate([part.empty for part in scored], axis=-1),
-        before=np.concatenate([part.before for part in scored], axis=-1),
-        groups=[group for part in scored for group in part.groups],
-        unread=sum(part.unread for part in scored),
+    new += calibration_figures(result.calibration.held_out, on, "nephoscope cross-validate RUN...")
+    names = {figure["what"] for figure in new}
+    kept = [figure for figure in card.figures if figure["what"] not in names]
+    return dataclasses.replace(
+        card,
+        rules=result.calibration.rules,
+        unbiased_rules=result.calibration.unbiased_rules,
+        calibration=result.calibration.probabilities,
+        figures=[*new, *kept],
+        training={**card.training, "rules": f"chosen by mean Dice on {on}"},
     )
-    return joined, [index for index, part in enumerate(scored) for _ in part.groups]

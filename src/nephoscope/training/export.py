@@ -26,6 +26,7 @@ from nephoscope.inference.model import CARD_KEY, INPUT, OUTPUT, PRESENCE, Model
 from nephoscope.inference.postprocess import above, evidence_score, resample
 from nephoscope.training.checkpoint import Trained, load_weights
 from nephoscope.training.networks import Ensemble
+from nephoscope.training.scaling import set_scaling
 
 _PARITY_SCENES = 6
 _ROUNDING = 0.002  # of probability: the order of summation may change this much
@@ -73,12 +74,12 @@ def export(
     model_proto = _to_onnx(network, card)
     _store_half(model_proto)
     onnx.checker.check_model(model_proto)
-    content = with_card(model_proto, card)
+    uncalibrated = with_card(model_proto, dataclasses.replace(card, calibration={}))
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder) / to.name
-        candidate.write_bytes(content)
+        candidate.write_bytes(uncalibrated)
         parity = check_parity(network, Model.load(candidate))
-    atomic_write(to, content)
+    atomic_write(to, with_card(model_proto, card))
     pictures = torch.from_numpy(_parity_pictures(card))
     with torch.inference_mode():
         moved = max(
@@ -90,7 +91,8 @@ def export(
 
 
 def with_card(model: onnx.ModelProto, card: Card) -> bytes:
-    """The content of a model file with a new card."""
+    """The content of a model file with a new card, whose scaling of probabilities its graph then has."""
+    set_scaling(model, card)
     helper.set_model_props(model, {CARD_KEY: card.to_json()})
     return bytes(model.SerializeToString())
 
@@ -178,6 +180,8 @@ def _card(cards: Sequence[Card], tta: bool, name: str) -> Card:
         network=network | {"mirrored": tta},
         training=training | {"rules": "of the first member; to be calibrated again"},
         figures=[],
+        calibration={},
+        unbiased_rules={},
         **made,
     )
 

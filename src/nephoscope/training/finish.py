@@ -37,7 +37,7 @@ def finish(
     dataset = read_dataset(settings.data, progress=progress("reading labels"))
     _, validation = split(dataset.records, settings.split)
     model = Model.load(path, threads=1)
-    calibration = calibrate(model, dataset.select(validation), progress("calibrating"))
+    calibration = calibrate(model, dataset.select(validation), progress)
     on = f"{calibration.scenes:,} validation scenes"
     write_card(str(path), calibrated(model.card, calibration, on), path)
     # The weights get the same card, so that `export` makes the same model.

@@ -69,9 +69,9 @@ def _predicted(scene: Scene, patterns: Sequence[Pattern], rules: Mapping[str, Ru
     valid_mask = ~find_nodata(scene.pixels)
     heads = [None] * len(patterns) if scene.presence is None else scene.presence.tolist()
     return [
-        segment_pattern(
-            resample(field * valid_mask, SCORE_GRID), rules[pattern.name], presence_probability=head
-        )[0]
+        segment_pattern(resample(field * valid_mask, SCORE_GRID), rules[pattern.name], head_probability=head)[
+            0
+        ]
         > 0
         for pattern, field, head in zip(patterns, scene.probabilities, heads, strict=True)
     ]
