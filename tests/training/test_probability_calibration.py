@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from nephoscope.core.errors import CardError, InvalidRequestError
 from nephoscope.core.patterns import DEFAULT_NAMES
+from nephoscope.evaluation.statistics import grouped_error
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
 from nephoscope.inference.pipeline import segment
 from nephoscope.inference.postprocess import Rule
 from nephoscope.inference.probability import PatternCalibration, Platt
 from nephoscope.training.calibration import with_calibration
-from nephoscope.training.platt_fit import fit_platt, held_out_pixels, held_out_presence, presence_error
+from nephoscope.training.platt_fit import fit_platt, held_out_pixels, held_out_presence
 from nephoscope.training.scored_scenes import LEVELS
 from nephoscope.training.unbiased_rules import PatternScenes, held_out_areas, match
 
@@ -84,7 +85,7 @@ def test_probabilities_of_presence_are_measured_on_other_folds():
     scores = rng.random(4000)
     present = (rng.random(4000) < scores**2).astype(float)
     held_out = held_out_presence(scores, present, [scene % 5 for scene in range(4000)])
-    assert presence_error(scores, present) > 0.12
+    assert grouped_error(scores, present) > 0.12
     assert held_out.error < 0.04
     assert held_out.expected.mean() == pytest.approx(present.mean(), abs=0.01)
 

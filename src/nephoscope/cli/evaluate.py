@@ -1,5 +1,6 @@
 """The commands `explore` and `evaluate`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -51,6 +52,7 @@ def evaluate(
     folds: options.Folds = None,
     fold: options.Fold = 0,
     fold_by: options.FoldBy = "day",
+    rules: options.Rules = "contest",
     tta: options.Tta = False,
     device: options.Device = "auto",
 ) -> None:
@@ -71,6 +73,7 @@ def evaluate(
         from nephoscope.inference.model import Model
 
         loaded = Model.load(model, threads=1, device=device)
+        loaded = replace(loaded, card=loaded.card.with_rules(rules))
         dataset = read_dataset(data, progress=console.progress_bar("reading labels"))
         _print_notes(dataset.labels)
         chosen = Options(part, Folds(folds, fold, fold_by), tta, available_cpus())

@@ -42,6 +42,10 @@ ModelName = Annotated[
 ]
 OutputFile = Annotated[Path, Option("--output", "-o", help="The file to write.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace existing outputs.")]
+Rules = Annotated[
+    Literal["contest", "unbiased"],
+    Option(help="The model's rules: of the highest Dice, or with areas and numbers of scenes as in labels."),
+]
 Satellites = Annotated[str, Option(help="Comma-separated list of Terra, Aqua, SNPP, NOAA20, NOAA21.")]
 Store = Annotated[
     str,

@@ -68,13 +68,14 @@ def segment(
         ),
     ] = "auto",
     model: options.ModelName = "default",
+    rules: options.Rules = "contest",
     thresholds: Annotated[
         list[str],
         Option(
             "--threshold",
             metavar="[PATTERN=]PROBABILITY",
             help="Least probability of a pattern's pixels, such as Fish=0.4, or 0.4 for all patterns; "
-            "repeatable. Default: from the model card.",
+            "repeatable. Default: from the rules.",
         ),
     ] = [],  # noqa: B006 (Typer copies it)
     join: Annotated[
@@ -131,7 +132,7 @@ def segment(
         else:
             workers = min(available_cpus(), len(pictures))
             loaded = Model.load(model, threads=available_cpus() // workers, device=device)
-        card = loaded.card.with_rules({}, parse_thresholds(thresholds, loaded.card.patterns))
+        card = loaded.card.with_rules(rules, parse_thresholds(thresholds, loaded.card.patterns))
         protected = frozenset(picture.path for picture in pictures if picture.path)
         where = parse_bounds(bounds) if bounds is not None else None
         if extent is not None:

@@ -17,7 +17,14 @@ from nephoscope.core.types import SCORE_GRID, Mask, Progress
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset
 from nephoscope.datasets.labels import Problem
-from nephoscope.evaluation.statistics import Interval, Reliability, auc, bootstrap, reliability
+from nephoscope.evaluation.statistics import (
+    Interval,
+    Reliability,
+    auc,
+    bootstrap,
+    grouped_error,
+    reliability,
+)
 from nephoscope.imagery.resize import resize_mask
 from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import resample
@@ -56,12 +63,17 @@ class ModelEvaluation:
     Attributes:
         records: of the scenes.
         patterns: names, in the data set's order.
-        truth: pixels of 350x525 of each label, shape (scenes, patterns).
+        valid: pixels of 350x525 with data, shape (scenes,).
+        truth: pixels of each label, shape (scenes, patterns).
         predicted: pixels of each predicted mask, shape (scenes, patterns).
         overlap: pixels of each label (row) that each predicted mask (column) covers, and in the last column
             those that none covers; shape (scenes, patterns, patterns + 1).
         baselines: Dice of predictions made without looking at the picture, by name, shape (scenes, patterns).
+        expected_pixels: sum of the probabilities of the pixels with data, shape (scenes, patterns); NaN
+            for a model without calibration.
         scores: presence scores from 0 to 1, shape (scenes, patterns).
+        presence_probabilities: that each scene has the label, shape (scenes, patterns); NaN without
+            calibration.
         calibration: by pattern and bin: pixels with data, those of them that have the label, the sum of
             their probabilities; over all scenes, shape (patterns, `BINS`, 3).
         problems: scenes that could not be read and are left out.
@@ -69,11 +81,14 @@ class ModelEvaluation:
 
     records: tuple[Record, ...]
     patterns: tuple[str, ...]
+    valid: Counts
     truth: Counts
     predicted: Counts
     overlap: Counts
     baselines: dict[str, Numbers]
+    expected_pixels: Numbers
     scores: Numbers
+    presence_probabilities: Numbers
     calibration: Numbers
     problems: tuple[Problem, ...]
 
@@ -114,6 +129,15 @@ class ModelEvaluation:
         return {name: reliability(*self.calibration[index].T) for index, name in enumerate(self.patterns)}
 
     @cached_property
+    def presence_error(self) -> dict[str, float]:
+        """Expected calibration error of the probability of each label; NaN without calibration."""
+        present = self.truth > 0
+        return {
+            name: grouped_error(self.presence_probabilities[:, index], present[:, index])
+            for index, name in enumerate(self.patterns)
+        }
+
+    @cached_property
     def confusion(self) -> Numbers:
         """Share of a label's area (row) that each predicted pattern covers, shape (patterns, patterns + 1).
 
@@ -132,11 +156,13 @@ class ModelEvaluation:
 class _SceneResult(NamedTuple):
     """One scene's part of a `ModelEvaluation`."""
 
+    valid: int
     truth: Counts
     predicted: Counts
     overlap: Counts
     baselines: dict[str, Numbers]
     scores: list[float]
+    presence_probabilities: list[float]
     calibration: Numbers
 
 
@@ -193,13 +219,17 @@ def evaluate_model(
     return ModelEvaluation(
         records=tuple(records),
         patterns=dataset.patterns,
+        valid=np.array([each.valid for each in results]),
         truth=np.stack([each.truth for each in results]),
         predicted=np.stack([each.predicted for each in results]),
         overlap=np.stack([each.overlap for each in results]),
         baselines={
             name: np.stack([each.baselines[name] for each in results]) for name in results[0].baselines
         },
+        expected_pixels=np.array([each.calibration[:, :, 2].sum(axis=1) for each in results])
+        * (1 if model.card.calibration else np.nan),
         scores=np.array([each.scores for each in results]),
+        presence_probabilities=np.array([each.presence_probabilities for each in results]),
         calibration=np.sum([each.calibration for each in results], axis=0),
         problems=tuple(problems),
     )
@@ -231,7 +261,9 @@ def _evaluate(
     answers = {"all empty": np.zeros_like(labels), "everything present": np.broadcast_to(valid, labels.shape)}
     if mean_mask is not None:
         answers["mean mask"] = mean_mask & valid
+    presence = segmentation.presence_probabilities
     return _SceneResult(
+        valid=int(valid.sum()),
         truth=truth,
         predicted=_pixels(masks),
         overlap=np.stack([_pixels(label & columns) for label in labels]),
@@ -239,6 +271,7 @@ def _evaluate(
             name: _dice(_pixels(labels & answer), _pixels(answer), truth) for name, answer in answers.items()
         },
         scores=[segmentation.scores[name] for name in patterns],
+        presence_probabilities=[presence.get(name, np.nan) for name in patterns],
         calibration=calibration,
     )
 

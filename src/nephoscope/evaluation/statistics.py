@@ -101,3 +101,18 @@ def reliability(counts: ArrayLike, positives: ArrayLike, sums: ArrayLike) -> Rel
     predicted, observed = np.asarray(sums) / filled, np.asarray(positives) / filled
     share = pixels / max(1.0, float(pixels.sum()))
     return Reliability(predicted, observed, share, float(np.nansum(share * np.abs(predicted - observed))))
+
+
+def grouped_error(probabilities: ArrayLike, present: ArrayLike, groups: int = 5) -> float:
+    """Expected calibration error of few probabilities, in groups of equally many of neighbouring size.
+
+    With a few hundred scenes and more groups, even perfect probabilities would have an error above 0.03.
+
+    Args:
+        probabilities: shape (count,).
+        present: boolean, shape (count,).
+        groups: number of groups.
+    """
+    values, truth = np.asarray(probabilities, np.float64), np.asarray(present, np.float64)
+    parts = np.array_split(np.argsort(values, kind="stable"), groups)
+    return sum(abs(float(truth[part].sum() - values[part].sum())) for part in parts) / max(1, len(values))

@@ -11,8 +11,12 @@ from nephoscope.outputs.format import Format, Web
 
 
 def summary(segmentation: Segmentation) -> dict[str, Any]:
-    """Describe the scene, and each pattern's presence, score and area fraction, as plain values."""
-    scene = segmentation.scene
+    """Describe the scene, and each pattern's presence, score, area fraction and probability, as plain values.
+
+    The probability is that people would draw the pattern in the scene; None without calibration.
+    """
+    scene, presence = segmentation.scene, segmentation.presence_probabilities
+    rounded = {name: round(value, 4) for name, value in presence.items()}
     return {
         "scene": scene.name,
         "width": scene.size[1],
@@ -30,6 +34,7 @@ def summary(segmentation: Segmentation) -> dict[str, Any]:
                 "present": name in segmentation.present,
                 "score": round(segmentation.scores[name], 4),
                 "cover": round(segmentation.area_fractions[name], 4),
+                "probability": rounded.get(name),
             }
             for name in segmentation.card.patterns
         },

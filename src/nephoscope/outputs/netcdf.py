@@ -106,6 +106,14 @@ def make_dataset(segmentation: Segmentation) -> "xr.Dataset":
             _NEVER_MISSING,
         ),
     }
+    if presence := segmentation.presence_probabilities:
+        values = np.array([presence[name] for name in patterns], np.float32)
+        variables["presence_probability"] = (
+            ("pattern", *time),
+            values[:, None] if scene.day else values,
+            {"long_name": "probability that people would draw the pattern in the scene", "units": "1"},
+            _NEVER_MISSING,
+        )
     # CF requires numbers in a variable named like its dimension, so the names have another.
     coordinates = {
         "pattern_name": ("pattern", np.array(patterns, object), {"long_name": "pattern of shallow clouds"})

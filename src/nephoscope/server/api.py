@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast, get_args
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -14,7 +14,7 @@ from nephoscope.core.errors import CardError
 from nephoscope.core.geo import parse_bounds, parse_day
 from nephoscope.core.version import __version__
 from nephoscope.inference import payload
-from nephoscope.inference.card import Card
+from nephoscope.inference.card import Card, RuleChanges, RuleSet
 from nephoscope.inference.model import Model
 from nephoscope.server import responses, schemas, uploads
 from nephoscope.server.clients import Admission, client_of
@@ -154,6 +154,8 @@ def _select_model(models: dict[str, Model], name: str | None, rules: str | None)
 
 
 def _with_rules(card: Card, text: str) -> Card:
+    if text in get_args(RuleSet):
+        return _changed(card, cast(RuleSet, text))
     try:
         changes = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -165,6 +167,10 @@ def _with_rules(card: Card, text: str) -> Card:
         for name in _PIXEL_COUNTS & change.keys():
             if type(change[name]) is not int or change[name] > _MAX_PIXEL_COUNT:
                 raise Problem("value", f"rules: {name} must be an integer of at most {_MAX_PIXEL_COUNT:,}")
+    return _changed(card, changes)
+
+
+def _changed(card: Card, changes: RuleChanges) -> Card:
     try:
         return card.with_rules(changes)
     except CardError as error:

@@ -19,7 +19,7 @@ class SegmentQuery(BaseModel):
     day: str | None = Field(None, description="Day of all pictures.", examples=["2020-02-01"], max_length=40)
     rules: str | None = Field(
         None,
-        description="JSON: attributes of rules by pattern; they replace the card's.",
+        description="`contest` or `unbiased`; or JSON: attributes of rules by pattern.",
         examples=['{"Fish": {"threshold": 0.4}}'],
         max_length=4000,
     )
@@ -45,6 +45,9 @@ class PatternFound(BaseModel):
     present: bool
     score: float = Field(ge=0, le=1, description="Presence score.")
     cover: float = Field(ge=0, le=1, description="Area fraction of the pixels with data.")
+    probability: float | None = Field(
+        ge=0, le=1, description="That people would draw the pattern here; null if not calibrated."
+    )
 
 
 class Box(BaseModel):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nephoscope.evaluation.statistics import reliability
+from nephoscope.evaluation.statistics import grouped_error, reliability
 from nephoscope.inference.probability import LEAST, Platt
 from nephoscope.training.rule_search import Numbers
 
@@ -14,7 +14,6 @@ _STEPS, _CONVERGED = 100, 1e-9
 _RIDGE = 1e-12  # keeps the curvature invertible
 _LEAST_SLOPE = 0.01
 _BINS = 20  # of equal width, for the calibration error of pixels
-_PRESENCE_BINS = 5  # scenes are few: with more bins, the error of perfect probabilities is above 0.03
 
 
 def fit_platt(scores: ArrayLike, counts: ArrayLike, positives: ArrayLike) -> Platt:
@@ -90,14 +89,7 @@ def held_out_presence(scores: Numbers, present: Numbers, folds: Sequence[int]) -
         inside = fold_of == fold
         known = scores[~inside], np.ones(np.count_nonzero(~inside)), present[~inside]
         expected[inside] = fit_platt(*known)(scores[inside])
-    return HeldOutProbabilities(presence_error(expected, present), expected)
-
-
-def presence_error(probability: Numbers, present: Numbers) -> float:
-    """Expected calibration error of probabilities of presence, in bins of equally many scenes."""
-    parts = np.array_split(np.argsort(probability, kind="stable"), _PRESENCE_BINS)
-    bins = [(len(part), present[part].sum(), probability[part].sum()) for part in parts if len(part)]
-    return reliability(*np.array(bins).T).error
+    return HeldOutProbabilities(grouped_error(expected, present), expected)
 
 
 def _centres(levels: int) -> Numbers:

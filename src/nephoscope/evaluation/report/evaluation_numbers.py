@@ -8,6 +8,7 @@ from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.dataset import count_problems
 from nephoscope.evaluation.agreement import MIN_ANNOTATORS, MIN_SCENES, Comparison, Measure
 from nephoscope.evaluation.evaluator import BINS, ModelEvaluation
+from nephoscope.evaluation.frequencies import frequencies
 from nephoscope.evaluation.groups import GROUPINGS, group_scenes
 from nephoscope.evaluation.statistics import RESAMPLES, Interval
 
@@ -45,13 +46,19 @@ def numbers(result: ModelEvaluation) -> dict[str, Any]:
             for name, curve in result.reliability.items()
         },
         "reliability_bins": BINS,
+        "presence_error": _finite_all(result.presence_error),
+        "frequency": _frequencies(result, None),
         "confusion": {
             label: _finite_all(dict(zip((*names, "nothing"), row, strict=True)))
             for label, row in zip(names, result.confusion.tolist(), strict=True)
         },
         "by": {
             grouping: {
-                name: {"scenes": len(scenes), "dice": means(result.means(result.dice, scenes))}
+                name: {
+                    "scenes": len(scenes),
+                    "dice": means(result.means(result.dice, scenes)),
+                    "frequency": _frequencies(result, scenes),
+                }
                 for name, scenes in group_scenes(result.records, grouping).items()
             }
             for grouping in GROUPINGS
@@ -114,6 +121,22 @@ def _candidate(measure: Measure) -> dict[str, Any]:
         "as_well": measure.as_well,
         "of_people": len(measure.annotators),
         "standings": [each._asdict() for each in measure.annotators],
+    }
+
+
+def _frequencies(result: ModelEvaluation, scenes: Sequence[int] | None) -> dict[str, Any]:
+    return {
+        pattern: {
+            kind: {
+                "labelled": value.labelled,
+                "hard": value.hard,
+                "expected": _finite(value.expected),
+                "hard_bias": _interval(value.hard_bias),
+                "expected_bias": _interval(value.expected_bias) if math.isfinite(value.expected) else None,
+            }
+            for kind, value in kinds.items()
+        }
+        for pattern, kinds in frequencies(result, scenes).items()
     }
 
 

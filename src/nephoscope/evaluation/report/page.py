@@ -84,4 +84,14 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"percent": _percent, "number": _number, "interval": _interval}
+
+
+def _points(stats: dict[str, Any] | None) -> str:
+    """Format a difference of shares and its 95 % interval in percentage points; a dash for None."""
+    if stats is None:
+        return "–"
+    low, high = stats["interval"]
+    return _interval({"mean": 100 * stats["mean"], "interval": [100 * low, 100 * high]}, "+.1f")
+
+
+_TEMPLATES.filters |= {"percent": _percent, "number": _number, "interval": _interval, "points": _points}
