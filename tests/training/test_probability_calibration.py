@@ -16,8 +16,9 @@ from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
 from nephoscope.inference.pipeline import segment
 from nephoscope.inference.postprocess import Rule
-from nephoscope.inference.probability import PatternCalibration, Platt
+from nephoscope.inference.probability import AreaRatio, PatternCalibration, Platt
 from nephoscope.training.calibration import with_calibration
+from nephoscope.training.frequency_error import area_ratio
 from nephoscope.training.platt_fit import fit_platt, held_out_pixels, held_out_presence
 from nephoscope.training.scored_scenes import LEVELS
 from nephoscope.training.unbiased_rules import PatternScenes, held_out_areas, match
@@ -117,6 +118,24 @@ def test_a_pattern_without_labels_is_never_present():
     assert match(scenes._replace(present=np.zeros(20))).cut == 1.0
 
 
+def test_the_ratio_of_areas_and_its_error_are_found():
+    rng = np.random.default_rng(4)
+    predicted = rng.uniform(0, 0.4, 2000)
+    labelled = 0.8 * predicted * rng.lognormal(-0.08, 0.4, 2000)
+    ratio = area_ratio(labelled, predicted, range(2000))
+    assert ratio.ratio == pytest.approx(0.8, abs=0.03)
+    of_days = area_ratio(labelled, predicted, [scene // 2 for scene in range(2000)])
+    assert of_days.error == pytest.approx(ratio.error, rel=0.15)  # scenes are independent here
+    twice = area_ratio(np.repeat(labelled, 2), np.repeat(predicted, 2), np.repeat(range(2000), 2).tolist())
+    assert twice.error == pytest.approx(ratio.error, rel=0.01)  # copies of a day's scenes add nothing
+
+
+@pytest.mark.parametrize("values", [(0, 0.1), (-1, 0.1), (1, -0.1), (float("inf"), 0)])
+def test_impossible_ratios_are_refused(values):
+    with pytest.raises(InvalidRequestError, match="an area ratio must be above 0"):
+        AreaRatio(*values)
+
+
 CALIBRATION = {
     name: PatternCalibration(Platt(0.5 + index, index - 1), Platt(2, -1), "top_k", 500)
     for index, name in enumerate(DEFAULT_NAMES)
@@ -170,14 +189,16 @@ def test_presence_has_a_probability_where_the_model_is_calibrated(tiny):
 
 def test_a_card_keeps_calibration_and_both_sets_of_rules(card):
     unbiased = dict.fromkeys(card.patterns, Rule(0.3, 500, 0.4, 0, 0))
-    full = dataclasses.replace(card, calibration=CALIBRATION, unbiased_rules=unbiased)
+    ratios = {name: {"contest": AreaRatio(0.9, 0.1)} for name in card.patterns}
+    changes = {"calibration": CALIBRATION, "unbiased_rules": unbiased, "area_ratios": ratios}
+    full = dataclasses.replace(card, **changes)
     again = Card.from_json(full.to_json())
     assert again == full
     assert again.with_rules("unbiased").rules == unbiased
     assert again.with_rules("contest") is again
     assert again.with_rules("unbiased", 0.5).rules["Fish"].threshold == 0.5
-    plain = dataclasses.replace(card, calibration={}, unbiased_rules={})
-    assert not {"calibration", "unbiased_rules"} & plain.as_dict().keys()
+    plain = dataclasses.replace(card, **{name: {} for name in changes})
+    assert not changes.keys() & plain.as_dict().keys()
 
 
 def test_rules_that_a_card_does_not_have_are_refused(card):

@@ -11,14 +11,14 @@ from nephoscope.core.patterns import MAX_PATTERNS, Pattern, styled_patterns
 from nephoscope.core.types import GridShape
 from nephoscope.inference.input_check import MESSAGES
 from nephoscope.inference.postprocess import Rule
-from nephoscope.inference.probability import PatternCalibration
+from nephoscope.inference.probability import AreaRatio, PatternCalibration
 
 CARD_VERSION = 1
 
 RuleSet = Literal["contest", "unbiased"]
 """Rules of the highest Dice, or whose areas and numbers of scenes match those of the labels."""
 
-_LATER = {"styles", "calibration", "unbiased_rules"}  # entries that older cards do not have
+_LATER = {"styles", "calibration", "unbiased_rules", "area_ratios"}  # entries that older cards do not have
 
 HELD_OUT, HELD_OUT_SPREAD = "mean Dice, held-out folds", "standard deviation between folds"
 """`what` of the figures of a cross-validation: neither weights nor rules have seen the scenes of a fold."""
@@ -53,6 +53,8 @@ class Card:
     calibration: dict[str, PatternCalibration] = field(default_factory=dict)
     # Rules whose areas and numbers of scenes match those of the labels, by pattern; empty where unknown.
     unbiased_rules: dict[str, Rule] = field(default_factory=dict)
+    # By pattern: labelled over predicted area of `contest` and `unbiased` masks and of `expected` areas.
+    area_ratios: dict[str, dict[str, AreaRatio]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Card of {self.name}: {', '.join(self.patterns)}>"
@@ -155,6 +157,11 @@ class Card:
             if calibration := entries.get("calibration"):
                 made = {name: PatternCalibration.from_entries(calibration[name]) for name in patterns}
                 entries["calibration"] = made
+            if ratios := entries.get("area_ratios"):
+                entries["area_ratios"] = {
+                    name: {kind: AreaRatio(**value) for kind, value in ratios[name].items()}
+                    for name in patterns
+                }
             styled_patterns(entries["patterns"], entries.get("styles"))
             entries["input_size"] = _grid(entries["input_size"])
             entries["grid"] = _grid(entries["grid"])

@@ -51,6 +51,26 @@ class Platt:
 
 
 @dataclass(frozen=True)
+class AreaRatio:
+    """The area that people draw over the area that a model predicts, on validation scenes.
+
+    Attributes:
+        ratio: of the sums over all scenes.
+        error: standard deviation of its logarithm, days resampled.
+
+    Raises:
+        InvalidRequestError: the ratio is not positive, or the error is negative or not finite.
+    """
+
+    ratio: float
+    error: float
+
+    def __post_init__(self) -> None:
+        if not (0 < self.ratio < math.inf and 0 <= self.error < math.inf):
+            raise InvalidRequestError(f"an area ratio must be above 0, got {self.ratio} with {self.error}")
+
+
+@dataclass(frozen=True)
 class PatternCalibration:
     """How the probabilities of one pattern were calibrated.
 

@@ -23,8 +23,9 @@ from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
 from nephoscope.inference.model_files import model_file
 from nephoscope.inference.postprocess import Rule
-from nephoscope.inference.probability import PatternCalibration, Platt
+from nephoscope.inference.probability import AreaRatio, PatternCalibration, Platt
 from nephoscope.training.export import with_card
+from nephoscope.training.frequency_error import area_ratio
 from nephoscope.training.platt_fit import fit_pixels, fit_platt, held_out_pixels, held_out_presence
 from nephoscope.training.rule_search import Numbers, RuleSearchResult, Table, search
 from nephoscope.training.scored_scenes import (
@@ -85,6 +86,7 @@ class Calibration:
         in_sample_dice: mean Dice by pattern on the scenes that the rules were chosen on: optimistic.
         before: mean Dice by pattern under the previous rules of the model.
         held_out: calibration error and bias on other days, by pattern.
+        area_ratios: labelled over predicted area, by pattern and by kind as in the card.
         records: the scenes.
         unread: number of scenes that cannot be read.
     """
@@ -97,6 +99,7 @@ class Calibration:
     in_sample_dice: dict[str, float]
     before: dict[str, float]
     held_out: dict[str, HeldOut]
+    area_ratios: dict[str, dict[str, AreaRatio]]
     records: list[Record]
     unread: int = 0
 
@@ -151,7 +154,7 @@ def calibration_of(card: Card, scored: ScoredScenes, survey: Survey, folds: Sequ
     """
     patterns = card.patterns
     results = choose_rules(scored, folds)
-    probabilities, unbiased, held_out = {}, {}, {}
+    probabilities, unbiased, held_out, ratios = {}, {}, {}, {}
     for index, name in enumerate(patterns):
         present = 1 - scored.empty[index]
         kind = int(np.argmax([auc(scores, present) for scores in scored.scores[index]]))
@@ -171,6 +174,12 @@ def calibration_of(card: Card, scored: ScoredScenes, survey: Survey, folds: Sequ
         held_out[name] = HeldOut(
             pixels.error, presence.error, scenes.labelled, present, pixels.expected, presence.expected, areas
         )
+        result = results[index]
+        contest = scored.areas[index, result.mask] * (scored.scores[index, result.kind] >= result.cut)
+        predicted = {"contest": contest, "unbiased": areas.areas, "expected": pixels.expected}
+        ratios[name] = {
+            kind: area_ratio(scenes.labelled, values, scored.groups) for kind, values in predicted.items()
+        }
     return Calibration(
         rules={name: rule_of(result) for name, result in zip(patterns, results, strict=True)},
         unbiased_rules=unbiased,
@@ -180,6 +189,7 @@ def calibration_of(card: Card, scored: ScoredScenes, survey: Survey, folds: Sequ
         in_sample_dice={name: result.in_sample_dice for name, result in zip(patterns, results, strict=True)},
         before=dict(zip(patterns, survey.before.mean(axis=-1).tolist(), strict=True)),
         held_out=held_out,
+        area_ratios=ratios,
         records=scored.records,
         unread=scored.unread,
     )
@@ -230,6 +240,7 @@ def calibrated(card: Card, calibration: Calibration, on: str) -> Card:
         rules=calibration.rules,
         unbiased_rules=calibration.unbiased_rules,
         calibration=calibration.probabilities,
+        area_ratios=calibration.area_ratios,
         figures=[
             *dice_figures(calibration.dice, honest, how),
             optimistic | {"what": "mean Dice, optimistic"},

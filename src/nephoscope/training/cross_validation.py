@@ -135,6 +135,7 @@ def cross_validated(card: Card, result: CrossValidation) -> Card:
         rules=result.calibration.rules,
         unbiased_rules=result.calibration.unbiased_rules,
         calibration=result.calibration.probabilities,
+        area_ratios=result.calibration.area_ratios,
         figures=[*new, *kept],
         training={**card.training, "rules": f"chosen by mean Dice on {on}"},
     )

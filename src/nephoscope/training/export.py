@@ -182,6 +182,7 @@ def _card(cards: Sequence[Card], tta: bool, name: str) -> Card:
         figures=[],
         calibration={},
         unbiased_rules={},
+        area_ratios={},
         **made,
     )
 

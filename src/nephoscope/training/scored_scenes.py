@@ -36,6 +36,7 @@ class ScoredScenes:
 
     Attributes:
         by_mask: Dice of every mask, shape (patterns, masks, scenes).
+        areas: of every mask, as shares of the pixels with data, shape (patterns, masks, scenes).
         scores: of every kind of presence evidence, shape (patterns, kinds, scenes).
         empty: 1 where the true mask is empty, else 0; shape (patterns, scenes).
         pixels: as in `Survey`.
@@ -44,6 +45,7 @@ class ScoredScenes:
     """
 
     by_mask: Numbers
+    areas: Numbers
     scores: Numbers
     empty: Numbers
     pixels: Numbers
@@ -74,7 +76,7 @@ def join_scenes(parts: Sequence[ScoredScenes]) -> ScoredScenes:
     """The scenes of several parts, in their order."""
     arrays = {
         name: np.concatenate([getattr(part, name) for part in parts], axis=-1)
-        for name in ("by_mask", "scores", "empty", "pixels")
+        for name in ("by_mask", "areas", "scores", "empty", "pixels")
     }
     records = [record for part in parts for record in part.records]
     return ScoredScenes(**arrays, records=records, unread=sum(part.unread for part in parts))
@@ -100,8 +102,8 @@ def score_scenes(model: Model, dataset: Dataset, progress: Progress | None = Non
         DatasetError: the labels lack a pattern of the model, or scenes of fewer than two days can be read.
     """
     found, records, unread = _map(_score, model, dataset, progress)
-    by_mask, scores, empty, pixels = (np.stack(column, -1) for column in zip(*found, strict=True))
-    return ScoredScenes(by_mask, scores, empty, pixels, records, unread)
+    by_mask, areas, scores, empty, pixels = (np.stack(column, -1) for column in zip(*found, strict=True))
+    return ScoredScenes(by_mask, areas, scores, empty, pixels, records, unread)
 
 
 def survey_scenes(model: Model, dataset: Dataset, progress: Progress | None = None) -> Survey:
@@ -139,8 +141,10 @@ def _score(model: Model, dataset: Dataset, record: Record) -> tuple[Numbers, ...
     fields, heads = prediction.probabilities, prediction.head_probabilities
     truth = _truth(model, dataset, record, prediction.valid_mask)
     by_pattern = [None] * len(fields) if heads is None else heads.tolist()
+    dices, areas = zip(*(measure_masks(*pair) for pair in zip(fields, truth, strict=True)), strict=True)
     return (
-        np.stack([dice_of_masks(*pair) for pair in zip(fields, truth, strict=True)]),
+        np.stack(dices),
+        np.stack(areas) / max(1, np.count_nonzero(prediction.valid_mask)),
         np.stack([all_evidence(*pair) for pair in zip(fields, by_pattern, strict=True)]),
         np.asarray(~truth.any(axis=(1, 2)), np.float64),
         _pixels(fields, truth, prediction.valid_mask),
@@ -172,10 +176,10 @@ def _pixels(fields: Probabilities, truth: Mask, valid: Mask) -> Numbers:
     return counts
 
 
-def dice_of_masks(field: Probabilities, truth: Mask) -> Numbers:
-    """Dice of every mask, in the order of `MASKS`."""
+def measure_masks(field: Probabilities, truth: Mask) -> tuple[Numbers, Numbers]:
+    """Dice, and area in pixels, of every mask, in the order of `MASKS`."""
     size = int(np.count_nonzero(truth))
-    values: dict[tuple[float, int, int], float] = {}
+    values: dict[tuple[float, int, int], tuple[float, int]] = {}
     for threshold in THRESHOLDS:
         mask = field > threshold
         for join in JOINS:
@@ -184,9 +188,11 @@ def dice_of_masks(field: Probabilities, truth: Mask) -> Numbers:
             shared = np.bincount(numbers, truth[mask], minlength=1)
             for area in AREAS:
                 kept = areas >= max(1, area)
-                total = areas[kept].sum() + size
-                values[threshold, join, area] = 2 * shared[kept].sum() / total if total else 1.0
-    return np.array([values[mask] for mask in MASKS], np.float64)
+                own = int(areas[kept].sum())
+                total = own + size
+                values[threshold, join, area] = 2 * shared[kept].sum() / total if total else 1.0, own
+    dices, sizes = np.array([values[mask] for mask in MASKS], np.float64).T
+    return dices, sizes
 
 
 def all_evidence(field: Probabilities, head: float | None) -> Numbers:
