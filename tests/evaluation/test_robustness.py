@@ -1,8 +1,10 @@
 """Robustness of the default model's masks to changes of a real scene, as docs/model-card.md states."""
 
+import numpy as np
 import pytest
 
-from nephoscope.evaluation.robustness import agreements
+from nephoscope.evaluation.robustness import agreements, noise_pictures, rejected_noise
+from nephoscope.inference.model import Model
 
 pytestmark = pytest.mark.slow
 
@@ -32,3 +34,18 @@ def test_a_scene_gives_the_same_masks_at_other_sizes(measured, size):
 def test_masks_change_no_more_than_the_model_card_states(measured, change, least):
     """Floors a mask or two below what was measured."""
     assert measured[change] >= least
+
+
+def test_noise_is_of_four_kinds():
+    grey, white, smooth, plain = noise_pictures(4)
+    assert np.ptp(grey, axis=2).max() == 0
+    assert np.ptp(white, axis=2).mean() > 50
+    assert (
+        np.abs(np.diff(smooth.astype(int), axis=1)).mean()
+        < 0.3 * np.abs(np.diff(white.astype(int), axis=1)).mean()
+    )
+    assert np.ptp(plain, axis=(0, 1)).max() == 0
+
+
+def test_a_model_that_marks_what_is_bright_finds_patterns_in_noise(tiny_model):
+    assert rejected_noise(Model.load(tiny_model()), count=8) < 1

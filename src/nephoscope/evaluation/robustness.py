@@ -31,6 +31,7 @@ Change = Callable[[Image], Image]
 """Changes a picture."""
 
 _WORKERS = 2
+_NOISE_SIZE = (320, 480)
 _Masks = NDArray[np.bool_]  # shape (patterns, height, width)
 
 
@@ -97,6 +98,27 @@ CHANGES: dict[str, Change] = {
     "grey": grey,
 }
 """Changes to the small scenes, by name."""
+
+
+def noise_pictures(count: int, seed: int = 0) -> Iterator[Image]:
+    """Pictures without a scene: white noise in grey and in colour, smooth noise, and plain colours."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        kind, finest = number % 4, 2.0 ** rng.uniform(1, 5)
+        channels = 1 if kind == 0 else 3
+        pixels = rng.integers(0, 256, (*_NOISE_SIZE, channels)).astype(np.float32)
+        if kind == 2:
+            pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), finest), np.float32)
+            pixels = 255 * (pixels - pixels.min()) / np.ptp(pixels)
+        if kind == 3:
+            pixels[:] = rng.uniform(20, 255, 3)
+        yield np.broadcast_to(pixels, (*_NOISE_SIZE, 3)).astype(np.uint8)
+
+
+def rejected_noise(model: Model, count: int = 40) -> float:
+    """Share of the pictures of noise in which a model finds no pattern."""
+    found = map_in_order(lambda pixels: bool(_segment(model, pixels).any()), noise_pictures(count), _WORKERS)
+    return 1 - float(np.mean(list(found)))
 
 
 def _read_all(folder: Path, every: int) -> list[Image]:
