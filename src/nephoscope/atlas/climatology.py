@@ -101,14 +101,14 @@ class Resampling:
         blocks = np.unique(self.blocks[days], return_inverse=True)[1]
         counted = np.zeros((blocks.max() + 1, with_data.shape[1]), np.bool_)
         np.logical_or.at(counted, blocks, with_data)
-        low, high = _interval(ratios[..., 1:])
+        low, high = interval(ratios[..., 1:])
         too_few = counted.sum(axis=0) < LEAST
         low[:, too_few] = high[:, too_few] = np.nan
         estimate = ratios[..., 0].copy()  # a view would keep all resamples
         return Pooled(estimate, low, high, with_data.sum(axis=0), valid[days].mean(axis=(0, 1)))
 
 
-def _interval(resamples: Numbers) -> tuple[Numbers, Numbers]:
+def interval(resamples: Numbers) -> tuple[Numbers, Numbers]:
     """Ends of the 95 % interval; resamples (the last axis) without data of a cell are left out."""
     count = resamples.shape[-1]
     ends = [round(_OUTSIDE * count) - 1, count - round(_OUTSIDE * count)]

@@ -67,6 +67,25 @@ def series(
 
 
 @atlas.command()
+def transitions(
+    store: options.Store,
+    output: options.OutputFile = Path("transitions.csv"),
+    block: Annotated[
+        int, Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
+    ] = 1,
+    seed: Annotated[int, Option(min=0, help="Random seed of the bootstrap.")] = 0,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Write what becomes of each pattern by the next overpass and over the next days, as CSV."""
+    with needs("atlas"):
+        from nephoscope.atlas.store import open_atlas
+        from nephoscope.atlas.transitions import transitions
+    progress = console.progress_bar("comparing days")
+    with usage_errors():
+        _write(output, overwrite, lambda: transitions(open_atlas(store), block, seed, progress))
+
+
+@atlas.command()
 def track(
     store: options.Store,
     points: Annotated[
