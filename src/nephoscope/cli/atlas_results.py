@@ -86,6 +86,40 @@ def transitions(
 
 
 @atlas.command()
+def compare(
+    first: options.Store,
+    second: Annotated[
+        str,
+        Argument(
+            metavar="OTHER",
+            help="Another atlas, a summary or C3ONTEXT's level 3 as NetCDF, or a folder of labelled scenes.",
+            show_default=False,
+        ),
+    ],
+    output: options.OutputFile = Path("comparison.csv"),
+    grid: Annotated[float, Option(metavar="DEGREES", help="Cell size, where neither has its own.")] = 1.0,
+    block: Annotated[
+        int, Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
+    ] = 1,
+    seed: Annotated[int, Option(min=0, help="Random seed of the bootstrap.")] = 0,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Compare the daily frequencies of an atlas with another's: bias, correlation, overlap, agreement."""
+    with needs("atlas"):
+        from nephoscope.atlas.comparison import compare, draw, pair, to_csv
+        from nephoscope.atlas.daily import read_two
+    figure = output.with_suffix(".png")
+    if figure.exists() and not overwrite:
+        fail(f"{figure}: exists; use --overwrite to replace it")
+    with usage_errors():
+        pairs = pair(*read_two(first, second, grid, console.progress_bar("measuring")))
+        comparisons = compare(pairs, block, seed)
+        _write(output, overwrite, lambda: to_csv(comparisons))
+        atomic_write(figure, draw(pairs, comparisons, (first, second)))
+        console.info(str(figure))
+
+
+@atlas.command()
 def track(
     store: options.Store,
     points: Annotated[
