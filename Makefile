@@ -4,6 +4,7 @@
 # make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
 # make soak    an atlas of 100,000 tiny scenes while its workers are killed, and 20,000 requests to a server
 # make model   make the default model again, from WEIGHTS=FILE, or training all that it needs in .best (DATA=, FIRST=)
+# make figures make the figures of the documents again, for the default model (DATA=)
 # make best    make the ensemble `best` in .best, of the networks that the default model learned from
 
 PYTHON ?= python3
@@ -28,7 +29,7 @@ BIN := $(TEST_VENV)/bin
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo check unit test lint bench soak model best clean
+.PHONY: demo check unit test lint bench soak model figures best clean
 
 demo: .venv/installed
 	.venv/bin/nephoscope segment sample --output $(OUTPUT) --format overlay,panel,json --overwrite
@@ -72,6 +73,9 @@ soak: $(TEST_VENV)/installed
 model: $(WEIGHTS) | $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(WEIGHTS) \
 	  --card $(CARD) --output src/nephoscope/models/default.onnx
+
+figures: $(TEST_VENV)/installed
+	PYTHONPATH=src $(BIN)/python scripts/make_figures.py $(DATA)
 
 best: $(TEACHERS) | $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python -m nephoscope export $(TEACHERS) --card $(CARD) --tta --output .best/best.onnx
