@@ -7,12 +7,10 @@ border: with a margin, boxes overlap and only the middle of each is kept.
 
 import json
 import math
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,19 +142,18 @@ class Plan:
         return tuple(day for day in days if day.month in self.months)
 
     @cached_property
-    def _available(self) -> tuple[tuple[int, ...], ...]:
-        """For each day the indices of the satellites that have images."""
+    def passes(self) -> tuple[tuple[int, int], ...]:
+        """Indices of the day and the satellite of every pass over the region, in order."""
         starts = [SATELLITES[name].first for name in self.satellites]
-        return tuple(tuple(n for n, start in enumerate(starts) if day >= start) for day in self.days)
-
-    @cached_property
-    def _first_scenes(self) -> tuple[int, ...]:
-        """For each day the number of its first scene; last, the number of all scenes."""
-        counts = (len(satellites) * len(self.boxes) for satellites in self._available)
-        return tuple(accumulate(counts, initial=0))
+        return tuple(
+            (time, which)
+            for time, day in enumerate(self.days)
+            for which, start in enumerate(starts)
+            if day >= start
+        )
 
     def __len__(self) -> int:
-        return self._first_scenes[-1]
+        return len(self.passes) * len(self.boxes)
 
     def __iter__(self) -> Iterator[PlannedScene]:
         return map(self.scene, range(len(self)))
@@ -165,9 +162,8 @@ class Plan:
         """A scene by its number, from 0."""
         if not 0 <= number < len(self):
             raise IndexError(f"scene number {number} is out of range: the plan has {len(self)} scenes")
-        time = bisect_right(self._first_scenes, number) - 1
-        which, box = divmod(number - self._first_scenes[time], len(self.boxes))
-        satellite = self._available[time][which]
+        which, box = divmod(number, len(self.boxes))
+        time, satellite = self.passes[which]
         overpass = Overpass(self.satellites[satellite], self.days[time], self.boxes[box])
         return PlannedScene(number, time, satellite, *divmod(box, self.shape[1]), overpass)
 

@@ -3,10 +3,11 @@
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,16 +48,27 @@ def map_in_order(work: Callable[[T], R], items: Iterable[T], workers: int) -> Ge
 def atomic_write(path: Path, content: bytes) -> None:
     """Write a file atomically: it appears with all of its content, or not at all.
 
+    Raises:
+        OSError: the folder cannot be created or written, or the disk is full; no file is left behind.
+    """
+    with atomic_open(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def atomic_open(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that appears atomically, with all that was written to it, or not at all if that fails.
+
     The content goes to a hidden file beside it, which then replaces `path` in one step.
 
     Raises:
-        OSError: the folder cannot be created or written, or the disk is full; no file is left behind.
+        OSError: as `atomic_write`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with partial.open("xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
