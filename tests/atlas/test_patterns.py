@@ -114,7 +114,7 @@ def test_an_atlas_of_other_patterns_goes_all_the_way(tmp_path, tiny_model, patte
 @pytest.mark.parametrize("patterns", [TWO, SIX])
 def test_figures_have_the_colours_of_the_models_card(tmp_path, tiny_model, patterns):
     store, _ = prepare(str(tmp_path / "atlas"), PLAN, str(model_of(tiny_model, patterns)))
-    summary = open_atlas(store.address).assign_coords(pattern=[*patterns, UNCLASSIFIED])
+    summary = open_atlas(store.address)[["pattern_flags"]].assign_coords(pattern=[*patterns, UNCLASSIFIED])
     colours = figures._classes(summary)
     assert list(colours) == [*patterns, UNCLASSIFIED]
     assert colours[patterns[1]] == "#c80a3c"
@@ -246,7 +246,7 @@ def test_an_unexpected_error_is_recorded_and_logged_with_its_traceback(
         prepared = segmenter(store, content, WorldviewClient(server.address, None, degrees=0.4, tries=1))
         monkeypatch.setattr(worker, "apply_rules", fail)
         with caplog.at_level(logging.ERROR, "nephoscope"):
-            assert prepared.process(0, 2) == (0, 4)
+            assert prepared.process(0, 2) == (0, 4, "")
     assert {(each["cause"], each["reason"]) for each in store.manifest.read(0)} == {
         ("unexpected", "RuntimeError: a bug")
     }

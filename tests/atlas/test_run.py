@@ -201,7 +201,9 @@ def test_a_store_is_for_one_plan_and_one_model(tmp_path, small_model, tiny_model
     folder = str(tmp_path / "atlas")
     prepare(folder, make_plan(3), str(small_model))
     with pytest.raises(AtlasError, match="another plan"):
-        prepare(folder, make_plan(4), str(small_model))
+        prepare(folder, make_plan(3, parse_bounds("barbados")), str(small_model))
+    with pytest.raises(AtlasError, match="another plan: .* lacks 4 of its 12 scenes, .* Terra on 2010-03-03"):
+        prepare(folder, make_plan(2), str(small_model))
     with pytest.raises(AtlasError, match="another model, tiny"):
         prepare(folder, make_plan(3), str(tiny_model()))
     with pytest.raises(AtlasError, match="is not an atlas"):
@@ -259,6 +261,58 @@ def test_failed_scenes_have_their_cause_and_are_done_again(client, tmp_path, sma
         assert do(client, tmp_path / "atlas", plan, small_model, archive_at(server))[0] == []
         assert server.total - before == 4
     assert (flags(tmp_path / "atlas") != NOT_SEGMENTED).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["503", "reset", "html", "404"])
+def test_an_archive_that_is_down_stops_the_run_soon_and_loses_nothing(client, tmp_path, small_model, fault):
+    plan, down = make_plan(31), Event()
+
+    def fails(asked, _):
+        if asked.day.day >= 20:
+            down.set()
+        return fault if down.is_set() else None
+
+    with WorldviewServer(fails) as server:
+        archive = archive_at(server, cache=tmp_path / "cache")
+        with pytest.raises(AtlasError, match="the archive is down: 5 scenes in a row failed") as caught:
+            do(client, tmp_path / "atlas", plan, small_model, archive)
+        assert "\n" not in str(caught.value)
+        there = read_status(open_store(str(tmp_path / "atlas")).manifest)
+        done = {record["index"] for record in records(tmp_path / "atlas") if record["status"] == "done"}
+        assert len(done) == there.done > 0
+        assert server.total - there.done < 50  # of 48 scenes that are left, with two tries
+        assert 5 <= there.failed - there.causes["not tried"] < 25
+        asked = server.total
+        with pytest.raises(AtlasError, match="the archive is down"):
+            do(client, tmp_path / "atlas", plan, small_model, archive)
+        assert server.total - asked < 30
+    with WorldviewServer() as server:
+        _, status = do(client, tmp_path / "atlas", plan, small_model, archive_at(server))
+        assert (status.done, status.failed) == (len(plan), 0)
+        assert server.total == len(plan) - there.done
+
+
+@pytest.mark.slow
+def test_a_day_that_the_archive_lacks_does_not_stop_the_run(client, tmp_path, small_model):
+    plan = make_plan(12, parse_bounds("-61,-30,44,12"))  # 15 boxes, 30 scenes a day
+    with WorldviewServer(lambda asked, _: "500" if asked.day.day in (3, 4) else None) as server:
+        _, status = do(client, tmp_path / "atlas", plan, small_model, archive_at(server))
+    assert (status.done, status.failed, status.missing) == (300, 60, 0)
+    assert dict(status.causes) == {"server error": 60}
+
+
+@pytest.mark.slow
+def test_where_nothing_answers_the_command_ends_with_one_line(tmp_path, small_model):
+    make_plan(31).write(tmp_path / "atlas.json")
+    words = ["run", tmp_path / "atlas.json", tmp_path / "atlas", "--model", small_model, "--workers", 1]
+    done = atlas(
+        *words, "--archive", "http://127.0.0.1:9/api/v1/snapshot", "--degrees", DEGREES, "--retries", 0
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("nephoscope: the archive is down: 5 scenes in a row failed, the last with")
+    assert done.stderr.endswith("; run the same command again to resume\n")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

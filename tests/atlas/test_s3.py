@@ -21,7 +21,7 @@ from nephoscope.atlas.store import open_atlas, open_store
 atlas = open_atlas("s3://clouds/years/atlas")
 manifest = open_store("s3://clouds/years/atlas").manifest
 records = [record for _, batch in manifest.read_all() for record in batch]
-print(dict(atlas.sizes), int((atlas["pattern_flags"] != NOT_SEGMENTED).sum()))
+print(dict(atlas["pattern_flags"].sizes), int((atlas["pattern_flags"] != NOT_SEGMENTED).sum()))
 print(len(records), dict(Counter(record["status"] for record in records)))
 """
 

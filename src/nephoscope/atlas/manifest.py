@@ -6,7 +6,7 @@ without an object is done again, so no scene is recorded twice.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,6 +14,7 @@ from typing import Any
 
 import fsspec
 
+from nephoscope.atlas.plan import PlannedScene
 from nephoscope.core.errors import AtlasError, NephoscopeError
 from nephoscope.core.extras import install_command
 from nephoscope.core.io import atomic_write
@@ -21,19 +22,31 @@ from nephoscope.core.io import atomic_write
 FOLDER = "pattern_flags/manifest"
 """Inside the array: readers of Zarr look for members of groups, and would stop at each of these objects."""
 
-BATCH = 32
-"""Scenes of a batch, consecutive ones; part of the format of a store."""
-
 Record = dict[str, Any]
 """The outcome of a scene, as a JSON object.
 
 `index`, `satellite`, `date`, `box` (west, south, east, north) and `status`, which is `done` or `failed`. If
-done also `valid` (share with data), `cover` and `score` (by pattern, see `Segmentation`), `bytes`, `sha256`
-and `url` of the image, `from_cache`, `fetch_seconds` and `segment_seconds`; if failed `cause` and `reason`.
+failed also `cause` and `reason`. If done also `valid` (share with data), `cover` and `score` (by pattern, see
+`Segmentation`), and what `scene_record.done_record` adds; stores of version 0.1.0 have less of that.
 """
 
 _REQUIRED = {"done": ("valid", "cover", "score"), "failed": ("cause", "reason")}
 _READ_AT_ONCE = 256  # objects
+
+
+def scene_entries(scene: PlannedScene) -> Record:
+    """What every record of a scene says."""
+    return {
+        "index": scene.number,
+        "satellite": scene.overpass.satellite,
+        "date": scene.overpass.day.isoformat(),
+        "box": list(scene.overpass.bounds),
+    }
+
+
+def failed_record(scene: PlannedScene, cause: str, reason: str) -> Record:
+    """The record of a scene that failed."""
+    return scene_entries(scene) | {"status": "failed", "cause": cause, "reason": reason}
 
 
 @contextmanager
@@ -56,11 +69,12 @@ def store_errors(address: str, failure: str) -> Iterator[None]:
 
 
 class Manifest:
-    """The records of one store: so many scenes in so many batches."""
+    """The records of one store, whose batches are these ranges of scenes."""
 
-    def __init__(self, store: str, scenes: int):
-        self.scenes = scenes
-        self.batches = -(-scenes // BATCH)
+    def __init__(self, store: str, ranges: Sequence[range]):
+        self._ranges = ranges
+        self.batches = len(ranges)
+        self.scenes = sum(map(len, ranges))
         self._store = store
         self._is_local = "://" not in store
         options = {} if self._is_local else {"use_listings_cache": False}
@@ -69,7 +83,7 @@ class Manifest:
 
     def indices(self, batch: int) -> range:
         """The scenes of a batch."""
-        return range(batch * BATCH, min((batch + 1) * BATCH, self.scenes))
+        return self._ranges[batch]
 
     def write(self, batch: int, records: list[Record]) -> None:
         """Write a batch's records, in place of earlier ones.
@@ -77,7 +91,8 @@ class Manifest:
         Raises:
             AtlasError: they cannot be written; earlier ones are still there.
         """
-        content = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+        lines = (json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in records)
+        content = "".join(f"{line}\n" for line in lines).encode()
         path = self._path(batch)
         with store_errors(self._store, "cannot be written"):
             if self._is_local:

@@ -31,7 +31,9 @@ class Abandoned:
 
 
 def prepare(address: str, plan: Plan, model: str) -> tuple[Store, bytes]:
-    """Create or open the store of a plan and a model, and read the model's file.
+    """Create, open or extend the store of a plan and a model, and read the model's file.
+
+    A store grows to a plan that contains its own: further days or satellites of the same boxes.
 
     Raises:
         ModelError: the model cannot be used.
@@ -39,7 +41,7 @@ def prepare(address: str, plan: Plan, model: str) -> tuple[Store, bytes]:
     """
     card = Model.load(model, threads=1, device="cpu").card
     content = model_file(model).read_bytes()
-    return create(address, plan, card, hashlib.sha256(content).hexdigest()), content
+    return create(address, plan, card, hashlib.sha256(content).hexdigest(), grow=True), content
 
 
 def run(
@@ -51,8 +53,8 @@ def run(
     share belongs to a batch, not to a worker, so it cannot be lost with one.
 
     Raises:
-        AtlasError: the store or the cache of images cannot be written, the scheduler is lost, or the workers
-            lack a library.
+        AtlasError: the archive is down (after the batches that were under way), the store or the cache of
+            images cannot be written, the scheduler is lost, or the workers lack a library.
     """
     name = f"nephoscope-{secrets.token_hex(4)}"
     try:
@@ -68,8 +70,12 @@ def run(
 
 
 def _process(client: Client, job: str, batches: list[int], free: int) -> Iterator[Finished | Abandoned]:
-    """Keep all threads busy while there are `free` connections, and forget each batch when it is done."""
+    """Keep all threads busy while there are `free` connections, and forget each batch when it is done.
+
+    Once the archive is down, batches that are under way end by themselves, and no others begin.
+    """
     waiting = deque(batches)
+    outage = ""
     under_way = as_completed(loop=client.loop)
     shares: dict[str, int] = {}
 
@@ -86,11 +92,18 @@ def _process(client: Client, job: str, batches: list[int], free: int) -> Iterato
     submit()
     for future in under_way:
         free += shares.pop(future.key)
-        submit()
         if future.cancelled():
             raise AtlasError("the scheduler is lost")
+        result: Finished | Abandoned
         try:
-            result: Finished | Abandoned = future.result()
+            result = finished = future.result()
         except KilledWorker:
             result = Abandoned(int(str(future.key).rsplit("-", 1)[1]))
+        else:
+            outage = outage or finished.outage
+        if outage:
+            waiting.clear()
+        submit()
         yield result
+    if outage:
+        raise AtlasError(f"the archive is down: {outage}")

@@ -1,85 +1,183 @@
-"""The store of an atlas: a Zarr group at a path or an address, one array of flags on one grid of degrees.
+"""The store of an atlas: a Zarr group at a path or an address, with arrays on one grid of degrees.
 
-`pattern_flags` has the dimensions time, satellite, lat and lon, and each scene is exactly one of its chunks.
-So any process can write any scene at any time, and again, without locks. `flags` describes the encoding.
+`pattern_flags` has the dimensions time, satellite, lat and lon. `arrays` describes all of them. Each scene is
+exactly one chunk of each. So any process can write any scene at any time, and again, without locks. A store
+of version 0.1.0 has `pattern_flags` alone; it is read and completed as it is.
 
 Addresses (`s3://`, `gs://`, `az://`) are opened by fsspec, which takes credentials and end points from its
 own configuration: `FSSPEC_S3_ENDPOINT_URL=http://127.0.0.1:9000`, or a file in `~/.config/fsspec`
 (https://filesystem-spec.readthedocs.io/en/latest/features.html#configuration).
 """
 
-import json
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 from zarr.errors import GroupNotFoundError
 
-from nephoscope.atlas.flags import FLAGS, NOT_SEGMENTED, Flags, check_patterns, flag_attributes
-from nephoscope.atlas.manifest import BATCH, Manifest, store_errors
-from nephoscope.atlas.plan import BOX, Plan, PlannedScene
-from nephoscope.core.errors import AtlasError
-from nephoscope.core.geo import WGS84_GRID_MAPPING
-from nephoscope.core.types import GridShape
-from nephoscope.core.version import __version__
+from nephoscope.atlas.arrays import DATA_SHARE, PROBABILITY, UNBIASED, BoxGrid
+from nephoscope.atlas.flags import FLAGS, Flags, check_patterns
+from nephoscope.atlas.layout import BATCH, Layout
+from nephoscope.atlas.manifest import Manifest, store_errors
+from nephoscope.atlas.plan import Plan, PlannedScene
+from nephoscope.atlas.zarr_group import coordinates, create_group, grow_group
+from nephoscope.core.errors import AtlasError, DamagedChunkError
 from nephoscope.inference.card import Card
 
 if TYPE_CHECKING:
     import xarray
 
-_EPOCH = date(1970, 1, 1)
+_SYNCS = 16  # at once: file systems write several in one step, ten times as fast as one after the other
+_ARRAYS = (FLAGS, UNBIASED, PROBABILITY, DATA_SHARE)
 
 
 @dataclass(frozen=True)
 class Store:
-    """An atlas to write to; `model` is the name of the model that segments it, `sha256` is of its file."""
+    """An atlas to write to.
+
+    Attributes:
+        card: of the model that segments it.
+        sha256: of the model's file.
+        added: scenes that the store has grown by when it was opened.
+    """
 
     address: str
-    plan: Plan
-    model: str
+    layout: Layout
+    grid: BoxGrid
+    card: Card
     sha256: str
     manifest: Manifest
-    _flags: Any
-    _margin: GridShape
+    added: int
+    _arrays: dict[str, Any]
 
-    def write(self, scene: PlannedScene, flags: Flags) -> None:
-        """Write a scene's flags, north first, without the box's margin, or raise `AtlasError`."""
-        top, left = self._margin
-        kept = flags[top : flags.shape[0] - top, left : flags.shape[1] - left]
-        if kept.shape != self._flags.chunks[2:]:
-            raise ValueError(f"flags of shape {kept.shape} for chunks of {self._flags.chunks[2:]}")
-        with store_errors(self.address, "cannot be written"):
-            self._flags.blocks[scene.time, scene.satellite, scene.row, scene.column] = kept[None, None]
+    @property
+    def plan(self) -> Plan:
+        """The present plan."""
+        return self.layout.plan
+
+    @property
+    def array_names(self) -> tuple[str, ...]:
+        """The arrays that the store has."""
+        return tuple(self._arrays)
+
+    def write(self, scene: PlannedScene, flags: Flags, others: Mapping[str, Flags] | None = None) -> None:
+        """Write a scene's part of `pattern_flags` and of other arrays, as `scene_arrays` makes them.
+
+        What the store has no array for is left out.
+
+        Raises:
+            AtlasError: it cannot be written.
+        """
+        for name, values in {**(others or {}), FLAGS: flags}.items():
+            if (array := self._arrays.get(name)) is None:
+                continue
+            if values.shape != array.chunks[2:]:
+                raise ValueError(f"{name} of shape {values.shape} for chunks of {array.chunks[2:]}")
+            with store_errors(self.address, "cannot be written"):
+                array.blocks[_block(array, scene)] = values[None, None]
+
+    def read(self, scene: PlannedScene, name: str) -> Flags:
+        """Read a scene's part of an array; a lost chunk is filled with `NOT_SEGMENTED`.
+
+        Raises:
+            DamagedChunkError: the chunk cannot be decoded.
+            AtlasError: it cannot be read.
+        """
+        array = self._arrays[name]
+        with store_errors(self.address, "cannot be read"):
+            try:
+                values: Flags = array.blocks[_block(array, scene)][0, 0]
+            except (RuntimeError, ValueError, TypeError) as error:  # of the codecs
+                raise DamagedChunkError(f"{name} cannot be decoded") from error
+        return values
+
+    def flush(self, scenes: Iterable[PlannedScene]) -> None:
+        """Make sure that written scenes outlast a power failure, on a local disk.
+
+        Object stores have acknowledged them only when they did.
+
+        Raises:
+            AtlasError: the disk fails.
+        """
+        if "://" in self.address:
+            return
+        root = Path(self.address)
+        paths: set[Path] = set()  # of chunks and of the folders that they lie in
+        for scene in scenes:
+            for name, array in self._arrays.items():
+                key = array.metadata.chunk_key_encoding.encode_chunk_key(_block(array, scene))
+                chunk = root / name / key
+                paths |= {chunk, *(each for each in chunk.parents if each.is_relative_to(root / name))}
+        with store_errors(self.address, "cannot be written"), ThreadPoolExecutor(_SYNCS) as pool:
+            list(pool.map(_sync, paths))
 
 
-def create(address: str, plan: Plan, card: Card, sha256: str) -> Store:
+def _sync(path: Path) -> None:
+    """Wait until a file or a folder is on the disk; a chunk of nothing but the fill value has no file."""
+    if not path.exists():
+        return
+    if path.is_dir():
+        if not hasattr(os, "O_DIRECTORY"):
+            return  # Windows has no such call
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    else:
+        descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _block(array: Any, scene: PlannedScene) -> tuple[int, ...]:
+    """Indices of a scene's chunk; an array by pattern has one chunk along that axis."""
+    between = (0,) * (array.ndim - 4)
+    return (scene.time, scene.satellite, *between, scene.row, scene.column)
+
+
+def create(address: str, plan: Plan, card: Card, sha256: str, *, grow: bool = False) -> Store:
     """Create a store for a plan and a model, or open the one that was created for them.
+
+    Args:
+        address: a path, or an address of fsspec.
+        plan: of the scenes.
+        card: of the model.
+        sha256: of the model's file.
+        grow: let an existing store grow to a plan that contains its own.
 
     Raises:
         AtlasError: the store belongs to another plan or model, something else is at the address, or it cannot
             be written.
     """
-    margin_cells(plan, card.grid)  # both checks come before anything is created
+    grid = BoxGrid(plan, card.grid)  # both checks come before anything is created
     check_patterns(card.patterns)
     with store_errors(address, "cannot be written"):
         group = _open_group(address)
         if group is None or ("nephoscope" in group.attrs and "plan" not in group.attrs):
             _check_free(address, incomplete=group is not None)
-            group = _create_group(address, plan, card, sha256)
+            group = create_group(address, plan, card, sha256, grid)
     store = _from_group(address, group)
-    if store.plan != plan:
-        raise AtlasError(f"{address}: belongs to another plan; use that plan, or another store")
     if store.sha256 != sha256:
         raise AtlasError(
-            f"{address}: belongs to another model, {store.model} (SHA-256 {store.sha256[:12]}...), not "
+            f"{address}: belongs to another model, {store.card.name} (SHA-256 {store.sha256[:12]}...), not "
             f"{card.name} ({sha256[:12]}...); use that model, or another store"
         )
-    return store
+    if store.plan == plan:
+        return store
+    if not grow:
+        raise AtlasError(f"{address}: belongs to another plan; use that plan, or another store")
+    try:
+        layout = store.layout.grown(plan)
+    except AtlasError as error:
+        raise AtlasError(f"{address}: {error}") from error
+    with store_errors(address, "cannot be written"):
+        grow_group(group, layout, card)
+    return _from_group(address, group, added=len(layout) - len(store.layout))
 
 
 def open_store(address: str) -> Store:
@@ -96,8 +194,9 @@ def open_store(address: str) -> Store:
 def open_atlas(address: str | Path) -> "xarray.Dataset":
     """Open an atlas as an xarray dataset that is read lazily, chunk by chunk.
 
-    `pattern_flags` stays as it is stored (see `flags`); `satellite` holds names. Coordinates are computed
-    from the plan, so a damaged coordinate array does no harm.
+    Flags stay as they are stored (see `flags`), probabilities and shares are numbers from 0 to 1; `satellite`
+    and `pattern` hold names, and days are in order. Coordinates are computed from the plan, so a damaged
+    coordinate array does no harm.
 
     Raises:
         AtlasError: there is none, or it cannot be read.
@@ -105,12 +204,22 @@ def open_atlas(address: str | Path) -> "xarray.Dataset":
     import xarray
 
     store = open_store(str(address))
-    coordinates = _coordinates(store.plan, store._flags.chunks[2:])
-    dataset: xarray.Dataset = xarray.open_zarr(
-        str(address), consolidated=False, mask_and_scale=False, chunks={}, drop_variables=list(coordinates)
+    layout = store.layout
+    axes = coordinates(layout, store.grid, store.card)
+    stored: xarray.Dataset = xarray.open_zarr(
+        str(address), consolidated=False, mask_and_scale=False, chunks={}, drop_variables=list(axes)
     )
-    variables: dict[str, Any] = {name: (name, *content) for name, content in coordinates.items()}
-    variables["satellite"] = ("satellite", list(store.plan.satellites), {"long_name": "satellite"})
+    packed = [name for name in (PROBABILITY, DATA_SHARE) if name in stored]
+    dataset = stored.assign(xarray.decode_cf(stored[packed]).data_vars)
+    # In the order of time, and without what a growth that was interrupted has added
+    order = sorted(range(len(layout.days)), key=lambda time: layout.days[time])
+    dataset = dataset.isel(satellite=slice(len(layout.satellites)))
+    dataset = dataset.isel(time=order if order != list(range(dataset.sizes["time"])) else slice(None))
+    days, about = axes["time"]
+    axes["time"] = days[order], about
+    for name, names in (("satellite", layout.satellites), ("pattern", store.card.patterns)):
+        axes[name] = np.array(names, object), {"long_name": name}
+    variables = {name: (name, *content) for name, content in axes.items() if name in dataset.dims}
     return xarray.decode_cf(dataset.assign_coords(variables), mask_and_scale=False)
 
 
@@ -121,35 +230,23 @@ def _open_group(address: str) -> zarr.Group | None:
         return None
 
 
-def _from_group(address: str, group: zarr.Group) -> Store:
+def _from_group(address: str, group: zarr.Group, added: int = 0) -> Store:
     attributes: dict[str, Any] = dict(group.attrs)
     with store_errors(address, "cannot be read"):
-        array = group.get(FLAGS)
-    if "plan" not in attributes or array is None:
+        arrays = {name: array for name in _ARRAYS if (array := group.get(name)) is not None}
+    if "plan" not in attributes or FLAGS not in arrays:
         raise AtlasError(f"{address}: a Zarr group, but not an atlas")
     try:
-        batch, card, model, sha256 = (
-            attributes[name] for name in ("batch", "model_card", "model", "model_sha256")
-        )
+        batch, text, sha256 = (attributes[name] for name in ("batch", "model_card", "model_sha256"))
     except KeyError as error:
         raise AtlasError(f"{address}: damaged: the attribute {error} is missing") from error
     if batch != BATCH:
         raise AtlasError(f"{address}: written by an incompatible nephoscope, {attributes.get('nephoscope')}")
-    plan = Plan.from_json(str(attributes["plan"]), address)
-    margin = margin_cells(plan, Card.from_json(str(card)).grid)
-    return Store(address, plan, str(model), str(sha256), Manifest(address, len(plan)), array, margin)
-
-
-def margin_cells(plan: Plan, grid: GridShape) -> GridShape:
-    """Whole rows and columns of a box's grid that its margin takes on each side, or raise `AtlasError`."""
-    exact = [plan.margin * cells / degrees for cells, degrees in zip(grid, BOX, strict=True)]
-    rows, columns = (round(cells) for cells in exact)
-    if not np.allclose(exact, (rows, columns), atol=1e-6):
-        raise AtlasError(
-            f"the margin must be a multiple of the model's cells of {BOX[0] / grid[0]:g}°, got "
-            f"{plan.margin:g}°"
-        )
-    return rows, columns
+    card = Card.from_json(str(text))
+    texts = attributes.get("plans", [attributes["plan"]])
+    layout = Layout(tuple(Plan.from_json(str(each), address) for each in texts))
+    grid, manifest = BoxGrid(layout.plan, card.grid), Manifest(address, layout.batches)
+    return Store(address, layout, grid, card, str(sha256), manifest, added, arrays)
 
 
 def _check_free(address: str, incomplete: bool) -> None:
@@ -159,86 +256,3 @@ def _check_free(address: str, incomplete: bool) -> None:
         raise AtlasError(f"{address}: an atlas that lost its plan but holds scenes; use another folder")
     if not incomplete and files.exists(root) and (not files.isdir(root) or files.ls(root, detail=False)):
         raise AtlasError(f"{address}: exists and is not an atlas; use another folder")
-
-
-def _create_group(address: str, plan: Plan, card: Card, sha256: str) -> zarr.Group:
-    """Create the group; its plan is written last and marks it as complete."""
-    group = zarr.open_group(address, mode="a", zarr_format=3, attributes={"nephoscope": __version__})
-    rows, columns = plan.shape
-    (top, left), (height, width) = margin_cells(plan, card.grid), card.grid
-    height, width = height - 2 * top, width - 2 * left
-    group.create_array(
-        FLAGS,
-        shape=(len(plan.days), len(plan.satellites), rows * height, columns * width),
-        chunks=(1, 1, height, width),
-        dtype="uint8",
-        fill_value=NOT_SEGMENTED,
-        overwrite=True,
-        dimension_names=("time", "satellite", "lat", "lon"),
-        attributes={
-            "long_name": "patterns of mesoscale cloud organisation",
-            **flag_attributes(card.patterns),
-            "comment": "patterns may overlap, so bits add up; 255 has not been segmented yet",
-            "_FillValue": NOT_SEGMENTED,
-            "grid_mapping": "crs",
-        },
-    )
-    group.create_array(
-        "crs",
-        data=np.array(0, np.int8),
-        overwrite=True,
-        dimension_names=(),
-        attributes=dict(WGS84_GRID_MAPPING),
-    )
-    for name, (values, attrs) in _coordinates(plan, (height, width)).items():
-        group.create_array(
-            name, data=values, chunks=values.shape, overwrite=True, dimension_names=(name,), attributes=attrs
-        )
-    group.update_attributes(_attributes(plan, card, sha256))
-    return group
-
-
-def _coordinates(plan: Plan, grid: GridShape) -> dict[str, tuple[NDArray[Any], dict[str, Any]]]:
-    """Values and attributes of the coordinates; `grid` is what is kept of a box's."""
-    (south, west), (rows, columns) = plan.corner, plan.shape
-    (height, width), (box_height, box_width) = grid, plan.step
-    down = (np.arange(rows * height) + 0.5) * box_height / height
-    across = (np.arange(columns * width) + 0.5) * box_width / width
-    satellites = np.arange(len(plan.satellites), dtype=np.int8)
-    time = {
-        "standard_name": "time",
-        "long_name": "day of the satellite's passes, UTC",
-        "units": f"days since {_EPOCH}",
-        "calendar": "standard",
-        "axis": "T",
-    }
-    satellite = {
-        "long_name": "satellite",
-        "flag_values": satellites.tolist(),
-        "flag_meanings": " ".join(plan.satellites),
-    }
-    lat = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north", "axis": "Y"}
-    lon = {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east", "axis": "X"}
-    return {
-        "time": (np.array([(day - _EPOCH).days for day in plan.days], np.int32), time),
-        "satellite": (satellites, satellite),
-        "lat": (south + rows * box_height - down, lat),
-        "lon": (west + across, lon),
-    }
-
-
-def _attributes(plan: Plan, card: Card, sha256: str) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {
-        "Conventions": "CF-1.11",
-        "title": f"Patterns of mesoscale cloud organisation, {plan.first} to {plan.last}",
-        "source": f"{', '.join(plan.satellites)} true-colour pictures, segmented by the model {card.name}",
-        "references": "doi:10.1002/qj.3662, doi:10.1175/BAMS-D-19-0324.1",
-        "history": f"{now} nephoscope {__version__} atlas run",
-        "nephoscope": __version__,
-        "model": card.name,
-        "model_sha256": sha256,
-        "model_card": json.dumps(card.as_dict(), ensure_ascii=False),
-        "batch": BATCH,
-        "plan": plan.to_json(),
-    }

@@ -15,12 +15,15 @@ import cv2
 import zarr
 from distributed import Reschedule, WorkerPlugin, get_worker
 
-from nephoscope.atlas.flags import Flags, encode
-from nephoscope.atlas.manifest import Record
+from nephoscope.atlas.arrays import UNBIASED, checksums, scene_arrays
+from nephoscope.atlas.breaker import CircuitBreaker
+from nephoscope.atlas.flags import FLAGS, Flags
+from nephoscope.atlas.manifest import Record, failed_record, scene_entries
 from nephoscope.atlas.plan import PlannedScene
+from nephoscope.atlas.scene_record import done_record
 from nephoscope.atlas.store import open_store
 from nephoscope.core.errors import AtlasError, SceneError, WorldviewError
-from nephoscope.core.geo import worldview_name
+from nephoscope.core.geo import Overpass, worldview_name
 from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.worldview import Picture, WorldviewClient
 from nephoscope.inference.model import Model
@@ -28,7 +31,7 @@ from nephoscope.inference.segmentation import apply_rules
 
 THREADS = 2  # of a worker process: one batch is segmented while the next is fetched
 
-_DIGITS = 4  # of recorded numbers, as in the `json` output
+_DIGITS = 4  # of recorded seconds
 
 log = logging.getLogger("nephoscope")
 
@@ -47,10 +50,11 @@ class Job:
 
 
 class Finished(NamedTuple):
-    """A recorded batch and how many scenes it has."""
+    """A recorded batch, how many scenes it has, and why the archive counts as down, if it does."""
 
     batch: int
     scenes: int
+    outage: str = ""
 
 
 class Stopped(Exception):
@@ -76,6 +80,7 @@ class Segmenter(WorkerPlugin):
         zarr.config.set({"threading.max_workers": 1})
         self.model = Model.from_bytes(self.job.model, "the atlas's model", threads=1, device="cpu")
         self.store = open_store(self.job.store)
+        self.breaker = CircuitBreaker(self.job.archive, self._distant)
         self._core = threading.Lock()
         self._stopping = threading.Event()
 
@@ -90,9 +95,9 @@ class Segmenter(WorkerPlugin):
             AtlasError: the store or the cache of images cannot be written; the batch is not recorded.
             Stopped: the worker is shutting down; the batch is not recorded.
         """
-        manifest, plan = self.store.manifest, self.store.plan
+        manifest, layout = self.store.manifest, self.store.layout
         records = {each["index"]: each for each in manifest.read(batch) if each["status"] == "done"}
-        missing = [plan.scene(number) for number in manifest.indices(batch) if number not in records]
+        missing = [layout.scene(number) for number in manifest.indices(batch) if number not in records]
         if missing:
             writes = []
             fetchers = ThreadPoolExecutor(connections)
@@ -101,74 +106,67 @@ class Segmenter(WorkerPlugin):
                 with self._core, ThreadPoolExecutor(1) as writer:
                     for fetched in arriving:
                         self._wait(0)
-                        records[fetched.scene.number], flags = self._segment(fetched)
-                        if flags is not None:
-                            writes.append(writer.submit(self.store.write, fetched.scene, flags))
+                        records[fetched.scene.number], arrays = self._segment(fetched)
+                        if arrays:
+                            flags = arrays.pop(FLAGS)
+                            writes.append(writer.submit(self.store.write, fetched.scene, flags, arrays))
             finally:
                 fetchers.shutdown(cancel_futures=True)
             for write in writes:
                 write.result()
+            self.store.flush(each for each in missing if records[each.number]["status"] == "done")
             manifest.write(batch, [records[number] for number in sorted(records)])
-        return Finished(batch, len(records))
+        return Finished(batch, len(records), self.breaker.outage)
 
     def _fetch(self, scene: PlannedScene) -> _Fetched:
         self._wait(0)
         start = time.perf_counter()
-        try:
-            result: Picture | WorldviewError = self.job.archive.picture(scene.overpass, self._wait)
-        except WorldviewError as error:
-            result = error
+        result = self.breaker.picture(scene.overpass, self._wait)
         return _Fetched(scene, result, time.perf_counter() - start)
+
+    def _distant(self, overpass: Overpass) -> Overpass:
+        """A scene of half the store's days later, or earlier, than another."""
+        days = self.store.layout.days
+        day = days[(days.index(overpass.day) + len(days) // 2) % len(days)]
+        return overpass._replace(day=day)
 
     def _wait(self, seconds: float) -> None:
         if self._stopping.wait(seconds):
             raise Stopped
 
-    def _segment(self, fetched: _Fetched) -> tuple[Record, Flags | None]:
+    def _segment(self, fetched: _Fetched) -> tuple[Record, dict[str, Flags]]:
+        """A scene's record and its part of the store's arrays; of these there are none if it failed."""
         scene, picture, seconds = fetched
-        record: Record = {
-            "index": scene.number,
-            "satellite": scene.overpass.satellite,
-            "date": scene.overpass.day.isoformat(),
-            "box": list(scene.overpass.bounds),
-        }
         if isinstance(picture, WorldviewError):
             if picture.cause == "cache":  # the next image could not be cached either
                 raise AtlasError(str(picture))
-            return record | _failed(picture.cause, picture), None
+            return failed_record(scene, picture.cause, str(picture)), {}
         start = time.perf_counter()
         try:
             name = worldview_name(picture.overpass, self.job.archive.ending(picture.overpass))
-            result = apply_rules(self.model.predict(open_scene(picture.content, name=name)))
-            flags = encode(result.masks, result.valid_mask)
+            prediction = self.model.predict(open_scene(picture.content, name=name))
+            result, unbiased = apply_rules(prediction), None
+            if UNBIASED in self.store.array_names:
+                unbiased = apply_rules(prediction, "unbiased")
+            arrays = scene_arrays(result, unbiased, self.store.grid)
+            done = done_record(result, unbiased, picture, self.store.grid)
         except SceneError as error:
             try:
                 self.job.archive.forget(scene.overpass)  # so that the next run fetches it again
             except WorldviewError as cache_error:
                 raise AtlasError(str(cache_error)) from cache_error
-            return record | _failed("damaged", error), None
+            return failed_record(scene, "damaged", str(error)), {}
         except MemoryError:
-            return record | _failed("memory", "not enough memory"), None
+            return failed_record(scene, "memory", "not enough memory"), {}
         except Exception as error:  # one image must never cost the others
             log.exception("%s: unexpected error", scene.overpass)
-            return record | _failed("unexpected", f"{type(error).__name__}: {error}"), None
-        done = {
-            "status": "done",
-            "valid": round(float(result.valid_mask.mean()), _DIGITS),
-            "cover": {name: round(cover, _DIGITS) for name, cover in result.area_fractions.items()},
-            "score": {name: round(score, _DIGITS) for name, score in result.scores.items()},
-            "bytes": len(picture.content),
-            "sha256": picture.sha256,
-            "url": picture.url,
-            "from_cache": picture.from_cache,
+            return failed_record(scene, "unexpected", f"{type(error).__name__}: {error}"), {}
+        done |= {
+            "checksums": checksums({name: arrays[name] for name in self.store.array_names}),
             "fetch_seconds": round(seconds, _DIGITS),
             "segment_seconds": round(time.perf_counter() - start, _DIGITS),
         }
-        return record | done, flags
-
-
-def _failed(cause: str, reason: object) -> Record:
-    return {"status": "failed", "cause": cause, "reason": str(reason)}
+        return scene_entries(scene) | done, arrays
 
 
 def process_batch(job: str, batch: int, connections: int) -> Finished:

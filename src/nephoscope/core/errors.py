@@ -20,6 +20,7 @@
     ├── InvalidRequestError     a parameter is missing, unknown or out of range
     ├── TrainingError           training, its recipe, its weights, or their export
     └── AtlasError              an atlas: its plan, its store, its cluster, its summaries
+        └── DamagedChunkError   a stored scene is lost or not what was written
 
 `InputWarning` is no error: it says why results may be unreliable.
 
@@ -156,6 +157,10 @@ class TrainingError(NephoscopeError):
 
 class AtlasError(NephoscopeError):
     """A plan, a store, a cluster or a summary of an atlas cannot be used."""
+
+
+class DamagedChunkError(AtlasError):
+    """A chunk of a store is lost, cannot be decoded, or is not what its record says."""
 
 
 class InputWarning(UserWarning):
