@@ -1,4 +1,4 @@
-"""The commands `atlas plan`, `atlas run` and `atlas status`."""
+"""The commands `atlas plan`, `atlas run`, `atlas status`, `atlas merge` and `atlas tables`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,7 +77,10 @@ def run(
     degrees: options.Degrees = 0.01,
     retries: Annotated[int, Option(min=0, help="Retries per picture.")] = 3,
 ) -> None:
-    """Segment a plan's scenes into a store; a second run completes what is missing or failed."""
+    """Segment a plan's scenes into a store; a second run completes what is missing or failed.
+
+    A store grows to a plan that contains its own: further days or satellites of the same region.
+    """
     with needs("atlas"):
         from nephoscope.atlas.cluster import local_cluster, parse_scheduler, remote_cluster
         from nephoscope.atlas.manifest import read_status
@@ -94,6 +97,8 @@ def run(
         address = scheduler and parse_scheduler(scheduler)
         place = store if "://" in store else str(Path(store).absolute())
         opened, content = prepare(place, Plan.read(plan_file), model)
+        if opened.added:
+            console.info(f"{store}: extended by {opened.added:,} scenes to {len(opened.layout):,}")
         before = read_status(opened.manifest)
         kept = cache and cache.absolute()
         client = WorldviewClient.from_environment(
@@ -123,20 +128,72 @@ def run(
 def status(
     store: options.Store,
     failures: Annotated[bool, Option("--failures", help="List the scenes that failed.")] = False,
+    verify: Annotated[
+        bool,
+        Option("--verify", help="Check all stored data; the next run does damaged scenes again."),
+    ] = False,
 ) -> None:
     """Print how many scenes of an atlas are done, failed and missing."""
     with needs("atlas"):
         from nephoscope.atlas.manifest import read_failures, read_status
         from nephoscope.atlas.store import open_store
+        from nephoscope.atlas.verify import verify as check
 
+    damaged = 0
     with usage_errors():
-        manifest = open_store(store).manifest
+        opened = open_store(store)
+        if verify:
+            damaged = check(opened, console.progress_bar("checking"))
         if failures:
-            for record in read_failures(manifest):
+            for record in read_failures(opened.manifest):
                 box = ",".join(f"{edge:g}" for edge in record["box"])
                 print(f"{record['satellite']}/{record['date']}/{box}  {record['cause']}: {record['reason']}")
         else:
-            _print_status(read_status(manifest))
+            _print_status(read_status(opened.manifest))
+    if damaged:
+        console.error(f"{store}: {damaged:,} scenes were damaged or lost; the next run does them again")
+        raise typer.Exit(1)
+
+
+@atlas.command()
+def merge(
+    stores: Annotated[
+        list[str], Argument(metavar="STORE...", help="Stores of one model and region.", show_default=False)
+    ],
+    output: Annotated[
+        str, Option("--output", "-o", metavar="STORE", help="The new store.", show_default=False)
+    ],
+) -> None:
+    """Merge stores of one model and region, with other days or satellites, into a new one."""
+    with needs("atlas"):
+        from nephoscope.atlas.manifest import read_status
+        from nephoscope.atlas.merge import merge
+        from nephoscope.atlas.store import open_store
+
+    with usage_errors():
+        opened = [open_store(store) for store in stores]
+        merged = merge(opened, output, console.progress_bar("merging"))
+        _print_status(read_status(merged.manifest))
+
+
+@atlas.command()
+def tables(
+    store: options.Store,
+    folder: options.Folder = Path("nephoscope-tables"),
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Write a table of the scenes and one of all regions, as CSV."""
+    with needs("atlas"):
+        from nephoscope.atlas.store import open_store
+        from nephoscope.atlas.tables import REGIONS, SCENES, write_tables
+
+    with usage_errors():
+        opened = open_store(store)
+        existing = [path for name in (SCENES, REGIONS) if (path := folder / name).exists()]
+        if existing and not overwrite:
+            fail(f"{existing[0]}: exists; use --overwrite to replace it")
+        for path in write_tables(opened, folder):
+            console.info(str(path))
 
 
 def _print_plan(plan: "Plan", estimate: Estimate, assumed: Assumptions) -> None:
