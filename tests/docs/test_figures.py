@@ -3,7 +3,6 @@
 import importlib.util
 
 import pytest
-
 from pages import ROOT
 
 spec = importlib.util.spec_from_file_location("make_figures", ROOT / "scripts" / "make_figures.py")
