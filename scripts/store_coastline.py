@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.atlas.maps import FILE, STEP
+from nephoscope.atlas.land import FILE, STEP
 
 _ANTARCTICA = -60.5  # °N; all that lies south of it
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from nephoscope.atlas import figures
 from nephoscope.atlas.flags import flag_attributes
-from nephoscope.atlas.maps import land, outlines
+from nephoscope.atlas.land import land, outlines
 from nephoscope.atlas.summary import summarise
 from nephoscope.atlas.summary_file import add_up, read_summary
 from nephoscope.cli import app

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from nephoscope.atlas.estimate import Assumptions, Estimate
-from nephoscope.atlas.plan import BOX, Plan
+from nephoscope.atlas.plan import BOX, Plan, default_margin
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import Bounds, parse_bounds, wrapped
@@ -187,6 +187,37 @@ def test_invalid_plans_are_refused(changes, words):
 
 
 @pytest.mark.parametrize(
+    ("region", "margin"),
+    [
+        ("barbados", 0),
+        ("-61,10,-50,20", 0),
+        ("-61,10,-39,24", 2),  # a degree wider than a box
+        ("-61,10,-40,25", 2),
+        ("170,0,190,14", 2),  # two boxes meet at 180°
+        ("159,8,180,22", 0),
+    ],
+)
+def test_boxes_that_meet_have_a_margin_by_default(region, margin):
+    assert default_margin(parse_bounds(region)) == margin
+    assert (make_plan(parse_bounds(region)).shape == (1, 1)) == (margin == 0)
+
+
+@pytest.mark.parametrize(
+    ("margin", "words"),
+    [
+        ((), "margin           0°, the default for a region of one box\n"),
+        (("--margin", "2"), "margin           2°\n"),
+        (("--margin", "0"), "margin           0°\n"),
+    ],
+)
+def test_the_command_states_the_margin(tmp_path: Path, margin, words):
+    plan = ["atlas", "plan", "--region", "barbados", "--from", "2020-01-20", "--to", "2020-01-20", *margin]
+    done = CliRunner().invoke(app, [*plan, "-o", str(tmp_path / "atlas.json")])
+    assert done.exit_code == 0, done.output
+    assert words in done.stdout
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "not a plan"),
@@ -223,10 +254,12 @@ def test_the_command_writes_plan_and_list_and_fits_60_columns(tmp_path: Path):
     done = CliRunner().invoke(app, list(map(str, words)))
     assert done.exit_code == 0, done.output
     assert max(map(len, done.stdout.splitlines())) <= 60
+    assert "margin           2°, the default where several boxes meet\n" in done.stdout
+    assert "17° x 10° of each box" in done.stdout
     plan = Plan.read(output)
     lines = listed.read_text().splitlines()
-    assert len(lines) == 1 + len(plan) == 1 + 4 * 85
-    assert lines[1] == "0,Terra,2019-12-30,-180,21,-159,35"
+    assert len(lines) == 1 + len(plan) == 1 + 4 * 147
+    assert lines[1] == "0,Terra,2019-12-30,178,23,-161,37"
     wrong = CliRunner().invoke(app, [*map(str, words[:4]), "--region", "nowhere", *map(str, words[6:])])
     assert wrong.exit_code == 2
     assert "unknown region" in wrong.stderr

@@ -11,11 +11,12 @@ import pytest
 import rasterio
 import xarray as xr
 from compliance_checker.suite import CheckSuite
+from made_up import FISH, FLOWER, GRAVEL, NO_DATA, NONE, NOT_YET, SUGAR, make_atlas, random_atlas
 from typer.testing import CliRunner
 
 from nephoscope.atlas.cells import aligned, box
 from nephoscope.atlas.climatology import LEAST, Resampling, calendar_months, months, seasons
-from nephoscope.atlas.flags import UNCLASSIFIED, flag_attributes
+from nephoscope.atlas.flags import UNCLASSIFIED
 from nephoscope.atlas.frequency import measure
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.series import series
@@ -27,42 +28,7 @@ from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.patterns import DEFAULT_NAMES
 
-FISH, FLOWER, GRAVEL, SUGAR, NONE, NO_DATA, NOT_YET = 1, 2, 4, 8, 0, 16, 255
 CLASSES = (*DEFAULT_NAMES, UNCLASSIFIED)
-
-
-def make_atlas(
-    flags: np.ndarray,
-    west: float,
-    north: float,
-    step: float,
-    first: str = "2020-01-31",
-    satellites: tuple[str, ...] = ("Terra", "Aqua"),
-    chunk: int = 4,
-) -> xr.Dataset:
-    """An atlas as `open_atlas` gives it, of made-up flags of shape (time, satellite, lat, lon)."""
-    days = np.datetime64(first, "ns") + np.arange(len(flags)) * np.timedelta64(1, "D")
-    lat = north - step * (np.arange(flags.shape[2]) + 0.5)
-    lon = west + step * (np.arange(flags.shape[3]) + 0.5)
-    return xr.Dataset(
-        {
-            "pattern_flags": (
-                ("time", "satellite", "lat", "lon"),
-                da.from_array(flags.astype(np.uint8), chunks=(1, 1, chunk, chunk)),
-                flag_attributes(DEFAULT_NAMES),
-            )
-        },
-        {"time": days, "satellite": list(satellites), "lat": lat, "lon": lon},
-        {"model_card": '{"name": "tiny"}', "history": "before"},
-    )
-
-
-def random_atlas(seed: int, days: int, side: int, step: float, **place) -> xr.Dataset:
-    rng = np.random.default_rng(seed)
-    flags = rng.integers(0, 16, (days, 2, side, side))
-    flags[rng.random(flags.shape) < 0.2] = NO_DATA
-    flags[rng.random((days, 2)) < 0.1] = NOT_YET
-    return make_atlas(flags, place.get("west", 0.0), place.get("north", side * step), step, chunk=side // 2)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +127,7 @@ def test_pixels_that_do_not_divide_a_cell_count_by_overlap():
     flags[..., :63] = FISH
     atlas = make_atlas(flags, west=10.0, north=5.0, step=0.04, satellites=("Terra",), chunk=50)
     cells = aligned(atlas["lon"].values, atlas["lat"].values, 2.5)
-    freq = measure(atlas, cells)
+    freq = measure(atlas, cells, land="include")
     np.testing.assert_allclose(cells.longitudes, [10, 12.5, 15])
     np.testing.assert_allclose(freq.valid_shares, 1, rtol=1e-6)
     np.testing.assert_allclose(freq.class_shares[0, 0, 0], [[1, 0.5 / 62.5]] * 2, rtol=1e-5)
@@ -170,7 +136,8 @@ def test_pixels_that_do_not_divide_a_cell_count_by_overlap():
 def test_rows_count_by_their_area_on_the_sphere():
     flags = np.zeros((1, 1, 4, 4))
     flags[:, :, :2] = FISH  # 45°N to 60°N, of a cell from 30°N
-    freq = measure(make_atlas(flags, 0.0, 60.0, 7.5, satellites=("Terra",)), box(Bounds(0, 30, 30, 60)))
+    atlas = make_atlas(flags, 0.0, 60.0, 7.5, satellites=("Terra",))
+    freq = measure(atlas, box(Bounds(0, 30, 30, 60)), land="include")
     sines = np.sin(np.radians([30, 45, 60]))
     expected = (sines[2] - sines[1]) / (sines[2] - sines[0])
     assert freq.class_shares[0, 0, 0, 0, 0] == pytest.approx(expected)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.errors import AtlasError
-from nephoscope.core.geo import Bounds
+from nephoscope.core.geo import Bounds, wrapped
 
 Degrees = NDArray[np.float64]
 Shares = NDArray[np.float64]
@@ -41,26 +41,27 @@ class Cells:
         """Of each cell on a sphere of radius 1, shape (rows, columns)."""
         return np.outer(np.diff(_sines(self.latitudes)), np.diff(np.radians(self.longitudes)))
 
-    def along_latitude(self, centres: Degrees) -> Shares:
+    def along_latitude(self, centres: Degrees, region: Bounds | None = None) -> Shares:
         """Share of each row's extent that each line of pixels covers, shape (rows, pixels).
 
-        The pixels are evenly spaced, in either order.
+        The pixels are evenly spaced, in either order. Of pixels that a region cuts, only the part inside
+        counts.
         """
         rows = _sines(self.latitudes)
-        return _overlaps(rows, _sines(pixel_edges(centres))) / np.diff(rows)[:, None]
+        return _overlaps(rows, _sines(_latitude_edges(centres, region))) / np.diff(rows)[:, None]
 
-    def along_longitude(self, centres: Degrees) -> Shares:
+    def along_longitude(self, centres: Degrees, region: Bounds | None = None) -> Shares:
         """Share of each column's extent that each column of pixels covers, shape (columns, pixels).
 
-        The pixels are evenly spaced and ascending. Longitudes that differ by 360 degrees are the same.
+        As `along_latitude`. The pixels ascend. Longitudes that differ by 360 degrees are the same.
         """
-        edges = pixel_edges(centres)
+        edges = _longitude_edges(centres, region)
         turns = sum(_overlaps(self.longitudes, edges + turn) for turn in (-360.0, 0.0, 360.0))
         return np.asarray(turns / np.diff(self.longitudes)[:, None])
 
 
-def aligned(longitudes: Degrees, latitudes: Degrees, size: float) -> Cells:
-    """The cells at whole multiples of a size in degrees that the atlas reaches into.
+def aligned(longitudes: Degrees, latitudes: Degrees, size: float, region: Bounds | None = None) -> Cells:
+    """The cells at whole multiples of a size in degrees that the atlas, or a region of it, reaches into.
 
     Longitudes (ascending) and latitudes (in either order) are the centres of the atlas's pixels.
 
@@ -69,13 +70,22 @@ def aligned(longitudes: Degrees, latitudes: Degrees, size: float) -> Cells:
     """
     if not _FINEST <= size <= _COARSEST:
         raise AtlasError(f"cells must have {_FINEST:g} to {_COARSEST:g} degrees, got {size:g}")
-    west, east = pixel_edges(longitudes)[[0, -1]]
-    south, north = np.sort(pixel_edges(latitudes)[[0, -1]])
+    west, east = _longitude_edges(longitudes, region)[[0, -1]]
+    south, north = np.sort(_latitude_edges(latitudes, region)[[0, -1]])
     columns = _multiples(west, east, size)
     around = columns[0] + 360
     if columns[-1] > around:  # the last cell ends where the first begins
         columns = np.append(columns[columns < around], around)
     return Cells(columns, np.clip(_multiples(south, north, size), -90, 90))
+
+
+def extent(longitudes: Degrees, latitudes: Degrees) -> Bounds:
+    """The bounds of a grid by the centres of its pixels, in either order of latitudes."""
+    west, east = pixel_edges(longitudes)[[0, -1]]
+    south, north = np.sort(pixel_edges(latitudes)[[0, -1]])
+    return Bounds(
+        wrapped(float(west)), float(south), 180.0 if east == 180 else wrapped(float(east)), float(north)
+    )
 
 
 def box(bounds: Bounds) -> Cells:
@@ -90,6 +100,21 @@ def pixel_edges(centres: Degrees) -> Degrees:
         raise AtlasError("the atlas must have at least 2 x 2 pixels")
     step = (centres[-1] - centres[0]) / (len(centres) - 1)
     return np.asarray(np.round(centres[0] + step * (np.arange(len(centres) + 1) - 0.5), _ROUND))
+
+
+def _latitude_edges(centres: Degrees, region: Bounds | None) -> Degrees:
+    """Edges of the pixels' parts inside a region; pixels outside have no extent."""
+    edges = pixel_edges(centres)
+    return np.clip(edges, region.south, region.north) if region else edges
+
+
+def _longitude_edges(centres: Degrees, region: Bounds | None) -> Degrees:
+    edges = pixel_edges(centres)
+    if region is None:
+        return edges
+    turns = [region.west + turn for turn in (-360.0, 0.0, 360.0)]
+    west = max(turns, key=lambda west: min(west + region.width, edges[-1]) - max(west, edges[0]))
+    return np.clip(edges, west, west + region.width)
 
 
 def _multiples(low: float, high: float, size: float) -> Degrees:

@@ -26,7 +26,7 @@ from nephoscope.atlas.maps import (
     percent,
     small_bar,
 )
-from nephoscope.atlas.summary_file import Columns, add_up, summary_cells
+from nephoscope.atlas.summary_file import Columns, add_up, counted_shares, summary_cells
 from nephoscope.core.errors import CardError
 from nephoscope.core.geo import format_degrees
 from nephoscope.core.io import atomic_write
@@ -273,8 +273,8 @@ def _classes(summary: "xr.Dataset") -> dict[str, str | None]:
 def _hatched(summary: "xr.Dataset", prefix: str) -> NDArray[np.bool_]:
     """Where there is too little data for a frequency."""
     coverage = summary[f"{prefix}_coverage"].values
-    inside = np.maximum(summary["inside"].values, 1e-9)
-    return np.asarray((summary[f"{prefix}_days"].values < LEAST) | (coverage / inside < LITTLE))
+    counted = np.maximum(counted_shares(summary), 1e-9)
+    return np.asarray((summary[f"{prefix}_days"].values < LEAST) | (coverage / counted < LITTLE))
 
 
 def _scale(fields: NDArray[Any], hatched: NDArray[np.bool_]) -> Normalize:

@@ -1,7 +1,5 @@
 """Draw fields on maps: cells in colour, land in grey, hatching where there is little data."""
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +13,10 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from nephoscope.atlas.cells import Cells
+from nephoscope.atlas.land import land
 from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, WIDTH, new_figure, show_degrees
 
 PERCENT = PercentFormatter(1, decimals=0, symbol="\N{NBSP}%")
-
-FILE = Path(__file__).with_name("coastline.npz")
-STEP = 0.01  # degrees, of the outlines of land
 
 _LAND = "#d5d9de"
 _EMPTY = "#f1f3f5"
@@ -119,39 +115,6 @@ def head(figure: Figure, title: str, *lines: str) -> Figure:
 def percent(share: float, decimals: int = 0) -> str:
     """A share from 0 to 1 as text in per cent."""
     return f"{100 * share:.{decimals}f}\N{NBSP}%"
-
-
-@cache
-def outlines() -> tuple[NDArray[np.float64], ...]:
-    """Rings around land: longitude and latitude in degrees, each of shape (points, 2).
-
-    A ring across the antimeridian goes on past 180 or -180 degrees. Their scale is 1:50 million, down to
-    islands such as Barbados.
-
-    Source: Natural Earth 4.1.0, public domain, naturalearthdata.com; rounded to 0.01°, without lakes and
-    Antarctica. `scripts/store_coastline.py` made the file.
-    """
-    with np.load(FILE) as stored:
-        points = np.cumsum(stored["differences"], axis=0, dtype=np.int16) * STEP  # wraps on purpose
-        return tuple(np.split(points, np.cumsum(stored["lengths"], dtype=np.int64)[:-1]))
-
-
-def land(
-    longitudes: tuple[float, float], latitudes: tuple[float, float] = (-90, 90)
-) -> list[NDArray[np.float64]]:
-    """The rings that reach into a box, shifted by multiples of 360 degrees into it.
-
-    Longitudes are west and east in degrees; east is more than west and may exceed 180.
-    """
-    west, east = longitudes
-    south, north = latitudes
-    rings = []
-    for ring in outlines():
-        (left, low), (right, high) = ring.min(axis=0), ring.max(axis=0)
-        if low <= north and high >= south:
-            turns = range(int(np.ceil((west - right) / 360)), int(np.floor((east - left) / 360)) + 1)
-            rings += [ring + np.array([360 * turn, 0]) for turn in turns]
-    return rings
 
 
 def _corners(cells: Cells, chosen: NDArray[np.bool_]) -> list[NDArray[np.float64]]:

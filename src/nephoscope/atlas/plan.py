@@ -22,6 +22,7 @@ from nephoscope.imagery.worldview import SATELLITES
 BOX = (14.0, 21.0)
 """Height and width of a box in degrees."""
 
+_MARGIN = 2.0  # degrees; docs/climatology.md says why
 _MAX_MARGIN = 5.0  # degrees; leaves 4 of a box's 14
 _VERSION = 1
 _DECIMALS = 9  # of degrees; hides the rounding errors of sums
@@ -36,6 +37,16 @@ class PlannedScene(NamedTuple):
     row: int
     column: int
     overpass: Overpass
+
+
+def default_margin(region: Bounds) -> float:
+    """The margin in degrees of a plan that states none: 2 where several boxes meet, 0 for one box.
+
+    Fewer patterns are detected near a box's border. Where boxes meet, the borders would show on a map.
+    """
+    across = region.west + region.width > 180  # where no box may lie
+    one = region.height <= BOX[0] and region.width <= BOX[1] and not across
+    return 0.0 if one else _MARGIN
 
 
 @dataclass(frozen=True)

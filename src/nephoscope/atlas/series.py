@@ -1,4 +1,4 @@
-"""Daily frequencies of a box."""
+"""Daily frequencies of a region."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nephoscope.atlas.cells import box
-from nephoscope.atlas.frequency import measure
+from nephoscope.atlas.frequency import Land, measure
 from nephoscope.core.geo import Bounds
 from nephoscope.core.types import Progress
 
@@ -15,17 +15,23 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def series(atlas: "xr.Dataset", bounds: Bounds, progress: Progress | None = None) -> str:
+def series(
+    atlas: "xr.Dataset", bounds: Bounds, *, land: Land = "exclude", progress: Progress | None = None
+) -> str:
     """Daily frequencies of a box as CSV: one row a day, with columns for all satellites and for each.
 
     A frequency is the area with the pattern over the area with data, on the sphere; it is empty without data.
-    Coverage is the share with data of the part of the box that lies in the atlas; over all satellites it is
-    their mean. Only the scenes that reach into the box are read; if there are none, raises `AtlasError`.
+    Coverage is the share with data of the part of the box that counts: it lies in the region that the atlas
+    was planned for and, unless `land` is `"include"`, is not land. Over all satellites it is their mean. Only
+    the scenes that reach into the box are read.
+
+    Raises:
+        AtlasError: nothing of the atlas reaches into the box, or only land does.
     """
-    freq = measure(atlas, box(bounds), progress=progress)
+    freq = measure(atlas, box(bounds), land=land, progress=progress)
     valid = freq.valid_shares[..., 0, 0].astype(np.float64)
     classes = freq.class_shares[..., 0, 0].astype(np.float64)
-    inside = float(freq.inside[0, 0])
+    counted = float(freq.counted[0, 0])
     groups = {"": slice(None)} | {f"_{name}": slice(i, i + 1) for i, name in enumerate(freq.satellites)}
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
@@ -35,6 +41,6 @@ def series(atlas: "xr.Dataset", bounds: Bounds, progress: Progress | None = None
         for group in groups.values():
             whole = valid_of_day[group].sum()
             row += [f"{part / whole:.6g}" if whole > 0 else "" for part in classes_of_day[group].sum(axis=0)]
-            row.append(f"{valid_of_day[group].mean() / inside:.6g}")
+            row.append(f"{valid_of_day[group].mean() / counted:.6g}")
         rows.writerow(row)
     return file.getvalue()

@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nephoscope.atlas.cells import aligned
+from nephoscope.atlas.cells import aligned, extent
 from nephoscope.atlas.climatology import (
     LEAST,
     RESAMPLES,
@@ -28,9 +29,9 @@ from nephoscope.atlas.climatology import (
     months,
     seasons,
 )
-from nephoscope.atlas.frequency import Frequency, measure
+from nephoscope.atlas.frequency import Frequency, Land, asked_region, measure
 from nephoscope.atlas.summary_file import check_replaceable, write_summary
-from nephoscope.core.geo import WGS84_GRID_MAPPING
+from nephoscope.core.geo import WGS84_GRID_MAPPING, Bounds
 from nephoscope.core.types import Progress
 from nephoscope.core.version import __version__
 
@@ -52,26 +53,32 @@ def summarise(
     *,
     block: int = 1,
     seed: int = 0,
+    land: Land = "exclude",
     progress: Progress | None = None,
 ) -> float:
     """Summarise an atlas on a grid, into a NetCDF file or a Zarr folder, atomically.
 
-    An existing summary is replaced. Cells lie at whole multiples of their size in degrees. For the intervals,
-    `block` consecutive days are drawn together. `progress` is called with the days done so far and in all.
-    Returns the share of the atlas's area that is not segmented yet.
+    An existing summary is replaced. Cells lie at whole multiples of their size in degrees. What counts lies
+    in the region that the atlas was planned for and, unless `land` is `"include"`, is not land. For the
+    intervals, `block` consecutive days are drawn together. `progress` is called with the days done so far and
+    in all. Returns the share of the area that is not segmented yet.
 
     Raises:
-        AtlasError: the cell size is out of range, or `path` is a folder that is not a summary.
+        AtlasError: the cell size is out of range, the region is all land, or `path` is a folder that is not a
+            summary.
         OSError: the summary cannot be written.
     """
     check_replaceable(path)
     longitudes, latitudes = (atlas[name].values.astype(np.float64) for name in ("lon", "lat"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder:
-        cells = aligned(longitudes, latitudes, size)
-        freq = measure(atlas, cells, Path(folder) / "shares", progress)
+        region = asked_region(atlas)
+        cells = aligned(longitudes, latitudes, size, region)
+        freq = measure(atlas, cells, land=land, file=Path(folder) / "shares", progress=progress)
         written = Path(folder) / path.name
-        write_summary(_dataset(freq, size, block, seed, atlas.attrs), written)
+        summary = _dataset(freq, size, block, seed, atlas.attrs)
+        summary.attrs |= _domain(region or extent(longitudes, latitudes), freq.days, land)
+        write_summary(summary, written)
         if path.is_dir():
             shutil.rmtree(path)
         written.replace(path)
@@ -136,8 +143,10 @@ def _daily(freq: Frequency) -> dict[str, Any]:
     date = ("date", *_CELL)
     overall, each = ratio(classes.sum(axis=0), valid.sum(axis=0)[..., None]), ratio(classes, valid[..., None])
     overpasses = (valid > 0).sum(axis=0).astype(np.int8)
-    inside, missing = (values.T.astype(np.float32) for values in (freq.inside, freq.missing()))
-    not_segmented = _share("share of the atlas's area that is not segmented")
+    inside, land, missing = (
+        values.T.astype(np.float32) for values in (freq.inside, freq.land, freq.missing())
+    )
+    not_segmented = _share("share of the area that counts but is not segmented")
     of_mean = {"comment": "The mean is over the atlas's satellites."}
     return {
         "freq": ((*date, "pattern"), overall, of_pattern("coverage overpasses")),
@@ -145,7 +154,8 @@ def _daily(freq: Frequency) -> dict[str, Any]:
         "overpasses": (date, overpasses, _share("number of satellites that saw the cell")),
         "satellite_freq": (("satellite", *date, "pattern"), each, of_pattern("satellite_coverage")),
         "satellite_coverage": (("satellite", *date), valid, _share("share of the cell's area with data")),
-        "inside": (_CELL, inside, _share("share of the cell's area that lies in the atlas")),
+        "inside": (_CELL, inside, _share("share of the cell's area that lies in the region")),
+        "land": (_CELL, land, _share("share of the cell's area that lies in the region and is land")),
         "missing": (("satellite", "date"), missing, not_segmented),
     }
 
@@ -235,7 +245,7 @@ def _attributes(
         "references": "Stevens et al. 2020, doi:10.1002/qj.3662; Rasp et al. 2020, "
         "doi:10.1175/BAMS-D-19-0324.1; Schulz 2022, doi:10.5194/essd-14-1233-2022",
         "comment": f"{_overlap(freq)} Frequencies over several days are the summed area with the pattern "
-        "over the summed area with data; a cell cut by the atlas's edge counts with the part inside.",
+        "over the summed area with data; a cell cut by the region's edge counts with the part inside.",
         "uncertainty": f"95 % percentile intervals of {RESAMPLES} bootstrap resamples (Poisson) of {drawn}, "
         f"all satellites of a day together, seed {seed}; none where fewer than {LEAST} {drawn} have data. "
         "They say what another sample of days would change, not how often the model errs.",
@@ -243,4 +253,20 @@ def _attributes(
         "bootstrap_seed": np.int32(seed),
         "missing_share": missing,
         "missing_comment": f"{missing:.2%} of the planned area is not segmented; see the variable 'missing'",
+    }
+
+
+def _domain(region: Bounds, days: NDArray[np.datetime64], land: Land) -> dict[str, Any]:
+    """What the summary covers, by names of the Attribute Convention for Data Discovery (ACDD 1.3)."""
+    west, south, east, north = map(float, region)
+    counted = "Land does not count." if land == "exclude" else "Land counts."
+    return {
+        "geospatial_lon_min": west,
+        "geospatial_lat_min": south,
+        "geospatial_lon_max": east,
+        "geospatial_lat_max": north,
+        "time_coverage_start": str(days[0]),
+        "time_coverage_end": str(days[-1]),
+        "land": land,
+        "land_comment": f"{counted} Outlines: Natural Earth 1:50 million, without lakes and Antarctica.",
     }

@@ -20,6 +20,7 @@ ENDINGS = (".nc", ".zarr")
 _COMPRESSED = {"zlib": True, "complevel": 4, "shuffle": True}
 _EPOCH = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
 _DAYS = 64  # read at a time
+_ROUNDED = 1e-6  # share of a cell; less is a rounding error
 
 
 def outputs(path: Path, grids: str, overwrite: bool = False) -> list[tuple[float, Path]]:
@@ -102,12 +103,12 @@ def write_summary(summary: "xr.Dataset", path: Path) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Each column of cells on each day, latitudes together, as shares of its area in the atlas.
+    """Each column of cells on each day, latitudes together, as shares of its area that counts.
 
     Attributes:
         class_shares: shape (days, satellites, classes, columns).
         valid_shares: with data, shape (days, satellites, columns).
-        areas: of the columns inside the atlas, on a sphere of radius 1, shape (columns,).
+        areas: of what counts in the columns, on a sphere of radius 1, shape (columns,).
         days: shape (days,), datetime64[D].
         resampling: the summary's own.
     """
@@ -128,8 +129,8 @@ class Columns:
 def add_up(summary: "xr.Dataset") -> Columns:
     """Add up a summary's cells by area, some days at a time."""
     areas = summary_cells(summary).areas.T
-    columns = (areas * summary["inside"].values).sum(axis=1)
-    weights = areas / columns[:, None]  # every column reaches into the atlas
+    columns = (areas * counted_shares(summary)).sum(axis=1)
+    weights = areas / np.where(columns > 0, columns, np.inf)[:, None]  # a column may be all land
     class_shares, valid_shares = [], []
     for start in range(0, summary.sizes["date"], _DAYS):
         days = summary.isel(date=slice(start, start + _DAYS))
@@ -143,6 +144,15 @@ def add_up(summary: "xr.Dataset") -> Columns:
     block, seed = (int(summary.attrs[f"bootstrap_{name}"]) for name in ("block", "seed"))
     resampling = Resampling.of(dates, block, seed)
     return Columns(np.concatenate(class_shares), np.concatenate(valid_shares), columns, dates, resampling)
+
+
+def counted_shares(summary: "xr.Dataset") -> NDArray[np.float64]:
+    """Share of each cell that counts, shape (columns, rows): inside the region, without excluded land."""
+    inside = summary["inside"].values.astype(np.float64)
+    if summary.attrs.get("land") != "exclude":
+        return inside
+    counted = inside - summary["land"].values
+    return np.where(counted < _ROUNDED, 0, counted)
 
 
 def summary_cells(summary: "xr.Dataset") -> Cells:

@@ -24,13 +24,14 @@ def plan(
     satellites: options.Satellites = "Terra,Aqua",
     months: Annotated[str | None, Option(help="Comma-separated numbers of months. Default: all.")] = None,
     margin: Annotated[
-        float,
+        float | None,
         Option(
             min=0,
             metavar="DEGREES",
-            help="Discard this much along the edges of each box, where fewer patterns are detected.",
+            help="Discard this much along the edges of each box, where fewer patterns are detected. "
+            "Default: 2 where several boxes meet, 0 for a region of one box.",
         ),
-    ] = 0.0,
+    ] = None,
     scenes: Annotated[
         Path | None, Option(metavar="FILE.csv", help="Also write a list of all scenes.")
     ] = None,
@@ -44,18 +45,20 @@ def plan(
     ] = Assumptions.storage_price,
 ) -> None:
     """Plan an atlas: list its scenes and estimate its cost."""
-    from nephoscope.atlas.plan import Plan, parse_months, write_scenes
+    from nephoscope.atlas.plan import Plan, default_margin, parse_months, write_scenes
     from nephoscope.core.geo import parse_bounds, parse_day
 
     with usage_errors():
         numbers = parse_months(months) if months else tuple(range(1, 13))
         names = tuple(name.strip() for name in satellites.split(","))
-        made = Plan(parse_day(first), parse_day(last), names, parse_bounds(region), numbers, margin)
+        bounds = parse_bounds(region)
+        degrees = default_margin(bounds) if margin is None else margin
+        made = Plan(parse_day(first), parse_day(last), names, bounds, numbers, degrees)
         made.write(output)
         if scenes is not None:
             write_scenes(made, scenes)
     assumed = Assumptions(rate, cores, connections, wait, core_price, storage_price)
-    _print_plan(made, Estimate(len(made), assumed), assumed)
+    _print_plan(made, Estimate(len(made), assumed), assumed, margin is None)
     console.hint(f"next: nephoscope atlas run {output} STORE")
 
 
@@ -196,14 +199,17 @@ def tables(
             console.info(str(path))
 
 
-def _print_plan(plan: "Plan", estimate: Estimate, assumed: Assumptions) -> None:
+def _print_plan(plan: "Plan", estimate: Estimate, assumed: Assumptions, default_margin: bool) -> None:
     """Print the content of a plan and its estimated cost, on 60 columns."""
     rows, columns = plan.shape
     _row("scenes", f"{estimate.scenes:,}")
     _row("days", f"{len(plan.days):,} from {plan.days[0]} to {plan.days[-1]}")
     _row("satellites", ", ".join(plan.satellites))
-    kept = f", {plan.step[1]:g}° x {plan.step[0]:g}° of each kept" if plan.margin else ""
-    _row("boxes", f"{columns} x {rows} of 21° x 14°{kept}")
+    _row("boxes", f"{columns} x {rows} of 21° x 14°")
+    default = "where several boxes meet" if plan.margin else "for a region of one box"
+    _row("margin", f"{plan.margin:g}°{f', the default {default}' if default_margin else ''}")
+    if plan.margin:
+        _row("kept", f"{plan.step[1]:g}° x {plan.step[0]:g}° of each box")
     edges = ",".join(f"{edge:g}" for edge in plan.covered)
     _row("covered", f"{edges}{'' if plan.covered == plan.region else ': more than requested'}")
     picture = _bytes(estimate.download / estimate.scenes)

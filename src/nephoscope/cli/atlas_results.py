@@ -10,6 +10,11 @@ from nephoscope.cli import console, options
 from nephoscope.cli.app import atlas, fail, needs, usage_errors
 from nephoscope.core.io import atomic_write
 
+_Land = Annotated[
+    Literal["exclude", "include"],
+    Option(help="Whether land counts. Its outlines are Natural Earth's, at 1:50 million."),
+]
+
 
 @atlas.command()
 def summarise(
@@ -24,6 +29,7 @@ def summarise(
         int, Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
     ] = 1,
     seed: Annotated[int, Option(min=0, help="Random seed of the bootstrap.")] = 0,
+    land: _Land = "exclude",
     overwrite: options.Overwrite = False,
 ) -> None:
     """Compute the frequency of each pattern by day, month, season and hour, with intervals."""
@@ -35,7 +41,7 @@ def summarise(
         opened = open_atlas(store)
         for size, path in outputs(output, grid, overwrite):
             progress = console.progress_bar(f"computing cells of {size:g}°")
-            missing = summarise(opened, path, size, block=block, seed=seed, progress=progress)
+            missing = summarise(opened, path, size, block=block, seed=seed, land=land, progress=progress)
             if missing:
                 console.info(f"{missing:.2%} of the atlas is not segmented")
             console.info(str(path))
@@ -53,6 +59,7 @@ def series(
         ),
     ],
     output: options.OutputFile = Path("series.csv"),
+    land: _Land = "exclude",
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write the daily frequencies of a region as CSV."""
@@ -63,7 +70,8 @@ def series(
 
     progress = console.progress_bar("computing")
     with usage_errors():
-        _write(output, overwrite, lambda: series(open_atlas(store), parse_bounds(region), progress))
+        opened, bounds = open_atlas(store), parse_bounds(region)
+        _write(output, overwrite, lambda: series(opened, bounds, land=land, progress=progress))
 
 
 @atlas.command()
