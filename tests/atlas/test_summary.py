@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-from datetime import date
 
 import dask.array as da
 import numpy as np
@@ -17,10 +16,8 @@ from typer.testing import CliRunner
 from nephoscope.atlas.cells import aligned, box
 from nephoscope.atlas.climatology import LEAST, Resampling, calendar_months, months, seasons
 from nephoscope.atlas.flags import UNCLASSIFIED
-from nephoscope.atlas.frequency import measure
-from nephoscope.atlas.plan import Plan
+from nephoscope.atlas.frequency import Domain, measure
 from nephoscope.atlas.series import series
-from nephoscope.atlas.store import create
 from nephoscope.atlas.summary import summarise
 from nephoscope.atlas.summary_file import outputs, read_summary
 from nephoscope.cli import app
@@ -127,7 +124,7 @@ def test_pixels_that_do_not_divide_a_cell_count_by_overlap():
     flags[..., :63] = FISH
     atlas = make_atlas(flags, west=10.0, north=5.0, step=0.04, satellites=("Terra",), chunk=50)
     cells = aligned(atlas["lon"].values, atlas["lat"].values, 2.5)
-    freq = measure(atlas, cells, land="include")
+    freq = measure(atlas, cells, Domain("include"))
     np.testing.assert_allclose(cells.longitudes, [10, 12.5, 15])
     np.testing.assert_allclose(freq.valid_shares, 1, rtol=1e-6)
     np.testing.assert_allclose(freq.class_shares[0, 0, 0], [[1, 0.5 / 62.5]] * 2, rtol=1e-5)
@@ -137,7 +134,7 @@ def test_rows_count_by_their_area_on_the_sphere():
     flags = np.zeros((1, 1, 4, 4))
     flags[:, :, :2] = FISH  # 45°N to 60°N, of a cell from 30°N
     atlas = make_atlas(flags, 0.0, 60.0, 7.5, satellites=("Terra",))
-    freq = measure(atlas, box(Bounds(0, 30, 30, 60)), land="include")
+    freq = measure(atlas, box(Bounds(0, 30, 30, 60)), Domain("include"))
     sines = np.sin(np.radians([30, 45, 60]))
     expected = (sines[2] - sines[1]) / (sines[2] - sines[0])
     assert freq.class_shares[0, 0, 0, 0, 0] == pytest.approx(expected)
@@ -373,17 +370,6 @@ def test_a_series_reads_only_the_scenes_it_needs():
     atlas["pattern_flags"] = atlas["pattern_flags"].copy(data=lazy)
     series(atlas, Bounds(5, 5, 7, 7))
     assert sorted(read) == [(0, 0, 0, 1), (1, 0, 0, 1)]
-
-
-@pytest.fixture
-def store(tmp_path, card) -> str:
-    """A store of two days over the ocean upwind of Barbados in which one of four scenes is missing."""
-    plan = Plan(date(2020, 1, 20), date(2020, 1, 21), ("Terra", "Aqua"), Bounds(-62, 6, -41, 20))
-    made = create(str(tmp_path / "atlas.zarr"), plan, card, "0" * 64)
-    for number, scene in enumerate(plan):
-        if number != 3:
-            made.write(scene, np.full((350, 525), FISH if scene.satellite else SUGAR, np.uint8))
-    return made.address
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import nephoscope
+from nephoscope.atlas.frequency import Domain
 from nephoscope.atlas.manifest import read_status
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.store import open_atlas, open_store
@@ -52,7 +53,7 @@ def test_a_plan_and_its_store_open(old):
 @pytest.mark.slow
 def test_a_summary_opens_and_is_made_again_from_the_store(old, tmp_path):
     before = read_summary(old / "summary.nc")
-    summarise(open_atlas(old / "store.zarr"), tmp_path / "summary.nc", 7.0, land="include")
+    summarise(open_atlas(old / "store.zarr"), tmp_path / "summary.nc", 7.0, domain=Domain("include"))
     again = read_summary(tmp_path / "summary.nc")
     assert before.sizes.items() <= again.sizes.items()
     for name in before.data_vars:

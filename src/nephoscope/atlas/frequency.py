@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.atlas.cells import Cells, Shares
+from nephoscope.atlas.exclusion import open_exclusion
 from nephoscope.atlas.flags import FLAGS, UNCLASSIFIED, Flags, decode, patterns_of
 from nephoscope.atlas.land import land_shares
 from nephoscope.atlas.plan import Plan
@@ -25,7 +26,19 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Land = Literal["exclude", "include"]
-"""Whether land counts as data."""
+
+
+class Domain(NamedTuple):
+    """What counts as data in the region that an atlas was planned for.
+
+    Attributes:
+        land: whether land is excluded.
+        masks: that exclude pixels: NetCDF files or Zarr groups, `FILE` or `FILE:VARIABLE`.
+    """
+
+    land: Land = "exclude"
+    masks: tuple[str, ...] = ()
+
 
 _DAYS = 32  # processed at a time
 _NOTHING = 1e-6  # share of a cell that rounding errors may leave
@@ -87,8 +100,8 @@ def asked_region(atlas: "xr.Dataset") -> Bounds | None:
 def measure(
     atlas: "xr.Dataset",
     cells: Cells,
+    domain: Domain = Domain(),  # noqa: B008 (a constant)
     *,
-    land: Land = "exclude",
     file: Path | None = None,
     progress: Progress | None = None,
 ) -> Frequency:
@@ -98,7 +111,7 @@ def measure(
     mapped into memory, or else in memory itself; `progress` is called with the days done so far and in all.
 
     Raises:
-        AtlasError: the atlas reaches into none of the cells, or only land does.
+        AtlasError: the atlas reaches into none of the cells, or only land does; or a mask cannot be used.
     """
     flags = atlas[FLAGS].transpose("time", "satellite", "lat", "lon")
     if flags.chunks is None:
@@ -113,17 +126,22 @@ def measure(
         raise AtlasError("the atlas does not reach into this region")
     on_land = land_shares(longitudes, latitudes)
     of_land = np.minimum(rows @ on_land @ columns.T, inside)
-    counted = inside - of_land if land == "exclude" else inside
+    counted = inside - of_land if domain.land == "exclude" else inside
     counted = np.where(counted < _NOTHING, 0, counted)
     if not counted.any():
         raise AtlasError("the region is all land, which does not count; '--land include' counts it")
+    needed = np.asarray(rows.any(axis=0)), np.asarray(columns.any(axis=0))
+    masks = [open_exclusion(mask, flags, *needed) for mask in domain.masks]
     shape = (flags.sizes["time"], flags.sizes["satellite"], len(classes) + 2, *cells.shape)
     shares: NDArray[np.float32]
     shares = np.zeros(shape, np.float32) if file is None else np.memmap(file, np.float32, "w+", shape=shape)
-    weights = _by_scene(1 - on_land if land == "exclude" else np.ones_like(on_land), chunks)
+    weights = _by_scene(1 - on_land if domain.land == "exclude" else np.ones_like(on_land), chunks)
     for start in range(0, shape[0], _DAYS):
         days = slice(start, min(start + _DAYS, shape[0]))
-        shares[days] = _measure(flags[days].data, weights, rows, columns, len(classes) - 1)
+        kept = flags[days].data
+        for mask in masks:
+            kept = mask.apply(kept, days)
+        shares[days] = _measure(kept, weights, rows, columns, len(classes) - 1)
         if progress:
             progress(days.stop, shape[0])
     days_of_flags = flags["time"].values.astype("datetime64[D]")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nephoscope.atlas.cells import box
-from nephoscope.atlas.frequency import Land, measure
+from nephoscope.atlas.frequency import Domain, measure
 from nephoscope.core.geo import Bounds
 from nephoscope.core.types import Progress
 
@@ -16,19 +16,22 @@ if TYPE_CHECKING:
 
 
 def series(
-    atlas: "xr.Dataset", bounds: Bounds, *, land: Land = "exclude", progress: Progress | None = None
+    atlas: "xr.Dataset",
+    bounds: Bounds,
+    domain: Domain = Domain(),  # noqa: B008 (a constant)
+    progress: Progress | None = None,
 ) -> str:
     """Daily frequencies of a box as CSV: one row a day, with columns for all satellites and for each.
 
     A frequency is the area with the pattern over the area with data, on the sphere; it is empty without data.
     Coverage is the share with data of the part of the box that counts: it lies in the region that the atlas
-    was planned for and, unless `land` is `"include"`, is not land. Over all satellites it is their mean. Only
-    the scenes that reach into the box are read.
+    was planned for and, unless the domain includes land, is not land. Over all satellites it is their mean.
+    Only the scenes that reach into the box are read.
 
     Raises:
-        AtlasError: nothing of the atlas reaches into the box, or only land does.
+        AtlasError: nothing of the atlas reaches into the box, or only land does; or a mask cannot be used.
     """
-    freq = measure(atlas, box(bounds), land=land, progress=progress)
+    freq = measure(atlas, box(bounds), domain, progress=progress)
     valid = freq.valid_shares[..., 0, 0].astype(np.float64)
     classes = freq.class_shares[..., 0, 0].astype(np.float64)
     counted = float(freq.counted[0, 0])

@@ -29,7 +29,7 @@ from nephoscope.atlas.climatology import (
     months,
     seasons,
 )
-from nephoscope.atlas.frequency import Frequency, Land, asked_region, measure
+from nephoscope.atlas.frequency import Domain, Frequency, asked_region, measure
 from nephoscope.atlas.summary_file import check_replaceable, write_summary
 from nephoscope.core.geo import WGS84_GRID_MAPPING, Bounds
 from nephoscope.core.types import Progress
@@ -53,19 +53,19 @@ def summarise(
     *,
     block: int = 1,
     seed: int = 0,
-    land: Land = "exclude",
+    domain: Domain = Domain(),  # noqa: B008 (a constant)
     progress: Progress | None = None,
 ) -> float:
     """Summarise an atlas on a grid, into a NetCDF file or a Zarr folder, atomically.
 
     An existing summary is replaced. Cells lie at whole multiples of their size in degrees. What counts lies
-    in the region that the atlas was planned for and, unless `land` is `"include"`, is not land. For the
-    intervals, `block` consecutive days are drawn together. `progress` is called with the days done so far and
-    in all. Returns the share of the area that is not segmented yet.
+    in the region that the atlas was planned for and in `domain`. For the intervals, `block` consecutive days
+    are drawn together. `progress` is called with the days done so far and in all. Returns the share of the
+    area that is not segmented yet.
 
     Raises:
-        AtlasError: the cell size is out of range, the region is all land, or `path` is a folder that is not a
-            summary.
+        AtlasError: the cell size is out of range, the region is all land, a mask cannot be used, or `path` is
+            a folder that is not a summary.
         OSError: the summary cannot be written.
     """
     check_replaceable(path)
@@ -74,10 +74,10 @@ def summarise(
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder:
         region = asked_region(atlas)
         cells = aligned(longitudes, latitudes, size, region)
-        freq = measure(atlas, cells, land=land, file=Path(folder) / "shares", progress=progress)
+        freq = measure(atlas, cells, domain, file=Path(folder) / "shares", progress=progress)
         written = Path(folder) / path.name
         summary = _dataset(freq, size, block, seed, atlas.attrs)
-        summary.attrs |= _domain(region or extent(longitudes, latitudes), freq.days, land)
+        summary.attrs |= _domain(region or extent(longitudes, latitudes), freq.days, domain)
         write_summary(summary, written)
         if path.is_dir():
             shutil.rmtree(path)
@@ -256,10 +256,10 @@ def _attributes(
     }
 
 
-def _domain(region: Bounds, days: NDArray[np.datetime64], land: Land) -> dict[str, Any]:
+def _domain(region: Bounds, days: NDArray[np.datetime64], domain: Domain) -> dict[str, Any]:
     """What the summary covers, by names of the Attribute Convention for Data Discovery (ACDD 1.3)."""
     west, south, east, north = map(float, region)
-    counted = "Land does not count." if land == "exclude" else "Land counts."
+    counted = "Land does not count." if domain.land == "exclude" else "Land counts."
     return {
         "geospatial_lon_min": west,
         "geospatial_lat_min": south,
@@ -267,6 +267,7 @@ def _domain(region: Bounds, days: NDArray[np.datetime64], land: Land) -> dict[st
         "geospatial_lat_max": north,
         "time_coverage_start": str(days[0]),
         "time_coverage_end": str(days[-1]),
-        "land": land,
+        "land": domain.land,
         "land_comment": f"{counted} Outlines: Natural Earth 1:50 million, without lakes and Antarctica.",
+        "excluded_masks": ", ".join(domain.masks) or "none",
     }

@@ -15,6 +15,14 @@ _Land = Annotated[
     Option(help="Whether land counts. Its outlines are Natural Earth's, at 1:50 million."),
 ]
 
+_Exclude = Annotated[
+    list[str] | None,
+    Option(
+        metavar="FILE[:VARIABLE]",
+        help="A mask, NetCDF or Zarr, such as of ice cloud: where it is 1, there is no data. Repeatable.",
+    ),
+]
+
 
 @atlas.command()
 def summarise(
@@ -30,18 +38,20 @@ def summarise(
     ] = 1,
     seed: Annotated[int, Option(min=0, help="Random seed of the bootstrap.")] = 0,
     land: _Land = "exclude",
+    exclude: _Exclude = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Compute the frequency of each pattern by day, month, season and hour, with intervals."""
     with needs("atlas"):
+        from nephoscope.atlas.frequency import Domain
         from nephoscope.atlas.store import open_atlas
         from nephoscope.atlas.summary import summarise
         from nephoscope.atlas.summary_file import outputs
     with usage_errors():
-        opened = open_atlas(store)
+        opened, domain = open_atlas(store), Domain(land, tuple(exclude or ()))
         for size, path in outputs(output, grid, overwrite):
             progress = console.progress_bar(f"computing cells of {size:g}°")
-            missing = summarise(opened, path, size, block=block, seed=seed, land=land, progress=progress)
+            missing = summarise(opened, path, size, block=block, seed=seed, domain=domain, progress=progress)
             if missing:
                 console.info(f"{missing:.2%} of the atlas is not segmented")
             console.info(str(path))
@@ -60,10 +70,12 @@ def series(
     ],
     output: options.OutputFile = Path("series.csv"),
     land: _Land = "exclude",
+    exclude: _Exclude = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write the daily frequencies of a region as CSV."""
     with needs("atlas"):
+        from nephoscope.atlas.frequency import Domain
         from nephoscope.atlas.series import series
         from nephoscope.atlas.store import open_atlas
     from nephoscope.core.geo import parse_bounds
@@ -71,7 +83,8 @@ def series(
     progress = console.progress_bar("computing")
     with usage_errors():
         opened, bounds = open_atlas(store), parse_bounds(region)
-        _write(output, overwrite, lambda: series(opened, bounds, land=land, progress=progress))
+        domain = Domain(land, tuple(exclude or ()))
+        _write(output, overwrite, lambda: series(opened, bounds, domain, progress))
 
 
 @atlas.command()
