@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nephoscope.atlas.cells import Cells
 from nephoscope.atlas.climatology import Numbers, Resampling
 from nephoscope.core.errors import AtlasError
+from nephoscope.core.geo import Bounds, wrapped
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -153,6 +154,16 @@ def counted_shares(summary: "xr.Dataset") -> NDArray[np.float64]:
         return inside
     counted = inside - summary["land"].values
     return np.where(counted < _ROUNDED, 0, counted)
+
+
+def summary_region(summary: "xr.Dataset") -> Bounds:
+    """The region that a summary covers."""
+    names = ("lon_min", "lat_min", "lon_max", "lat_max")
+    if "geospatial_lon_min" in summary.attrs:
+        return Bounds(*(float(summary.attrs[f"geospatial_{name}"]) for name in names))
+    cells = summary_cells(summary)
+    west, east = (float(edge) for edge in cells.longitudes[[0, -1]])
+    return Bounds(wrapped(west), float(cells.latitudes[0]), wrapped(east), float(cells.latitudes[-1]))
 
 
 def summary_cells(summary: "xr.Dataset") -> Cells:

@@ -172,14 +172,22 @@ def plot(
         Path, Argument(metavar="SUMMARY", help="A file that 'atlas summarise' wrote.", show_default=False)
     ],
     folder: options.Folder = Path("nephoscope-figures"),
+    formats: Annotated[
+        str, Option("--format", metavar="FORMATS", help="Comma-separated list of png, pdf, svg.")
+    ] = "png",
+    dpi: Annotated[int, Option(min=50, max=1200, help="Pixels per inch of PNG.")] = 144,
 ) -> None:
     """Plot a summary: maps, seasonal cycle, longitude-time sections, diurnal difference."""
     with needs("atlas"):
         from nephoscope.atlas.figures import draw
         from nephoscope.atlas.summary_file import read_summary
     with usage_errors(), read_summary(summary) as opened:
-        for path in draw(opened, folder):
-            console.info(str(path))
+        drawn = draw(opened, folder, [name.strip().lower() for name in formats.split(",")], dpi)
+    for path in drawn.files:
+        console.info(str(path))
+    for reason in dict.fromkeys(drawn.left_out.values()):
+        names = [name for name, own in drawn.left_out.items() if own == reason]
+        console.info(f"left out: {', '.join(names)}: {reason}")
 
 
 def _write(path: Path, overwrite: bool, make: Callable[[], str]) -> None:

@@ -1,0 +1,172 @@
+"""Figures of a summary over time: the seasonal cycle, and Hovmöller diagrams of longitude and time."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nephoscope.atlas.climatology import LEAST, Periods, Pooled, calendar_months, months
+from nephoscope.atlas.figure_parts import (
+    LITTLE,
+    class_scales,
+    classes_of,
+    days_note,
+    ends_of,
+    map_frame,
+    place_and_period,
+)
+from nephoscope.atlas.maps import (
+    PERCENT,
+    Scale,
+    colour_bar,
+    draw_cells,
+    first_panels,
+    frame_map,
+    head,
+    name_panel,
+    own_bar,
+    percent,
+)
+from nephoscope.atlas.summary_file import Columns
+from nephoscope.core.geo import format_degrees
+from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, new_figure, quieten
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_MIN_MONTHS = 3  # with enough days; of fewer, days are shown
+_FEW_TIMES = 9  # that have a label each
+
+
+def cycle(summary: "xr.Dataset", columns: Columns) -> Figure:
+    """The region's frequency of each pattern through the year, with 95 % intervals."""
+    classes, pooled = classes_of(summary), pool_periods(columns, calendar_months(columns.days))
+    figure, panels = _panels(len(classes) + 1, 2.6, "month", "frequency", sharex=True)
+    patterns = len(classes) - 1
+    tops = [
+        1.08 * max(float(np.nanmax([each.freq[part], each.high[part]])) for each in pooled.values())
+        for part in (slice(patterns), slice(patterns, None))
+    ]
+    for index, (name, colour) in enumerate(classes.items()):
+        # A month without data breaks the line.
+        freq, low, high = (
+            np.array([getattr(pooled[n], end)[index, 0] if n in pooled else np.nan for n in range(1, 13)])
+            for end in ("freq", "low", "high")
+        )
+        axes, numbers = panels[index], np.arange(1, 13)
+        ends = np.maximum([freq - low, high - freq], 0)
+        axes.errorbar(numbers, freq, ends, fmt="none", ecolor=EDGE, elinewidth=1, capsize=2.5)
+        axes.plot(numbers, freq, "-", color=EDGE, lw=0.9, zorder=1.5)
+        axes.plot(numbers, freq, "o", mfc=colour or FAINT, mec=EDGE, mew=0.7, ms=6, zorder=3)
+        axes.set_ylim(0, max(0.01, tops[index == patterns]))
+        name_panel(axes, name, colour=colour)
+    days = panels[-1]
+    coverage = [float(each.coverage[0]) for each in pooled.values()]
+    days.bar(list(pooled), coverage, color="#c3cad2", ec=EDGE, lw=0.6)
+    days.set_ylim(0, 1)
+    name_panel(days, "Coverage")
+    for number, each in pooled.items():
+        days.text(number, 0.04, f"{int(each.days[0]):,}", ha="center", fontsize=7, color=INK, rotation=90)
+    for axes in panels:
+        axes.set_xlim(0.3, 12.7)
+        axes.set_xticks(range(1, 13), list("JFMAMJJASOND"))
+        axes.yaxis.set_major_formatter(PERCENT)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.spines["bottom"].set_color(FAINT)
+        axes.grid(axis="y", color=LINE, lw=0.8)
+        quieten(axes)
+        axes.tick_params(labelsize=8)
+    block = summary.attrs["bootstrap_block"]
+    drawn = "days" if block == 1 else f"{block}-day blocks"
+    note = f"Area means over the region. Bars: 95 % intervals, {drawn} resampled."
+    counts = f"{days_note(summary)} In the bars of coverage: days with data."
+    return head(figure, "Seasonal cycle", place_and_period(summary), counts, note)
+
+
+def hovmoller(summary: "xr.Dataset", columns: Columns) -> Figure:
+    """Each pattern's frequency over longitude and time, latitudes together, by month or, of few, by day."""
+    classes, periods, unit, least = classes_of(summary), months(columns.days), "month", LEAST
+    with_data = columns.valid_shares.max(axis=(1, 2)) > 0
+    if sum(np.count_nonzero(with_data[days]) >= LEAST for days in periods.values()) < _MIN_MONTHS:
+        periods = {str(day): np.array([number]) for number, day in enumerate(columns.days)}
+        unit, least = "day", 1
+    times, freq, coverage = _by_time(columns, periods, unit, least)
+    frame = map_frame(summary)
+    figure, panels = _panels(len(classes) + 1, 3.8, "longitude", unit, sharex=True, sharey=True)
+    scales = class_scales(np.moveaxis(freq, 1, -1))
+    for index, (name, colour) in enumerate(classes.items()):
+        draw_cells(panels[index], frame.cells.longitudes, times, freq[:, index], scales[index])
+        name_panel(panels[index], name, colour=colour)
+    draw_cells(panels[-1], frame.cells.longitudes, times, coverage, Scale.shares())
+    name_panel(panels[-1], "Coverage")
+    for axes in panels:
+        axes.set_facecolor("#e3e7ec")
+        axes.set_xlim(*frame.longitudes)
+        frame_map(axes)
+        _label_times(axes, times, unit)
+    panels[0].invert_yaxis()
+    colour_bar(figure, scales[0], "share of the area with data in which the pattern was found")
+    own_bar(panels[-2], scales[-1], ends_of(scales[-1]))
+    own_bar(panels[-1], Scale.shares(), ("0", percent(1)))
+    south, north = (format_degrees(edge, "NS") for edge in frame.latitudes)
+    few = f"data on fewer than {least} days, or " if least > 1 else ""
+    note = f"Means over {south} to {north}. Grey: {few}coverage below {percent(LITTLE)}."
+    title = "Hovmöller diagrams: longitude and time"
+    return head(figure, title, place_and_period(summary), days_note(summary), note)
+
+
+def pool_periods(columns: Columns, periods: Periods) -> dict[Any, Pooled]:
+    """Frequencies of the whole region by period."""
+    return {key: columns.resampling.pool(*columns.whole, days) for key, days in periods.items()}
+
+
+def _label_times(axes: Axes, times: NDArray[np.float64], unit: str) -> None:
+    """Label days or months; of a few each one, in its middle."""
+    if len(times) - 1 <= _FEW_TIMES:
+        names = times[:-1].astype("datetime64[D]").astype(f"datetime64[{unit[0].upper()}]").astype(str)
+        axes.set_yticks((times[:-1] + times[1:]) / 2, names)
+        return
+    locator = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call]
+    axes.yaxis.set_major_locator(locator)
+    axes.yaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
+
+
+def _panels(
+    count: int, height: float, across_label: str, up_label: str, **shared: bool
+) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels, rows of some height in inches, with labels on the outer axes."""
+    across = 2 if count == 4 else 3
+    rows = -(-count // across)
+    figure, panels = new_figure(rows, across, rows * height + 0.3, **shared)
+    panels = first_panels(panels, count)
+    for axes in panels[-across:]:  # below some of these a panel may be hidden
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel(across_label, fontsize=9, color=INK)
+    for axes in panels[::across]:
+        axes.set_ylabel(up_label, fontsize=9, color=INK)
+    return figure, panels
+
+
+def _by_time(
+    columns: Columns, periods: Periods, unit: str, least: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Edges of all months or days from the first to the last; frequencies; coverage of each.
+
+    Frequencies have the shape (times, classes, columns), NaN with less than `least` days or little coverage.
+    """
+    shares = columns.class_shares, columns.valid_shares
+    pooled = [columns.resampling.pool(*shares, days) for days in periods.values()]
+    firsts = np.array(list(periods)).astype(f"datetime64[{unit[0].upper()}]")
+    gaps = np.diff(firsts).astype(np.int64)
+    step = int(np.gcd.reduce(gaps)) if unit == "day" and len(gaps) else 1  # of days that were sampled evenly
+    every = np.arange(firsts[0], firsts[-1] + 1, step)
+    freq = np.full((len(every), *pooled[0].freq.shape), np.nan)
+    coverage = np.full((len(every), len(columns.areas)), np.nan)
+    for index, each in zip((firsts - firsts[0]).astype(int) // step, pooled, strict=True):
+        enough = (each.days >= least) & (each.coverage >= LITTLE)
+        freq[index] = np.where(enough, each.freq, np.nan)
+        coverage[index] = each.coverage
+    return np.append(every, every[-1] + step).astype("datetime64[D]").astype(np.float64), freq, coverage
