@@ -14,7 +14,8 @@ import pytest
 import zarr
 from typer.testing import CliRunner
 
-from nephoscope.atlas import cluster, figures, worker
+from nephoscope.atlas import cluster, worker
+from nephoscope.atlas.figure_parts import classes_of
 from nephoscope.atlas.flags import (
     NOT_SEGMENTED,
     UNCLASSIFIED,
@@ -108,14 +109,14 @@ def test_an_atlas_of_other_patterns_goes_all_the_way(tmp_path, tiny_model, patte
 
     atlas("plot", tmp_path / "s.nc", "-o", tmp_path / "figures")
     names = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert {f"seasons_{name}" for name in classes} | {"frequency", "cycle", "hovmoller", "diurnal"} == names
+    assert names == {"frequency"}  # the others need more days
 
 
 @pytest.mark.parametrize("patterns", [TWO, SIX])
 def test_figures_have_the_colours_of_the_models_card(tmp_path, tiny_model, patterns):
     store, _ = prepare(str(tmp_path / "atlas"), PLAN, str(model_of(tiny_model, patterns)))
     summary = open_atlas(store.address)[["pattern_flags"]].assign_coords(pattern=[*patterns, UNCLASSIFIED])
-    colours = figures._classes(summary)
+    colours = classes_of(summary)
     assert list(colours) == [*patterns, UNCLASSIFIED]
     assert colours[patterns[1]] == "#c80a3c"
     assert colours[UNCLASSIFIED] is None

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from nephoscope.atlas.cells import Cells, aligned
 from nephoscope.atlas.flags import UNCLASSIFIED
 from nephoscope.atlas.frequency import measure
+from nephoscope.atlas.land import land_shares
 from nephoscope.atlas.store import open_atlas
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.types import SCORE_GRID, Progress
@@ -145,13 +146,14 @@ def _labelled(name: str, dataset: Dataset, cells: Cells) -> Daily:
             for side, count in zip((record.bounds.height, record.bounds.width), SCORE_GRID, strict=True)
         )
         down, across = (np.arange(count, dtype=np.float64) + 0.5 for count in SCORE_GRID)
-        rows = cells.along_latitude(record.bounds.north - height * down)
-        columns = cells.along_longitude(record.bounds.west + width * across)
+        latitudes, longitudes = record.bounds.north - height * down, record.bounds.west + width * across
+        rows, columns = cells.along_latitude(latitudes), cells.along_longitude(longitudes)
         if not (rows.any() and columns.any()):
             continue
         valid = resize_mask(dataset.scene(record.image).read(SCORE_GRID).valid_mask, SCORE_GRID)
         masks = dataset.masks(record.image, SCORE_GRID) & valid
-        planes = np.stack([valid, *masks, valid & ~masks.any(axis=0)]).astype(np.float64)
+        sea = 1 - land_shares(longitudes, latitudes)  # as of an atlas
+        planes = np.stack([valid, *masks, valid & ~masks.any(axis=0)]) * sea
         day = np.datetime64(record.day)
         sums[day] = sums.get(day, 0) + rows @ planes @ columns.T
     if not sums:
