@@ -106,7 +106,9 @@ def test_a_series_leaves_land_out(tmp_path):
     shares = land_shares(atlas["lon"].values, atlas["lat"].values)
     assert 0 < shares.mean() < 1
     bounds = Bounds(-52, -1, -48, 3)
-    sea, everything = (rows_of(series(atlas, bounds, Domain(land)))[0] for land in ("exclude", "include"))
+    sea, everything = (
+        rows_of(series(atlas, bounds, domain=Domain(land)))[0] for land in ("exclude", "include")
+    )
     assert float(everything["Fish"]) == pytest.approx(1 / 2, rel=1e-3)
     weights = np.cos(np.radians(atlas["lat"].values))[:, None] * (1 - shares)
     assert float(sea["Fish"]) == pytest.approx(weights[:, 2:].sum() / weights.sum(), rel=1e-3)
@@ -148,7 +150,7 @@ def write_mask(path, values, dims, **coordinates):
 
 def fish_of(atlas, *masks: str) -> list[float]:
     """The series' Fish of each day, NaN without data."""
-    rows = rows_of(series(atlas, Bounds(-40, 0, -32, 4), Domain(masks=masks)))
+    rows = rows_of(series(atlas, Bounds(-40, 0, -32, 4), domain=Domain(masks=masks)))
     return [float(row["Fish"] or "nan") for row in rows]
 
 

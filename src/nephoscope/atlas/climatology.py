@@ -6,17 +6,22 @@ interval comes from resampling whole days (or blocks of days), all satellites of
 day is drawn is a Poisson number of mean 1, independent of other days, so that one drawing serves every period
 and cell. A resample may leave days out, so intervals of results that rest on few days are wide.
 
+A trend is the slope of a regression of daily frequencies, weighted by their area with data, on time and on
+the calendar month: the mean seasonal cycle is fitted with it, so that missing months do no harm. Years
+differ by more than their days suggest, so trends resample whole years, each from December to November.
+
 Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap"; for Poisson numbers in place of a fixed
 count, Chamandy et al. 2012, "Estimating Uncertainty for Massive Data Streams".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import SEASONS
 
 Numbers = NDArray[np.floating[Any]]
@@ -24,9 +29,31 @@ Numbers = NDArray[np.floating[Any]]
 RESAMPLES = 1000
 LEAST = 5  # days, or blocks of days, with data that an interval needs
 
+LEAST_YEARS = 5  # with data, that a trend needs
+
 ALL = "all"  # the season of all days together
 
 _OUTSIDE = 0.025  # share of the resamples below a 95 % interval, and as many above it
+_MONTHS_IN_DECADE = 120
+_SAME_TIME = 1e-9  # decades², the variance of times that differ by rounding errors only
+
+Block = int | Literal["year"]
+"""Consecutive days that a bootstrap draws together, or years."""
+
+
+class Bootstrap(NamedTuple):
+    """How intervals are computed.
+
+    Attributes:
+        block: days that are drawn together. Neighbouring days are correlated, so intervals from single days
+            are somewhat too narrow.
+        seed: of the random numbers.
+        trend_block: the same as `block` for trends, or `"year"`.
+    """
+
+    block: int = 1
+    seed: int = 0
+    trend_block: Block = "year"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,28 +75,43 @@ class Pooled:
 
 
 @dataclass(frozen=True, eq=False)
+class Trend:
+    """Trends of frequencies, for any cells and classes.
+
+    Attributes:
+        slope: change of the frequency per decade; NaN where fewer than `LEAST_YEARS` years have data.
+        low, high: ends of its 95 % interval; NaN also where fewer than `LEAST` blocks have data.
+        years: how many have data, by cell; a year begins in December.
+    """
+
+    slope: Numbers
+    low: Numbers
+    high: Numbers
+    years: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
 class Resampling:
     """How often each day is drawn, the same for every cell and period.
 
     Attributes:
         weights: shape (1 + resamples, days); the first row is all ones: the sample itself.
         blocks: which block each day belongs to, shape (days,).
+        dates: of the days, shape (days,), datetime64[D].
     """
 
     weights: NDArray[np.float64]
     blocks: NDArray[np.intp]
+    dates: NDArray[np.datetime64]
 
     @classmethod
-    def of(cls, days: NDArray[np.datetime64], block: int = 1, seed: int = 0) -> "Resampling":
-        """Draw resamples of days, shape (days,), datetime64[D].
-
-        `block` consecutive days are drawn together: neighbouring days are correlated, so intervals from
-        single days are somewhat too narrow.
-        """
+    def of(cls, days: NDArray[np.datetime64], block: Block = 1, seed: int = 0) -> "Resampling":
+        """Draw resamples of days, shape (days,), datetime64[D], in blocks of consecutive days or years."""
         elapsed = (days - days[0]).astype(np.int64)
-        blocks = np.unique(elapsed // block, return_inverse=True)[1]
+        own = season_years(days) if block == "year" else elapsed // block
+        blocks = np.unique(own, return_inverse=True)[1]
         drawn = np.random.default_rng(seed).poisson(1.0, (RESAMPLES, blocks.max() + 1)).astype(np.float64)
-        return cls(np.concatenate([np.ones((1, len(days))), drawn[:, blocks]]), blocks)
+        return cls(np.concatenate([np.ones((1, len(days))), drawn[:, blocks]]), blocks, days)
 
     def pool(self, areas: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Pooled:
         """Frequencies over some of the days.
@@ -88,6 +130,71 @@ class Resampling:
         first, second = (self._ratios(areas[:, [which]], valid[:, [which]], days) for which in (0, 1))
         return self._pooled(second - first, valid, days)
 
+    def occurrence(self, areas: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Pooled:
+        """As `pool`, but the share of the days with data on which a class is present anywhere in a cell."""
+        present, observed = ((each > 0).any(axis=1, keepdims=True).astype(float) for each in (areas, valid))
+        return self.pool(present, observed, days)
+
+    def anomalies(
+        self, areas: Numbers, valid: Numbers, periods: Sequence[NDArray[np.intp]], base: NDArray[np.intp]
+    ) -> list[Pooled]:
+        """Frequencies of periods minus that of all days of a base, which contains them.
+
+        They are NaN where no other days of the base have data.
+        """
+        usual, seen = self._ratios(areas, valid, base), self._have_data(valid, base).sum(axis=0)
+        anomalies = []
+        for days in periods:
+            pooled = self._pooled(self._ratios(areas, valid, days) - usual, valid, days)
+            alone = pooled.days == seen
+            for values in (pooled.freq, pooled.low, pooled.high):
+                values[:, alone] = np.nan
+            anomalies.append(pooled)
+        return anomalies
+
+    def trend(self, areas: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Trend:
+        """Trends over some of the days, given as for `pool`; a day's time is that of its month."""
+        own_months = self.dates.astype("datetime64[M]").astype(np.int64)
+        time = (own_months - own_months[days].mean()) / _MONTHS_IN_DECADE
+        covariance: Numbers = np.zeros(())
+        variance: Numbers = np.zeros(())
+        weight: Numbers = np.zeros(())
+        for month in np.unique(own_months[days] % 12):
+            chosen = days[own_months[days] % 12 == month]
+            part, whole, part_time, whole_time, whole_time2 = self._moments(areas, valid, chosen, time)
+            mean_time = np.divide(whole_time, whole, out=np.zeros_like(whole), where=whole > 0)
+            covariance = covariance + part_time - mean_time * part
+            variance = variance + whole_time2 - mean_time * whole_time
+            weight = weight + whole
+        known = variance > _SAME_TIME * weight
+        slopes = np.divide(covariance, variance, out=np.full_like(covariance, np.nan), where=known)
+        years = season_years(self.dates)[days]
+        with_data = self._have_data(valid, days)
+        counted = np.array([with_data[years == year].any(axis=0) for year in np.unique(years)]).sum(axis=0)
+        pooled = self._pooled(slopes, valid, days)
+        for values in (pooled.freq, pooled.low, pooled.high):
+            values[:, counted < LEAST_YEARS] = np.nan
+        return Trend(pooled.freq, pooled.low, pooled.high, counted)
+
+    def _moments(
+        self, areas: Numbers, valid: Numbers, days: NDArray[np.intp], time: NDArray[np.float64]
+    ) -> tuple[Numbers, ...]:
+        """Sums by row of weights: area, area with data, both by time, and area with data by its square.
+
+        Areas have the shape (classes, cells, 1 + resamples), areas with data (cells, 1 + resamples).
+        """
+        weights, at = self.weights[:, days].T, time[days][:, None]
+        part, whole = (each[days].sum(axis=1, dtype=np.float64) for each in (areas, valid))
+        shape = (*part.shape[1:], -1)
+        flat = part.reshape(len(days), -1)
+        return (
+            (flat.T @ weights).reshape(shape),
+            whole.T @ weights,
+            ((flat * at).T @ weights).reshape(shape),
+            (whole * at).T @ weights,
+            (whole * at**2).T @ weights,
+        )
+
     def _ratios(self, areas: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Numbers:
         """Classes' areas over area with data by row of weights, shape (classes, cells, 1 + resamples)."""
         weights = self.weights[:, days].T
@@ -96,8 +203,13 @@ class Resampling:
         whole = valid[days].sum(axis=1, dtype=np.float64).T @ weights
         return np.asarray(np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0))
 
+    @staticmethod
+    def _have_data(valid: Numbers, days: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which cells have data on some of the days, shape (days, cells)."""
+        return np.asarray(valid[days].max(axis=1) > 0)
+
     def _pooled(self, ratios: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Pooled:
-        with_data = np.asarray(valid[days] > 0).any(axis=1)
+        with_data = self._have_data(valid, days)
         blocks = np.unique(self.blocks[days], return_inverse=True)[1]
         counted = np.zeros((blocks.max() + 1, with_data.shape[1]), np.bool_)
         np.logical_or.at(counted, blocks, with_data)
@@ -122,6 +234,15 @@ def interval(resamples: Numbers) -> tuple[Numbers, Numbers]:
     return low, high
 
 
+def parse_block(text: str) -> Block:
+    """Parse a block of a bootstrap, `year` or a number of days, or raise `AtlasError`."""
+    if text.strip().lower() == "year":
+        return "year"
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise AtlasError(f"{text!r} is not a block of a bootstrap; give year, or a number of days")
+    return int(text)
+
+
 Periods = Mapping[Any, NDArray[np.intp]]
 """Indices of the days of each period."""
 
@@ -143,6 +264,25 @@ def seasons(days: NDArray[np.datetime64]) -> Periods:
     own = month_numbers(days) % 12 // 3
     periods = {name: np.flatnonzero(own == number) for number, name in enumerate(SEASONS)}
     return {name: chosen for name, chosen in periods.items() if len(chosen)} | {ALL: np.arange(len(days))}
+
+
+def year_seasons(days: NDArray[np.datetime64]) -> Periods:
+    """Each season of each year, by its first day; December belongs to the following year's DJF."""
+    first_months = (days.astype("datetime64[M]").astype(np.int64) + 1) // 3 * 3 - 1
+    chosen = {month: np.flatnonzero(first_months == month) for month in np.unique(first_months)}
+    return {
+        np.datetime64(int(month), "M").astype("datetime64[D]"): indices for month, indices in chosen.items()
+    }
+
+
+def season_years(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """The year of each day, counted from December."""
+    return (days.astype("datetime64[M]").astype(np.int64) + 1) // 12 + 1970
+
+
+def season_of(first: np.datetime64) -> str:
+    """The name of a season by its first day."""
+    return SEASONS[int(month_numbers(np.array([first]))[0]) % 12 // 3]
 
 
 def month_numbers(days: NDArray[np.datetime64]) -> NDArray[np.int64]:

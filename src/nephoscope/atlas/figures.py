@@ -14,8 +14,8 @@ from nephoscope.atlas.climatology import ALL, LEAST, Periods, calendar_months, s
 from nephoscope.atlas.figure_maps import by_season, diurnal, frequency
 from nephoscope.atlas.figure_parts import classes_of
 from nephoscope.atlas.figure_time import cycle, hovmoller
-from nephoscope.atlas.summary import DIURNAL
 from nephoscope.atlas.summary_file import Columns, add_up
+from nephoscope.atlas.summary_variables import DIURNAL
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.io import atomic_write
 from nephoscope.plotting.style import DPI, FORMATS, render

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
 
@@ -23,6 +23,14 @@ _Exclude = Annotated[
     ),
 ]
 
+_Block = Annotated[
+    int, Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
+]
+_TrendBlock = Annotated[
+    str, Option(metavar="year|DAYS", help="The same for trends: whole years, or consecutive days.")
+]
+_Seed = Annotated[int, Option(min=0, help="Random seed of the bootstrap.")]
+
 
 @atlas.command()
 def summarise(
@@ -33,25 +41,26 @@ def summarise(
     grid: Annotated[
         str, Option(metavar="DEGREES", help="Cell size; a list such as 1,2.5 makes a file of each.")
     ] = "1",
-    block: Annotated[
-        int, Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
-    ] = 1,
-    seed: Annotated[int, Option(min=0, help="Random seed of the bootstrap.")] = 0,
+    block: _Block = 1,
+    trend_block: _TrendBlock = "year",
+    seed: _Seed = 0,
     land: _Land = "exclude",
     exclude: _Exclude = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Compute the frequency of each pattern by day, month, season and hour, with intervals."""
+    """Compute frequencies by day, month, season and hour, with intervals, anomalies and trends."""
     with needs("atlas"):
+        from nephoscope.atlas.climatology import Bootstrap, parse_block
         from nephoscope.atlas.frequency import Domain
         from nephoscope.atlas.store import open_atlas
         from nephoscope.atlas.summary import summarise
         from nephoscope.atlas.summary_file import outputs
     with usage_errors():
         opened, domain = open_atlas(store), Domain(land, tuple(exclude or ()))
+        bootstrap = Bootstrap(block, seed, parse_block(trend_block))
         for size, path in outputs(output, grid, overwrite):
             progress = console.progress_bar(f"computing cells of {size:g}°")
-            missing = summarise(opened, path, size, block=block, seed=seed, domain=domain, progress=progress)
+            missing = summarise(opened, path, size, bootstrap=bootstrap, domain=domain, progress=progress)
             if missing:
                 console.info(f"{missing:.2%} of the atlas is not segmented")
             console.info(str(path))
@@ -69,12 +78,20 @@ def series(
         ),
     ],
     output: options.OutputFile = Path("series.csv"),
+    by: Annotated[
+        Literal["day", "month", "calendar-month", "season", "year-season", "trend"],
+        Option(help="Rows: days, periods of single years or of all years together, or trends by season."),
+    ] = "day",
+    block: _Block = 1,
+    trend_block: _TrendBlock = "year",
+    seed: _Seed = 0,
     land: _Land = "exclude",
     exclude: _Exclude = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Write the daily frequencies of a region as CSV."""
+    """Write the frequencies of a region by day, month or season, or their trends, as CSV."""
     with needs("atlas"):
+        from nephoscope.atlas.climatology import Bootstrap, parse_block
         from nephoscope.atlas.frequency import Domain
         from nephoscope.atlas.series import series
         from nephoscope.atlas.store import open_atlas
@@ -83,8 +100,12 @@ def series(
     progress = console.progress_bar("computing")
     with usage_errors():
         opened, bounds = open_atlas(store), parse_bounds(region)
-        domain = Domain(land, tuple(exclude or ()))
-        _write(output, overwrite, lambda: series(opened, bounds, domain, progress))
+        settings: dict[str, Any] = {
+            "bootstrap": Bootstrap(block, seed, parse_block(trend_block)),
+            "domain": Domain(land, tuple(exclude or ())),
+            "progress": progress,
+        }
+        _write(output, overwrite, lambda: series(opened, bounds, by, **settings))
 
 
 @atlas.command()

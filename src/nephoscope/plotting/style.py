@@ -4,6 +4,7 @@ Only Matplotlib's objects are used, and no global state, so that figures can be 
 """
 
 import io
+from contextlib import nullcontext
 from typing import Any, Literal
 
 from matplotlib import rc_context
@@ -74,7 +75,7 @@ def render(figure: Figure, kind: str, dpi: int = DPI) -> bytes:
     journals ask for.
     """
     file = io.BytesIO()
-    with rc_context({"pdf.fonttype": 42}):
+    with rc_context({"pdf.fonttype": 42}) if kind == "pdf" else nullcontext():  # it is not safe in threads
         dpi = dpi if kind == "png" else max(dpi, _VECTOR_DPI)
         figure.savefig(file, format=kind, dpi=dpi, metadata=_NO_DATES[kind])
     return file.getvalue()
