@@ -1,5 +1,6 @@
 """Every format with the patterns of a model that has two, six or eight of its own."""
 
+import csv
 import io
 import json
 from datetime import date
@@ -113,5 +114,5 @@ def test_geojson_has_each_patterns_colour(segmentation, patterns):
 
 
 def test_organisation_has_a_row_for_each_region(segmentation, patterns):
-    lines = FORMATS["organisation"].render(segmentation)[0].decode().splitlines()[1:]
-    assert [line.split(",")[3] for line in lines] == list(patterns)
+    rows = csv.DictReader(io.StringIO(FORMATS["organisation"].render(segmentation)[0].decode()))
+    assert [row["pattern"] for row in rows if row["scope"] == "region"] == list(patterns)
