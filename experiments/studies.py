@@ -1,6 +1,6 @@
 """The measurements behind docs/decisions.md.
 
-python -m experiments.studies decode|rectangles|areas|int8|scope FOLDER_OF_LABELLED_SCENES
+python -m experiments.studies decode|rectangles|areas|int8|scope|organisation FOLDER_OF_LABELLED_SCENES
 """
 
 import csv
@@ -8,8 +8,10 @@ import json
 import lzma
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,9 @@ from nephoscope.inference.input_check import measure, out_of_range
 from nephoscope.inference.model import Model
 from nephoscope.inference.pipeline import segment
 from nephoscope.inference.postprocess import segment_pattern
+from nephoscope.outputs.organisation import FORMAT
+from nephoscope.outputs.organisation_iorg import iorg, nearest_neighbour_distances
+from nephoscope.outputs.organisation_metrics import cloud_mask, find_objects
 from nephoscope.training.cache import open_scenes
 from nephoscope.training.job import scope_of
 from nephoscope.training.quantization import quantise
@@ -89,6 +94,32 @@ def scope(data: Path) -> None:
         print(f"{sum(map(bool, odd))} of {len(odd):,} scenes {what} are outside the training ranges")
 
 
+def organisation(data: Path) -> None:
+    """Time of the format `organisation`, single-pixel objects, and Iorg of random points in real regions."""
+    model, rng, sizes = Model.load(), np.random.default_rng(0), []
+    values: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for path in sorted((data / "full_size").iterdir()):
+        segmentation = segment(path, model)
+        start = time.perf_counter()
+        (content,) = FORMAT.render(segmentation)
+        took, rows = time.perf_counter() - start, content.decode().splitlines()[1:]
+        height, width = segmentation.scene.size
+        print(f"{width}x{height}: {len(segmentation.regions)} regions, {len(rows)} rows in {took:.2f} s")
+        raster = segmentation.scene.read((700, 1050))
+        sizes += find_objects(cloud_mask(raster.pixels, raster.valid_mask)).areas.tolist()
+        for region, count in product(segmentation.regions, (3, 10, 100, 1000) * 20):
+            y, x = np.divmod(rng.choice(np.flatnonzero(region.mask), count), region.mask.shape[1])
+            points = np.stack([x, y], axis=1) + rng.random((count, 2))
+            share = np.pi * nearest_neighbour_distances(points) ** 2 / np.count_nonzero(region.mask)
+            values["mask", count].append(iorg(points, region.mask))
+            values["plane", count].append(float(np.mean(np.exp(-count * share))))
+    print(f"{np.mean(np.array(sizes) <= 2):.0%} of {len(sizes):,} objects have one or two pixels")
+    for (domain, count), found in values.items():
+        print(
+            f"{count:5} random points in a region, against those of the {domain}: Iorg {np.mean(found):.2f}"
+        )
+
+
 def split(data: Path) -> list[dict[str, str]]:
     with (data / "scenes.csv").open() as file:
         return list(csv.DictReader(file))
@@ -119,5 +150,5 @@ def score(fields: np.ndarray, truth: np.ndarray, changed: dict[str, dict[str, fl
 
 
 if __name__ == "__main__":
-    studies = {"decode": decode, "rectangles": rectangles, "areas": areas, "int8": int8, "scope": scope}
-    studies[sys.argv[1]](Path(sys.argv[2]))
+    studies = (decode, rectangles, areas, int8, scope, organisation)
+    {study.__name__: study for study in studies}[sys.argv[1]](Path(sys.argv[2]))
