@@ -1,6 +1,7 @@
 """Made-up atlases, as `open_atlas` gives them."""
 
 from datetime import date
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
@@ -8,8 +9,10 @@ import xarray as xr
 
 from nephoscope.atlas.flags import flag_attributes
 from nephoscope.atlas.plan import Plan
+from nephoscope.atlas.store import create
 from nephoscope.core.geo import Bounds
 from nephoscope.core.patterns import DEFAULT_NAMES
+from nephoscope.inference.card import Card
 
 FISH, FLOWER, GRAVEL, SUGAR, NONE, NO_DATA, NOT_YET = 1, 2, 4, 8, 0, 16, 255
 
@@ -52,3 +55,13 @@ def planned_for(atlas: xr.Dataset, region: Bounds) -> xr.Dataset:
     """The atlas as if a plan had asked for this region."""
     plan = Plan(date(2020, 1, 31), date(2020, 2, 1), ("Terra", "Aqua"), region)
     return atlas.assign_attrs(plan=plan.to_json())
+
+
+def write_store(path: Path, card: Card) -> str:
+    """A store of two days over the ocean upwind of Barbados in which one of four scenes is missing."""
+    plan = Plan(date(2020, 1, 20), date(2020, 1, 21), ("Terra", "Aqua"), Bounds(-62, 6, -41, 20))
+    made = create(str(path), plan, card, "0" * 64)
+    for number, scene in enumerate(plan):
+        if number != 3:
+            made.write(scene, np.full((350, 525), FISH if scene.satellite else SUGAR, np.uint8))
+    return made.address

@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 import xarray as xr
-from made_up import FISH, NONE, NOT_YET, SUGAR, make_atlas, planned_for
+from made_up import FISH, NONE, NOT_YET, SUGAR, make_atlas, planned_for, write_store
 from typer.testing import CliRunner
 
 from nephoscope.atlas.cells import aligned, box
@@ -225,6 +225,11 @@ def test_masks_that_do_not_fit_are_refused(half_asked, tmp_path, dims, changes, 
     with pytest.raises(AtlasError, match=words) as caught:
         fish_of(half_asked, mask)
     assert "mask.nc" in str(caught.value)
+
+
+@pytest.fixture
+def store(tmp_path, card) -> str:
+    return write_store(tmp_path / "atlas.zarr", card)
 
 
 @pytest.mark.parametrize(

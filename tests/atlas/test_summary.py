@@ -10,7 +10,7 @@ import pytest
 import rasterio
 import xarray as xr
 from compliance_checker.suite import CheckSuite
-from made_up import FISH, FLOWER, GRAVEL, NO_DATA, NONE, NOT_YET, SUGAR, make_atlas, random_atlas
+from made_up import FISH, FLOWER, GRAVEL, NO_DATA, NONE, NOT_YET, SUGAR, make_atlas, random_atlas, write_store
 from typer.testing import CliRunner
 
 from nephoscope.atlas.cells import aligned, box
@@ -370,6 +370,11 @@ def test_a_series_reads_only_the_scenes_it_needs():
     atlas["pattern_flags"] = atlas["pattern_flags"].copy(data=lazy)
     series(atlas, Bounds(5, 5, 7, 7))
     assert sorted(read) == [(0, 0, 0, 1), (1, 0, 0, 1)]
+
+
+@pytest.fixture
+def store(tmp_path, card) -> str:
+    return write_store(tmp_path / "atlas.zarr", card)
 
 
 @pytest.mark.slow

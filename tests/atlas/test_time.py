@@ -5,13 +5,14 @@ import io
 
 import numpy as np
 import pytest
-from made_up import FISH, NO_DATA, NONE, make_atlas
+from made_up import FISH, NO_DATA, NONE, make_atlas, write_store
 from typer.testing import CliRunner
 
 from nephoscope.atlas.climatology import (
     LEAST_YEARS,
     Bootstrap,
     Resampling,
+    calendar_months,
     parse_block,
     season_of,
     season_years,
@@ -71,6 +72,18 @@ def test_intervals_of_trends_cover_the_planted_trend(years, yearly):
     covered = (result.low <= 0.08) & (result.high >= 0.08)
     assert 0.89 < covered.mean() < 0.99
     assert (result.years == years).all()
+
+
+def test_intervals_cover_the_planted_frequency_and_its_cycle():
+    dates = every(5, 4)
+    areas = planted(np.random.default_rng(6), dates, 100)
+    resampling = Resampling.of(dates)
+    whole = resampling.pool(*areas, np.arange(len(dates)))
+    assert 0.88 < ((whole.low < 0.5) & (whole.high > 0.5)).mean() <= 1
+    for month, days in calendar_months(dates).items():
+        pooled, truth = resampling.pool(*areas, days), 0.5 + 0.2 * np.cos(2 * np.pi * (month - 1) / 12)
+        assert pooled.freq.mean() == pytest.approx(truth, abs=0.01)
+        assert 0.85 < ((pooled.low < truth) & (pooled.high > truth)).mean() <= 1
 
 
 def test_single_days_underestimate_what_years_vary():
@@ -214,6 +227,11 @@ def test_blocks_are_years_or_days(text, block):
 def test_other_blocks_are_refused(text):
     with pytest.raises(AtlasError, match="give year, or a number of days"):
         parse_block(text)
+
+
+@pytest.fixture
+def store(tmp_path, card) -> str:
+    return write_store(tmp_path / "atlas.zarr", card)
 
 
 def test_the_command_writes_periods(store, tmp_path):
