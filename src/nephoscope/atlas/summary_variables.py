@@ -168,9 +168,10 @@ def _by_row(freq: Frequency, satellites: Sequence[str], compute: Callable[..., l
 
 
 def _together(rows: Sequence[Any]) -> Any:
-    """One result whose arrays have those of several as their rows."""
-    kind = type(rows[0])
-    return kind(*(np.stack([getattr(row, name) for row in rows]) for name in kind.__dataclass_fields__))
+    """One result whose arrays have those of several as their rows, in the precision that is written."""
+    kind, names = type(rows[0]), type(rows[0]).__dataclass_fields__
+    arrays = (np.stack([getattr(row, name) for row in rows]) for name in names)
+    return kind(*(each.astype(np.float32 if each.dtype.kind == "f" else np.int32) for each in arrays))
 
 
 def _stacked(results: Iterable[Pooled | Trend], attribute: str, kind: Any = np.float32) -> Any:
