@@ -87,6 +87,13 @@ def test_only_places_with_data_both_times_count():
     assert rows["Aqua", "Aqua", 1, "Fish", "Fish"]["low"] == ""  # two days are too few for an interval
 
 
+def test_land_does_not_count():
+    sahara = make_atlas(np.full((3, 1, 4, 4), FISH), satellites=("Aqua",))
+    sahara = sahara.assign_coords(lat=sahara["lat"] + 20, lon=sahara["lon"] + 10)
+    with pytest.raises(AtlasError, match="no two pictures that follow each other"):
+        transitions(sahara)
+
+
 def test_an_atlas_of_one_day_is_refused():
     with pytest.raises(AtlasError, match="no two pictures that follow each other"):
         transitions(make_atlas(np.zeros((1, 1, 4, 4)), satellites=("Aqua",)))

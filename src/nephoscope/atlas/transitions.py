@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from nephoscope.atlas.cells import aligned
 from nephoscope.atlas.climatology import LEAST, Resampling, interval, month_numbers
 from nephoscope.atlas.flags import FLAGS, UNCLASSIFIED, decode, patterns_of
+from nephoscope.atlas.frequency import asked_region
+from nephoscope.atlas.land import land_shares
 from nephoscope.atlas.track import CROSSINGS
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.types import Progress
@@ -41,6 +43,15 @@ class Step(NamedTuple):
     first: int  # indices of satellites
     second: int
     days: int
+
+
+class _Places(NamedTuple):
+    """Which pixels count, and how much: shares of cells' extents, areas of cells, shares of sea."""
+
+    rows: Numbers
+    columns: Numbers
+    areas: Numbers
+    sea: NDArray[np.float32]
 
 
 @dataclass
@@ -134,8 +145,10 @@ def _count(
 ) -> dict[Step, _Counts]:
     flags = atlas[FLAGS].transpose("time", "satellite", "lat", "lon")
     latitudes, longitudes = (flags[name].values.astype(np.float64) for name in ("lat", "lon"))
-    cells = aligned(longitudes, latitudes, _CELL)
-    rows, columns = cells.along_latitude(latitudes), cells.along_longitude(longitudes)
+    region = asked_region(atlas)
+    cells = aligned(longitudes, latitudes, _CELL, region)
+    shares = cells.along_latitude(latitudes, region), cells.along_longitude(longitudes, region)
+    places = _Places(*shares, cells.areas, 1 - land_shares(longitudes, latitudes))
     days = flags["time"].values.astype("datetime64[D]").astype(np.int64)
     steps = _steps(satellites)
     counts = {step: _Counts([], [], [], [], []) for step in steps}
@@ -146,7 +159,7 @@ def _count(
             for then, that_day, flags_then in earlier:
                 if day - that_day == step.days:
                     pair = flags_then[step.first], earlier[-1][2][step.second]
-                    _add(counts[step], then, pair, classes, (rows, columns), cells.areas)
+                    _add(counts[step], then, pair, classes, places)
         if progress:
             progress(index + 1, len(days))
     return counts
@@ -167,25 +180,27 @@ def _add(
     day: int,
     pair: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     classes: int,
-    shares: tuple[Numbers, Numbers],
-    areas: Numbers,
+    places: _Places,
 ) -> None:
     """Add one pair of pictures, unless no place has data in both."""
     first, second = (decode(flags, classes - 1) for flags in pair)
     both = first.valid & second.valid
     if not both.any():
         return
-    rows, columns = shares
+    rows, columns, areas, sea = places
     before, after = (np.stack([*each.present, each.unclassified & both]) & both for each in (first, second))
 
     def by_cell(masks: NDArray[np.bool_]) -> Numbers:
         """Area of masks in each cell, shape (cells, masks)."""
-        return np.asarray((rows @ masks.astype(np.float64) @ columns.T * areas).reshape(len(masks), -1).T)
+        return np.asarray((rows @ (masks * sea) @ columns.T * areas).reshape(len(masks), -1).T)
 
-    weight = np.outer(areas[:, 0] @ rows, np.ones(columns.shape[1]))  # of a pixel, but for one factor
+    weight = np.outer(areas[:, 0] @ rows, columns.sum(axis=0)) * sea  # of a pixel, but for one factor
     flat = (before * weight).reshape(classes, -1) @ after.reshape(classes, -1).T.astype(np.float64)
+    whole = float((both * weight).sum())
+    if not whole:  # land alone
+        return
+    counts.joint.append(flat * (by_cell(both[None]).sum() / whole))
     counts.days.append(day)
-    counts.joint.append(flat * (by_cell(both[None]).sum() / (both * weight).sum()))
     counts.first.append(by_cell(before))
     counts.second.append(by_cell(after))
     counts.valid.append(by_cell(both[None])[:, 0])
