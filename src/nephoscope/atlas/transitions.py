@@ -101,11 +101,11 @@ def transitions(atlas: "xr.Dataset", block: int = 1, seed: int = 0, progress: Pr
     rows.writerow(
         ["from", "to", "days", "first", "later", "probability", "low", "high", "independent", "pairs"]
     )
-    for step, found in counts.items():
-        if found.days:
+    for step, pairs in counts.items():
+        if pairs.days:
             names = satellites[step.first], satellites[step.second], step.days
-            for (first, later), values in _rows(found, days, resampling):
-                rows.writerow([*names, classes[first], classes[later], *values, len(found.days)])
+            for (first, later), values in _rows(pairs, days, resampling):
+                rows.writerow([*names, classes[first], classes[later], *values, len(pairs.days)])
     return file.getvalue()
 
 

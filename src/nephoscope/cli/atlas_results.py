@@ -1,4 +1,4 @@
-"""The commands `atlas summarise`, `atlas series`, `atlas track` and `atlas plot`."""
+"""The commands `atlas summarise`, `series`, `transitions`, `compare`, `track` and `plot`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -112,10 +112,8 @@ def series(
 def transitions(
     store: options.Store,
     output: options.OutputFile = Path("transitions.csv"),
-    block: Annotated[
-        int, Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
-    ] = 1,
-    seed: Annotated[int, Option(min=0, help="Random seed of the bootstrap.")] = 0,
+    block: _Block = 1,
+    seed: _Seed = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write what becomes of each pattern by the next overpass and over the next days, as CSV."""
@@ -140,10 +138,8 @@ def compare(
     ],
     output: options.OutputFile = Path("comparison.csv"),
     grid: Annotated[float, Option(metavar="DEGREES", help="Cell size, where neither has its own.")] = 1.0,
-    block: Annotated[
-        int, Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
-    ] = 1,
-    seed: Annotated[int, Option(min=0, help="Random seed of the bootstrap.")] = 0,
+    block: _Block = 1,
+    seed: _Seed = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Compare the daily frequencies of an atlas with another's: bias, correlation, overlap, agreement."""

@@ -40,16 +40,27 @@ def bootstrap(values: ArrayLike, groups: Sequence[Hashable], seed: int = 0) -> l
     Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 8 and 13.
     """
     rows = np.asarray(values, np.float64)
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    member = np.array([numbers[group] for group in groups])
-    sums = np.zeros((len(numbers), rows.shape[1]))
-    np.add.at(sums, member, rows)
-    counts = np.bincount(member)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES)
-    means = (drawn @ sums) / (drawn @ counts)[:, None]
+    resampled = resample_groups(np.column_stack([rows, np.ones(len(rows))]), groups, RESAMPLES, seed)
+    means = resampled[:, :-1] / resampled[:, -1:]
     low, high = np.percentile(means, [(100 - _LEVEL) / 2, (100 + _LEVEL) / 2], axis=0)
     return [Interval(*map(float, each)) for each in zip(rows.mean(axis=0), low, high, strict=True)]
+
+
+def resample_groups(values: ArrayLike, groups: Sequence[Hashable], resamples: int, seed: int = 0) -> Numbers:
+    """Sums of columns over resamples of whole groups with replacement, shape (resamples, columns).
+
+    Args:
+        values: shape (count, columns), at least one row.
+        groups: the group of each row.
+        resamples: their number.
+        seed: of the resampling.
+    """
+    rows = np.asarray(values, np.float64)
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    sums = np.zeros((len(numbers), rows.shape[1]))
+    np.add.at(sums, [numbers[group] for group in groups], rows)
+    drawn = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), resamples)
+    return np.asarray(drawn @ sums)
 
 
 def auc(scores: ArrayLike, present: ArrayLike) -> float:

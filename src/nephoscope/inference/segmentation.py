@@ -98,13 +98,13 @@ class Segmentation:
 
         Empty for a model without calibration.
         """
-        heads, found = self.prediction.head_probabilities, {}
+        heads, by_pattern = self.prediction.head_probabilities, {}
         for index, name in enumerate(self.card.patterns if self.card.calibration else ()):
             calibration = self.card.calibration[name]
             head = None if heads is None else float(heads[index])
             score = evidence_score(self.probabilities[index], calibration, head)
-            found[name] = float(calibration.presence(score))
-        return found
+            by_pattern[name] = float(calibration.presence(score))
+        return by_pattern
 
     @cached_property
     def regions(self) -> list[Region]:

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from nephoscope.evaluation.statistics import resample_groups
 from nephoscope.inference.probability import AreaRatio
 from nephoscope.training.rule_search import Numbers
 
@@ -23,14 +24,10 @@ def area_ratio(labelled: Numbers, predicted: Numbers, groups: Sequence[Hashable]
         groups: of each scene; days of a region are not independent.
         seed: of the resampling.
     """
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    member = np.array([numbers[group] for group in groups])
-    sums = np.stack([np.bincount(member, values, len(numbers)) for values in (labelled, predicted)])
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), _RESAMPLES)
-    resampled = weights @ sums.T
-    total = sums.sum(axis=1)
+    areas = np.column_stack([labelled, predicted])
+    total = areas.sum(axis=0)
     if not (total > 0).all():
         return AreaRatio(1.0, 0.0)
+    resampled = resample_groups(areas, groups, _RESAMPLES, seed)
     usable = resampled[(resampled > 0).all(axis=1)]
     return AreaRatio(float(total[0] / total[1]), float(np.std(np.log(usable[:, 0] / usable[:, 1]))))

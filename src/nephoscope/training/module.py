@@ -72,8 +72,9 @@ class SegmentationModule(pl.LightningModule):
         packed = batch.masks[:, None].float()
         colours, packed = augment(_colours(batch), packed, self.recipe, generator)
         truth = self._unpack(packed)
-        present = truth.amax((2, 3))
-        if self.teachers is not None:
+        if self.teachers is None:
+            present = truth.amax((2, 3))
+        else:
             truth, present = self.teachers.soften(colours, truth, self.recipe.teacher_share, generator)
         if self.recipe.degrade:
             colours = degrade(colours, self.recipe.degrade, generator)
