@@ -143,6 +143,11 @@ def test_an_atlas_is_compared_with_labels(tmp_path):
     )
     assert again.exit_code == 2
     assert "--overwrite" in again.stderr
+    words = ["atlas", "compare", f"{tmp_path}/even.nc", str(data), "-o", f"{tmp_path}/table.png"]
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 2
+    assert "-o FILE.csv names the table" in refused.stderr
+    assert not (tmp_path / "table.png").exists()
 
 
 def test_the_figure_and_the_table_can_be_made_without_intervals():

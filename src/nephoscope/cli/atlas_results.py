@@ -147,14 +147,19 @@ def compare(
         from nephoscope.atlas.comparison import compare, draw, pair, to_csv
         from nephoscope.atlas.daily import read_two
     figure = output.with_suffix(".png")
-    if figure.exists() and not overwrite:
-        fail(f"{figure}: exists; use --overwrite to replace it")
+    if figure == output:
+        fail(f"{output}: the name of the figure; -o FILE.csv names the table, and the figure lies beside it")
+    for path in (output, figure):
+        _check_free(path, overwrite)
     with usage_errors():
         pairs = pair(*read_two(first, second, grid, console.progress_bar("measuring")))
         comparisons = compare(pairs, block, seed)
-        _write(output, overwrite, lambda: to_csv(comparisons))
-        atomic_write(figure, draw(pairs, comparisons, (first, second)))
-        console.info(str(figure))
+        for path, content in (
+            (output, to_csv(comparisons).encode()),
+            (figure, draw(pairs, comparisons, (first, second))),
+        ):
+            atomic_write(path, content)
+            console.info(str(path))
 
 
 @atlas.command()
@@ -209,7 +214,11 @@ def plot(
 
 def _write(path: Path, overwrite: bool, make: Callable[[], str]) -> None:
     """Write a file atomically, unless it exists; its content is only made if it will be written."""
-    if path.exists() and not overwrite:
-        fail(f"{path}: exists; use --overwrite to replace it")
+    _check_free(path, overwrite)
     atomic_write(path, make().encode())
     console.info(str(path))
+
+
+def _check_free(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        fail(f"{path}: exists; use --overwrite to replace it")
