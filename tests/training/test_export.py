@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from conftest import encoded
@@ -20,7 +20,7 @@ from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
 from nephoscope.inference.pipeline import segment
 from nephoscope.inference.postprocess import Rule
-from nephoscope.training.checkpoint import save_weights
+from nephoscope.training.checkpoint import Trained, load_weights, save_weights
 from nephoscope.training.export import check_parity, export
 from nephoscope.training.networks import Deployed, build
 
@@ -39,6 +39,9 @@ def network_and_files(folder, card, network):
     torch.manual_seed(1)
     net = build(network, 4).eval()
     with torch.inference_mode():
+        for value in net.state_dict().values():  # the exporter merges equal tensors, which training has not
+            if value.is_floating_point():
+                value += 0.01 * torch.rand(value.shape)
         answer = net(torch.randn(2, 3, *card.input_size))
         logits = answer[0] if isinstance(answer, tuple | list) else answer
         net.segmentation_head[0].weight *= 2 / logits.std()  # random weights alone predict 0.5 everywhere
@@ -95,6 +98,32 @@ def test_a_model_file_has_no_notes_of_the_exporter(exported):
     assert not any(node.doc_string or node.metadata_props for node in proto.graph.node)
     assert str(file.parent).encode() not in file.read_bytes()
     assert file.stat().st_size < checkpoint.stat().st_size * 0.6  # half precision
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [FPN, UNET], ids=lambda network: network["architecture"])
+def test_a_model_file_gives_its_weights_back(exported, network):
+    _, checkpoint, file, _ = exported(network)
+    weights, card = load_weights(file)
+    expected = load_file(checkpoint)
+    assert weights.keys() == expected.keys()
+    for name, value in expected.items():
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-6)
+    again = Trained(str(file), weights, card).network().eval()
+    picture = make_scene(0, card.input_size).pixels
+    with torch.inference_mode():
+        masks = again(torch.from_numpy(picture[None]))[0].numpy()
+    assert np.abs(masks - Model.load(file)(picture[None])[0]).max() < 0.001
+
+
+def test_weights_are_not_read_from_other_files(tmp_path, tiny_model):
+    foreign = tiny_model()
+    with pytest.raises(TrainingError, match="not a model that nephoscope exported: it has no weights"):
+        load_weights(foreign)
+    (tmp_path / "text.onnx").write_text("not a model")
+    with pytest.raises(TrainingError, match=r"text\.onnx: not a model file"):
+        load_weights(tmp_path / "text.onnx")
 
 
 @pytest.mark.slow
@@ -184,6 +213,8 @@ def test_several_networks_become_one_model(tmp_path, small_card):
     one = mirrored(pictures).probabilities
     other = mirrored(np.ascontiguousarray(pictures[:, ::-1, ::-1])).probabilities
     assert np.abs(one - other[:, :, ::-1, ::-1]).max() < 1e-4
+    with pytest.raises(TrainingError, match="an ensemble; weights are read from models of one network"):
+        load_weights(tmp_path / "both.onnx")
 
 
 @pytest.mark.slow

@@ -162,10 +162,11 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
 def test_encoder_weights_are_read_from_a_file(tmp_path):
     recipe = Recipe(arch="unet", encoder="resnet18", encoder_weights="none")
     source = start(recipe, 4)
-    save_file(encoder_of(source).state_dict(), tmp_path / "encoder.safetensors")
-    loaded = start(dataclasses.replace(recipe, encoder_weights=str(tmp_path / "encoder.safetensors")), 4)
-    for name, value in encoder_of(source).state_dict().items():
-        assert torch.equal(encoder_of(loaded).state_dict()[name], value)
+    for module, file in ((encoder_of(source), "encoder.safetensors"), (source, "network.safetensors")):
+        save_file(module.state_dict(), tmp_path / file)
+        loaded = start(dataclasses.replace(recipe, encoder_weights=str(tmp_path / file)), 4)
+        for name, value in encoder_of(source).state_dict().items():
+            assert torch.equal(encoder_of(loaded).state_dict()[name], value)
 
 
 def test_the_first_network_is_described_by_what_its_own_encoder_expects():

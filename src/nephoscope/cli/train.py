@@ -22,15 +22,16 @@ StartFrom = Annotated[
     list[Path] | None,
     Option(
         "--from",
-        metavar="WEIGHTS",
-        help="Start from a run's best.safetensors, with its network and size; repeat to average several.",
+        metavar="MODEL|RUN|FILE",
+        help="Start from a model's weights (a name, .onnx or .safetensors) or a run's, with its network and "
+        "size; repeat to average several.",
     ),
 ]
 Teachers = Annotated[
     list[Path] | None,
     Option(
         "--teacher",
-        metavar="WEIGHTS",
+        metavar="MODEL|RUN|FILE",
         help="Weights of a teacher (see --teacher-share); repeat for the mean of several. "
         "Default: those of --from.",
     ),
@@ -106,8 +107,8 @@ def train(
         settings = Settings(
             *(str(data.resolve()), recipe, folds, fold, fold_by),
             *(strict, parse_trackers(track), device, panel_every),
-            start_from=_absolute(start_from),
-            teachers=_absolute(teachers),
+            start_from=_weights(start_from),
+            teachers=_weights(teachers),
             card=str(card.resolve()) if card else None,
         )
         _train(run, data, settings, cache)
@@ -135,9 +136,15 @@ def _train(run: Path, data: Path | None, settings: Settings | None, cache: Path 
         console.info(f"use it: nephoscope segment SOURCE --model {run / finish.MODEL}")
 
 
-def _absolute(paths: list[Path] | None) -> tuple[str, ...]:
-    """Absolute paths, so that a run can be resumed from any folder."""
-    return tuple(str(path.resolve()) for path in paths or ())
+def _weights(given: list[Path] | None) -> tuple[str, ...]:
+    """Files of weights of models, runs and files, absolute, so that a run can be resumed from any folder."""
+    with needs("train"):
+        from nephoscope.training.job import BEST
+    from nephoscope.inference.model_files import model_files
+
+    named = model_files()
+    files = (named.get(str(path), path / BEST if path.is_dir() else path) for path in given or ())
+    return tuple(str(path.resolve()) for path in files)
 
 
 @app.command()

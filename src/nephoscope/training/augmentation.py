@@ -89,8 +89,8 @@ def degrade(pictures: Tensor, share: float, generator: torch.Generator) -> Tenso
     """Blur, sharpen, recompress or bleach pictures, as files from other sources are; masks stay valid.
 
     Of the degraded pictures, half are reduced and enlarged again, half of these also recompressed; a quarter
-    are sharpened; a quarter are recompressed. A third also lose colour, half of these all of it. Half of all
-    pictures also become up to 20 % brighter or darker.
+    are sharpened; a quarter are recompressed. A third also lose colour, half of these all of it. Three
+    quarters of all pictures also become up to 20 % brighter or 30 % darker.
 
     Args:
         pictures: red, green, blue from 0 to 1, shape (count, 3, height, width).
@@ -117,7 +117,7 @@ def _degrade_one(picture: Tensor, share: float, draw: list[float], generator: to
             picture = _recompress(picture, round(20 + 60 * amount))
         if bleached < 1 / 3:
             picture = picture.lerp(_luminance(picture), min(1.0, 6 * bleached))
-    return (picture * (0.8 + 0.4 * brightness)).clamp(0, 1) if brightened < 0.5 else picture
+    return (picture * (0.7 + 0.5 * brightness)).clamp(0, 1) if brightened < 0.75 else picture
 
 
 def _soften(picture: Tensor, generator: torch.Generator) -> Tensor:

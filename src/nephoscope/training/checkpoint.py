@@ -1,8 +1,15 @@
-"""Trained weights as safetensors files that carry the card of the model among their metadata."""
+"""Trained weights and their card, in safetensors files or in the model files that were made of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import onnx
+import torch
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnx import numpy_helper
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
@@ -11,10 +18,16 @@ from nephoscope.core.errors import CardError, TrainingError
 from nephoscope.core.io import atomic_write
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import CARD_KEY
+from nephoscope.inference.model_files import ENDING
 from nephoscope.training.encoders import first_line
 from nephoscope.training.networks import Deployed, build
 
 Weights = dict[str, Tensor]
+
+HALF = ".half"
+"""Ending of the names of tensors that a model file has in half precision."""
+
+_MEMBER = "members.{}.network."  # of an `Ensemble`, in a model file
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,24 +66,20 @@ def load_weights(path: Path, card_file: Path | None = None) -> tuple[Weights, Ca
     """Read weights and their card.
 
     Args:
-        path: weights as safetensors, in any precision.
+        path: weights as safetensors, in any precision, or a model file (`.onnx`) of one network.
         card_file: the card as JSON, in place of the one in the file.
 
     Returns:
-        Weights in single precision, and the card.
+        Weights in single precision, and the card. A model file keeps large tensors in half precision.
 
     Raises:
         TrainingError: not a file of weights, or without a card.
         OSError: a file cannot be read.
     """
-    try:
-        weights = load(path.read_bytes())
-        with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get(CARD_KEY)
-    except SafetensorError as error:
-        raise TrainingError(
-            f"{path}: not a file of weights ({error}); a run keeps them in best.safetensors"
-        ) from error
+    read: Callable[[Path], tuple[Weights, str | None]] = (
+        _read_model_file if path.suffix == ENDING else _read_safetensors
+    )
+    weights, text = read(path)
     if card_file is not None:
         try:
             text = card_file.read_text()
@@ -85,3 +94,43 @@ def load_weights(path: Path, card_file: Path | None = None) -> tuple[Weights, Ca
     return {
         name: value.float() if value.is_floating_point() else value for name, value in weights.items()
     }, card
+
+
+def _read_safetensors(path: Path) -> tuple[Weights, str | None]:
+    try:
+        weights = load(path.read_bytes())
+        with safe_open(path, "pt") as file:
+            return weights, (file.metadata() or {}).get(CARD_KEY)
+    except SafetensorError as error:
+        raise TrainingError(
+            f"{path}: not a file of weights ({error}); a run keeps them in best.safetensors"
+        ) from error
+
+
+def _read_model_file(path: Path) -> tuple[Weights, str | None]:
+    """The weights that `export` wrote into a model file, under the names that they had before."""
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except DecodeError as error:
+        raise TrainingError(f"{path}: not a model file") from error
+    tensors = {tensor.name.removesuffix(HALF): tensor for tensor in model.graph.initializer}
+    first, second = (_MEMBER.format(member) for member in (0, 1))
+    if any(name.startswith(second) for name in tensors):
+        raise TrainingError(f"{path}: an ensemble; weights are read from models of one network")
+    weights = {
+        name.removeprefix(first): _as_weight(numpy_helper.to_array(tensor))
+        for name, tensor in tensors.items()
+        if name.startswith(first)
+    }
+    if not weights:
+        raise TrainingError(f"{path}: not a model that nephoscope exported: it has no weights to read")
+    for name in [name for name in weights if name.endswith(".running_mean")]:
+        # PyTorch counts steps, which no prediction needs, so model files do not have the count.
+        weights[name.replace("running_mean", "num_batches_tracked")] = torch.tensor(0)
+    return weights, next((entry.value for entry in model.metadata_props if entry.key == CARD_KEY), None)
+
+
+def _as_weight(values: NDArray[Any]) -> Tensor:
+    """A tensor of a model file as PyTorch has it; factors of channels are exported as (count, 1, 1)."""
+    flat = values.ravel() if values.ndim == 3 and values.shape[1:] == (1, 1) else values
+    return torch.from_numpy(flat.copy())

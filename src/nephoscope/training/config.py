@@ -102,7 +102,7 @@ class Recipe:
     brightness: float = _option(0.15, "Largest change of brightness and contrast.", high=1)
     degrade: float = _option(
         0.0,
-        "Share of pictures to blur, sharpen, recompress or bleach; above 0, half change brightness.",
+        "Share of pictures to blur, sharpen, recompress or bleach; above 0, most change brightness.",
         high=1,
     )
     noise: float = _option(0.0, "Share of pictures to replace by noise, which has no pattern.", high=1)

@@ -62,8 +62,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_encoder(module: nn.Module, path: Path) -> None:
-    """Load a file of weights into an encoder by name; other entries of the file are ignored."""
-    weights, own = read_weights(path), module.state_dict()
+    """Load a file of weights into an encoder by name; other entries of the file are ignored.
+
+    The file has the weights of an encoder, or those of a whole network, such as a run's `best.safetensors`.
+    """
+    weights, own = _encoder_weights(read_weights(path)), module.state_dict()
     missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
     if missing:
         raise TrainingError(f"{path}: not weights of this encoder: {missing[0]} is missing")
@@ -71,6 +74,14 @@ def load_encoder(module: nn.Module, path: Path) -> None:
         module.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
     except RuntimeError as error:
         raise TrainingError(f"{path}: not weights of this encoder: {first_line(error)}") from error
+
+
+def _encoder_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The encoder's weights out of those of a network; all others as they are."""
+    for prefix in ("encoder.model.", "encoder."):
+        if any(name.startswith(prefix) for name in weights):
+            return {name.removeprefix(prefix): value for name, value in weights.items()}
+    return weights
 
 
 def first_line(error: Exception) -> str:

@@ -24,7 +24,7 @@ from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.card import Card
 from nephoscope.inference.model import CARD_KEY, INPUT, OUTPUT, PRESENCE, Model
 from nephoscope.inference.postprocess import above, evidence_score, resample
-from nephoscope.training.checkpoint import Trained, load_weights
+from nephoscope.training.checkpoint import HALF, Trained, load_weights
 from nephoscope.training.networks import Ensemble
 from nephoscope.training.scaling import set_scaling
 
@@ -72,6 +72,7 @@ def export(
     exact = Ensemble([member.network() for member in members], tta).eval()
     network = _rounded(exact)
     model_proto = _to_onnx(network, card)
+    _name_constants(model_proto, network)
     _store_half(model_proto)
     onnx.checker.check_model(model_proto)
     uncalibrated = with_card(model_proto, dataclasses.replace(card, calibration={}))
@@ -221,12 +222,34 @@ def _strip(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def _name_constants(model: onnx.ModelProto, network: nn.Module) -> None:
+    """Name constants after the weights that the exporter reshaped, so that `load_weights` finds all."""
+    named = {tensor.name for tensor in model.graph.initializer}
+    lost = {
+        name: value.numpy()
+        for name, value in network.state_dict().items()
+        if name not in named and value.is_floating_point()
+    }
+    names: dict[str, str] = {}
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        for name, weights in lost.items():
+            if weights.size == values.size and np.array_equal(weights.ravel(), values.ravel()):
+                names[tensor.name] = name
+                tensor.name = name
+                del lost[name]
+                break
+    for node in model.graph.node:
+        for index, given in enumerate(node.input):
+            node.input[index] = names.get(given, given)
+
+
 def _store_half(model: onnx.ModelProto) -> None:
     """Store large tensors in half precision; ONNX Runtime casts them once, when it loads the model."""
     kept, casts = [], []
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= _LARGE:
-            half = f"{tensor.name}.half"
+            half = f"{tensor.name}{HALF}"
             kept.append(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), half))
             casts.append(helper.make_node("Cast", [half], [tensor.name], to=TensorProto.FLOAT))
         else:
