@@ -162,7 +162,29 @@ class TestNetCDF:
         assert mask.attrs["flag_masks"].tolist() == [1, 2, 4, 8]
         assert mask.attrs["flag_meanings"] == "Fish Flower Gravel Sugar"
 
-    def test_the_time_is_the_day(self, card):
+    @pytest.mark.parametrize(("satellite", "hour"), [("Terra", 10.5), ("Aqua", 13.5)])
+    def test_the_time_is_that_of_the_overpass(self, card, satellite, hour):
+        box = PLACES["west"]
+        dataset = opened(with_scene(segmentation(card, blobs(3), box), satellite=satellite))
+        middle = box.west + box.width / 2
+        expected = np.datetime64("2020-02-01") + np.timedelta64(round(60 * (hour - middle / 15)), "m")
+        assert dataset.time.values[0] == expected
+        earliest, latest = dataset.time_bnds.values[0]
+        assert earliest < expected < latest
+        assert latest - earliest == np.timedelta64(round(60 * (2 + box.width / 15)), "m")
+        assert dataset.satellite.values.tolist() == [satellite]
+
+    @pytest.mark.slow
+    def test_two_satellites_of_a_day_open_together(self, card, tmp_path):
+        for satellite in ("Aqua", "Terra"):
+            result = with_scene(segmentation(card, blobs(3)), satellite=satellite)
+            (tmp_path / f"{satellite}.nc").write_bytes(FORMATS["netcdf"].render(result)[0])
+        with xr.open_mfdataset(str(tmp_path / "*.nc"), engine="h5netcdf") as both:
+            assert both.sizes["time"] == 2
+            assert both.satellite.values.tolist() == ["Terra", "Aqua"]
+            assert both.sel(time="2020-02-01").mask.shape == (2, 70, 105)
+
+    def test_without_a_satellite_the_time_is_the_day(self, card):
         dataset = opened(segmentation(card, blobs(3)))
         assert dataset.time.values[0] == np.datetime64("2020-02-01")
         assert dataset.time_bnds.values.tolist() == (

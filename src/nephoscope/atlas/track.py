@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 from nephoscope.atlas.cells import pixel_edges
 from nephoscope.atlas.flags import FLAGS, NOT_SEGMENTED, UNCLASSIFIED, Flags, decode, patterns_of
 from nephoscope.core.errors import AtlasError
+from nephoscope.imagery.overpass_time import crossing_hour
+from nephoscope.imagery.worldview import SATELLITES
 
 if TYPE_CHECKING:
     import xarray as xr
-
-CROSSINGS = {"Terra": 10.5, "Aqua": 13.5, "SNPP": 13.5, "NOAA20": 13.5, "NOAA21": 13.5}
-"""Nominal hour of local solar time at which each satellite crosses the equator by day."""
 
 NEEDED = ("time", "lon", "lat")
 
@@ -105,14 +104,16 @@ def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each
     if taken := [name for name in added if name in track.columns]:
         raise AtlasError(f"{track.name}: has a column {', '.join(taken)}, which sampling adds; rename it")
     satellites = [str(name) for name in atlas["satellite"].values]
-    if unknown := [name for name in satellites if name not in CROSSINGS]:
-        raise AtlasError(f"unknown overpass time of {unknown[0]!r}; available: {', '.join(CROSSINGS)}")
+    crossings = {name: crossing_hour(name) for name in satellites}
+    if unknown := [name for name, hour in crossings.items() if hour is None]:
+        known = [name for name in SATELLITES if crossing_hour(name) is not None]
+        raise AtlasError(f"unknown overpass time of {unknown[0]!r}; available: {', '.join(known)}")
     # Local solar time
     east = (np.nan_to_num(track.longitudes) + 180) % 360 - 180
     local = np.asarray(track.times + np.round(east * 240).astype("timedelta64[s]"))
     days = local.astype("datetime64[D]")
     since_midnight = (local - days).astype(np.float64) / 3600
-    hours = since_midnight[:, None] - np.array([CROSSINGS[name] for name in satellites])
+    hours = since_midnight[:, None] - np.array([crossings[name] for name in satellites], np.float64)
     nearest = np.abs(hours).argmin(axis=1)
     reasons, flags = _look_up(atlas, track, days)
     decoded = decode(flags, len(patterns))

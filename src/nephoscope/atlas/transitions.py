@@ -22,9 +22,9 @@ from nephoscope.atlas.climatology import LEAST, Resampling, interval, month_numb
 from nephoscope.atlas.flags import FLAGS, UNCLASSIFIED, decode, patterns_of
 from nephoscope.atlas.frequency import asked_region
 from nephoscope.atlas.land import land_shares
-from nephoscope.atlas.track import CROSSINGS
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.types import Progress
+from nephoscope.imagery.overpass_time import crossing_hour
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LAGS = 7
 """Days over which persistence is followed."""
 
+_NOON = 12.0  # stands for an hour that is not known
 _CELL = 5.0  # degrees, within which independence is judged
 
 Numbers = NDArray[np.float64]
@@ -166,12 +167,9 @@ def _count(
 
 
 def _steps(satellites: Sequence[str]) -> list[Step]:
-    order = sorted(range(len(satellites)), key=lambda index: CROSSINGS.get(satellites[index], 12.0))
-    same_day = [
-        Step(one, other, 0)
-        for one, other in pairwise(order)
-        if CROSSINGS.get(satellites[one]) != CROSSINGS.get(satellites[other])
-    ]
+    hours = [crossing_hour(name) for name in satellites]
+    order = sorted(range(len(satellites)), key=lambda index: hours[index] or _NOON)
+    same_day = [Step(one, other, 0) for one, other in pairwise(order) if hours[one] != hours[other]]
     return same_day + [Step(one, one, lag) for one in order for lag in range(1, LAGS + 1)]
 
 

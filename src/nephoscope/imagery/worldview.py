@@ -39,19 +39,23 @@ ENVIRONMENT = "NEPHOSCOPE_WORLDVIEW"
 
 
 class Satellite(NamedTuple):
-    """A satellite's true-colour layer and its first day."""
+    """A satellite's true-colour layer, and its first day.
+
+    `crossing` is the nominal hour of local solar time at which it crosses the equator by day.
+    """
 
     layer: str
     first: date
+    crossing: float | None = None
 
 
 SATELLITES: dict[str, Satellite] = {
-    "Terra": Satellite("MODIS_Terra_CorrectedReflectance_TrueColor", date(2000, 2, 24)),
-    "Aqua": Satellite("MODIS_Aqua_CorrectedReflectance_TrueColor", date(2002, 7, 4)),
-    "SNPP": Satellite("VIIRS_SNPP_CorrectedReflectance_TrueColor", date(2015, 11, 24)),
+    "Terra": Satellite("MODIS_Terra_CorrectedReflectance_TrueColor", date(2000, 2, 24), 10.5),
+    "Aqua": Satellite("MODIS_Aqua_CorrectedReflectance_TrueColor", date(2002, 7, 4), 13.5),
+    "SNPP": Satellite("VIIRS_SNPP_CorrectedReflectance_TrueColor", date(2015, 11, 24), 13.5),
     # By the archive's own list of layers; a day too early would come back black.
-    "NOAA20": Satellite("VIIRS_NOAA20_CorrectedReflectance_TrueColor", date(2018, 1, 5)),
-    "NOAA21": Satellite("VIIRS_NOAA21_CorrectedReflectance_TrueColor", date(2023, 2, 10)),
+    "NOAA20": Satellite("VIIRS_NOAA20_CorrectedReflectance_TrueColor", date(2018, 1, 5), 13.5),
+    "NOAA21": Satellite("VIIRS_NOAA21_CorrectedReflectance_TrueColor", date(2023, 2, 10), 13.5),
 }
 """Satellites by name. Other packages may add rows; the layer is a true-colour one of the archive's."""
 

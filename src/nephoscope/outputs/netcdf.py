@@ -4,7 +4,7 @@ Source: CF conventions 1.11, cfconventions.org. Bits and meanings of `mask` are 
 for EUREC4A.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from nephoscope.core.extras import import_extra
 from nephoscope.core.geo import WGS84_GRID_MAPPING, Degrees, edges
 from nephoscope.core.version import __version__
+from nephoscope.imagery.overpass_time import overpass_time
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
@@ -119,7 +120,7 @@ def make_dataset(segmentation: Segmentation) -> "xr.Dataset":
         "pattern_name": ("pattern", np.array(patterns, object), {"long_name": "pattern of shallow clouds"})
     }
     if scene.day:
-        _add_time(scene.day, variables, coordinates)
+        _add_time(scene, scene.day, variables, coordinates)
     if scene.bounds:
         variables["crs"] = ((), np.int8(0), WGS84_GRID_MAPPING, {})
     for axis, pixel_edges in zip(axes, _edges(scene, valid_mask.shape), strict=True):
@@ -134,9 +135,6 @@ def make_dataset(segmentation: Segmentation) -> "xr.Dataset":
     }
     dataset: xr.Dataset = xarray.Dataset(variables, coordinates, about)
     return dataset
-
-
-_EPOCH = date(1970, 1, 1)
 
 
 _AXES = {
@@ -164,21 +162,33 @@ def _add_axis(name: str, edges: Degrees, variables: dict[str, Any], coordinates:
     variables[bounds] = ((name, "bnds"), np.stack([edges[:-1], edges[1:]], 1), {}, _NEVER_MISSING)
 
 
-def _add_time(day: date, variables: dict[str, Any], coordinates: dict[str, Any]) -> None:
-    """Add the day's beginning as coordinate, and its beginning and end."""
-    first = (day - _EPOCH).days
+def _add_time(scene: Scene, day: date, variables: dict[str, Any], coordinates: dict[str, Any]) -> None:
+    """Add the nominal time of the overpass and its limits, or else the day's beginning and its end.
+
+    Satellites of one day have different times, so that their files can be joined along time.
+    """
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    times = (midnight, midnight, midnight + timedelta(days=1))
+    comment = "The hour of the overpass is not known: 00:00 UTC stands for the whole day."
+    if scene.satellite:
+        label = {"long_name": "satellite"}
+        coordinates["satellite"] = ("time", np.array([scene.satellite], object), label, {"dtype": "S1"})
+    if scene.satellite and scene.bounds and (known := overpass_time(scene.satellite, day, scene.bounds)):
+        times = known
+        comment = "From the orbit's nominal hour of local solar time; the limits are those of the picture."
+    nominal, earliest, latest = (int(each.timestamp()) // 60 for each in times)
     about = {
         "standard_name": "time",
-        "long_name": "day of the picture",
-        "units": "days since 1970-01-01",
+        "long_name": "time of the overpass",
+        "units": "minutes since 1970-01-01",
         "calendar": "standard",
         "units_metadata": "leap_seconds: none",
         "axis": "T",
         "bounds": "time_bnds",
-        "comment": "The hour of the overpass is not known: 00:00 UTC stands for the whole day.",
+        "comment": comment,
     }
-    coordinates["time"] = ("time", np.array([first], np.int32), about)
-    variables["time_bnds"] = (("time", "bnds"), np.array([[first, first + 1]], np.int32))
+    coordinates["time"] = ("time", np.array([nominal], np.int32), about)
+    variables["time_bnds"] = (("time", "bnds"), np.array([[earliest, latest]], np.int32))
 
 
 FORMAT = Format(
