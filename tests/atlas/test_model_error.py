@@ -1,9 +1,12 @@
 """Intervals that include the model's error cover the true frequency as often as they say."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from nephoscope.atlas.model_error import with_model_error
+from nephoscope.atlas.climatology import RESAMPLES, Resampling
+from nephoscope.atlas.model_error import label_factors
 from nephoscope.inference.probability import AreaRatio
 from nephoscope.training.frequency_error import area_ratio
 
@@ -17,6 +20,13 @@ def days(rng, count):
     return labelled, labelled * BIAS * rng.lognormal(-0.125, 0.5, count)
 
 
+def intervals(ratio, seed):
+    """How frequencies are pooled with the model's error and without."""
+    resampling = Resampling.of(np.datetime64("2020-01-01") + np.arange(ATLAS_DAYS), seed=seed)
+    factors = label_factors({"Fish": ratio}, ["Fish"], RESAMPLES, seed)
+    return partial(resampling.labelled, factors=factors), resampling.pool
+
+
 def test_the_interval_covers_the_truth_in_95_of_100_cases():
     rng = np.random.default_rng(0)
     truth = 0.5 * 2 / (2 + 3)  # the mean of `days`
@@ -25,20 +35,27 @@ def test_the_interval_covers_the_truth_in_95_of_100_cases():
         labelled, predicted = days(rng, VALIDATION_DAYS)
         ratio = area_ratio(labelled, predicted, range(VALIDATION_DAYS), seed=trial)
         _, atlas = days(rng, ATLAS_DAYS)
-        weights = rng.multinomial(ATLAS_DAYS, np.full(ATLAS_DAYS, 1 / ATLAS_DAYS), 400)
-        resamples = weights @ atlas / ATLAS_DAYS
-        low, high = np.percentile(with_model_error(resamples, ratio, seed=trial), [2.5, 97.5])
-        covered += low <= truth <= high
-        low, high = np.percentile(resamples, [2.5, 97.5])
-        naive += low <= truth <= high
+        found = [
+            each(atlas[:, None, None, None], np.ones((ATLAS_DAYS, 1, 1)), np.arange(ATLAS_DAYS))
+            for each in intervals(ratio, trial)
+        ]
+        within = [bool(each.low[0, 0] <= truth <= each.high[0, 0]) for each in found]
+        covered, naive = covered + within[0], naive + within[1]
     assert 0.90 <= covered / TRIALS <= 0.97
     assert naive / TRIALS < 0.75  # without the model's error the interval is about another number
 
 
 def test_a_perfect_model_adds_nothing():
-    resamples = np.linspace(0.1, 0.3, 1000)
-    assert with_model_error(resamples, AreaRatio(1.0, 0.0)) == pytest.approx(resamples)
+    rng = np.random.default_rng(1)
+    areas = rng.random((30, 1, 1, 2))
+    with_error, without = (
+        each(areas, np.ones((30, 1, 2)), np.arange(30)) for each in intervals(AreaRatio(1.0, 0.0), 0)
+    )
+    for name in ("freq", "low", "high"):
+        assert getattr(with_error, name) == pytest.approx(getattr(without, name))
 
 
 def test_a_frequency_is_at_most_one():
-    assert with_model_error(np.full(100, 0.9), AreaRatio(1.2, 0.5)).max() == 1.0
+    with_error, _ = intervals(AreaRatio(1.2, 0.5), 0)
+    pooled = with_error(np.full((30, 1, 1, 1), 0.9), np.ones((30, 1, 1)), np.arange(30))
+    assert pooled.freq == pooled.high == 1.0

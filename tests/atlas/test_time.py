@@ -18,9 +18,12 @@ from nephoscope.atlas.climatology import (
     season_years,
     year_seasons,
 )
+from nephoscope.atlas.figure_maps import trends
+from nephoscope.atlas.figure_time import anomaly_series
+from nephoscope.atlas.figures import draw
 from nephoscope.atlas.series import series
 from nephoscope.atlas.summary import summarise
-from nephoscope.atlas.summary_file import read_summary
+from nephoscope.atlas.summary_file import add_up, read_summary
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import Bounds
@@ -229,6 +232,25 @@ def test_other_blocks_are_refused(text):
         parse_block(text)
 
 
+@pytest.mark.slow
+def test_figures_of_anomalies_and_trends(six_years, tmp_path):
+    atlas, *_ = six_years
+    summarise(atlas, tmp_path / "summary.nc", 1)
+    with read_summary(tmp_path / "summary.nc") as summary:
+        drawn = draw(summary, tmp_path / "figures")
+        assert "trends" not in drawn.left_out
+        assert drawn.left_out["anomalies"].startswith("needs one calendar month of 5 days")
+        columns = add_up(summary)
+        figure = trends(summary, columns)
+        titles = [axes.get_title(loc="right") or axes.get_xlabel() for axes in figure.axes]
+        slope = summary["trend"].sel(season="all", pattern="Fish").mean()  # all cells have the same area
+        assert any(f"{100 * float(slope):+.1f}" in title.replace("\n", " ") for title in titles)
+        bars = anomaly_series(summary, columns).axes[0].patches
+        heights = [bar.get_height() for bar in bars]
+        monthly = summary["monthly_anomaly"].sel(pattern="Fish").mean(("longitude", "latitude"))
+        assert heights == pytest.approx(monthly.values.tolist(), abs=0.01)
+
+
 @pytest.fixture
 def store(tmp_path, card) -> str:
     return write_store(tmp_path / "atlas.zarr", card)
@@ -243,6 +265,9 @@ def test_the_command_writes_periods(store, tmp_path):
     assert [row["period"] for row in rows[::5]] == ["DJF", "all"]
     assert float(rows[0]["frequency"]) == pytest.approx(1 / 3, abs=0.01)
     assert rows[0]["frequency_low"] == ""
+    done = CliRunner().invoke(app, [*words[:-1], "trend", "--overwrite"])
+    assert done.exit_code == 0, done.output
+    assert "trends need 5 years from December to November; the atlas has 1" in done.stderr
     done = CliRunner().invoke(app, [*words, "--overwrite", "--trend-block", "month"])
     assert done.exit_code == 2
     assert "'month' is not a block" in done.stderr

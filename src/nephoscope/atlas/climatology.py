@@ -123,6 +123,16 @@ class Resampling:
         """
         return self._pooled(self._ratios(areas, valid, days), valid, days)
 
+    def labelled(
+        self, areas: Numbers, valid: Numbers, days: NDArray[np.intp], factors: NDArray[np.float64]
+    ) -> Pooled:
+        """As `pool`, but the frequencies of people's labels, whose intervals include the model's error.
+
+        `factors` are those of the model, shape (classes, 1 + resamples), as `model_error` draws them.
+        """
+        ratios = self._ratios(areas, valid, days) * factors[:, None]
+        return self._pooled(np.minimum(ratios, 1.0), valid, days)
+
     def difference(self, areas: Numbers, valid: Numbers, days: NDArray[np.intp]) -> Pooled:
         """As `pool`, but the second of two satellites minus the first, on days on which both have data."""
         both = np.min(valid, axis=1, keepdims=True) > 0

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.atlas.c3ontext import our_name
 from nephoscope.atlas.cells import Cells, aligned
 from nephoscope.atlas.flags import UNCLASSIFIED
-from nephoscope.atlas.frequency import measure
+from nephoscope.atlas.frequency import Kind, measure
 from nephoscope.atlas.land import land_shares
 from nephoscope.atlas.store import open_atlas
 from nephoscope.core.errors import AtlasError
@@ -18,9 +19,6 @@ from nephoscope.imagery.resize import resize_mask
 
 if TYPE_CHECKING:
     import xarray as xr
-
-OTHER_NAMES = {"Flowers": "Flower"}
-"""Names of patterns in C3ONTEXT, and ours."""
 
 
 class Daily(NamedTuple):
@@ -42,7 +40,11 @@ class Daily(NamedTuple):
 
 
 def read_two(
-    first: str, second: str, degrees: float = 1.0, progress: Progress | None = None
+    first: str,
+    second: str,
+    degrees: float = 1.0,
+    kind: Kind = "contest",
+    progress: Progress | None = None,
 ) -> tuple[Daily, Daily]:
     """Read two sources of daily frequencies on one grid.
 
@@ -54,6 +56,7 @@ def read_two(
         first: path, or address of a store.
         second: the same.
         degrees: size of the cells.
+        kind: what a pattern covers in a source that is a store.
         progress: called with the days done so far and in all, of each source that is a store.
 
     Raises:
@@ -73,7 +76,7 @@ def read_two(
         elif source in labels and cells is not None:
             found[source] = _labelled(source, read_dataset(source), cells)
         else:
-            found[source] = _measured(source, open_atlas(source), cells, degrees, progress)
+            found[source] = _measured(source, cells, degrees, kind, progress)
         cells = cells or found[source].cells
     return found[first], found[second]
 
@@ -82,11 +85,10 @@ def _has_labels(source: str) -> bool:
     return "://" not in source and any(Path(source).glob("train.csv*"))
 
 
-def _measured(
-    name: str, atlas: "xr.Dataset", cells: Cells | None, degrees: float, progress: Progress | None
-) -> Daily:
+def _measured(name: str, cells: Cells | None, degrees: float, kind: Kind, progress: Progress | None) -> Daily:
+    atlas = open_atlas(name)
     longitudes, latitudes = (atlas[axis].values.astype(np.float64) for axis in ("lon", "lat"))
-    found = measure(atlas, cells or aligned(longitudes, latitudes, degrees), progress=progress)
+    found = measure(atlas, cells or aligned(longitudes, latitudes, degrees), kind=kind, progress=progress)
     valid = found.valid_shares.sum(axis=1, dtype=np.float64)[:, None]
     classes = found.class_shares.sum(axis=1, dtype=np.float64)
     freq = np.divide(classes, valid, out=np.full_like(classes, np.nan), where=valid > 0)
@@ -122,7 +124,7 @@ def _gridded(name: str, dataset: "xr.Dataset") -> Daily:
     longitudes, latitudes = (field[axis].values.astype(np.float64) for axis in ("longitude", "latitude"))
     if min(len(longitudes), len(latitudes)) < 2:
         raise AtlasError(f"{name}: fewer than two cells along an axis")
-    classes = tuple(OTHER_NAMES.get(str(each), str(each)) for each in field["pattern"].values)
+    classes = tuple(our_name(str(each)) for each in field["pattern"].values)
     cells = Cells(_edges(longitudes), _edges(latitudes))
     return Daily(
         name, field["date"].values.astype("datetime64[D]"), classes, cells, field.values.astype(float)

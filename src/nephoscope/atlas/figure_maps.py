@@ -1,11 +1,14 @@
-"""Maps of a summary: frequencies over all days, by season, and between two satellites."""
+"""Maps of a summary: frequencies over all days and by season, differences of satellites, and trends."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from nephoscope.atlas.climatology import ALL, seasons
+from nephoscope.atlas.climatology import ALL, LEAST_YEARS, Resampling, parse_block, seasons
 from nephoscope.atlas.figure_parts import (
     centres,
     class_scales,
@@ -21,8 +24,9 @@ from nephoscope.atlas.figure_parts import (
     map_frame,
     place_and_period,
 )
+from nephoscope.atlas.flags import UNCLASSIFIED
 from nephoscope.atlas.maps import Scale, colour_bar, draw_map, head, map_figure, name_panel, own_bar, percent
-from nephoscope.atlas.summary_file import Columns
+from nephoscope.atlas.summary_file import Columns, counted_shares
 from nephoscope.plotting.style import INK
 
 if TYPE_CHECKING:
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
 _SHARE = "share of the area with data in which the pattern was found"
 _NONE = "share of the area with data in which no pattern was found"
+_DOTS = "Dots: the cell's own 95 % interval leaves out 0, which one in twenty does by chance."
+_NUMBERS = "Numbers: the region's mean and 95 % interval, in percentage points."
 _DIURNAL = "difference of frequency: Aqua (about 13:30 local time) less Terra (about 10:30)"
 
 
@@ -39,7 +45,7 @@ def frequency(summary: "xr.Dataset") -> Figure:
     all_days = summary.sel(season=ALL)
     fields, hatched = all_days["seasonal_freq"].values, hatched_cells(all_days, "seasonal", least)
     figure, panels = map_figure(frame, len(classes) + 1)
-    scales = class_scales(fields, hatched)
+    scales = class_scales(classes, fields, hatched)
     for index, (name, colour) in enumerate(classes.items()):
         draw_map(panels[index], frame, fields[..., index], hatched, scales[index])
         name_panel(panels[index], name, colour=colour)
@@ -47,7 +53,8 @@ def frequency(summary: "xr.Dataset") -> Figure:
     draw_map(panels[-1], frame, all_days["seasonal_coverage"].values, hatched, coverage)
     name_panel(panels[-1], "Coverage")
     colour_bar(figure, scales[0], _SHARE)
-    own_bar(panels[-2], scales[-1], ends_of(scales[-1]))
+    if UNCLASSIFIED in classes:
+        own_bar(panels[-2], scales[-1], ends_of(scales[-1]))
     own_bar(panels[-1], coverage, ("0", percent(1)))
     note = f"{hatching_note(least)} Patterns may overlap."
     return head(figure, "Frequency of each pattern", place_and_period(summary), days_note(summary), note)
@@ -67,7 +74,7 @@ def by_season(summary: "xr.Dataset", pattern: str) -> Figure:
     for axes, name in zip(panels, names, strict=True):
         draw_map(axes, frame, fields[name], hatched[name], scale)
         name_panel(axes, name, count_days(int(with_data[periods[name]].sum())))
-    colour_bar(figure, scale, _NONE if pattern == list(classes_of(summary))[-1] else _SHARE)
+    colour_bar(figure, scale, _NONE if pattern == UNCLASSIFIED else _SHARE)
     note = f"{days_note(summary)} Beside the seasons: days with data."
     return head(figure, f"{pattern} by season", place_and_period(summary), note, hatching_note(least))
 
@@ -83,14 +90,9 @@ def diurnal(summary: "xr.Dataset", columns: Columns) -> Figure:
     region = columns.resampling.difference(class_shares, valid_shares, np.arange(len(columns.days)))
     figure, panels = map_figure(frame, len(classes) + 1)
     scale = Scale.differences(np.where(hatched[..., None], np.nan, fields))
-    across, up = centres(summary)
-    for index, (name, colour) in enumerate(classes.items()):
-        draw_map(panels[index], frame, fields[..., index], hatched, scale)
-        column, row = np.nonzero(~hatched & ((low[..., index] > 0) | (high[..., index] < 0)))
-        panels[index].plot(across[column], up[row], ".", ms=1.2, color=INK, zorder=1.5)
-        mean, lowest, highest = (100 * getattr(region, end)[index, 0] for end in ("freq", "low", "high"))
-        numbers = f"{mean:+.1f} ({lowest:+.1f} to {highest:+.1f})"
-        name_panel(panels[index], name, numbers.replace("-", "\N{MINUS SIGN}"), colour)
+    _draw_changes(panels, summary, (fields, low, high), hatched, scale)
+    for axes, (index, (name, colour)) in zip(panels, enumerate(classes.items()), strict=False):
+        name_panel(axes, name, _in_points(region.freq, region.low, region.high, index), colour)
     days = all_days["diurnal_days"].values
     both = Scale.counts(int(days.max()))
     draw_map(panels[-1], frame, days.astype(float), hatched, both)
@@ -102,6 +104,62 @@ def diurnal(summary: "xr.Dataset", columns: Columns) -> Figure:
         "Diurnal difference: early afternoon less late morning",
         place_and_period(summary),
         f"{days_note(summary)} Only days on which both saw a cell.",
-        "Dots: the cell's own 95 % interval leaves out 0, which one in twenty does by chance.",
-        f"Numbers: the region's mean and 95 % interval, in percentage points. {hatching_note(least)}",
+        _DOTS,
+        f"{_NUMBERS} {hatching_note(least)}",
     )
+
+
+def trends(summary: "xr.Dataset", columns: Columns) -> Figure:
+    """Maps of the change of each pattern's frequency per decade, over all seasons."""
+    frame, classes = map_frame(summary), classes_of(summary)
+    all_days = summary.sel(season=ALL)
+    fields, low, high = (all_days[f"trend{end}"].values for end in ("", "_low", "_high"))
+    years = all_days["trend_years"].values
+    hatched = (years < LEAST_YEARS) & (counted_shares(summary) > 0)
+    block = parse_block(str(summary.attrs["bootstrap_trend_block"]))
+    resampling = Resampling.of(columns.days, block, int(summary.attrs["bootstrap_seed"]))
+    region = resampling.trend(*columns.whole, np.arange(len(columns.days)))
+    figure, panels = map_figure(frame, len(classes) + 1)
+    scale = Scale.differences(np.where(hatched[..., None], np.nan, fields))
+    _draw_changes(panels, summary, (fields, low, high), hatched, scale)
+    for axes, (index, (name, colour)) in zip(panels, enumerate(classes.items()), strict=False):
+        name_panel(axes, name, _in_points(region.slope, region.low, region.high, index), colour)
+    counts = Scale.counts(int(years.max()))
+    draw_map(panels[-1], frame, years.astype(float), hatched, counts)
+    name_panel(panels[-1], "Years")
+    colour_bar(figure, scale, "change of frequency per decade")
+    own_bar(panels[-1], counts, ("0", f"{years.max():,}"))
+    drawn = "years" if block == "year" else f"blocks of {block} days"
+    return head(
+        figure,
+        "Trend of each pattern's frequency",
+        place_and_period(summary),
+        days_note(summary),
+        _DOTS,
+        f"{_NUMBERS} Intervals resample {drawn}. Hatched: data in fewer than {LEAST_YEARS} years.",
+    )
+
+
+def _draw_changes(
+    panels: Sequence[Axes],
+    summary: "xr.Dataset",
+    values: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    hatched: NDArray[np.bool_],
+    scale: Scale,
+) -> None:
+    """Map a change of each class, with a dot in cells whose interval leaves out 0.
+
+    The change and the ends of its interval have the shape (columns, rows, classes).
+    """
+    fields, low, high = values
+    across, up = centres(summary)
+    for index in range(fields.shape[-1]):
+        draw_map(panels[index], map_frame(summary), fields[..., index], hatched, scale)
+        column, row = np.nonzero(~hatched & ((low[..., index] > 0) | (high[..., index] < 0)))
+        panels[index].plot(across[column], up[row], ".", ms=1.2, color=INK, zorder=1.5)
+
+
+def _in_points(value: NDArray[Any], low: NDArray[Any], high: NDArray[Any], index: int) -> str:
+    """A change of the whole region with its interval, in percentage points."""
+    mean, lowest, highest = (100 * float(each[index, 0]) for each in (value, low, high))
+    return f"{mean:+.1f} ({lowest:+.1f} to {highest:+.1f})".replace("-", "\N{MINUS SIGN}")

@@ -1,11 +1,14 @@
 """What all figures of a summary share: classes, region and period, scales, and what is hatched."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.atlas.c3ontext import our_name
 from nephoscope.atlas.climatology import LEAST
+from nephoscope.atlas.flags import UNCLASSIFIED
 from nephoscope.atlas.maps import Frame, Scale, percent
 from nephoscope.atlas.summary_file import counted_shares, summary_cells, summary_region
 from nephoscope.core.errors import CardError
@@ -16,32 +19,39 @@ from nephoscope.inference.card import Card
 if TYPE_CHECKING:
     import xarray as xr
 
+_KINDS = {"unbiased": " Masks by unbiased rules.", "expected": " Sums of calibrated probabilities."}
+
 LITTLE = 0.1
 """Mean coverage below which a cell is hatched."""
 
 
 def classes_of(summary: "xr.Dataset") -> dict[str, str | None]:
-    """Colours of the patterns by name; then Unclassified, which has none.
+    """Colours of the patterns by name; then Unclassified, if there is one, which has no colour.
 
     Colours are those of the model card that the summary keeps, else the default ones.
     """
-    *patterns, unclassified = (str(name) for name in summary["pattern"].values)
+    classes = [str(name) for name in summary["pattern"].values]
+    patterns = [name for name in classes if name != UNCLASSIFIED]
     try:
         styles = Card.from_json(str(summary.attrs["model_card"])).styles
     except (KeyError, CardError):
         styles = {}
-    colours = {pattern.name: pattern.hex_colour for pattern in styled_patterns(patterns, styles)}
-    return {**colours, unclassified: None}
+    named = styled_patterns([our_name(name) for name in patterns], styles)
+    colours = dict(zip(patterns, (pattern.hex_colour for pattern in named), strict=True))
+    return {name: colours.get(name) for name in classes}
 
 
-def class_scales(fields: NDArray[Any], hatched: NDArray[np.bool_] | None = None) -> list[Scale]:
+def class_scales(
+    classes: Iterable[str], fields: NDArray[Any], hatched: NDArray[np.bool_] | None = None
+) -> list[Scale]:
     """A scale for each class: one for all patterns, and one for Unclassified, which is mostly far above them.
 
     Fields have the classes last; hatched values do not count.
     """
     kept = fields if hatched is None else np.where(hatched[..., None], np.nan, fields)
-    patterns = Scale.frequencies(kept[..., :-1])
-    return [patterns] * (fields.shape[-1] - 1) + [Scale.frequencies(kept[..., -1])]
+    own = np.array([name == UNCLASSIFIED for name in classes])
+    patterns = Scale.frequencies(kept[..., ~own])
+    return [Scale.frequencies(kept[..., own]) if alone else patterns for alone in own]
 
 
 def ends_of(scale: Scale) -> tuple[str, str]:
@@ -84,6 +94,7 @@ def days_note(summary: "xr.Dataset") -> str:
     satellites = " and ".join(str(name) for name in summary["satellite"].values)
     some = f", {with_data:,} of them with data" if with_data < days else ""
     text = f"{count_days(days)}{some}, {satellites}."
+    text += _KINDS.get(str(summary.attrs.get("kind")), "")
     if summary.attrs.get("land") == "exclude":
         text += " Without land."
     missing = float(summary.attrs["missing_share"])

@@ -1,9 +1,10 @@
-"""Figures of a summary over time: the seasonal cycle, and Hovmöller diagrams of longitude and time."""
+"""Figures of a summary over time: the seasonal cycle, anomalies, and Hovmöller diagrams."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from nephoscope.atlas.figure_parts import (
     map_frame,
     place_and_period,
 )
+from nephoscope.atlas.flags import UNCLASSIFIED
 from nephoscope.atlas.maps import (
     PERCENT,
     Scale,
@@ -31,6 +33,7 @@ from nephoscope.atlas.maps import (
     percent,
 )
 from nephoscope.atlas.summary_file import Columns
+from nephoscope.atlas.summary_variables import anomalies
 from nephoscope.core.geo import format_degrees
 from nephoscope.plotting.style import EDGE, FAINT, INK, LINE, new_figure, quieten
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _MIN_MONTHS = 3  # with enough days; of fewer, days are shown
+_ENDS = ("freq", "low", "high")
 _FEW_TIMES = 9  # that have a label each
 
 
@@ -45,23 +49,23 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> Figure:
     """The region's frequency of each pattern through the year, with 95 % intervals."""
     classes, pooled = classes_of(summary), pool_periods(columns, calendar_months(columns.days))
     figure, panels = _panels(len(classes) + 1, 2.6, "month", "frequency", sharex=True)
-    patterns = len(classes) - 1
+    own = np.array([name == UNCLASSIFIED for name in classes])
     tops = [
         1.08 * max(float(np.nanmax([each.freq[part], each.high[part]])) for each in pooled.values())
-        for part in (slice(patterns), slice(patterns, None))
+        for part in (own if name == UNCLASSIFIED else ~own for name in classes)
     ]
     for index, (name, colour) in enumerate(classes.items()):
         # A month without data breaks the line.
         freq, low, high = (
             np.array([getattr(pooled[n], end)[index, 0] if n in pooled else np.nan for n in range(1, 13)])
-            for end in ("freq", "low", "high")
+            for end in _ENDS
         )
         axes, numbers = panels[index], np.arange(1, 13)
         ends = np.maximum([freq - low, high - freq], 0)
         axes.errorbar(numbers, freq, ends, fmt="none", ecolor=EDGE, elinewidth=1, capsize=2.5)
         axes.plot(numbers, freq, "-", color=EDGE, lw=0.9, zorder=1.5)
         axes.plot(numbers, freq, "o", mfc=colour or FAINT, mec=EDGE, mew=0.7, ms=6, zorder=3)
-        axes.set_ylim(0, max(0.01, tops[index == patterns]))
+        axes.set_ylim(0, max(0.01, tops[index]))
         name_panel(axes, name, colour=colour)
     days = panels[-1]
     coverage = [float(each.coverage[0]) for each in pooled.values()]
@@ -86,6 +90,35 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> Figure:
     return head(figure, "Seasonal cycle", place_and_period(summary), counts, note)
 
 
+def anomaly_series(summary: "xr.Dataset", columns: Columns) -> Figure:
+    """The region's frequency of each pattern in every month less that of the calendar month in all years."""
+    classes, periods = classes_of(summary), months(columns.days)
+    found = anomalies(columns.resampling, periods, calendar_months(columns.days), *columns.whole)
+    firsts = np.array(list(periods)).astype("datetime64[D]")
+    width = np.timedelta64(27, "D")
+    figure, panels = new_figure(len(classes), 1, 1.6 * len(classes) + 1.2, sharex=True, sharey=True)
+    for index, (name, colour) in enumerate(classes.items()):
+        freq, low, high = (np.array([getattr(each, end)[index, 0] for each in found]) for end in _ENDS)
+        axes, ends = panels[index], np.maximum([freq - low, high - freq], 0)
+        axes.bar(firsts, freq, width, align="edge", color=colour or FAINT, ec=EDGE, lw=0.4)
+        axes.errorbar(firsts + width / 2, freq, ends, fmt="none", ecolor=EDGE, elinewidth=0.7)
+        axes.axhline(0, color=EDGE, lw=0.7)
+        name_panel(axes, name, colour=colour)
+        axes.yaxis.set_major_formatter(PERCENT)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.spines["bottom"].set_color(FAINT)
+        axes.grid(axis="y", color=LINE, lw=0.8)
+        _label_dates(axes.xaxis)
+        quieten(axes)
+        axes.tick_params(labelsize=8)
+    few = (
+        f"Without a bar: no other year has data in that month. Without an interval: fewer than {LEAST} days."
+    )
+    note = f"Area means over the region. Lines: 95 % intervals. {few}"
+    title = "Anomalies: each month less the same month of all years"
+    return head(figure, title, place_and_period(summary), days_note(summary), note)
+
+
 def hovmoller(summary: "xr.Dataset", columns: Columns) -> Figure:
     """Each pattern's frequency over longitude and time, latitudes together, by month or, of few, by day."""
     classes, periods, unit, least = classes_of(summary), months(columns.days), "month", LEAST
@@ -96,7 +129,7 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> Figure:
     times, freq, coverage = _by_time(columns, periods, unit, least)
     frame = map_frame(summary)
     figure, panels = _panels(len(classes) + 1, 3.8, "longitude", unit, sharex=True, sharey=True)
-    scales = class_scales(np.moveaxis(freq, 1, -1))
+    scales = class_scales(classes, np.moveaxis(freq, 1, -1))
     for index, (name, colour) in enumerate(classes.items()):
         draw_cells(panels[index], frame.cells.longitudes, times, freq[:, index], scales[index])
         name_panel(panels[index], name, colour=colour)
@@ -109,7 +142,8 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> Figure:
         _label_times(axes, times, unit)
     panels[0].invert_yaxis()
     colour_bar(figure, scales[0], "share of the area with data in which the pattern was found")
-    own_bar(panels[-2], scales[-1], ends_of(scales[-1]))
+    if UNCLASSIFIED in classes:
+        own_bar(panels[-2], scales[-1], ends_of(scales[-1]))
     own_bar(panels[-1], Scale.shares(), ("0", percent(1)))
     south, north = (format_degrees(edge, "NS") for edge in frame.latitudes)
     few = f"data on fewer than {least} days, or " if least > 1 else ""
@@ -129,9 +163,13 @@ def _label_times(axes: Axes, times: NDArray[np.float64], unit: str) -> None:
         names = times[:-1].astype("datetime64[D]").astype(f"datetime64[{unit[0].upper()}]").astype(str)
         axes.set_yticks((times[:-1] + times[1:]) / 2, names)
         return
+    _label_dates(axes.yaxis)
+
+
+def _label_dates(axis: Axis) -> None:
     locator = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call]
-    axes.yaxis.set_major_locator(locator)
-    axes.yaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
 
 
 def _panels(

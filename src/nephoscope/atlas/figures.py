@@ -10,10 +10,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nephoscope.atlas.climatology import ALL, LEAST, Periods, calendar_months, seasons
-from nephoscope.atlas.figure_maps import by_season, diurnal, frequency
+from nephoscope.atlas.climatology import (
+    ALL,
+    LEAST,
+    LEAST_YEARS,
+    Periods,
+    calendar_months,
+    months,
+    seasons,
+)
+from nephoscope.atlas.figure_maps import by_season, diurnal, frequency, trends
 from nephoscope.atlas.figure_parts import classes_of
-from nephoscope.atlas.figure_time import cycle, hovmoller
+from nephoscope.atlas.figure_time import anomaly_series, cycle, hovmoller
 from nephoscope.atlas.summary_file import Columns, add_up
 from nephoscope.atlas.summary_variables import DIURNAL
 from nephoscope.core.errors import AtlasError
@@ -42,8 +50,9 @@ class Drawn:
 def draw(summary: "xr.Dataset", folder: Path, formats: Sequence[str] = ("png",), dpi: int = DPI) -> Drawn:
     """Draw all figures of a summary that it has enough data for; files of the same names are replaced.
 
-    The figures are `frequency`, `seasons_PATTERN`, `cycle`, `hovmoller` and `diurnal`. `formats` are among
-    png, pdf and svg; `dpi` is of PNG, and of the cells' colours in the others if it is high.
+    The figures are `frequency`, `seasons_PATTERN`, `cycle`, `anomalies`, `hovmoller`, `diurnal` and `trends`.
+    `formats` are among png, pdf and svg; `dpi` is of PNG, and of the cells' colours in the others if it is
+    high.
 
     Raises:
         AtlasError: an unknown format.
@@ -57,14 +66,18 @@ def draw(summary: "xr.Dataset", folder: Path, formats: Sequence[str] = ("png",),
         "frequency": partial(frequency, summary),
         **season_figures,
         "cycle": partial(cycle, summary, columns),
+        "anomalies": partial(anomaly_series, summary, columns),
         "hovmoller": partial(hovmoller, summary, columns),
         "diurnal": partial(diurnal, summary, columns),
+        "trends": partial(trends, summary, columns),
     }
     reasons = {
         **dict.fromkeys(season_figures, _no_seasons(columns)),
         "cycle": _no_cycle(columns),
+        "anomalies": _no_anomalies(columns),
         "hovmoller": _no_hovmoller(columns),
         "diurnal": _no_diurnal(summary, columns),
+        "trends": "" if "trend" in summary else f"needs {LEAST_YEARS} years from December to November",
     }
     left_out = {name: reason for name, reason in reasons.items() if reason}
     files = []
@@ -87,6 +100,13 @@ def _no_cycle(columns: Columns) -> str:
     if enough >= _MONTHS:
         return ""
     return f"needs {_MONTHS} calendar months of {LEAST} days with data; has {enough}"
+
+
+def _no_anomalies(columns: Columns) -> str:
+    enough = [key.astype("datetime64[M]") for key in _enough_days(columns, months(columns.days))]
+    if len({month.astype(int) % 12 for month in enough}) < len(enough):
+        return ""
+    return f"needs one calendar month of {LEAST} days with data in two years"
 
 
 def _no_hovmoller(columns: Columns) -> str:

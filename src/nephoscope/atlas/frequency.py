@@ -1,6 +1,7 @@
 """Measure how much of each cell has data, and how much each pattern covers, by satellite and day.
 
-What counts is inside the region that was asked for, and not land. Every scene is reduced to the cells that
+What a pattern covers are its masks, by either of the model's rules, or the sum of its probabilities. What
+counts is inside the region that was asked for, and not land. Every scene is reduced to the cells that
 it reaches into where it is read, so that little is transferred and kept. Days are processed in groups:
 neither graph nor memory grows with the years.
 """
@@ -13,17 +14,23 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.atlas.arrays import PROBABILITY, UNBIASED
 from nephoscope.atlas.cells import Cells, Shares
 from nephoscope.atlas.exclusion import open_exclusion
-from nephoscope.atlas.flags import FLAGS, UNCLASSIFIED, Flags, decode, patterns_of
+from nephoscope.atlas.flags import FLAGS, UNCLASSIFIED, patterns_of
 from nephoscope.atlas.land import land_shares
 from nephoscope.atlas.plan import Plan
+from nephoscope.atlas.reduction import reduce_scenes
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.types import Progress
 
 if TYPE_CHECKING:
     import xarray as xr
+
+Kind = Literal["contest", "unbiased", "expected"]
+"""What a pattern covers: its masks by the rules of the highest Dice, its masks by unbiased rules, or the sum
+of its calibrated probabilities."""
 
 Land = Literal["exclude", "include"]
 
@@ -50,7 +57,8 @@ class Frequency:
 
     Attributes:
         days: shape (days,), datetime64[D].
-        classes: the atlas's patterns, then `UNCLASSIFIED`.
+        kind: what a pattern covers.
+        classes: the atlas's patterns, then `UNCLASSIFIED`, which sums of probabilities do not have.
         inside: share of each cell that lies in the region, shape (rows, columns).
         land: share of each cell that lies in the region and is land, shape (rows, columns).
         counted: share of each cell that lies in the region and counts as data: `inside`, without land where
@@ -61,12 +69,18 @@ class Frequency:
 
     days: NDArray[np.datetime64]
     satellites: tuple[str, ...]
+    kind: Kind
     classes: tuple[str, ...]
     cells: Cells
     inside: Shares
     land: Shares
     counted: Shares
     shares: NDArray[np.float32]
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The atlas's patterns."""
+        return tuple(name for name in self.classes if name != UNCLASSIFIED)
 
     @property
     def valid_shares(self) -> NDArray[np.float32]:
@@ -101,6 +115,7 @@ def measure(
     atlas: "xr.Dataset",
     cells: Cells,
     domain: Domain = Domain(),  # noqa: B008 (a constant)
+    kind: Kind = "contest",
     *,
     file: Path | None = None,
     progress: Progress | None = None,
@@ -111,13 +126,16 @@ def measure(
     mapped into memory, or else in memory itself; `progress` is called with the days done so far and in all.
 
     Raises:
-        AtlasError: the atlas reaches into none of the cells, or only land does; or a mask cannot be used.
+        AtlasError: the atlas reaches into none of the cells, or only land does; a mask cannot be used; or the
+            atlas has no unbiased masks or calibrated probabilities, where these are asked for.
     """
-    flags = atlas[FLAGS].transpose("time", "satellite", "lat", "lon")
+    flags = _flags(atlas, kind).transpose("time", "satellite", "lat", "lon")
     if flags.chunks is None:
         flags = flags.chunk({"time": 1, "satellite": 1})
     chunks = flags.data.chunks
-    classes = (*patterns_of(flags), UNCLASSIFIED)
+    patterns = patterns_of(flags)
+    fields = _probabilities(atlas, len(patterns)) if kind == "expected" else None
+    classes = patterns if kind == "expected" else (*patterns, UNCLASSIFIED)
     longitudes, latitudes = (flags[name].values.astype(np.float64) for name in ("lon", "lat"))
     region = asked_region(atlas)
     rows, columns = cells.along_latitude(latitudes, region), cells.along_longitude(longitudes, region)
@@ -141,12 +159,47 @@ def measure(
         kept = flags[days].data
         for mask in masks:
             kept = mask.apply(kept, days)
-        shares[days] = _measure(kept, weights, rows, columns, len(classes) - 1)
+        own = None if fields is None else fields[days]
+        shares[days] = reduce_scenes(kept, weights, own, (rows, columns), len(patterns))
         if progress:
             progress(days.stop, shape[0])
     days_of_flags = flags["time"].values.astype("datetime64[D]")
     satellites = tuple(str(name) for name in flags["satellite"].values)
-    return Frequency(days_of_flags, satellites, classes, cells, inside, of_land, counted, shares)
+    return Frequency(days_of_flags, satellites, kind, classes, cells, inside, of_land, counted, shares)
+
+
+def _flags(atlas: "xr.Dataset", kind: Kind) -> "xr.DataArray":
+    """The flags whose data, and unless sums of probabilities are asked for, whose masks count."""
+    name = UNBIASED if kind == "unbiased" else FLAGS
+    if name not in atlas:
+        raise AtlasError(
+            "the atlas has no masks by unbiased rules: its model has none, or an older version made it; "
+            "frequencies of the kind 'contest' can be had"
+        )
+    return atlas[name]
+
+
+def _probabilities(atlas: "xr.Dataset", patterns: int) -> Any:
+    """Probabilities as a dask array with the blocks of the flags, the patterns one below another."""
+    if PROBABILITY not in atlas or not atlas[PROBABILITY].attrs.get("calibrated"):
+        raise AtlasError(
+            "the atlas has no calibrated probabilities: its model is not calibrated, or an older "
+            "version made it; frequencies of the kind 'contest' can be had"
+        )
+    fields = atlas[PROBABILITY].transpose("time", "satellite", "pattern", "lat_coarse", "lon_coarse").data
+    times, satellites, _, heights, widths = fields.chunks
+    return fields.map_blocks(
+        _stack_patterns,
+        drop_axis=2,
+        chunks=(times, satellites, tuple(patterns * height for height in heights), widths),
+        dtype=fields.dtype,
+        meta=np.empty((0,) * 4, fields.dtype),
+    )
+
+
+def _stack_patterns(fields: NDArray[Any]) -> NDArray[Any]:
+    times, satellites, patterns, height, width = fields.shape
+    return fields.reshape(times, satellites, patterns * height, width)
 
 
 def _by_scene(weights: NDArray[np.float32], chunks: Sequence[Sequence[int]]) -> Any:
@@ -154,66 +207,3 @@ def _by_scene(weights: NDArray[np.float32], chunks: Sequence[Sequence[int]]) -> 
     from dask import array as da
 
     return da.from_array(weights, chunks=(tuple(chunks[2]), tuple(chunks[3])), name=False)[None, None]
-
-
-def _measure(flags: Any, weights: Any, rows: Shares, columns: Shares, patterns: int) -> NDArray[np.float64]:
-    """Reduce a dask array scene by scene, then add up the cells that neighbouring scenes share."""
-    row_parts, column_parts = _parts(rows, flags.chunks[2]), _parts(columns, flags.chunks[3])
-    sizes = (tuple(len(part.cells) for part in parts) for parts in (row_parts, column_parts))
-    chosen = [[part.chunk for part in parts] for parts in (row_parts, column_parts)]
-    flags, weights = (each.blocks[:, :, chosen[0]].blocks[:, :, :, chosen[1]] for each in (flags, weights))
-    pieces = flags.map_blocks(
-        _reduce,
-        weights,
-        [part.shares for part in row_parts],
-        [part.shares for part in column_parts],
-        patterns,
-        dtype=np.float64,
-        new_axis=2,
-        chunks=(*flags.chunks[:2], (patterns + 3,), *sizes),
-        meta=np.empty((0,) * 5),
-    ).compute()
-    return np.asarray(_gather(row_parts, len(rows)) @ pieces @ _gather(column_parts, len(columns)).T)
-
-
-class _Part(NamedTuple):
-    """The cells that one chunk of an axis reaches into, and the shares of them that its pixels cover."""
-
-    chunk: int
-    cells: NDArray[np.intp]
-    shares: Shares
-
-
-def _parts(shares: Shares, chunks: Sequence[int]) -> list[_Part]:
-    """One part for each chunk of an axis that reaches into any cell."""
-    parts = []
-    for number, own in enumerate(np.split(shares, np.cumsum(chunks)[:-1], axis=1)):
-        cells = np.flatnonzero(own.any(axis=1))
-        if len(cells):
-            parts.append(_Part(number, cells, own[cells]))
-    return parts
-
-
-def _gather(parts: list[_Part], cells: int) -> Shares:
-    """The matrix that adds up what several chunks have of one cell, shape (cells, cells of all parts)."""
-    own = np.concatenate([part.cells for part in parts])
-    return np.asarray(np.equal.outer(np.arange(cells), own), np.float64)
-
-
-def _reduce(
-    flags: Flags,
-    weights: NDArray[np.float32],
-    rows: list[Shares],
-    columns: list[Shares],
-    patterns: int,
-    block_id: tuple[int, ...] = (),
-) -> NDArray[np.float64]:
-    """Reduce one scene to the cells that it reaches into, shape (1, 1, classes + 2, rows, columns)."""
-    along_latitude, along_longitude = rows[block_id[3]], columns[block_id[4]]
-    decoded = decode(flags, patterns)
-    planes = [decoded.valid, *decoded.present, decoded.unclassified, decoded.not_segmented]
-    return np.asarray(
-        along_latitude
-        @ (np.stack(planes, axis=2) * weights[:, :, None].astype(np.float64))
-        @ along_longitude.T
-    )

@@ -9,22 +9,50 @@ atlas's days is multiplied by a ratio drawn at random.
 Source: propagation of distributions by Monte Carlo, JCGM 101:2008, "Evaluation of measurement data".
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.atlas.frequency import Kind
+from nephoscope.core.errors import CardError
+from nephoscope.inference.card import Card
 from nephoscope.inference.probability import AreaRatio
 
 
-def with_model_error(resamples: NDArray[np.floating], ratio: AreaRatio, seed: int = 0) -> NDArray[np.float64]:
-    """Multiply resampled frequencies by ratios drawn from their distribution, which is log-normal.
+def area_ratios(attributes: Mapping[Any, Any], kind: Kind) -> dict[str, AreaRatio]:
+    """The ratios of the model of an atlas or a summary, by pattern; none of a model that is not calibrated.
 
     Args:
-        resamples: frequencies from 0 to 1, the resamples along the last axis.
-        ratio: of the pattern, for the kind of frequency.
+        attributes: of the atlas or summary, with the model's card.
+        kind: of the frequencies.
+    """
+    try:
+        card = Card.from_json(str(attributes["model_card"]))
+    except (KeyError, CardError):  # of an atlas that was made by hand
+        return {}
+    return {name: ratios[kind] for name, ratios in card.area_ratios.items() if kind in ratios}
+
+
+def label_factors(
+    ratios: Mapping[str, AreaRatio], classes: Sequence[str], resamples: int, seed: int = 0
+) -> NDArray[np.float64]:
+    """What frequencies of a model are multiplied by to give those of people's labels.
+
+    Args:
+        ratios: by class; the factors of others are NaN.
+        classes: in the order of the result.
+        resamples: number of draws from each ratio's distribution, which is log-normal.
         seed: of the draws.
 
     Returns:
-        Frequencies that people's labels would give, of the same shape; at most 1.
+        Shape (classes, 1 + resamples): the ratio itself, then the draws.
     """
-    drawn = np.random.default_rng(seed).standard_normal(resamples.shape[-1])
-    return np.asarray(np.minimum(1.0, resamples * ratio.ratio * np.exp(ratio.error * drawn)))
+    drawn = np.random.default_rng([seed, 1]).standard_normal((len(classes), 1 + resamples))
+    drawn[:, 0] = 0
+    unknown = AreaRatio(1.0, 0.0)
+    own = [ratios.get(name, unknown) for name in classes]
+    known = np.array([1.0 if name in ratios else np.nan for name in classes])
+    factors = [ratio.ratio * np.exp(ratio.error * draws) for ratio, draws in zip(own, drawn, strict=True)]
+    return np.asarray(np.stack(factors) * known[:, None])

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 from nephoscope.atlas.cells import box
 from nephoscope.atlas.climatology import (
     ALL,
+    RESAMPLES,
     Bootstrap,
     Periods,
     Resampling,
@@ -21,10 +22,12 @@ from nephoscope.atlas.climatology import (
     seasons,
     year_seasons,
 )
-from nephoscope.atlas.frequency import Domain, Frequency, measure
+from nephoscope.atlas.frequency import Domain, Frequency, Kind, measure
+from nephoscope.atlas.model_error import area_ratios, label_factors
 from nephoscope.atlas.summary_variables import anomalies
 from nephoscope.core.geo import Bounds
 from nephoscope.core.types import Progress
+from nephoscope.inference.probability import AreaRatio
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,13 +44,15 @@ def series(
     *,
     bootstrap: Bootstrap = Bootstrap(),  # noqa: B008 (a constant)
     domain: Domain = Domain(),  # noqa: B008 (a constant)
+    kind: Kind = "contest",
     progress: Progress | None = None,
 ) -> str:
     """Frequencies of a box as CSV.
 
     By day: one row a day, with columns for all satellites and for each. By month or season: one row for each
-    period and pattern, with anomalies from the mean seasonal cycle, the share of days with the pattern, and
-    intervals. By trend: one row for each season and pattern.
+    period and pattern, with the frequency that people's labels would give (of calibrated models), anomalies
+    from the mean seasonal cycle, the share of days with the pattern, and intervals. By trend: one row for
+    each season and pattern.
 
     A frequency is the area with the pattern over the area with data, on the sphere; it is empty without data.
     Coverage is the share with data of the part of the box that counts: it lies in the region that the atlas
@@ -55,12 +60,17 @@ def series(
     Only the scenes that reach into the box are read.
 
     Raises:
-        AtlasError: nothing of the atlas reaches into the box, or only land does; or a mask cannot be used.
+        AtlasError: nothing of the atlas reaches into the box, or only land does; a mask cannot be used;
+            or it has no areas of this kind.
     """
-    freq = measure(atlas, box(bounds), domain, progress=progress)
+    freq = measure(atlas, box(bounds), domain, kind, progress=progress)
     if by == "day":
         return _by_day(freq)
-    return _trends(freq, bootstrap) if by == "trend" else _by_period(freq, by, bootstrap)
+    return (
+        _trends(freq, bootstrap)
+        if by == "trend"
+        else _by_period(freq, by, bootstrap, area_ratios(atlas.attrs, kind))
+    )
 
 
 def _by_day(freq: Frequency) -> str:
@@ -79,17 +89,19 @@ def _by_day(freq: Frequency) -> str:
     return _csv(["date", *(f"{name}{end}" for end in groups for name in (*freq.classes, "coverage"))], rows)
 
 
-def _by_period(freq: Frequency, by: By, bootstrap: Bootstrap) -> str:
+def _by_period(freq: Frequency, by: By, bootstrap: Bootstrap, ratios: Mapping[str, AreaRatio]) -> str:
     """One row for each period and class; anomalies are of single months and seasons alone."""
     periods, base = _periods(freq, by)
     resampling = Resampling.of(freq.days, bootstrap.block, bootstrap.seed)
     shares = freq.class_shares[..., 0, :], freq.valid_shares[..., 0, :]
-    statistics = {
-        "frequency": [resampling.pool(*shares, days) for days in periods.values()],
-        "anomaly": anomalies(resampling, periods, base, *shares) if base else None,
-        "occurrence": [resampling.occurrence(*shares, days) for days in periods.values()],
-    }
-    chosen = {name: values for name, values in statistics.items() if values}
+    chosen = {"frequency": [resampling.pool(*shares, days) for days in periods.values()]}
+    if ratios:
+        factors = label_factors(ratios, freq.classes, RESAMPLES, bootstrap.seed)
+        chosen["labelled"] = [resampling.labelled(*shares, days, factors) for days in periods.values()]
+    if base:
+        chosen["anomaly"] = anomalies(resampling, periods, base, *shares)
+    if freq.kind != "expected":  # sums of probabilities are nowhere 0
+        chosen["occurrence"] = [resampling.occurrence(*shares, days) for days in periods.values()]
     rows = []
     for index, (period, pooled) in enumerate(zip(periods, chosen["frequency"], strict=True)):
         coverage = float(pooled.coverage[0]) / float(freq.counted[0, 0])

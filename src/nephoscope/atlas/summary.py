@@ -13,14 +13,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nephoscope.atlas.c3ontext import with_names_of_c3ontext
 from nephoscope.atlas.cells import aligned, extent
 from nephoscope.atlas.climatology import LEAST, LEAST_YEARS, RESAMPLES, Block, Bootstrap, season_years
-from nephoscope.atlas.frequency import Domain, Frequency, asked_region, measure
+from nephoscope.atlas.frequency import Domain, Frequency, Kind, asked_region, measure
+from nephoscope.atlas.model_error import area_ratios
 from nephoscope.atlas.summary_file import check_replaceable, write_summary
 from nephoscope.atlas.summary_variables import (
     CELL,
@@ -40,6 +42,9 @@ from nephoscope.core.version import __version__
 if TYPE_CHECKING:
     import xarray as xr
 
+Names = Literal["nephoscope", "c3ontext"]
+"""Whose names and order of patterns a summary has."""
+
 
 def summarise(
     atlas: "xr.Dataset",
@@ -48,17 +53,22 @@ def summarise(
     *,
     bootstrap: Bootstrap = Bootstrap(),  # noqa: B008 (a constant)
     domain: Domain = Domain(),  # noqa: B008 (a constant)
+    kind: Kind = "contest",
+    names: Names = "nephoscope",
     progress: Progress | None = None,
 ) -> float:
     """Summarise an atlas on a grid, into a NetCDF file or a Zarr folder, atomically.
 
+    Where the model of the atlas is calibrated, every period also has the frequencies that people's labels
+    would give (`..._labelled`), whose intervals include the model's error.
     An existing summary is replaced. Cells lie at whole multiples of their size in degrees. What counts lies
     in the region that the atlas was planned for and in `domain`. `progress` is called with the days done so
     far and in all. Returns the share of the area that is not segmented yet.
 
     Raises:
-        AtlasError: the cell size is out of range, the region is all land, a mask cannot be used, or `path` is
-            a folder that is not a summary.
+        AtlasError: the cell size is out of range, the region is all land, a mask cannot be used, the atlas
+            has no areas of this kind, C3ONTEXT has no name for a pattern, or `path` is a folder that is not a
+            summary.
         OSError: the summary cannot be written.
     """
     check_replaceable(path)
@@ -67,11 +77,11 @@ def summarise(
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder:
         region = asked_region(atlas)
         cells = aligned(longitudes, latitudes, size, region)
-        freq = measure(atlas, cells, domain, file=Path(folder) / "shares", progress=progress)
+        freq = measure(atlas, cells, domain, kind, file=Path(folder) / "shares", progress=progress)
         written = Path(folder) / path.name
         summary = _dataset(freq, size, bootstrap, atlas.attrs)
         summary.attrs |= _domain(region or extent(longitudes, latitudes), freq.days, domain)
-        write_summary(summary, written)
+        write_summary(with_names_of_c3ontext(summary) if names == "c3ontext" else summary, written)
         if path.is_dir():
             shutil.rmtree(path)
         written.replace(path)
@@ -83,7 +93,8 @@ def _dataset(
 ) -> "xr.Dataset":
     import xarray as xr
 
-    variables = daily_variables(freq) | period_variables(freq, bootstrap)
+    ratios = area_ratios(attributes, freq.kind)
+    variables = daily_variables(freq) | period_variables(freq, bootstrap, ratios)
     if set(DIURNAL) <= set(freq.satellites):
         variables |= diurnal_variables(freq, bootstrap)
     if len(np.unique(season_years(freq.days))) >= LEAST_YEARS:
@@ -109,7 +120,7 @@ def _attributes(
     }
     drawn, drawn_for_trends = (_drawn(block) for block in (bootstrap.block, bootstrap.trend_block))
     history = f"{now} nephoscope {__version__}: summarised on {size:g} degrees"
-    *others, last = freq.classes[:-1]
+    *others, last = freq.patterns
     patterns = f"{', '.join(others)} and {last}" if others else last
     return kept | {
         "Conventions": "CF-1.11",
@@ -123,7 +134,9 @@ def _attributes(
         "uncertainty": f"95 % percentile intervals of {RESAMPLES} bootstrap resamples (Poisson) of {drawn}, "
         f"all satellites of a day together, seed {bootstrap.seed}; none where fewer than {LEAST} {drawn} "
         f"have data. For trends, {drawn_for_trends} are resampled. "
-        "They say what another sample of days would change, not how often the model errs.",
+        "They say what another sample of days would change; those of '..._labelled' also how far the area "
+        "that the model draws is from the labels' on validation scenes.",
+        "kind": freq.kind,
         "bootstrap_block": np.int32(bootstrap.block),
         "bootstrap_seed": np.int32(bootstrap.seed),
         "bootstrap_trend_block": str(bootstrap.trend_block),

@@ -1,6 +1,6 @@
 """The variables of a summary, by the names and attributes of the CF conventions."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from nephoscope.atlas.cells import Cells
 from nephoscope.atlas.climatology import (
     ALL,
+    RESAMPLES,
     Bootstrap,
     Periods,
     Pooled,
@@ -21,7 +22,9 @@ from nephoscope.atlas.climatology import (
     seasons,
     year_seasons,
 )
-from nephoscope.atlas.frequency import Frequency
+from nephoscope.atlas.frequency import Frequency, Kind
+from nephoscope.atlas.model_error import label_factors
+from nephoscope.inference.probability import AreaRatio
 
 DIURNAL = ("Terra", "Aqua")
 """The satellites whose difference is the diurnal one: late morning, early afternoon."""
@@ -31,16 +34,26 @@ CELL = ("longitude", "latitude")
 _DIFFERENCE = "frequency of the pattern seen by Aqua less that seen by Terra, on days that both saw the cell"
 _OCCURRENCE = "share of the days with data on which the pattern is present anywhere in the cell"
 _MEAN_SHARE = "mean share of the cell's area with data, over days and satellites"
+_LABELLED = "frequency of the pattern that people's labels would give"
+_COVERS: dict[Kind, str] = {
+    "contest": "masks by the rules of the highest Dice",
+    "unbiased": "masks by the unbiased rules",
+    "expected": "the sum of its calibrated probabilities",
+}
 _COUNTS = ("zero", "one", "two", "three", "four", "five", "six", "seven")
 _PER_DECADE = "0.1 year-1"
 
 
 def overlap_comment(freq: Frequency) -> str:
-    """The sentence that says why frequencies do not add up to 1."""
-    return (
-        "Patterns may overlap, so the frequencies of a cell may add up to more than 1. Unclassified is data "
-        f"in which none of the {_COUNTS[len(freq.classes) - 1]} was found."
+    """What a pattern covers, and why frequencies do not add up to 1."""
+    comment = (
+        f"What a pattern covers is {_COVERS[freq.kind]}. "
+        "Patterns may overlap, so the frequencies of a cell may add up to more than 1."
     )
+    if freq.kind == "expected":
+        return comment
+    none = f"none of the {_COUNTS[len(freq.patterns)]}"
+    return f"{comment} Unclassified is data in which {none} was found."
 
 
 def _share(long_name: str, **more: str) -> dict[str, str]:
@@ -85,9 +98,16 @@ def daily_variables(freq: Frequency) -> dict[str, Any]:
     }
 
 
-def period_variables(freq: Frequency, bootstrap: Bootstrap) -> dict[str, Any]:
-    """Frequencies by month, calendar month and season, days with a pattern, and anomalies."""
+def period_variables(
+    freq: Frequency, bootstrap: Bootstrap, ratios: Mapping[str, AreaRatio]
+) -> dict[str, Any]:
+    """Frequencies by month, calendar month and season, days with a pattern, and anomalies.
+
+    With the ratios of labelled to predicted area, also the frequencies that labels would give. Sums of
+    probabilities say nothing of the days on which a pattern is present.
+    """
     resampling, all_years = Resampling.of(freq.days, bootstrap.block, bootstrap.seed), ", all years together"
+    factors = label_factors(ratios, freq.classes, RESAMPLES, bootstrap.seed)
     variables: dict[str, Any] = {}
     for prefix, dimension, periods, words in (
         ("monthly", "month", months(freq.days), "of the month"),
@@ -100,8 +120,13 @@ def period_variables(freq: Frequency, bootstrap: Bootstrap) -> dict[str, Any]:
         long_name = f"frequency of the pattern {words}"
         variables |= _with_interval(f"{prefix}_freq", dimension, pooled, long_name, ancillary)
         variables |= _coverage(prefix, dimension, pooled)
-        pooled = _by_row(freq, freq.satellites, partial(_pool, resampling.occurrence, periods))
-        variables |= _with_interval(f"{prefix}_occurrence", dimension, pooled, f"{_OCCURRENCE}, {words}")
+        if ratios:
+            labelled = partial(resampling.labelled, factors=factors)
+            pooled = _by_row(freq, freq.satellites, partial(_pool, labelled, periods))
+            variables |= _with_interval(f"{prefix}_labelled", dimension, pooled, f"{_LABELLED}, {words}")
+        if freq.kind != "expected":
+            pooled = _by_row(freq, freq.satellites, partial(_pool, resampling.occurrence, periods))
+            variables |= _with_interval(f"{prefix}_occurrence", dimension, pooled, f"{_OCCURRENCE}, {words}")
     by_season = {name: days for name, days in seasons(freq.days).items() if name != ALL}
     for prefix, dimension, periods, base, words in (
         ("monthly", "month", months(freq.days), calendar_months(freq.days), "calendar month"),

@@ -1,4 +1,4 @@
-"""The commands `atlas summarise`, `series`, `transitions`, `compare`, `track` and `plot`."""
+"""The commands `atlas summarise`, `series`, `transitions`, `sizes`, `compare`, `track` and `plot`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +23,14 @@ _Exclude = Annotated[
     ),
 ]
 
+_Kind = Annotated[
+    Literal["contest", "unbiased", "expected"],
+    Option(
+        help="What a pattern covers: its masks by the rules of the highest Dice or by unbiased rules, or the "
+        "sum of its calibrated probabilities."
+    ),
+]
+
 _Block = Annotated[
     int, Option(min=1, metavar="DAYS", help="Block length of the bootstrap, in consecutive days.")
 ]
@@ -41,9 +49,13 @@ def summarise(
     grid: Annotated[
         str, Option(metavar="DEGREES", help="Cell size; a list such as 1,2.5 makes a file of each.")
     ] = "1",
+    names: Annotated[
+        Literal["nephoscope", "c3ontext"], Option(help="Whose names and order of the patterns to write.")
+    ] = "nephoscope",
     block: _Block = 1,
     trend_block: _TrendBlock = "year",
     seed: _Seed = 0,
+    kind: _Kind = "contest",
     land: _Land = "exclude",
     exclude: _Exclude = None,
     overwrite: options.Overwrite = False,
@@ -60,7 +72,8 @@ def summarise(
         bootstrap = Bootstrap(block, seed, parse_block(trend_block))
         for size, path in outputs(output, grid, overwrite):
             progress = console.progress_bar(f"computing cells of {size:g}°")
-            missing = summarise(opened, path, size, bootstrap=bootstrap, domain=domain, progress=progress)
+            settings: dict[str, Any] = {"kind": kind, "names": names, "progress": progress}
+            missing = summarise(opened, path, size, bootstrap=bootstrap, domain=domain, **settings)
             if missing:
                 console.info(f"{missing:.2%} of the atlas is not segmented")
             console.info(str(path))
@@ -85,13 +98,16 @@ def series(
     block: _Block = 1,
     trend_block: _TrendBlock = "year",
     seed: _Seed = 0,
+    kind: _Kind = "contest",
     land: _Land = "exclude",
     exclude: _Exclude = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write the frequencies of a region by day, month or season, or their trends, as CSV."""
     with needs("atlas"):
-        from nephoscope.atlas.climatology import Bootstrap, parse_block
+        import numpy as np
+
+        from nephoscope.atlas.climatology import LEAST_YEARS, Bootstrap, parse_block, season_years
         from nephoscope.atlas.frequency import Domain
         from nephoscope.atlas.series import series
         from nephoscope.atlas.store import open_atlas
@@ -103,9 +119,13 @@ def series(
         settings: dict[str, Any] = {
             "bootstrap": Bootstrap(block, seed, parse_block(trend_block)),
             "domain": Domain(land, tuple(exclude or ())),
+            "kind": kind,
             "progress": progress,
         }
         _write(output, overwrite, lambda: series(opened, bounds, by, **settings))
+        years = len(np.unique(season_years(opened["time"].values.astype("datetime64[D]"))))
+        if by == "trend" and years < LEAST_YEARS:
+            console.info(f"trends need {LEAST_YEARS} years from December to November; the atlas has {years}")
 
 
 @atlas.command()
@@ -126,6 +146,22 @@ def transitions(
 
 
 @atlas.command()
+def sizes(
+    store: options.Store,
+    output: options.OutputFile = Path("sizes.csv"),
+    block: _Block = 1,
+    seed: _Seed = 0,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Write how many regions of each pattern have which area, as CSV."""
+    with needs("atlas"):
+        from nephoscope.atlas.region_sizes import region_sizes
+        from nephoscope.atlas.store import open_store
+    with usage_errors():
+        _write(output, overwrite, lambda: region_sizes(open_store(store), block, seed))
+
+
+@atlas.command()
 def compare(
     first: options.Store,
     second: Annotated[
@@ -138,6 +174,7 @@ def compare(
     ],
     output: options.OutputFile = Path("comparison.csv"),
     grid: Annotated[float, Option(metavar="DEGREES", help="Cell size, where neither has its own.")] = 1.0,
+    kind: _Kind = "contest",
     block: _Block = 1,
     seed: _Seed = 0,
     overwrite: options.Overwrite = False,
@@ -152,7 +189,7 @@ def compare(
     for path in (output, figure):
         _check_free(path, overwrite)
     with usage_errors():
-        pairs = pair(*read_two(first, second, grid, console.progress_bar("measuring")))
+        pairs = pair(*read_two(first, second, grid, kind, console.progress_bar("measuring")))
         comparisons = compare(pairs, block, seed)
         for path, content in (
             (output, to_csv(comparisons).encode()),
