@@ -17,13 +17,12 @@ from sklearn.linear_model import LogisticRegression
 
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.splits import group_kfold, split
-from nephoscope.evaluation.statistics import grouped_error, reliability
 from nephoscope.inference.model import Model
-from nephoscope.training.scored_scenes import LEVELS, score_scenes
+from nephoscope.training.platt_fit import Fit, held_out_pixels, held_out_presence
+from nephoscope.training.scored_scenes import score_scenes
 from nephoscope.training.validation import TOP_K
 
-FOLDS, BINS = 10, 20
-CENTRES = (np.arange(LEVELS) + 0.5) / LEVELS
+FOLDS = 10
 Fitted = Callable[[np.ndarray], np.ndarray]
 
 
@@ -32,37 +31,16 @@ def main(data: Path, name: str) -> None:
     _, validation = split(dataset.records)
     model = Model.load(name, threads=1)
     scored = score_scenes(model, dataset.select(validation))
-    folds = np.array(group_kfold(scored.groups, FOLDS))
+    folds = group_kfold(scored.groups, FOLDS)
     print(f"{name}, {len(folds)} scenes; expected calibration error of pixels, and of presence")
     for way, fit in WAYS.items():
         parts = []
         for index, pattern in enumerate(model.card.patterns):
             pixels, scores = scored.pixels[index], scored.scores[index, TOP_K.index(4000)]
-            errors = of_pixels(pixels, folds, fit), of_presence(scores, 1 - scored.empty[index], folds, fit)
+            of_presence = held_out_presence(scores, 1 - scored.empty[index], folds, fit)
+            errors = held_out_pixels(pixels, folds, fit).error, of_presence.error
             parts.append(f"{pattern} {errors[0]:.3f} {errors[1]:.3f}")
         print(f"  {way:<12}" + "   ".join(parts))
-
-
-def of_pixels(pixels: np.ndarray, folds: np.ndarray, fit: Callable[..., Fitted]) -> float:
-    sums = np.zeros((3, BINS))
-    for fold in range(FOLDS):
-        known, own = pixels[..., folds != fold].sum(-1), pixels[..., folds == fold].sum(-1)
-        probability = fit(CENTRES, known[:, 0], known[:, 1])(CENTRES)
-        bins = np.minimum((probability * BINS).astype(int), BINS - 1)
-        for row, values in enumerate((own[:, 0], own[:, 1], probability * own[:, 0])):
-            sums[row] += np.bincount(bins, values, BINS)
-    return reliability(*sums).error
-
-
-def of_presence(
-    scores: np.ndarray, present: np.ndarray, folds: np.ndarray, fit: Callable[..., Fitted]
-) -> float:
-    probability = np.zeros(len(scores))
-    for fold in range(FOLDS):
-        known = folds != fold
-        fitted = fit(scores[known], np.ones(known.sum()), present[known])
-        probability[~known] = fitted(scores[~known])
-    return grouped_error(probability, present)
 
 
 def none(*_: np.ndarray) -> Fitted:
@@ -75,7 +53,7 @@ def isotonic(scores: np.ndarray, counts: np.ndarray, positives: np.ndarray) -> F
     return fitted.predict
 
 
-def logistic(intercept: bool) -> Callable[..., Fitted]:
+def logistic(intercept: bool) -> Fit:
     def fit(scores: np.ndarray, counts: np.ndarray, positives: np.ndarray) -> Fitted:
         regression = LogisticRegression(C=1e6, fit_intercept=intercept)
         twice = np.concatenate([logits(scores)] * 2)
@@ -91,7 +69,7 @@ def logits(scores: np.ndarray) -> np.ndarray:
     return np.log(inner / (1 - inner))[:, None]
 
 
-WAYS = {
+WAYS: dict[str, Fit] = {
     "none": none,
     "temperature": logistic(intercept=False),
     "Platt": logistic(intercept=True),

@@ -376,3 +376,14 @@ def test_names_come_from_files(tmp_path, pixels):
         for source in (str(path), Path(path), file, image):
             scene = open_scene(source)
             assert (scene.name, scene.bounds) == (path.name, BOX)
+
+
+@pytest.mark.parametrize("content", [b"", b"not NetCDF"])
+def test_a_file_that_is_not_netcdf_has_a_short_message(tmp_path, content):
+    path = tmp_path / "scene.nc"
+    path.write_bytes(content)
+    with pytest.raises(SceneError) as caught:
+        open_scene(path)
+    assert str(caught.value) == (
+        "scene.nc: empty, damaged or not a NetCDF file, or h5netcdf or netCDF4 is not installed"
+    )

@@ -43,6 +43,9 @@ def open_labelled_file(
         else:
             dataset = xr.open_dataset(path, decode_coords="all")
     except Exception as error:  # each engine has its own exceptions
+        if "did not find a match in any of xarray's" in str(error):
+            why = "empty, damaged or not a NetCDF file, or h5netcdf or netCDF4 is not installed"
+            raise SceneError(f"{name}: {why}") from error
         raise SceneError(f"{name}: xarray cannot open it: {error}") from error
     return open_labelled(dataset, name, scale, bands, max_pixels, Path(path))
 

@@ -46,6 +46,8 @@ def render(segmentation: Segmentation) -> list[bytes]:
         heading = f"{letters[len(patterns) + index]}  {pattern.name}: mask, {share}"
         _place(image, pen, _mask(segmentation, pattern, cell), (x, lower), heading)
         foot = f"score {segmentation.scores[pattern.name]:.2f} (present from {rule.presence:.2f})"
+        if pattern.name in (chances := segmentation.presence_probabilities):
+            foot = f"presence: probability {chances[pattern.name]:.2f}, {foot}"
         pen.text((x + cell[1], page.shape[0] - _GAP - 8), foot, (90, 90, 90), font(15), anchor="rm")
     _colour_bar(image, pen, (_GAP, page.shape[0] - _GAP - 16), large[1] // 2)
     return [png(np.asarray(image))]

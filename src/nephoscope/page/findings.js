@@ -146,7 +146,7 @@ export class Findings {
     const pixels = components.areas.reduce((sum, area) => sum + area, 0);
     this.#results[index] = { components, regions: describeRegions(row.name, components, values[index], grid), pixels };
     row.setCover(pixels / withData, `${whole(pixels)} of ${whole(withData)} pixels with data`);
-    row.setScore(about.patterns[row.name].score);
+    row.setScore(about.patterns[row.name].score, about.patterns[row.name].probability ?? null);
   }
 
   #draw() {

@@ -122,9 +122,15 @@ export class PatternRow {
     this.element.style.setProperty('--cover', cover ?? 0);
   }
 
-  /** @param {number} score - by which presence is decided, 0 to 1. */
-  setScore(score) {
-    this.score.textContent = `Presence score ${score.toFixed(3)}; present from ${this.card.presence.toFixed(2)}.`;
+  /**
+   * @param {number} score - by which presence is decided, 0 to 1.
+   * @param {number | null} probability - that people would draw the pattern; null if the model is not calibrated.
+   */
+  setScore(score, probability) {
+    const chance = probability === null ? '' : `People would draw it with a probability of ${percent(probability)}. `;
+    this.score.textContent = (
+      `${chance}Presence score ${score.toFixed(3)}; present from ${this.card.presence.toFixed(2)}.`
+    );
   }
 
   #showRule() {

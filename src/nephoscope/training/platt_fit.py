@@ -1,7 +1,7 @@
 """Fit of Platt scaling to counts, and the calibration error that is left on other scenes."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,9 @@ _STEPS, _CONVERGED = 100, 1e-9
 _RIDGE = 1e-12  # keeps the curvature invertible
 _LEAST_SLOPE = 0.01
 _BINS = 20  # of equal width, for the calibration error of pixels
+
+Fit = Callable[[Numbers, Numbers, Numbers], Callable[[Any], Any]]
+"""From scores, counts and positives, as `fit_platt` takes them, to a map from scores to probabilities."""
 
 
 def fit_platt(scores: ArrayLike, counts: ArrayLike, positives: ArrayLike) -> Platt:
@@ -54,7 +57,7 @@ def _newton(design: Numbers, number: Numbers, hits: Numbers, offset: Numbers) ->
 
 def fit_pixels(pixels: Numbers) -> Platt:
     """Fit to counts of pixels, shape (levels, 2): of all, and of those with the label."""
-    return fit_platt(_centres(len(pixels)), pixels[:, 0], pixels[:, 1])
+    return fit_platt(*_observed(pixels))
 
 
 class HeldOutProbabilities(NamedTuple):
@@ -69,27 +72,33 @@ class HeldOutProbabilities(NamedTuple):
     expected: Numbers
 
 
-def held_out_pixels(pixels: Numbers, folds: Sequence[int]) -> HeldOutProbabilities:
+def held_out_pixels(pixels: Numbers, folds: Sequence[int], fit: Fit = fit_platt) -> HeldOutProbabilities:
     """Calibrate the pixels of each fold on the other folds; counts have shape (levels, 2, scenes)."""
     fold_of, centres = np.asarray(folds), _centres(len(pixels))
     sums, expected = np.zeros((3, _BINS)), np.zeros(pixels.shape[-1])
     for fold in np.unique(fold_of):
         inside = fold_of == fold
-        probability = fit_pixels(pixels[..., ~inside].sum(-1))(centres).astype(np.float64)
+        probability = np.asarray(fit(*_observed(pixels[..., ~inside].sum(-1)))(centres), np.float64)
         counts = pixels[..., inside]
         expected[inside] = probability @ counts[:, 0] / np.maximum(1, counts[:, 0].sum(0))
         _count(sums, probability, counts[:, 0].sum(-1), counts[:, 1].sum(-1))
     return HeldOutProbabilities(reliability(*sums).error, expected)
 
 
-def held_out_presence(scores: Numbers, present: Numbers, folds: Sequence[int]) -> HeldOutProbabilities:
+def held_out_presence(
+    scores: Numbers, present: Numbers, folds: Sequence[int], fit: Fit = fit_platt
+) -> HeldOutProbabilities:
     """Calibrate the presence score of each fold on the other folds; arrays have shape (scenes,)."""
     fold_of, expected = np.asarray(folds), np.zeros(len(scores))
     for fold in np.unique(fold_of):
         inside = fold_of == fold
         known = scores[~inside], np.ones(np.count_nonzero(~inside)), present[~inside]
-        expected[inside] = fit_platt(*known)(scores[inside])
+        expected[inside] = fit(*known)(scores[inside])
     return HeldOutProbabilities(grouped_error(expected, present), expected)
+
+
+def _observed(pixels: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    return _centres(len(pixels)), pixels[:, 0], pixels[:, 1]
 
 
 def _centres(levels: int) -> Numbers:
