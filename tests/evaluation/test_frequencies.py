@@ -12,6 +12,14 @@ from nephoscope.evaluation.statistics import grouped_error
 SCENES, PIXELS = 600, 10_000
 
 
+def binned():
+    """Pixels of a probability of 0.5, of which half have the label in every other scene, else 0.7."""
+    calibration = np.zeros((SCENES, 1, BINS, 3))
+    calibration[:, 0, BINS // 2] = 10, 5, 5
+    calibration[1::2, 0, BINS // 2, 1] = 7
+    return calibration
+
+
 @pytest.fixture
 def result():
     """Masks of Fish miss a third of the scenes, and are too large elsewhere; probabilities are right."""
@@ -39,7 +47,7 @@ def result():
         expected_pixels=expected[column],
         scores=probability[column],
         presence_probabilities=probability[column],
-        calibration=np.zeros((1, BINS, 3)),
+        calibration=binned(),
         problems=(),
     )
 
@@ -52,7 +60,15 @@ def test_planted_biases_are_found(result):
     assert presence.hard_bias.high < 0
     assert presence.expected_bias.low < 0 < presence.expected_bias.high
     assert area.expected_bias.low < 0 < area.expected_bias.high
-    assert result.presence_error["Fish"] < 0.05
+    assert result.presence_error()["Fish"] < 0.05
+
+
+def test_calibration_errors_are_those_of_the_chosen_scenes(result):
+    even, odd = range(0, SCENES, 2), range(1, SCENES, 2)
+    assert result.reliability(even)["Fish"].error == pytest.approx(0.0)
+    assert result.reliability(odd)["Fish"].error == pytest.approx(0.2)
+    assert result.reliability()["Fish"].error == pytest.approx(0.1)
+    assert result.presence_error(even)["Fish"] != result.presence_error()["Fish"]
 
 
 def test_a_part_of_the_scenes_is_averaged_over(result):

@@ -74,8 +74,8 @@ class ModelEvaluation:
         scores: presence scores from 0 to 1, shape (scenes, patterns).
         presence_probabilities: that each scene has the label, shape (scenes, patterns); NaN without
             calibration.
-        calibration: by pattern and bin: pixels with data, those of them that have the label, the sum of
-            their probabilities; over all scenes, shape (patterns, `BINS`, 3).
+        calibration: by bin: pixels with data, those of them that have the label, the sum of their
+            probabilities; shape (scenes, patterns, `BINS`, 3).
         problems: scenes that could not be read and are left out.
     """
 
@@ -104,7 +104,7 @@ class ModelEvaluation:
             dice: shape (scenes, patterns).
             scenes: indices of the scenes to average over. Default: all.
         """
-        chosen = list(range(len(self.records))) if scenes is None else list(scenes)
+        chosen = self._chosen(scenes)
         groups = [self.records[index].group for index in chosen]
         return bootstrap(np.column_stack([dice.mean(axis=1), dice])[chosen], groups)
 
@@ -123,19 +123,22 @@ class ModelEvaluation:
             for index, name in enumerate(self.patterns)
         }
 
-    @cached_property
-    def reliability(self) -> dict[str, Reliability]:
-        """Reliability curve of each pattern."""
-        return {name: reliability(*self.calibration[index].T) for index, name in enumerate(self.patterns)}
+    def reliability(self, scenes: Sequence[int] | None = None) -> dict[str, Reliability]:
+        """Reliability curve of each pattern, over some scenes (by default all)."""
+        sums = self.calibration[self._chosen(scenes)].sum(axis=0)
+        return {name: reliability(*sums[index].T) for index, name in enumerate(self.patterns)}
 
-    @cached_property
-    def presence_error(self) -> dict[str, float]:
+    def presence_error(self, scenes: Sequence[int] | None = None) -> dict[str, float]:
         """Expected calibration error of the probability of each label; NaN without calibration."""
-        present = self.truth > 0
+        chosen = self._chosen(scenes)
+        present, probabilities = self.truth[chosen] > 0, self.presence_probabilities[chosen]
         return {
-            name: grouped_error(self.presence_probabilities[:, index], present[:, index])
+            name: grouped_error(probabilities[:, index], present[:, index])
             for index, name in enumerate(self.patterns)
         }
+
+    def _chosen(self, scenes: Sequence[int] | None) -> list[int]:
+        return list(range(len(self.records))) if scenes is None else list(scenes)
 
     @cached_property
     def confusion(self) -> Numbers:
@@ -230,7 +233,7 @@ def evaluate_model(
         * (1 if model.card.calibration else np.nan),
         scores=np.array([each.scores for each in results]),
         presence_probabilities=np.array([each.presence_probabilities for each in results]),
-        calibration=np.sum([each.calibration for each in results], axis=0),
+        calibration=np.stack([each.calibration for each in results]),
         problems=tuple(problems),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from nephoscope.evaluation.statistics import grouped_error, reliability
 from nephoscope.inference.probability import LEAST, Platt
@@ -72,8 +72,17 @@ class HeldOutProbabilities(NamedTuple):
     expected: Numbers
 
 
-def held_out_pixels(pixels: Numbers, folds: Sequence[int], fit: Fit = fit_platt) -> HeldOutProbabilities:
-    """Calibrate the pixels of each fold on the other folds; counts have shape (levels, 2, scenes)."""
+def held_out_pixels(
+    pixels: Numbers, folds: Sequence[int], fit: Fit = fit_platt, counted: NDArray[np.bool_] | None = None
+) -> HeldOutProbabilities:
+    """Calibrate the pixels of each fold on the other folds.
+
+    Args:
+        pixels: counts as of `fit_pixels` of each scene, shape (levels, 2, scenes).
+        folds: of each scene.
+        fit: how to calibrate.
+        counted: scenes that the error is of, shape (scenes,). Default: all.
+    """
     fold_of, centres = np.asarray(folds), _centres(len(pixels))
     sums, expected = np.zeros((3, _BINS)), np.zeros(pixels.shape[-1])
     for fold in np.unique(fold_of):
@@ -81,6 +90,8 @@ def held_out_pixels(pixels: Numbers, folds: Sequence[int], fit: Fit = fit_platt)
         probability = np.asarray(fit(*_observed(pixels[..., ~inside].sum(-1)))(centres), np.float64)
         counts = pixels[..., inside]
         expected[inside] = probability @ counts[:, 0] / np.maximum(1, counts[:, 0].sum(0))
+        if counted is not None:
+            counts = pixels[..., inside & counted]
         _count(sums, probability, counts[:, 0].sum(-1), counts[:, 1].sum(-1))
     return HeldOutProbabilities(reliability(*sums).error, expected)
 

@@ -190,7 +190,7 @@ def _add_charts(
         model = comparisons["model"]
         measures = {"By the contest's Dice": model.contest.annotators, "Where drawn": model.drawn.annotators}
         report.add_figure("people", evaluation_charts.annotators(measures))
-    curves = dict(zip(dataset.styled_patterns, result.reliability.values(), strict=True))
+    curves = dict(zip(dataset.styled_patterns, result.reliability().values(), strict=True))
     report.add_figure("reliability", evaluation_charts.reliability(curves))
     columns = (*names, "nothing")
     heat_map = charts.heat_map(names, columns, result.confusion, "label", "answer", share=True)

@@ -43,10 +43,10 @@ def numbers(result: ModelEvaluation) -> dict[str, Any]:
                     for key in ("predicted", "observed", "share")
                 },
             }
-            for name, curve in result.reliability.items()
+            for name, curve in result.reliability().items()
         },
         "reliability_bins": BINS,
-        "presence_error": _finite_all(result.presence_error),
+        "calibration_error": _calibration_errors(result, None),
         "frequency": _frequencies(result, None),
         "confusion": {
             label: _finite_all(dict(zip((*names, "nothing"), row, strict=True)))
@@ -58,6 +58,7 @@ def numbers(result: ModelEvaluation) -> dict[str, Any]:
                     "scenes": len(scenes),
                     "dice": means(result.means(result.dice, scenes)),
                     "frequency": _frequencies(result, scenes),
+                    "calibration_error": _calibration_errors(result, scenes),
                 }
                 for name, scenes in group_scenes(result.records, grouping).items()
             }
@@ -121,6 +122,14 @@ def _candidate(measure: Measure) -> dict[str, Any]:
         "as_well": measure.as_well,
         "of_people": len(measure.annotators),
         "standings": [each._asdict() for each in measure.annotators],
+    }
+
+
+def _calibration_errors(result: ModelEvaluation, scenes: Sequence[int] | None) -> dict[str, Any]:
+    presence = result.presence_error(scenes)
+    return {
+        name: {"pixels": curve.error, "presence": _finite(presence[name])}
+        for name, curve in result.reliability(scenes).items()
     }
 
 

@@ -1,0 +1,71 @@
+"""Calibrated probabilities and unbiased rules by season and region, on days that they were not fitted on.
+
+python -m experiments.held_out_frequencies DATA [MODEL]
+
+On the dated validation scenes: expected calibration errors of pixels and of presence, and how far expected
+and masked frequencies are from the labels', in percentage points with 95 % intervals (days of a region
+resampled). Probabilities and rules are fitted on nine tenths of the days and judged on the tenth.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from experiments.seasons import REGIONS, by, region
+from nephoscope.core.geo import SEASONS
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.splits import group_kfold
+from nephoscope.evaluation.statistics import Interval, bootstrap, grouped_error
+from nephoscope.inference.model import Model
+from nephoscope.training.calibration import calibration_of, scaled
+from nephoscope.training.platt_fit import held_out_pixels
+from nephoscope.training.scored_scenes import score_scenes, survey_scenes
+
+FOLDS = 10
+
+
+def main(data: Path, name: str) -> None:
+    dataset = read_dataset(data)
+    records = [record for record in dataset.records if record.split == "val" and record.day]
+    scenes = dataset.select(records)
+    model = Model.load(name, threads=1)
+    survey = survey_scenes(model, scenes)
+    model = scaled(model, survey)
+    scored = score_scenes(model, scenes)
+    folds = group_kfold(scored.groups, FOLDS)
+    held_out = calibration_of(model.card, scored, survey, folds).held_out
+    groups = {"all": np.ones(len(records), bool)}
+    groups |= by(records, lambda record: record.season, SEASONS)
+    groups |= by(records, region, tuple(REGIONS.values()))
+    print(f"{len(records)} dated validation scenes; fitted on nine tenths of the days, judged on the tenth")
+    print(
+        f"{'':<13}{'scenes':>6}  {'pattern':<9}{'error of':>9}{'error of':>10}{'area':>18}{'presence':>20}"
+        f"{'area':>20}{'presence':>20}"
+    )
+    print(
+        f"{'':<30}{'pixels':>7}{'presence':>10}{'expected':>19}{'expected':>20}{'unbiased rules':>20}"
+        f"{'unbiased rules':>20}"
+    )
+    near: dict[str, int] = {}
+    for group, chosen in groups.items():
+        days = [record.group for record, inside in zip(records, chosen, strict=True) if inside]
+        for index, (pattern, own) in enumerate(held_out.items()):
+            head = f"{group:<13}{chosen.sum():>6}" if index == 0 else " " * 19
+            pixels = held_out_pixels(survey.pixels[index], folds, counted=chosen).error
+            presence = grouped_error(own.expected_presence[chosen], own.present[chosen])
+            biases = bootstrap(np.stack(list(own.biases().values()), -1)[chosen], days)
+            for what, bias in zip(own.biases(), biases, strict=True):
+                near[what] = near.get(what, 0) + (bias.low <= 0 <= bias.high)
+            print(f"{head}  {pattern:<9}{pixels:>9.3f}{presence:>10.3f}" + "".join(map(points, biases)))
+    of = len(groups) * len(held_out)
+    print("Not distinguishable from 0: " + ", ".join(f"{what} {n} of {of}" for what, n in near.items()))
+
+
+def points(bias: Interval) -> str:
+    mean, low, high = (100 * each for each in bias)
+    return f"{f'{mean:+.1f} ({low:+.1f} to {high:+.1f})':>20}"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), (*sys.argv, "default")[2])
