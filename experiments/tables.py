@@ -1,6 +1,7 @@
-"""Tables of the default model for the documents: `python -m experiments.tables NAME DATA`.
+"""Tables of the shipped models for the documents: `python -m experiments.tables NAME DATA`.
 
-NAME is `dice` (by region, season and satellite), `short` (one row) or `robustness`. Prints Markdown.
+NAME is `dice` (of the default model by region, season and satellite), `short` (a row a model) or
+`robustness`. Prints Markdown.
 """
 
 import sys
@@ -13,7 +14,9 @@ from nephoscope.core.io import available_cpus
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.evaluation.report.evaluation import Options, write_report
 from nephoscope.evaluation.robustness import agreements, rejected_noise
+from nephoscope.inference.card import HELD_OUT, HELD_OUT_SPREAD
 from nephoscope.inference.model import Model
+from nephoscope.inference.model_files import shipped
 
 from .seasons import REGIONS
 
@@ -22,7 +25,7 @@ EVERY = 100  # of the small scenes, one is taken
 
 
 def dice(data: Path) -> None:
-    numbers = evaluated(data)
+    numbers = evaluated(Model.load(threads=1), data)
     patterns = list(numbers["reliability"])
     print(f"| | scenes | mean | {' | '.join(patterns)} |")
     print("|---|---|---|" + "---|" * len(patterns))
@@ -41,25 +44,33 @@ def dice(data: Path) -> None:
 
 
 def short(data: Path) -> None:
-    model = evaluated(data)["dice"]["model"]
-    print(f"| mean Dice | {' | '.join(model['patterns'])} |")
-    print("|---|" + "---|" * len(model["patterns"]))
-    means = [model["mean"], *(each["mean"] for each in model["patterns"].values())]
-    print(f"| {' | '.join(f'{mean:.3f}' for mean in means)} |")
+    patterns = Model.load(threads=1).card.patterns
+    print(f"| model | MB | held-out seasons | `val` | {' | '.join(patterns)} |")
+    print("|---|---|---|---|" + "---|" * len(patterns))
+    for name in shipped():
+        model = Model.load(name, threads=1)
+        dice = evaluated(model, data)["dice"]["model"]
+        held_out = {figure["what"]: figure["value"] for figure in model.card.figures}
+        seasons = (
+            f"{held_out[HELD_OUT]:.3f} ± {held_out[HELD_OUT_SPREAD]:.3f}" if HELD_OUT in held_out else ""
+        )
+        means = [dice["mean"], *(each["mean"] for each in dice["patterns"].values())]
+        size = len(model.content) / 1e6
+        print(f"| `{name}` | {size:.1f} | {seasons} | {' | '.join(f'{mean:.3f}' for mean in means)} |")
 
 
 def robustness(data: Path) -> None:
-    model = Model.load(threads=1)
-    print("| the same scene | agreement |")
-    print("|---|---|")
-    for change, agreement in agreements(model, data, EVERY):
-        print(f"| {change} | {agreement:.2f} |")
-    print(f"| noise in which it finds no pattern | {rejected_noise(model):.2f} |")
+    models = [Model.load(name, threads=1) for name in shipped()]
+    print(f"| the same scene | {' | '.join(shipped())} |")
+    print("|---|" + "---|" * len(models))
+    for row in zip(*(agreements(model, data, EVERY) for model in models), strict=True):
+        print(f"| {row[0][0]} | {' | '.join(f'{agreement:.2f}' for _, agreement in row)} |")
+    rejected = " | ".join(f"{rejected_noise(model):.2f}" for model in models)
+    print(f"| noise in which it finds no pattern | {rejected} |")
 
 
-def evaluated(data: Path) -> dict[str, Any]:
+def evaluated(model: Model, data: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        model = Model.load(threads=1)
         return write_report(model, read_dataset(data), Path(folder), Options(workers=available_cpus()))[1]
 
 

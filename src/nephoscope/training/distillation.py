@@ -26,6 +26,7 @@ from nephoscope.core.types import GridShape
 from nephoscope.inference.card import Card
 from nephoscope.training.checkpoint import Trained, load_weights
 from nephoscope.training.config import Recipe
+from nephoscope.training.encoders import IMAGENET, NONE
 from nephoscope.training.networks import Deployed, describe, split_outputs, start
 from nephoscope.training.settings import Settings
 
@@ -138,6 +139,8 @@ def read_origin(settings: Settings) -> Origin:
         if one.card.patterns != trained[0].card.patterns:
             raise TrainingError(f"{one.name}: predicts other patterns than {trained[0].name}")
     files = {"start_from": settings.start_from, "teachers": settings.teachers}
+    if initial is None and recipe.encoder_weights not in (IMAGENET, NONE):
+        files["encoder_weights"] = (recipe.encoder_weights,)
     return Origin(
         network=describe(recipe) if initial is None else initial.card.network,
         initial=initial,

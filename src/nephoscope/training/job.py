@@ -59,7 +59,8 @@ class Job:
                 "data": f"{len(self.training):,} labelled scenes of {Path(settings.data).resolve().name}",
                 "labels_sha256": scenes.labels_sha256,
                 "split": how_split,
-                "recipe": dataclasses.asdict(recipe),
+                # Without the folders of this machine
+                "recipe": dataclasses.asdict(recipe) | {"encoder_weights": Path(recipe.encoder_weights).name},
                 "epoch": epoch,
                 "versions": settings.versions,
                 "rules": "threshold and presence chosen on the validation scenes, at the size of training",
