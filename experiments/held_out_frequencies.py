@@ -22,31 +22,26 @@ from nephoscope.training.calibration import calibration_of, scaled
 from nephoscope.training.platt_fit import held_out_pixels
 from nephoscope.training.scored_scenes import score_scenes, survey_scenes
 
-FOLDS = 10
+FOLDS, WIDTH = 10, 24
 
 
 def main(data: Path, name: str) -> None:
     dataset = read_dataset(data)
-    records = [record for record in dataset.records if record.split == "val" and record.day]
-    scenes = dataset.select(records)
+    scenes = dataset.select(
+        [index for index, each in enumerate(dataset.records) if each.split == "val" and each.day]
+    )
     model = Model.load(name, threads=1)
     survey = survey_scenes(model, scenes)
     model = scaled(model, survey)
     scored = score_scenes(model, scenes)
-    folds = group_kfold(scored.groups, FOLDS)
+    folds, records = group_kfold(scored.groups, FOLDS), scored.records
     held_out = calibration_of(model.card, scored, survey, folds).held_out
     groups = {"all": np.ones(len(records), bool)}
     groups |= by(records, lambda record: record.season, SEASONS)
     groups |= by(records, region, tuple(REGIONS.values()))
     print(f"{len(records)} dated validation scenes; fitted on nine tenths of the days, judged on the tenth")
-    print(
-        f"{'':<13}{'scenes':>6}  {'pattern':<9}{'error of':>9}{'error of':>10}{'area':>18}{'presence':>20}"
-        f"{'area':>20}{'presence':>20}"
-    )
-    print(
-        f"{'':<30}{'pixels':>7}{'presence':>10}{'expected':>19}{'expected':>20}{'unbiased rules':>20}"
-        f"{'unbiased rules':>20}"
-    )
+    print(f"{'':<13}{'scenes':>6}  {'pattern':<8}{'error of':>9}{'error of':>9}" + heads("area", "presence"))
+    print(f"{'':<29}{'pixels':>9}{'presence':>9}" + heads("expected", "unbiased rules", each=2))
     near: dict[str, int] = {}
     for group, chosen in groups.items():
         days = [record.group for record, inside in zip(records, chosen, strict=True) if inside]
@@ -57,14 +52,20 @@ def main(data: Path, name: str) -> None:
             biases = bootstrap(np.stack(list(own.biases().values()), -1)[chosen], days)
             for what, bias in zip(own.biases(), biases, strict=True):
                 near[what] = near.get(what, 0) + (bias.low <= 0 <= bias.high)
-            print(f"{head}  {pattern:<9}{pixels:>9.3f}{presence:>10.3f}" + "".join(map(points, biases)))
+            print(f"{head}  {pattern:<8}{pixels:>9.3f}{presence:>9.3f}" + "".join(map(points, biases)))
     of = len(groups) * len(held_out)
     print("Not distinguishable from 0: " + ", ".join(f"{what} {n} of {of}" for what, n in near.items()))
 
 
 def points(bias: Interval) -> str:
     mean, low, high = (100 * each for each in bias)
-    return f"{f'{mean:+.1f} ({low:+.1f} to {high:+.1f})':>20}"
+    return f"{f'{mean:+.1f} ({low:+.1f} to {high:+.1f})':>{WIDTH}}"
+
+
+def heads(*words: str, each: int = 1) -> str:
+    """Heads of the four columns of biases: each word so often in a row, all of them in turns."""
+    columns = [word for word in words for _ in range(each)]
+    return "".join(f"{word:>{WIDTH}}" for word in columns * (4 // len(columns)))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from nephoscope.cli import app
 from nephoscope.core.extras import EXTRAS, install_command, modules_of
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
+from nephoscope.inference.model_files import shipped
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -298,7 +299,7 @@ def test_models_of_ones_own_are_used_by_name(scenes, tmp_path, monkeypatch, tiny
     monkeypatch.setenv("NEPHOSCOPE_MODELS", str(tmp_path / "own"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert "--model trades" in invoke("models", "add", tiny_model(), "--name", "trades").stderr
-    assert [each["name"] for each in json.loads(invoke("models", "--json").stdout)] == ["default", "trades"]
+    assert [each["name"] for each in json.loads(invoke("models", "--json").stdout)] == [*shipped(), "trades"]
     words = ("segment", scenes / "0.png", "-o", tmp_path / "out", "--format", "json", "--model", "trades")
     assert invoke(*words).exit_code == 0
     assert invoke("models", "trades").stdout == invoke("models", "show", "trades").stdout

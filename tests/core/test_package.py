@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from nephoscope.inference.model_files import shipped
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,8 +42,8 @@ def test_the_wheel_holds_the_model_and_little_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
     models = {name: size for name, size in sizes.items() if name.endswith(".onnx")}
-    assert set(models) == {"nephoscope/models/default.onnx"}
-    assert models["nephoscope/models/default.onnx"] <= 13_000_000
+    assert set(models) == {f"nephoscope/models/{name}.onnx" for name in shipped()}
+    assert sum(models.values()) < 20_000_000
     page = {name: size for name, size in sizes.items() if name.startswith("nephoscope/page/")}
     assert "nephoscope/page/index.html" in page
     assert sum(page.values()) < 300_000

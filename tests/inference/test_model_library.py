@@ -9,7 +9,7 @@ import pytest
 
 from nephoscope.core.errors import DownloadError, ModelError
 from nephoscope.inference.model import Model
-from nephoscope.inference.model_files import model_file, model_files, user_folders
+from nephoscope.inference.model_files import model_file, model_files, shipped, user_folders
 from nephoscope.inference.model_library import add_model, list_models, remove_model
 
 
@@ -42,9 +42,9 @@ def test_both_folders_are_searched(path, tmp_path, monkeypatch):
     (added,) = user_folders()
     assert added.is_relative_to(tmp_path)
     add_model(str(path), "second")
-    assert set(model_files()) == {"default", "second"}
+    assert set(model_files()) == {*shipped(), "second"}
     monkeypatch.setenv("NEPHOSCOPE_MODELS", str(tmp_path / "own"))
-    assert set(model_files()) == {"default", "first", "second"}
+    assert set(model_files()) == {*shipped(), "first", "second"}
 
 
 def test_names_that_are_taken_or_impossible_are_refused(path, folder):
@@ -84,8 +84,9 @@ def test_a_model_shipped_cannot_be_shadowed(path, folder, model):
 def test_the_list_names_what_cannot_be_used(path, folder):
     add_model(str(path))
     (folder / "broken.onnx").write_text("no model")
-    default, broken, own = list_models()
-    assert (default["name"], default["shipped"]) == ("default", True)
+    *ours, broken, own = list_models()
+    assert [each["name"] for each in ours] == shipped()
+    assert all(each["shipped"] for each in ours)
     assert "not an ONNX model" in broken["error"]
     assert own == {
         "name": "trades",
