@@ -71,7 +71,7 @@ def test_what_each_tile_gets_wrong_at_its_edges_is_weighed_down():
 
 
 def test_memory_beyond_the_picture_and_the_result_does_not_grow_with_the_scene():
-    def beyond(height):
+    def beyond_once(height):
         canvas = np.zeros((height, 900, 3), np.uint8)
         tracemalloc.start()
         try:
@@ -79,6 +79,10 @@ def test_memory_beyond_the_picture_and_the_result_does_not_grow_with_the_scene()
             return tracemalloc.get_traced_memory()[1] - result.nbytes
         finally:
             tracemalloc.stop()
+
+    def beyond(height):
+        """Tracing sees the allocations of all threads, also of those that other tests left behind."""
+        return min(beyond_once(height) for _ in range(3))
 
     small, tall = beyond(640), beyond(8 * 640)
     assert tall < small + 100_000  # of which a column of weights takes 20,000
