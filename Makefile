@@ -3,18 +3,16 @@
 # make test    install everything, check style, types and imports, run all tests
 # make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
 # make soak    an atlas of 100,000 tiny scenes while its workers are killed, and 20,000 requests to a server
-# make model   make the shipped models again, training all that they need in .best (DATA=, FIRST=): a day of two cores
+# make model   make the default model again, training all that it needs in .best (DATA=, FIRST=): most of a day
 # make figures make the figures of the documents again, for the default model (DATA=)
 
 PYTHON ?= python3
 DATA ?= ../shared/clouds
 OUTPUT ?= .demo
-# Weights that the default model begins from; without a file they are trained.
+# Weights of the default model's network that it begins from, with a card or without; else they are trained.
+CARD := src/nephoscope/models/default.json
 FIRST ?= .best/first/best.safetensors
-# The scenes before 2016, in consecutive seasons: fold 3 holds out `val`.
-SEASONS := --preset cpu --folds 4 --fold-by season --keep last
-STEADY := --degrade 0.5 --noise 0.02 --teacher-share 0.5
-FOLDS := 0 1 2 3
+STEADIER := .best/steadier-0 .best/steadier-1 .best/steadier-2
 
 # The test environment is large, so it is kept outside the checkout and used again while what it is made
 # from stays the same; its stamp is written last, so a half-made one is made anew.
@@ -66,20 +64,17 @@ soak: $(TEST_VENV)/installed
 	$(BIN)/python -m benchmarks.soak
 	$(BIN)/python -m benchmarks.server $(DATA) 20000
 
-model: .best/default/finished $(FOLDS:%=.best/quick-%/finished)
-	$(NEPHOSCOPE) cross-validate $(FOLDS:%=.best/quick-%) --model .best/quick-3/model.onnx -o .best/quick.onnx
-	PYTHONPATH=src $(BIN)/python scripts/ship_model.py .best/default/model.onnx default
-	PYTHONPATH=src $(BIN)/python scripts/ship_model.py .best/quick.onnx quick
+model: .best/distilled/finished
+	PYTHONPATH=src $(BIN)/python scripts/ship_model.py .best/distilled/model.onnx default
 
 figures: $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python scripts/make_figures.py $(DATA)
 
 # A run that was stopped is resumed: its folder holds `finished` only once it is whole.
-NEPHOSCOPE = PYTHONPATH=src $(BIN)/python -m nephoscope
-STOPPED = $(and $(wildcard $(@D)/run.json),$(if $(wildcard $@),,yes))
-RUN = $(NEPHOSCOPE) train $(if $(STOPPED),--resume $(@D),$(DATA) -o $(@D) $(1))
 
-# From first weights to those that teach the default model: three steadier ones, and one taught by all four
+STOPPED = $(and $(wildcard $(@D)/run.json),$(if $(wildcard $@),,yes))
+RUN = PYTHONPATH=src $(BIN)/python -m nephoscope train $(if $(STOPPED),--resume $(@D),$(DATA) -o $(@D) $(1))
+
 .best/first/finished: | $(TEST_VENV)/installed
 	$(call RUN,)
 	touch $@
@@ -87,31 +82,12 @@ RUN = $(NEPHOSCOPE) train $(if $(STOPPED),--resume $(@D),$(DATA) -o $(@D) $(1))
 .best/first/best.safetensors: .best/first/finished ;
 
 .best/steadier-%/finished: $(FIRST) | $(TEST_VENV)/installed
-	$(call RUN,--preset steadier --seed $* --from $(FIRST))
+	$(call RUN,--preset steadier --seed $* --card $(CARD) --from $(FIRST))
 	touch $@
 
-STEADIER := .best/steadier-0 .best/steadier-1 .best/steadier-2
 .best/distilled/finished: $(FIRST) $(STEADIER:%=%/finished)
-	$(call RUN,--preset steadier --seed 3 $(STEADIER:%=--from %) --teacher $(FIRST) $(STEADIER:%=--teacher %))
-	touch $@
-
-.best/default/finished: .best/distilled/finished
-	$(call RUN,$(SEASONS) --fold 3 --arch coarse-fpn --encoder tu-tf_efficientnet_lite2 --size 320x480 --epochs 3 \
-	  --encoder-weights .best/distilled/best.safetensors --encoder-factor 0.3 --teacher .best/distilled $(STEADY))
-	touch $@
-
-# The quick model: two kinds of networks by fold, which teach the first of them once more
-.best/cpu-%/finished: | $(TEST_VENV)/installed
-	$(call RUN,$(SEASONS) --fold $*)
-	touch $@
-
-.best/coarse-%/finished: | $(TEST_VENV)/installed
-	$(call RUN,$(SEASONS) --fold $* --arch coarse-fpn --size 256x384)
-	touch $@
-
-.best/quick-%/finished: .best/coarse-%/finished .best/cpu-%/finished
-	$(call RUN,$(SEASONS) --fold $* --epochs 2 --learning-rate 4e-4 --from .best/coarse-$* --teacher .best/coarse-$* \
-	  --teacher .best/cpu-$* $(STEADY))
+	$(call RUN,--preset steadier --seed 3 --card $(CARD) $(STEADIER:%=--from %) \
+	  --teacher $(FIRST) $(STEADIER:%=--teacher %))
 	touch $@
 
 $(TEST_VENV)/installed:

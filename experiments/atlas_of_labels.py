@@ -30,6 +30,7 @@ from nephoscope.testing.worldview_server import WorldviewServer
 
 KINDS: tuple[Kind, ...] = ("contest", "unbiased", "expected")
 CELLS = 7.0  # degrees
+PIXEL = 21 / 480  # degrees, of the labelled pictures: enlarged and compressed ones would be softer
 
 
 def main(data: Path) -> None:
@@ -41,7 +42,7 @@ def main(data: Path) -> None:
         WorldviewServer(pictures=data) as server,
         local_cluster(available_cpus()) as client,
     ):
-        archive = WorldviewClient(server.address, None)
+        archive = WorldviewClient(server.address, None, degrees=PIXEL, format="png")
         for name, title in REGIONS.items():
             own = [record for record in records if record.region == name]
             bounds = own[0].bounds

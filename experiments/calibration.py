@@ -4,7 +4,7 @@ python -m experiments.calibration DATA [MODEL]
 
 Prints the expected calibration error of pixels (20 bins of equal width) and of a pattern's presence (five
 groups of equally many scenes, by the mean of the 4,000 highest probabilities) on the validation scenes, for
-the model's own probabilities, temperature and Platt scaling, and isotonic regression.
+the network's own output, temperature and Platt scaling, and isotonic regression.
 """
 
 import sys
@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.splits import group_kfold, split
 from nephoscope.inference.model import Model
+from nephoscope.training.calibration import with_calibration
 from nephoscope.training.platt_fit import Fit, held_out_pixels, held_out_presence
 from nephoscope.training.scored_scenes import score_scenes
 from nephoscope.training.validation import TOP_K
@@ -29,7 +30,7 @@ Fitted = Callable[[np.ndarray], np.ndarray]
 def main(data: Path, name: str) -> None:
     dataset = read_dataset(data)
     _, validation = split(dataset.records)
-    model = Model.load(name, threads=1)
+    model = with_calibration(Model.load(name, threads=1), {})
     scored = score_scenes(model, dataset.select(validation))
     folds = group_kfold(scored.groups, FOLDS)
     print(f"{name}, {len(folds)} scenes; expected calibration error of pixels, and of presence")

@@ -44,19 +44,23 @@ def dice(data: Path) -> None:
 
 
 def short(data: Path) -> None:
-    patterns = Model.load(threads=1).card.patterns
-    print(f"| model | MB | held-out seasons | `val` | {' | '.join(patterns)} |")
-    print("|---|---|---|---|" + "---|" * len(patterns))
-    for name in shipped():
-        model = Model.load(name, threads=1)
-        dice = evaluated(model, data)["dice"]["model"]
-        held_out = {figure["what"]: figure["value"] for figure in model.card.figures}
-        seasons = (
-            f"{held_out[HELD_OUT]:.3f} ± {held_out[HELD_OUT_SPREAD]:.3f}" if HELD_OUT in held_out else ""
-        )
+    models = {name: Model.load(name, threads=1) for name in shipped()}
+    known = {
+        name: {figure["what"]: figure["value"] for figure in model.card.figures}
+        for name, model in models.items()
+    }
+    by_season = any(HELD_OUT in each for each in known.values())
+    patterns = models["default"].card.patterns
+    heads = ["model", "MB", *(["held-out seasons"] if by_season else []), "`val`", *patterns]
+    print(f"| {' | '.join(heads)} |")
+    print("|---" * len(heads) + "|")
+    for name, model in models.items():
+        dice, own = evaluated(model, data)["dice"]["model"], known[name]
+        cells = [f"`{name}`", f"{len(model.content) / 1e6:.1f}"]
+        if by_season:
+            cells.append(f"{own[HELD_OUT]:.3f} ± {own[HELD_OUT_SPREAD]:.3f}" if HELD_OUT in own else "")
         means = [dice["mean"], *(each["mean"] for each in dice["patterns"].values())]
-        size = len(model.content) / 1e6
-        print(f"| `{name}` | {size:.1f} | {seasons} | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+        print(f"| {' | '.join([*cells, *(f'{mean:.3f}' for mean in means)])} |")
 
 
 def robustness(data: Path) -> None:

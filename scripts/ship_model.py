@@ -16,10 +16,8 @@ from nephoscope.training.export import with_card
 
 MODELS = Path(__file__).parents[1] / "src" / "nephoscope" / "models"
 
-OCEANS = "trained on MODIS true colour over the trade-wind oceans"
 DESCRIPTIONS = {
-    "default": f"coarse FPN on EfficientNet-Lite2, {OCEANS}",
-    "quick": f"coarse FPN on EfficientNet-Lite0 at 256x384, {OCEANS}",
+    "default": "FPN on EfficientNet-Lite2, trained on MODIS true colour over the trade-wind oceans",
 }
 DATA = (
     "4,627 labelled MODIS true-colour scenes of 480x320 px from the contest 'Understanding Clouds from "

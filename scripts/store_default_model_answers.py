@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nephoscope.core.patterns import NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.pipeline import segment
 
-picture = make_scene(53, (350, 525), patterns=NAMES).pixels
+picture = make_scene(53, (350, 525), patterns=DEFAULT_NAMES).pixels
 segmentation = segment(picture)
 np.savez_compressed(
     Path(__file__).parents[1] / "tests" / "default_model.npz",

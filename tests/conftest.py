@@ -24,6 +24,12 @@ from nephoscope.inference.postprocess import Rule
 if TYPE_CHECKING:
     from nephoscope.server.settings import Settings
 
+RULES = {
+    "Fish": Rule(0.25, 500, 0.8517, 0, 4000),
+    "Flower": Rule(0.45, 16000, 0.7965, 0, 4000),
+    "Gravel": Rule(0.3, 16000, 0.6743, 0, 4000),
+    "Sugar": Rule(0.5, 16000, 0.781, 0, 4000),
+}
 DEFAULT_CARD = Path(__file__).parents[1] / "src" / "nephoscope" / "models" / "default.json"
 OWN_RULE = Rule(threshold=0.5, top_k=100, presence=0.6, least_cover=0, minimum_area=50)
 OWN_PATTERNS = {count: tuple(f"Class-{number}" for number in range(1, count + 1)) for count in (2, 6, 8)}
@@ -69,9 +75,9 @@ def encoded(pixels: np.ndarray, ending: str) -> bytes:
 
 @pytest.fixture(scope="session")
 def card() -> Card:
-    """The default model's card, as of a model that is not calibrated, for models that tests make."""
+    """The default model's card, as of a model without presence head and calibration, for tests' models."""
     card = Card.from_json(DEFAULT_CARD.read_text())
-    return replace(card, calibration={}, unbiased_rules={}, area_ratios={})
+    return replace(card, rules=RULES, calibration={}, unbiased_rules={}, area_ratios={})
 
 
 @pytest.fixture

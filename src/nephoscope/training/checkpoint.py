@@ -7,7 +7,6 @@ from typing import Any
 
 import onnx
 import torch
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from safetensors import SafetensorError, safe_open
@@ -111,7 +110,7 @@ def _read_model_file(path: Path) -> tuple[Weights, str | None]:
     """The weights that `export` wrote into a model file, under the names that they had before."""
     try:
         model = onnx.load_model_from_string(path.read_bytes())
-    except DecodeError as error:
+    except Exception as error:  # of protobuf, which is no dependency of ours
         raise TrainingError(f"{path}: not a model file") from error
     tensors = {tensor.name.removesuffix(HALF): tensor for tensor in model.graph.initializer}
     first, second = (_MEMBER.format(member) for member in (0, 1))
