@@ -1,5 +1,7 @@
 """What a store keeps of a scene beside its flags, tables of it, and how damage is noticed."""
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -18,11 +20,13 @@ from typer.testing import CliRunner
 
 from filling import client, fill
 from nephoscope.atlas import breaker
+from nephoscope.atlas.cluster import local_cluster
 from nephoscope.atlas.manifest import read_status
 from nephoscope.atlas.plan import Plan
-from nephoscope.atlas.run import prepare
+from nephoscope.atlas.run import prepare, run
 from nephoscope.atlas.series import series
 from nephoscope.atlas.store import Store, open_atlas
+from nephoscope.atlas.tables import write_tables
 from nephoscope.cli import app
 from nephoscope.core.geo import parse_bounds, worldview_name
 from nephoscope.core.patterns import DEFAULT_NAMES
@@ -32,6 +36,8 @@ from nephoscope.inference.model import Model
 from nephoscope.inference.pipeline import segment
 from nephoscope.inference.probability import PatternCalibration, Platt
 from nephoscope.inference.segmentation import Segmentation
+from nephoscope.outputs import FORMATS
+from nephoscope.outputs.organisation_metrics import METRICS
 from nephoscope.testing.worldview_server import WorldviewServer
 
 pytestmark = pytest.mark.slow
@@ -177,6 +183,28 @@ def test_tables_hold_every_scene_and_region(tmp_path, rich_model):
     pixels = np.concatenate([mask[10:60, 10:95] for mask in expected[0].masks]).sum()
     assert kept == pytest.approx(pixels / expected[0].valid_mask.sum(), abs=2e-3)
     assert 0 < regions["kept"].mean() < 1
+
+
+def test_the_organisation_of_regions_is_measured_where_asked(tmp_path, rich_model):
+    path, plan = rich_model(), replace(PLAN, last=PLAN.first)
+    with WorldviewServer() as server:
+        archive = client(server)
+        store, content = prepare(str(tmp_path / "atlas"), plan, str(path))
+        with local_cluster(1) as dask:
+            list(run(store, content, list(range(store.manifest.batches)), archive, dask, organisation=True))
+        expected = [alone(archive, Model.load(path), scene.overpass) for scene in plan]
+    write_tables(store, tmp_path / "tables")
+    regions = pd.read_csv(tmp_path / "tables" / "regions.csv")
+    rows = [
+        row
+        for whole in expected
+        for row in csv.DictReader(io.StringIO(FORMATS["organisation"].render(whole)[0].decode()))
+        if row["scope"] == "region"
+    ]
+    assert len(rows) == len(regions) > 0
+    for name in METRICS:
+        wanted = [float(row[name] or "nan") for row in rows]
+        np.testing.assert_allclose(regions[name], wanted, atol=1e-4)
 
 
 def test_flags_by_the_unbiased_rules_are_kept_beside_the_others(tmp_path, rich_model):

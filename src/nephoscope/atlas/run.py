@@ -45,12 +45,19 @@ def prepare(address: str, plan: Plan, model: str) -> tuple[Store, bytes]:
 
 
 def run(
-    store: Store, model: bytes, batches: list[int], archive: WorldviewClient, client: Client
+    store: Store,
+    model: bytes,
+    batches: list[int],
+    archive: WorldviewClient,
+    client: Client,
+    *,
+    organisation: bool = False,
 ) -> Iterator[Finished | Abandoned]:
     """Process batches on a cluster; results come as batches finish.
 
     The cluster gets one batch a thread at a time, and each batch a share of the archive's connections. A
-    share belongs to a batch, not to a worker, so it cannot be lost with one.
+    share belongs to a batch, not to a worker, so it cannot be lost with one. On request the organisation of
+    every region is measured and recorded.
 
     Raises:
         AtlasError: the archive is down (after the batches that were under way), the store or the cache of
@@ -58,7 +65,7 @@ def run(
     """
     name = f"nephoscope-{secrets.token_hex(4)}"
     try:
-        client.register_plugin(Segmenter(Job(name, store.address, archive, model)))
+        client.register_plugin(Segmenter(Job(name, store.address, archive, model, organisation)))
         yield from _process(client, name, batches, archive.connections)
     except ImportError as error:
         raise AtlasError(f"the workers lack {error.name}: install nephoscope[atlas] there") from error

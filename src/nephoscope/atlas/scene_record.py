@@ -4,6 +4,7 @@ All of it is of the whole picture, with its margin, as the model saw it. A margi
 boxes' pictures, too, so a region near an edge may be recorded twice: `kept` is its share in the kept part.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,21 +13,27 @@ from nephoscope.atlas.arrays import BoxGrid
 from nephoscope.imagery.worldview import Picture
 from nephoscope.inference.regions import Region
 from nephoscope.inference.segmentation import Segmentation
+from nephoscope.outputs.organisation import region_metrics
 
 _DIGITS = 4  # of shares, scores and seconds, as in the `json` output
 _DEGREES = 3  # digits of degrees: 0.1 km
 
 
 def done_record(
-    segmentation: Segmentation, unbiased: Segmentation | None, picture: Picture, grid: BoxGrid
+    segmentation: Segmentation,
+    unbiased: Segmentation | None,
+    picture: Picture,
+    grid: BoxGrid,
+    *,
+    organisation: bool = False,
 ) -> dict[str, Any]:
     """What a scene's record says once it is done, beside the scene itself and its arrays' checksums.
 
     `presence` is empty where the model is not calibrated or there is no data, `cover_unbiased` missing where
-    it has no unbiased rules.
+    it has no unbiased rules. On request every region has the metrics of its organisation.
     """
     with_data = bool(segmentation.valid_mask.any())
-    record = {
+    record: dict[str, Any] = {
         "status": "done",
         "valid": round(float(segmentation.valid_mask.mean()), _DIGITS),
         "cover": _rounded(segmentation.area_fractions),
@@ -39,6 +46,10 @@ def done_record(
         "url": picture.url,
         "from_cache": picture.from_cache,
     }
+    if organisation:
+        for region, metrics in zip(record["regions"], region_metrics(segmentation), strict=True):
+            known = {name: value for name, value in metrics.items() if not math.isnan(value)}
+            region["organisation"] = _rounded(known)
     if unbiased is not None:
         record["cover_unbiased"] = _rounded(unbiased.area_fractions)
     return record

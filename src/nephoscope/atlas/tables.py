@@ -15,6 +15,7 @@ from nephoscope.atlas.manifest import Record
 from nephoscope.atlas.store import Store
 from nephoscope.core.io import atomic_open
 from nephoscope.inference.card import Card
+from nephoscope.outputs.organisation_metrics import METRICS
 
 SCENES, REGIONS = "scenes.csv", "regions.csv"
 
@@ -26,7 +27,8 @@ _REGION = ("area_km2", "area_fraction", "longitude", "latitude", "mean_probabili
 def write_tables(store: Store, folder: Path) -> list[Path]:
     """Write a table of all recorded scenes and one of their regions; returns their files.
 
-    Each file is written atomically; existing ones are replaced.
+    Each file is written atomically; existing ones are replaced. Regions have columns for their organisation
+    where any was measured.
 
     Raises:
         AtlasError: the store cannot be read.
@@ -34,7 +36,7 @@ def write_tables(store: Store, folder: Path) -> list[Path]:
     """
     paths = [folder / SCENES, folder / REGIONS]
     groups = _pattern_groups(store.card)
-    patterns = store.card.patterns
+    patterns, metrics = store.card.patterns, tuple(METRICS) if _has_organisation(store) else ()
     with ExitStack() as files:
         scenes, regions = (
             csv.writer(codecs.getwriter("utf-8")(files.enter_context(atomic_open(path))), lineterminator="\n")
@@ -42,11 +44,11 @@ def write_tables(store: Store, folder: Path) -> list[Path]:
         )
         by_pattern = [f"{group}_{name}" for group in groups for name in patterns]
         scenes.writerow([*_KEYS, *_EDGES, "status", "cause", "valid", *by_pattern, "regions", "warnings"])
-        regions.writerow([*_KEYS, "pattern", *_REGION, *_EDGES])
+        regions.writerow([*_KEYS, "pattern", *_REGION, *_EDGES, *metrics])
         for _, records in store.manifest.read_all():
             for record in records:
                 scenes.writerow(_scene_row(record, groups, patterns))
-                regions.writerows(_region_rows(record))
+                regions.writerows(_region_rows(record, metrics))
     return paths
 
 
@@ -77,7 +79,19 @@ def _scene_row(record: Record, groups: Sequence[str], patterns: Sequence[str]) -
     ]
 
 
-def _region_rows(record: Record) -> Iterator[list[Any]]:
+def _region_rows(record: Record, metrics: Sequence[str]) -> Iterator[list[Any]]:
+    """A scene's regions; a metric that is undefined, or was not measured, is left empty."""
     scene = [record[key] for key in _KEYS]
     for region in record.get("regions", ()):
-        yield [*scene, region["pattern"], *(region[name] for name in _REGION), *region["box"]]
+        own = region.get("organisation", {})
+        measured = [own.get(name, "") for name in metrics]
+        yield [*scene, region["pattern"], *(region[name] for name in _REGION), *region["box"], *measured]
+
+
+def _has_organisation(store: Store) -> bool:
+    return any(
+        "organisation" in region
+        for _, records in store.manifest.read_all()
+        for record in records
+        for region in record.get("regions", ())
+    )

@@ -47,6 +47,7 @@ class Job:
     store: str
     archive: WorldviewClient
     model: bytes = field(repr=False)
+    organisation: bool = False  # measure that of every region
 
 
 class Finished(NamedTuple):
@@ -149,7 +150,8 @@ class Segmenter(WorkerPlugin):
             if UNBIASED in self.store.array_names:
                 unbiased = apply_rules(prediction, "unbiased")
             arrays = scene_arrays(result, unbiased, self.store.grid)
-            done = done_record(result, unbiased, picture, self.store.grid)
+            organisation = self.job.organisation
+            done = done_record(result, unbiased, picture, self.store.grid, organisation=organisation)
         except SceneError as error:
             try:
                 self.job.archive.forget(scene.overpass)  # so that the next run fetches it again

@@ -79,6 +79,9 @@ def run(
     cache: Annotated[Path | None, Option(metavar="DIR", help="Keep pictures here.")] = None,
     degrees: options.Degrees = 0.01,
     retries: Annotated[int, Option(min=0, help="Retries per picture.")] = 3,
+    organisation: Annotated[
+        bool, Option("--organisation", help="Measure how clouds are organised in every region, for 'tables'.")
+    ] = False,
 ) -> None:
     """Segment a plan's scenes into a store; a second run completes what is missing or failed.
 
@@ -112,7 +115,8 @@ def run(
         progress = console.scene_progress(before.scenes, before.settled, log=True)
         try:
             with cluster as dask, progress as step:
-                for result in run_batches(opened, content, before.unfinished, client, dask):
+                work = before.unfinished
+                for result in run_batches(opened, content, work, client, dask, organisation=organisation):
                     if isinstance(result, Abandoned):
                         console.error(f"batch {result.batch} was abandoned: its workers died repeatedly")
                     else:

@@ -106,24 +106,38 @@ class _Field:
 
 def render(segmentation: Segmentation) -> list[bytes]:
     """Render a table: a row for each of `Segmentation.regions`, each window, and the scene, in this order."""
-    scene, raster = segmentation.scene, segmentation.scene.read()
-    height, width = (
-        min(_FINER * side, own) for side, own in zip(segmentation.valid_mask.shape, scene.size, strict=True)
-    )
-    valid_mask = resize_mask(raster.valid_mask, (height, width))
-    field = _Field(scene, cloud_mask(resize(raster.pixels, (height, width)), valid_mask), valid_mask)
-    rules_grid = segmentation.valid_mask.shape[0], segmentation.valid_mask.shape[1]
+    scene, field = segmentation.scene, _field(segmentation)
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
     of_scene = {"scene": scene.name, "date": scene.day or "", "satellite": scene.satellite or ""}
     for row in (
-        *(_region_row(field, region, rules_grid) for region in segmentation.regions),
+        *(_region_row(field, region, _rules_grid(segmentation)) for region in segmentation.regions),
         *_window_rows(field),
         _scene_row(field),
     ):
         table.writerow(of_scene | {name: _text(value) for name, value in row.items()})
     return [text.getvalue().encode()]
+
+
+def region_metrics(segmentation: Segmentation) -> list[dict[str, float]]:
+    """The `METRICS` of each of `Segmentation.regions`, inside its mask; NaN where one is undefined."""
+    field, grid = _field(segmentation), _rules_grid(segmentation)
+    rows = [_region_row(field, region, grid) for region in segmentation.regions]
+    return [{name: float(str(row[name])) for name in METRICS} for row in rows]
+
+
+def _field(segmentation: Segmentation) -> _Field:
+    scene, raster = segmentation.scene, segmentation.prediction.raster
+    height, width = (
+        min(_FINER * side, own) for side, own in zip(segmentation.valid_mask.shape, scene.size, strict=True)
+    )
+    valid_mask = resize_mask(raster.valid_mask, (height, width))
+    return _Field(scene, cloud_mask(resize(raster.pixels, (height, width)), valid_mask), valid_mask)
+
+
+def _rules_grid(segmentation: Segmentation) -> GridShape:
+    return segmentation.valid_mask.shape[0], segmentation.valid_mask.shape[1]
 
 
 def _region_row(field: _Field, region: Region, rules_grid: GridShape) -> dict[str, object]:
