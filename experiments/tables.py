@@ -1,7 +1,7 @@
 """Tables of the shipped models for the documents: `python -m experiments.tables NAME DATA`.
 
-NAME is `dice` (of the default model by region, season and satellite), `short` (a row a model) or
-`robustness`. Prints Markdown.
+NAME is `dice` (of the default model by region, season and satellite), `compared` (with baselines and with
+people), `short` (a row a model) or `robustness`. Prints Markdown.
 """
 
 import sys
@@ -21,6 +21,7 @@ from nephoscope.inference.model_files import shipped
 from .seasons import REGIONS
 
 SEASONS = {"DJF": "December to February", "MAM": "March to May", "SON": "September to November"}
+BASELINES = ("all empty", "everything present", "mean mask")
 EVERY = 100  # of the small scenes, one is taken
 
 
@@ -41,6 +42,31 @@ def dice(data: Path) -> None:
             *(f"{group['dice']['patterns'][pattern]['mean']:.3f}" for pattern in patterns),
         ]
         print(f"| {' | '.join(cells)} |")
+
+
+def compared(data: Path) -> None:
+    model = Model.load(threads=1)
+    numbers = evaluated(model, data)
+    people, both = numbers["people"], numbers["people"]["candidates"]
+    two, scenes = people["two_people"]["contest"]["mean"], people["scenes"]
+    other_days = next(figure for figure in model.card.figures if figure["what"] == "mean Dice")
+    rows = {
+        "the model, rules chosen on these scenes": numbers["dice"]["model"]["mean"],
+        "the model, rules chosen on other days (`nephoscope calibrate`)": other_days["value"],
+        **{f"{name} as the answer": numbers["dice"][name]["mean"] for name in BASELINES},
+        f"two people, {scenes} scenes of the practice round": two,
+        "a person and the model, same scenes": both["model"]["contest"]["mean"],
+        "a person and an empty answer, same scenes": both["all empty"]["contest"]["mean"],
+    }
+    print("| agreement of | mean Dice |")
+    print("|---|---|")
+    for name, value in rows.items():
+        print(f"| {name} | {value:.3f} |")
+    for measure, where in (("contest", ""), ("drawn", ", where either drew something")):
+        for name, words in (("model", "the model"), ("all empty", "an empty answer")):
+            own = both[name][measure]
+            share = f"{own['as_well']} of {own['of_people']}"
+            print(f"| people who agree with {words} at least as well as with other people{where} | {share} |")
 
 
 def short(data: Path) -> None:
@@ -78,7 +104,12 @@ def evaluated(model: Model, data: Path) -> dict[str, Any]:
         return write_report(model, read_dataset(data), Path(folder), Options(workers=available_cpus()))[1]
 
 
-TABLES: dict[str, Callable[[Path], None]] = {"dice": dice, "short": short, "robustness": robustness}
+TABLES: dict[str, Callable[[Path], None]] = {
+    "dice": dice,
+    "compared": compared,
+    "short": short,
+    "robustness": robustness,
+}
 
 
 if __name__ == "__main__":
