@@ -523,7 +523,7 @@ def started(*words):
 
 
 def wait_for(condition, process=None):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180  # a busy machine takes a minute to start a cluster
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         assert process is None or process.poll() is None, process.stderr.read()
