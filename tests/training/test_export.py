@@ -121,6 +121,8 @@ def test_weights_are_not_read_from_other_files(tmp_path, tiny_model):
     foreign = tiny_model()
     with pytest.raises(TrainingError, match="not a model that nephoscope exported: it has no weights"):
         load_weights(foreign)
+    with pytest.raises(FileNotFoundError):
+        load_weights(tmp_path / "missing.onnx")
     (tmp_path / "text.onnx").write_text("not a model")
     with pytest.raises(TrainingError, match=r"text\.onnx: not a model file"):
         load_weights(tmp_path / "text.onnx")

@@ -108,8 +108,9 @@ def _read_safetensors(path: Path) -> tuple[Weights, str | None]:
 
 def _read_model_file(path: Path) -> tuple[Weights, str | None]:
     """The weights that `export` wrote into a model file, under the names that they had before."""
+    content = path.read_bytes()
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
+        model = onnx.load_model_from_string(content)
     except Exception as error:  # of protobuf, which is no dependency of ours
         raise TrainingError(f"{path}: not a model file") from error
     tensors = {tensor.name.removesuffix(HALF): tensor for tensor in model.graph.initializer}
