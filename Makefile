@@ -71,7 +71,6 @@ figures: $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python scripts/make_figures.py $(DATA)
 
 # A run that was stopped is resumed: its folder holds `finished` only once it is whole.
-
 STOPPED = $(and $(wildcard $(@D)/run.json),$(if $(wildcard $@),,yes))
 RUN = PYTHONPATH=src $(BIN)/python -m nephoscope train $(if $(STOPPED),--resume $(@D),$(DATA) -o $(@D) $(1))
 

@@ -9,7 +9,6 @@ probabilities were fitted on these scenes.
 
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,6 @@ from nephoscope.atlas.daily import read_two
 from nephoscope.atlas.frequency import Kind
 from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.run import prepare, run
-from nephoscope.core.geo import Bounds
 from nephoscope.core.io import available_cpus
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.imagery.worldview import WorldviewClient
@@ -48,20 +46,17 @@ def main(data: Path) -> None:
             bounds = own[0].bounds
             assert bounds is not None
             days = sorted(record.day for record in own if record.day)
-            store, model = prepare(f"{folder}/{title}", planned(bounds, days[0], days[-1]), "default")
+            plan = Plan(days[0], days[-1], ("Terra", "Aqua"), bounds)
+            store, model = prepare(f"{folder}/{title}", plan, "default")
             list(run(store, model, list(range(store.manifest.batches)), archive, client))
-            found = {kind: pair(*read_two(store.address, str(data), CELLS, kind)) for kind in KINDS}
-            print_regions(title, found)
+            by_kind = {kind: pair(*read_two(store.address, str(data), CELLS, kind)) for kind in KINDS}
+            print_region(title, by_kind)
 
 
-def planned(bounds: Bounds, first: date, last: date) -> Plan:
-    return Plan(first, last, ("Terra", "Aqua"), bounds)
-
-
-def print_regions(title: str, found: dict[Kind, Pairs]) -> None:
-    for season, chosen in seasons(found["contest"].days).items():
-        compared = {kind: compare(selected(pairs, chosen)) for kind, pairs in found.items()}
-        for index, pattern in enumerate(found["expected"].classes):
+def print_region(title: str, by_kind: dict[Kind, Pairs]) -> None:
+    for season, chosen in seasons(by_kind["contest"].days).items():
+        compared = {kind: compare(selected(pairs, chosen)) for kind, pairs in by_kind.items()}
+        for index, pattern in enumerate(by_kind["expected"].classes):
             head = f"{f'{title}, {season}':<24}{len(chosen):>5}" if index == 0 else " " * 29
             values = [compared[kind][index].values for kind in KINDS]
             print(f"{head}  {pattern:<8}{''.join(numbers(**each) for each in values)}")

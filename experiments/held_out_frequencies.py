@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.seasons import REGIONS, by, region
-from nephoscope.core.geo import SEASONS
+from experiments.seasons import groups_of
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.splits import group_kfold
 from nephoscope.evaluation.statistics import Interval, bootstrap, grouped_error
@@ -36,9 +35,7 @@ def main(data: Path, name: str) -> None:
     scored = score_scenes(model, scenes)
     folds, records = group_kfold(scored.groups, FOLDS), scored.records
     held_out = calibration_of(model.card, scored, survey, folds).held_out
-    groups = {"all": np.ones(len(records), bool)}
-    groups |= by(records, lambda record: record.season, SEASONS)
-    groups |= by(records, region, tuple(REGIONS.values()))
+    groups = groups_of(records)
     print(f"{len(records)} dated validation scenes; fitted on nine tenths of the days, judged on the tenth")
     print(f"{'':<13}{'scenes':>6}  {'pattern':<8}{'error of':>9}{'error of':>9}" + heads("area", "presence"))
     print(f"{'':<29}{'pixels':>9}{'presence':>9}" + heads("expected", "unbiased rules", each=2))

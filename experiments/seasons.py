@@ -45,9 +45,7 @@ def main() -> None:
     dataset = read_dataset(asked.data)
     records = [record for record in dataset.records if record.split == "val" and record.day]
     counts = measure(Model.load(threads=1), dataset, records)
-    groups = {"all": np.ones(len(records), bool)}
-    groups |= by(records, lambda record: record.season, SEASONS)
-    groups |= by(records, region, tuple(REGIONS.values()))
+    groups = groups_of(records)
     patterns = dataset.styled_patterns
     summaries = {name: summary(counts, records, chosen) for name, chosen in groups.items()}
     print_table(summaries, groups, records, patterns)
@@ -72,6 +70,13 @@ def measure(model: Model, dataset: Dataset, records: list[Record]) -> np.ndarray
 
 def region(record: Record) -> str:
     return REGIONS.get(record.region, record.region)
+
+
+def groups_of(records: list[Record]) -> dict[str, np.ndarray]:
+    """All records, those of each season, and those of each region: a mask each."""
+    groups = {"all": np.ones(len(records), bool)}
+    groups |= by(records, lambda record: record.season, SEASONS)
+    return groups | by(records, region, tuple(REGIONS.values()))
 
 
 def by(records: list[Record], key: Callable[[Record], str], names: tuple[str, ...]) -> dict[str, np.ndarray]:

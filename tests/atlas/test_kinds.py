@@ -62,18 +62,18 @@ def atlas(card):
 
 def test_each_kind_measures_its_own_areas(atlas):
     cells = Cells(np.array([0.0, 2, 4]), np.array([0.0, 2]))
-    found = {kind: measure(atlas, cells, OCEAN, kind) for kind in ("contest", "unbiased", "expected")}
-    for each in found.values():
+    measured = {kind: measure(atlas, cells, OCEAN, kind) for kind in ("contest", "unbiased", "expected")}
+    for each in measured.values():
         assert each.valid_shares == approx(0.75, rel=1e-3)  # a quarter of the latitudes has no data
     fractions = {
         kind: each.class_shares.mean(axis=(0, 1))[:, 0] / each.valid_shares.mean()
-        for kind, each in found.items()
+        for kind, each in measured.items()
     }
     assert fractions["contest"][0] == approx([0.75, 0])
     assert fractions["unbiased"][:2].tolist() == approx_rows([[0, 0], [1, 1]])
     assert fractions["expected"].tolist() == approx_rows([[0.1, 0.5], [0.2, 0.2], [0.3, 0.3], [0.4, 0.4]])
-    assert found["contest"].classes == (*DEFAULT_NAMES, UNCLASSIFIED)
-    assert found["expected"].classes == DEFAULT_NAMES
+    assert measured["contest"].classes == (*DEFAULT_NAMES, UNCLASSIFIED)
+    assert measured["expected"].classes == DEFAULT_NAMES
 
 
 def approx_rows(rows):
@@ -87,8 +87,8 @@ def test_excluded_and_foreign_pixels_do_not_count_in_sums_of_probabilities(atlas
     hidden["pattern_flags"] = hidden["pattern_flags"].chunk(
         {"time": 1, "satellite": 1, "lat": SIDE, "lon": SIDE}
     )
-    found = measure(hidden, Cells(np.array([0.0, 4]), np.array([0.0, 2])), OCEAN, "expected")
-    assert (found.class_shares / found.valid_shares[:, :, None])[0, 0, 0, 0, 0] == approx(0.1, abs=1e-4)
+    measured = measure(hidden, Cells(np.array([0.0, 4]), np.array([0.0, 2])), OCEAN, "expected")
+    assert (measured.class_shares / measured.valid_shares[:, :, None])[0, 0, 0, 0, 0] == approx(0.1, abs=1e-4)
 
 
 def test_a_summary_states_its_kind_and_what_labels_would_give(atlas, tmp_path):

@@ -35,11 +35,11 @@ def test_the_interval_covers_the_truth_in_95_of_100_cases():
         labelled, predicted = days(rng, VALIDATION_DAYS)
         ratio = area_ratio(labelled, predicted, range(VALIDATION_DAYS), seed=trial)
         _, atlas = days(rng, ATLAS_DAYS)
-        found = [
+        pooled = [
             each(atlas[:, None, None, None], np.ones((ATLAS_DAYS, 1, 1)), np.arange(ATLAS_DAYS))
             for each in intervals(ratio, trial)
         ]
-        within = [bool(each.low[0, 0] <= truth <= each.high[0, 0]) for each in found]
+        within = [bool(each.low[0, 0] <= truth <= each.high[0, 0]) for each in pooled]
         covered, naive = covered + within[0], naive + within[1]
     assert 0.90 <= covered / TRIALS <= 0.97
     assert naive / TRIALS < 0.75  # without the model's error the interval is about another number

@@ -1,7 +1,5 @@
 """Compare two sets of daily frequencies: two atlases, an atlas and labels, or another group's."""
 
-import csv
-import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 from nephoscope.atlas.climatology import Resampling, interval
 from nephoscope.atlas.daily import Daily
 from nephoscope.core.errors import AtlasError
+from nephoscope.core.io import csv_text
 from nephoscope.plotting.style import FAINT, INK, new_figure, png, quieten
 
 MEASURES = ("bias", "correlation", "iou", "agreement")
@@ -146,12 +145,9 @@ def _measures(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def to_csv(comparisons: list[Comparison]) -> str:
     """The comparisons as CSV, one row a class; empty where a measure is undefined."""
-    file = io.StringIO()
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(
-        ["class", "cell_days", *(f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high"))]
-    )
+    columns = [f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")]
+    rows = []
     for each in comparisons:
         numbers = [value for name in MEASURES for value in each.values[name]]
-        rows.writerow([each.name, each.cell_days, *("" if np.isnan(v) else f"{v:.6g}" for v in numbers)])
-    return file.getvalue()
+        rows.append([each.name, each.cell_days, *("" if np.isnan(v) else f"{v:.6g}" for v in numbers)])
+    return csv_text(["class", "cell_days", *columns], rows)

@@ -88,11 +88,11 @@ def _has_labels(source: str) -> bool:
 def _measured(name: str, cells: Cells | None, degrees: float, kind: Kind, progress: Progress | None) -> Daily:
     atlas = open_atlas(name)
     longitudes, latitudes = (atlas[axis].values.astype(np.float64) for axis in ("lon", "lat"))
-    found = measure(atlas, cells or aligned(longitudes, latitudes, degrees), kind=kind, progress=progress)
-    valid = found.valid_shares.sum(axis=1, dtype=np.float64)[:, None]
-    classes = found.class_shares.sum(axis=1, dtype=np.float64)
+    measured = measure(atlas, cells or aligned(longitudes, latitudes, degrees), kind=kind, progress=progress)
+    valid = measured.valid_shares.sum(axis=1, dtype=np.float64)[:, None]
+    classes = measured.class_shares.sum(axis=1, dtype=np.float64)
     freq = np.divide(classes, valid, out=np.full_like(classes, np.nan), where=valid > 0)
-    return Daily(name, found.days, found.classes, found.cells, freq)
+    return Daily(name, measured.days, measured.classes, measured.cells, freq)
 
 
 def _open_gridded(path: Path) -> "xr.Dataset | None":

@@ -90,9 +90,9 @@ def diurnal(summary: "xr.Dataset", columns: Columns) -> Figure:
     region = columns.resampling.difference(class_shares, valid_shares, np.arange(len(columns.days)))
     figure, panels = map_figure(frame, len(classes) + 1)
     scale = Scale.differences(np.where(hatched[..., None], np.nan, fields))
-    _draw_changes(panels, summary, (fields, low, high), hatched, scale)
-    for axes, (index, (name, colour)) in zip(panels, enumerate(classes.items()), strict=False):
-        name_panel(axes, name, _in_points(region.freq, region.low, region.high, index), colour)
+    _draw_changes(
+        panels, summary, (fields, low, high), (region.freq, region.low, region.high), hatched, scale
+    )
     days = all_days["diurnal_days"].values
     both = Scale.counts(int(days.max()))
     draw_map(panels[-1], frame, days.astype(float), hatched, both)
@@ -121,9 +121,9 @@ def trends(summary: "xr.Dataset", columns: Columns) -> Figure:
     region = resampling.trend(*columns.whole, np.arange(len(columns.days)))
     figure, panels = map_figure(frame, len(classes) + 1)
     scale = Scale.differences(np.where(hatched[..., None], np.nan, fields))
-    _draw_changes(panels, summary, (fields, low, high), hatched, scale)
-    for axes, (index, (name, colour)) in zip(panels, enumerate(classes.items()), strict=False):
-        name_panel(axes, name, _in_points(region.slope, region.low, region.high, index), colour)
+    _draw_changes(
+        panels, summary, (fields, low, high), (region.slope, region.low, region.high), hatched, scale
+    )
     counts = Scale.counts(int(years.max()))
     draw_map(panels[-1], frame, years.astype(float), hatched, counts)
     name_panel(panels[-1], "Years")
@@ -143,23 +143,23 @@ def trends(summary: "xr.Dataset", columns: Columns) -> Figure:
 def _draw_changes(
     panels: Sequence[Axes],
     summary: "xr.Dataset",
-    values: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    cells: Sequence[NDArray[Any]],
+    region: Sequence[NDArray[Any]],
     hatched: NDArray[np.bool_],
     scale: Scale,
 ) -> None:
     """Map a change of each class, with a dot in cells whose interval leaves out 0.
 
-    The change and the ends of its interval have the shape (columns, rows, classes).
+    The change and the ends of its interval are given for cells, shape (columns, rows, classes), and for the
+    whole region, shape (classes, 1).
     """
-    fields, low, high = values
-    across, up = centres(summary)
-    for index in range(fields.shape[-1]):
-        draw_map(panels[index], map_frame(summary), fields[..., index], hatched, scale)
+    fields, low, high = cells
+    frame, (across, up) = map_frame(summary), centres(summary)
+    for index, (name, colour) in enumerate(classes_of(summary).items()):
+        axes = panels[index]
+        draw_map(axes, frame, fields[..., index], hatched, scale)
         column, row = np.nonzero(~hatched & ((low[..., index] > 0) | (high[..., index] < 0)))
-        panels[index].plot(across[column], up[row], ".", ms=1.2, color=INK, zorder=1.5)
-
-
-def _in_points(value: NDArray[Any], low: NDArray[Any], high: NDArray[Any], index: int) -> str:
-    """A change of the whole region with its interval, in percentage points."""
-    mean, lowest, highest = (100 * float(each[index, 0]) for each in (value, low, high))
-    return f"{mean:+.1f} ({lowest:+.1f} to {highest:+.1f})".replace("-", "\N{MINUS SIGN}")
+        axes.plot(across[column], up[row], ".", ms=1.2, color=INK, zorder=1.5)
+        mean, lowest, highest = (100 * float(each[index, 0]) for each in region)
+        numbers = f"{mean:+.1f} ({lowest:+.1f} to {highest:+.1f})"
+        name_panel(axes, name, numbers.replace("-", "\N{MINUS SIGN}"), colour)

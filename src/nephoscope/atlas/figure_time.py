@@ -77,12 +77,7 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> Figure:
     for axes in panels:
         axes.set_xlim(0.3, 12.7)
         axes.set_xticks(range(1, 13), list("JFMAMJJASOND"))
-        axes.yaxis.set_major_formatter(PERCENT)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.spines["bottom"].set_color(FAINT)
-        axes.grid(axis="y", color=LINE, lw=0.8)
-        quieten(axes)
-        axes.tick_params(labelsize=8)
+        _frame_percent(axes)
     block = summary.attrs["bootstrap_block"]
     drawn = "days" if block == 1 else f"{block}-day blocks"
     note = f"Area means over the region. Bars: 95 % intervals, {drawn} resampled."
@@ -93,24 +88,19 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> Figure:
 def anomaly_series(summary: "xr.Dataset", columns: Columns) -> Figure:
     """The region's frequency of each pattern in every month less that of the calendar month in all years."""
     classes, periods = classes_of(summary), months(columns.days)
-    found = anomalies(columns.resampling, periods, calendar_months(columns.days), *columns.whole)
+    monthly = anomalies(columns.resampling, periods, calendar_months(columns.days), *columns.whole)
     firsts = np.array(list(periods)).astype("datetime64[D]")
     width = np.timedelta64(27, "D")
     figure, panels = new_figure(len(classes), 1, 1.6 * len(classes) + 1.2, sharex=True, sharey=True)
     for index, (name, colour) in enumerate(classes.items()):
-        freq, low, high = (np.array([getattr(each, end)[index, 0] for each in found]) for end in _ENDS)
+        freq, low, high = (np.array([getattr(each, end)[index, 0] for each in monthly]) for end in _ENDS)
         axes, ends = panels[index], np.maximum([freq - low, high - freq], 0)
         axes.bar(firsts, freq, width, align="edge", color=colour or FAINT, ec=EDGE, lw=0.4)
         axes.errorbar(firsts + width / 2, freq, ends, fmt="none", ecolor=EDGE, elinewidth=0.7)
         axes.axhline(0, color=EDGE, lw=0.7)
         name_panel(axes, name, colour=colour)
-        axes.yaxis.set_major_formatter(PERCENT)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.spines["bottom"].set_color(FAINT)
-        axes.grid(axis="y", color=LINE, lw=0.8)
         _label_dates(axes.xaxis)
-        quieten(axes)
-        axes.tick_params(labelsize=8)
+        _frame_percent(axes)
     few = (
         f"Without a bar: no other year has data in that month. Without an interval: fewer than {LEAST} days."
     )
@@ -155,6 +145,16 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> Figure:
 def pool_periods(columns: Columns, periods: Periods) -> dict[Any, Pooled]:
     """Frequencies of the whole region by period."""
     return {key: columns.resampling.pool(*columns.whole, days) for key, days in periods.items()}
+
+
+def _frame_percent(axes: Axes) -> None:
+    """Frame a panel of per cent over time: an axis below, and pale lines across."""
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(FAINT)
+    axes.grid(axis="y", color=LINE, lw=0.8)
+    quieten(axes)
+    axes.tick_params(labelsize=8)
 
 
 def _label_times(axes: Axes, times: NDArray[np.float64], unit: str) -> None:

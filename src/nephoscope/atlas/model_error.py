@@ -51,8 +51,8 @@ def label_factors(
     """
     drawn = np.random.default_rng([seed, 1]).standard_normal((len(classes), 1 + resamples))
     drawn[:, 0] = 0
-    unknown = AreaRatio(1.0, 0.0)
-    own = [ratios.get(name, unknown) for name in classes]
-    known = np.array([1.0 if name in ratios else np.nan for name in classes])
-    factors = [ratio.ratio * np.exp(ratio.error * draws) for ratio, draws in zip(own, drawn, strict=True)]
-    return np.asarray(np.stack(factors) * known[:, None])
+    factors = np.full_like(drawn, np.nan)
+    for index, name in enumerate(classes):
+        if ratio := ratios.get(name):
+            factors[index] = ratio.ratio * np.exp(ratio.error * drawn[index])
+    return factors

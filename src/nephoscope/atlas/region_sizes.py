@@ -5,17 +5,14 @@ that each place counts once. Regions end at the edge of a picture: of patterns a
 are lower limits.
 """
 
-import csv
-import io
-
 import numpy as np
 from numpy.typing import NDArray
 
-from nephoscope.atlas.cells import box
 from nephoscope.atlas.climatology import LEAST, Resampling, interval
 from nephoscope.atlas.store import Store
 from nephoscope.core.errors import AtlasError
-from nephoscope.core.geo import EARTH_RADIUS, Bounds
+from nephoscope.core.geo import Bounds, pixel_areas
+from nephoscope.core.io import csv_text
 
 EDGES = np.round(10.0 ** np.arange(2, 7.01, 0.25), 0)
 """Areas in km² between which regions are counted: four classes a decade."""
@@ -47,38 +44,36 @@ def region_sizes(store: Store, block: int = 1, seed: int = 0) -> str:
     resampling = Resampling.of(days, block, seed)
     shape = counts.shape[1:]
     totals = (resampling.weights @ counts.reshape(len(days), -1)).reshape(-1, *shape)
-    seen = (resampling.weights @ areas)[:, None, None]
-    density = np.divide(_PER * totals, seen, out=np.full_like(totals, np.nan), where=seen > 0)
+    with_data = (resampling.weights @ areas)[:, None, None]
+    density = np.divide(_PER * totals, with_data, out=np.full_like(totals, np.nan), where=with_data > 0)
     low, high = interval(np.moveaxis(density[1:], 0, -1))
     enough = len(np.unique(resampling.blocks)) >= LEAST
-    file = io.StringIO()
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["pattern", "from_km2", "to_km2", "regions", "per_million_km2", "low", "high"])
+    rows = []
     for pattern, name in enumerate(patterns):
         for size in range(shape[1]):
             ends = [f"{end[pattern, size]:.6g}" if enough else "" for end in (low, high)]
             limits = [f"{edge:g}" for edge in EDGES[size : size + 2]]
             number = f"{totals[0, pattern, size]:.6g}"
-            rows.writerow([name, *limits, number, f"{density[0, pattern, size]:.6g}", *ends])
-    return file.getvalue()
+            rows.append([name, *limits, number, f"{density[0, pattern, size]:.6g}", *ends])
+    return csv_text(["pattern", "from_km2", "to_km2", "regions", "per_million_km2", "low", "high"], rows)
 
 
 def _count(store: Store) -> dict[np.datetime64, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """By day, numbers of regions, shape (patterns, sizes), and km² with data, shape ()."""
     patterns, margin = store.card.patterns, store.plan.margin
     shape = len(patterns), len(EDGES) - 1
-    found: dict[np.datetime64, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    by_day: dict[np.datetime64, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
     for _, records in store.manifest.read_all():
         for record in records:
             if "regions" not in record or not record["valid"]:
                 continue
             day = np.datetime64(record["date"])
-            counts, area = found.setdefault(day, (np.zeros(shape), np.zeros(())))
+            counts, area = by_day.setdefault(day, (np.zeros(shape), np.zeros(())))
             west, south, east, north = record["box"]
-            kept = box(Bounds(west + margin, south + margin, east - margin, north - margin))
-            area += record["valid"] * float(kept.areas.sum()) * EARTH_RADIUS**2
+            kept = Bounds(west + margin, south + margin, east - margin, north - margin)
+            area += record["valid"] * float(pixel_areas(kept, (1, 1))[0])
             for region in record["regions"]:
                 size = int(np.searchsorted(EDGES, region["area_km2"], "right")) - 1
                 if 0 <= size < shape[1]:
                     counts[patterns.index(region["pattern"]), size] += region["kept"]
-    return found
+    return by_day

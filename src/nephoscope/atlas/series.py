@@ -1,8 +1,6 @@
 """Frequencies of a region as CSV: by day, month or season, or their trends."""
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +24,7 @@ from nephoscope.atlas.frequency import Domain, Frequency, Kind, measure
 from nephoscope.atlas.model_error import area_ratios, label_factors
 from nephoscope.atlas.summary_variables import anomalies
 from nephoscope.core.geo import Bounds
+from nephoscope.core.io import csv_text
 from nephoscope.core.types import Progress
 from nephoscope.inference.probability import AreaRatio
 
@@ -86,7 +85,9 @@ def _by_day(freq: Frequency) -> str:
             row += [f"{part / whole:.6g}" if whole > 0 else "" for part in classes_of_day[group].sum(axis=0)]
             row.append(f"{valid_of_day[group].mean() / counted:.6g}")
         rows.append(row)
-    return _csv(["date", *(f"{name}{end}" for end in groups for name in (*freq.classes, "coverage"))], rows)
+    return csv_text(
+        ["date", *(f"{name}{end}" for end in groups for name in (*freq.classes, "coverage"))], rows
+    )
 
 
 def _by_period(freq: Frequency, by: By, bootstrap: Bootstrap, ratios: Mapping[str, AreaRatio]) -> str:
@@ -115,7 +116,7 @@ def _by_period(freq: Frequency, by: By, bootstrap: Bootstrap, ratios: Mapping[st
                 [_named(period, by), name, *map(_written, numbers), str(pooled.days[0]), _written(coverage)]
             )
     columns = [f"{name}{end}" for name in chosen for end in _ENDS]
-    return _csv(["period", "pattern", *columns, "days", "coverage"], rows)
+    return csv_text(["period", "pattern", *columns, "days", "coverage"], rows)
 
 
 def _trends(freq: Frequency, bootstrap: Bootstrap) -> str:
@@ -128,7 +129,7 @@ def _trends(freq: Frequency, bootstrap: Bootstrap) -> str:
         for number, name in enumerate(freq.classes):
             numbers = [each[number, 0] for each in (result.slope, result.low, result.high)]
             rows.append([season, name, *map(_written, numbers), str(result.years[0])])
-    return _csv(["season", "pattern", *(f"trend_per_decade{end}" for end in _ENDS), "years"], rows)
+    return csv_text(["season", "pattern", *(f"trend_per_decade{end}" for end in _ENDS), "years"], rows)
 
 
 def _periods(freq: Frequency, by: By) -> tuple[Periods, Periods | None]:
@@ -149,11 +150,3 @@ def _named(period: Any, by: By) -> str:
 
 def _written(number: float) -> str:
     return "" if np.isnan(number) else f"{number:.6g}"
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return file.getvalue()

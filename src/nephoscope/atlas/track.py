@@ -8,7 +8,6 @@ swath and with the drift of ageing orbits.
 """
 
 import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from nephoscope.atlas.cells import pixel_edges
 from nephoscope.atlas.flags import FLAGS, NOT_SEGMENTED, UNCLASSIFIED, Flags, decode, patterns_of
 from nephoscope.core.errors import AtlasError
+from nephoscope.core.io import csv_text
 from nephoscope.imagery.overpass_time import crossing_hour
 from nephoscope.imagery.worldview import SATELLITES
 
@@ -119,13 +119,11 @@ def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each
     decoded = decode(flags, len(patterns))
     classes = (*decoded.present, decoded.unclassified)
     classes = (*decoded.present, decoded.unclassified)
-    file = io.StringIO()
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow([*track.columns, *added])
+    rows: list[list[object]] = []
     nothing = [""] * (len(patterns) + 1)
     for number, row in enumerate(track.rows):
         if np.isnan(track.longitudes[number]):
-            rows.writerow([*row, "", "", *nothing, "no position"])
+            rows.append([*row, "", "", *nothing, "no position"])
             continue
         for which in range(len(satellites)) if overpass == "each" else [nearest[number]]:
             point = number, which
@@ -133,8 +131,8 @@ def sample(atlas: "xr.Dataset", track: Track, overpass: Literal["nearest", "each
             if not reason and not decoded.valid[point]:
                 reason = "not segmented" if decoded.not_segmented[point] else "no data"
             values = nothing if reason else [int(mask[point]) for mask in classes]
-            rows.writerow([*row, satellites[which], f"{hours[point]:.2f}", *values, reason])
-    return file.getvalue()
+            rows.append([*row, satellites[which], f"{hours[point]:.2f}", *values, reason])
+    return csv_text([*track.columns, *added], rows)
 
 
 def _parse_point(row: Sequence[str], needed: Sequence[int], columns: int) -> tuple[datetime, float, float]:

@@ -6,8 +6,6 @@ the share of the class at the later time, in the same cell of 5 degrees and cale
 geography nor season looks like persistence.
 """
 
-import csv
-import io
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from nephoscope.atlas.flags import FLAGS, UNCLASSIFIED, decode, patterns_of
 from nephoscope.atlas.frequency import asked_region
 from nephoscope.atlas.land import land_shares
 from nephoscope.core.errors import AtlasError
+from nephoscope.core.io import csv_text
 from nephoscope.core.types import Progress
 from nephoscope.imagery.overpass_time import crossing_hour
 
@@ -97,17 +96,14 @@ def transitions(atlas: "xr.Dataset", block: int = 1, seed: int = 0, progress: Pr
     if not any(each.days for each in counts.values()):
         raise AtlasError("no two pictures that follow each other have data at the same place")
     resampling = Resampling.of(days, block, seed)
-    file = io.StringIO()
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(
-        ["from", "to", "days", "first", "later", "probability", "low", "high", "independent", "pairs"]
-    )
+    rows: list[list[object]] = []
     for step, pairs in counts.items():
         if pairs.days:
             names = satellites[step.first], satellites[step.second], step.days
             for (first, later), values in _rows(pairs, days, resampling):
-                rows.writerow([*names, classes[first], classes[later], *values, len(pairs.days)])
-    return file.getvalue()
+                rows.append([*names, classes[first], classes[later], *values, len(pairs.days)])
+    columns = ("from", "to", "days", "first", "later", "probability", "low", "high", "independent", "pairs")
+    return csv_text(columns, rows)
 
 
 def _rows(

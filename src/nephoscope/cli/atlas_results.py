@@ -123,8 +123,10 @@ def series(
             "progress": progress,
         }
         _write(output, overwrite, lambda: series(opened, bounds, by, **settings))
+        if by != "trend":
+            return
         years = len(np.unique(season_years(opened["time"].values.astype("datetime64[D]"))))
-        if by == "trend" and years < LEAST_YEARS:
+        if years < LEAST_YEARS:
             console.info(f"trends need {LEAST_YEARS} years from December to November; the atlas has {years}")
 
 

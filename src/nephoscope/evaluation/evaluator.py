@@ -104,7 +104,7 @@ class ModelEvaluation:
             dice: shape (scenes, patterns).
             scenes: indices of the scenes to average over. Default: all.
         """
-        chosen = self._chosen(scenes)
+        chosen = self.chosen(scenes)
         groups = [self.records[index].group for index in chosen]
         return bootstrap(np.column_stack([dice.mean(axis=1), dice])[chosen], groups)
 
@@ -125,19 +125,20 @@ class ModelEvaluation:
 
     def reliability(self, scenes: Sequence[int] | None = None) -> dict[str, Reliability]:
         """Reliability curve of each pattern, over some scenes (by default all)."""
-        sums = self.calibration[self._chosen(scenes)].sum(axis=0)
+        sums = self.calibration[self.chosen(scenes)].sum(axis=0)
         return {name: reliability(*sums[index].T) for index, name in enumerate(self.patterns)}
 
     def presence_error(self, scenes: Sequence[int] | None = None) -> dict[str, float]:
         """Expected calibration error of the probability of each label; NaN without calibration."""
-        chosen = self._chosen(scenes)
+        chosen = self.chosen(scenes)
         present, probabilities = self.truth[chosen] > 0, self.presence_probabilities[chosen]
         return {
             name: grouped_error(probabilities[:, index], present[:, index])
             for index, name in enumerate(self.patterns)
         }
 
-    def _chosen(self, scenes: Sequence[int] | None) -> list[int]:
+    def chosen(self, scenes: Sequence[int] | None) -> list[int]:
+        """The given indices of scenes, or those of all."""
         return list(range(len(self.records))) if scenes is None else list(scenes)
 
     @cached_property

@@ -42,7 +42,7 @@ def frequencies(
     Returns:
         By pattern: `area`, the share of the pixels with data; and `presence`, the share of the scenes.
     """
-    chosen = list(range(len(result.records))) if scenes is None else list(scenes)
+    chosen = result.chosen(scenes)
     groups = [result.records[index].group for index in chosen]
     valid = np.maximum(1, result.valid)[:, None]
     measures = {

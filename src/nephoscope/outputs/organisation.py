@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import floor, isinf, isnan, sqrt
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +125,7 @@ def region_metrics(segmentation: Segmentation) -> list[dict[str, float]]:
     """The `METRICS` of each of `Segmentation.regions`, inside its mask; NaN where one is undefined."""
     field, grid = _field(segmentation), _rules_grid(segmentation)
     rows = [_region_row(field, region, grid) for region in segmentation.regions]
-    return [{name: float(str(row[name])) for name in METRICS} for row in rows]
+    return [{name: cast("float", row[name]) for name in METRICS} for row in rows]
 
 
 def _field(segmentation: Segmentation) -> _Field:
