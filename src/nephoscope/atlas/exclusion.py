@@ -17,6 +17,7 @@ from nephoscope.atlas.cells import Degrees
 from nephoscope.atlas.flags import NOT_SEGMENTED, Flags, patterns_of
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.types import Mask
+from nephoscope.imagery.labelled import why_not_opened
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -137,7 +138,7 @@ def _open_dataset(path: str) -> "xr.Dataset":
         else:
             dataset = xr.open_dataset(path)
     except (ValueError, OSError) as error:
-        raise AtlasError(f"{path}: neither NetCDF nor Zarr: {error}") from error
+        raise AtlasError(f"{path}: neither NetCDF nor Zarr: {why_not_opened(error)}") from error
     return dataset
 
 

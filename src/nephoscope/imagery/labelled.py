@@ -43,11 +43,15 @@ def open_labelled_file(
         else:
             dataset = xr.open_dataset(path, decode_coords="all")
     except Exception as error:  # each engine has its own exceptions
-        if "did not find a match in any of xarray's" in str(error):
-            why = "empty, damaged or not a NetCDF file, or h5netcdf or netCDF4 is not installed"
-            raise SceneError(f"{name}: {why}") from error
-        raise SceneError(f"{name}: xarray cannot open it: {error}") from error
+        raise SceneError(f"{name}: {why_not_opened(error)}") from error
     return open_labelled(dataset, name, scale, bands, max_pixels, Path(path))
+
+
+def why_not_opened(error: Exception) -> str:
+    """Why xarray could not open a file, in a line: of a file without an engine it lists all engines."""
+    if "did not find a match in any of xarray's" in str(error):
+        return "empty, damaged or not a NetCDF file, or h5netcdf or netCDF4 is not installed"
+    return f"xarray cannot open it: {error}"
 
 
 def open_labelled(
