@@ -30,6 +30,7 @@ from nephoscope.atlas.plan import Plan
 from nephoscope.atlas.store import open_store
 from nephoscope.core.geo import parse_bounds
 from nephoscope.inference.model import CARD_KEY, Model
+from nephoscope.inference.postprocess import Rule
 from nephoscope.testing.worldview_server import WorldviewServer
 
 REGION = "-61,-14,44,42"  # 20 boxes
@@ -77,6 +78,7 @@ def disturb(process: "subprocess.Popen[bytes]", pause: float) -> tuple[int, list
 
 def report(store: Path, asked: int, kills: int, memory: list[float], seconds: float, exit_code: int) -> None:
     first, last = memory[0], memory[-1]
+    size = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
     manifest = open_store(str(store)).manifest
     numbers: Counter[int] = Counter()
     states: Counter[str] = Counter()
@@ -93,6 +95,7 @@ def report(store: Path, asked: int, kills: int, memory: list[float], seconds: fl
         "requests": asked,
         "repeated work": f"{asked - manifest.scenes:,} scenes, {asked / manifest.scenes - 1:.2%}",
         "seconds": f"{seconds:,.0f}, {manifest.scenes / seconds:.1f} scenes/s",
+        "store": f"{size / 1e6:,.0f} MB, {size / manifest.scenes:,.0f} bytes a scene",
         "scheduler and client": f"{first:.0f} MB first, {median(memory):.0f} median, {last:.0f} last",
     }
     for name, value in rows.items():
@@ -129,13 +132,23 @@ def serve(pipe: Connection) -> None:
 
 
 def tiny_model() -> onnx.ModelProto:
-    """A pattern's probability is a colour's brightness: one multiplication a pixel."""
+    """A pattern's probability is a colour's brightness: one multiplication a pixel.
+
+    It has rules of both kinds and a calibration, so that the store keeps all that it can keep of a scene.
+    """
     card = Model.load().card
-    rules = {
-        name: replace(rule, threshold=0.3, top_k=50, presence=0.2, minimum_area=5, least_cover=5)
-        for name, rule in card.rules.items()
-    }
-    card = replace(card, name="tiny", input_size=INPUT, grid=GRID, rules=rules)
+    rule = Rule(0.3, top_k=50, presence=0.2, least_cover=5, minimum_area=5)
+    rules = dict.fromkeys(card.patterns, rule)
+    calibration = {name: replace(each, evidence="top_k", top_k=50) for name, each in card.calibration.items()}
+    card = replace(
+        card,
+        name="tiny",
+        input_size=INPUT,
+        grid=GRID,
+        rules=rules,
+        unbiased_rules=rules,
+        calibration=calibration,
+    )
     weights = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]].reshape(4, 3, 1, 1) / 255
     graph = helper.make_graph(
         [

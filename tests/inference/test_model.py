@@ -16,6 +16,7 @@ from nephoscope.inference.card import CARD_VERSION, Card
 from nephoscope.inference.model import Model
 from nephoscope.inference.model_files import shipped
 from nephoscope.inference.pipeline import segment
+from nephoscope.inference.postprocess import Rule
 
 RULE = {"threshold": 0.5, "top_k": 10, "presence": 0.5, "least_cover": 0, "minimum_area": 0}
 
@@ -96,6 +97,14 @@ def test_models_without_a_usable_card_are_refused(tiny_model, raw_card, reason):
 def test_cards_that_do_not_fit_are_refused(card, change, reason):
     with pytest.raises(CardError, match=reason):
         Card.from_json(json.dumps({**dataclasses.asdict(card), **change}))
+
+
+@pytest.mark.parametrize("rules", ["rules", "unbiased_rules"])
+def test_rules_that_need_a_presence_head_are_refused_where_the_network_has_none(tiny_model, rules):
+    needing = dict.fromkeys(DEFAULT_NAMES, Rule(**{**RULE, "evidence": "head"}))
+    card = dataclasses.replace(Model.load(tiny_model()).card, **{rules: needing})
+    with pytest.raises(ModelError, match="its card requires .*presence"):
+        Model.load(tiny_model("headless.onnx", raw_card=card.to_json()))
 
 
 def test_other_outputs_are_refused(tiny_model):

@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 import xarray as xr
 from rasterio.io import MemoryFile
+from typer.testing import CliRunner
 
 from conftest import OWN_PATTERNS
+from nephoscope.cli import app
+from nephoscope.core.errors import CardError
 from nephoscope.core.geo import REGIONS
+from nephoscope.core.patterns import C3ONTEXT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.labels import read_labels
 from nephoscope.inference.model import Model
 from nephoscope.inference.pipeline import segment
+from nephoscope.inference.renamed import RenamedModel
 from nephoscope.outputs import FORMATS
 
 
@@ -116,3 +121,44 @@ def test_geojson_has_each_patterns_colour(segmentation, patterns):
 def test_organisation_has_a_row_for_each_region(segmentation, patterns):
     rows = csv.DictReader(io.StringIO(FORMATS["organisation"].render(segmentation)[0].decode()))
     assert [row["pattern"] for row in rows if row["scope"] == "region"] == list(patterns)
+
+
+def test_names_of_c3ontext_keep_every_mask_and_take_its_order(tiny_model, tmp_path):
+    """Of every output, by the command: C3ONTEXT's first bit is Sugar's."""
+    pixels = np.full((467, 700, 3), 60, np.uint8)
+    pixels[50:250, 50:300, 0] = pixels[200:400, 100:400, 1] = 240
+    picture = tmp_path / "boxes.png"
+    cv2.imwrite(str(picture), pixels[:, :, ::-1])
+    words = [
+        "segment",
+        str(picture),
+        "--bounds",
+        "barbados",
+        "--time",
+        "2020-02-01",
+        "--format",
+        "netcdf,json",
+    ]
+    words += ["--model", str(tiny_model())]
+    for names in ("nephoscope", "c3ontext"):
+        done = CliRunner().invoke(app, [*words, "--names", names, "-o", str(tmp_path / names)])
+        assert done.exit_code == 0, done.output
+    ours, theirs = (
+        xr.open_dataset(tmp_path / names / "boxes.nc", engine="h5netcdf")
+        for names in ("nephoscope", "c3ontext")
+    )
+    assert theirs["mask"].attrs["flag_meanings"].split() == list(theirs["pattern_name"].values)
+    assert list(theirs["pattern_name"].values) == ["Sugar", "Flowers", "Fish", "Gravel"]
+    for place, old in enumerate(C3ONTEXT_NAMES.values()):
+        before = ours["mask"].attrs["flag_meanings"].split().index(old)
+        assert np.array_equal(theirs["mask"] >> place & 1, ours["mask"] >> before & 1)
+        assert np.array_equal(theirs["probability"][place], ours["probability"][before], equal_nan=True)
+    colours = json.loads((tmp_path / "c3ontext" / "boxes.json").read_text())["patterns"]
+    assert (ours["mask"] > 0).any()
+    assert "Flowers" in str(colours)
+    assert "Flower'" not in str(colours)
+
+
+def test_names_of_c3ontext_are_for_its_patterns_alone(tiny_model):
+    with pytest.raises(CardError, match=r"has the patterns Fish, Flower, not Sugar"):
+        RenamedModel(Model.load(tiny_model(patterns=("Fish", "Flower"))), C3ONTEXT_NAMES)

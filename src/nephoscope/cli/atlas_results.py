@@ -49,9 +49,7 @@ def summarise(
     grid: Annotated[
         str, Option(metavar="DEGREES", help="Cell size; a list such as 1,2.5 makes a file of each.")
     ] = "1",
-    names: Annotated[
-        Literal["nephoscope", "c3ontext"], Option(help="Whose names and order of the patterns to write.")
-    ] = "nephoscope",
+    names: options.Names = "nephoscope",
     block: _Block = 1,
     trend_block: _TrendBlock = "year",
     seed: _Seed = 0,

@@ -42,6 +42,9 @@ ModelName = Annotated[
 ]
 OutputFile = Annotated[Path, Option("--output", "-o", help="The file to write.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace existing outputs.")]
+Names = Annotated[
+    Literal["nephoscope", "c3ontext"], Option(help="Whose names and order of the patterns to write.")
+]
 Rules = Annotated[
     Literal["contest", "unbiased"],
     Option(help="The model's rules: of the highest Dice, or with areas and numbers of scenes as in labels."),

@@ -87,6 +87,7 @@ def segment(
             help="Merge components at most this far apart (pixels of 350x525). Default: from the model card.",
         ),
     ] = None,
+    names: options.Names = "nephoscope",
     tta: options.Tta = False,
     device: options.Device = "auto",
     server: Annotated[
@@ -105,6 +106,7 @@ def segment(
     """Find cloud patterns in pictures."""
     from nephoscope.core.geo import parse_bounds, parse_day
     from nephoscope.core.io import available_cpus
+    from nephoscope.core.patterns import C3ONTEXT_NAMES
     from nephoscope.imagery.bands import parse_bands
     from nephoscope.imagery.scene import MAX_PIXELS, check_extent
     from nephoscope.imagery.sources import find_sources
@@ -112,6 +114,7 @@ def segment(
     from nephoscope.inference.card import parse_thresholds
     from nephoscope.inference.model import Model
     from nephoscope.inference.prediction import Predictor
+    from nephoscope.inference.renamed import RenamedModel
     from nephoscope.outputs import parse_formats
     from nephoscope.outputs.batch import Job, run
 
@@ -122,7 +125,7 @@ def segment(
         meaning = parse_scale(scale)
         chosen = parse_bands(bands) if bands is not None else None
         pictures = find_sources(sources, max_pixels or MAX_PIXELS, bands=chosen, scale=meaning)
-        names = parse_formats(formats)
+        outputs = parse_formats(formats)
         loaded: Predictor
         if server:
             from nephoscope.inference.remote import RemoteModel
@@ -132,13 +135,15 @@ def segment(
         else:
             workers = min(available_cpus(), len(pictures))
             loaded = Model.load(model, threads=available_cpus() // workers, device=device)
+        if names == "c3ontext":
+            loaded = RenamedModel(loaded, C3ONTEXT_NAMES)
         card = loaded.card.with_rules(rules, parse_thresholds(thresholds, loaded.card.patterns))
         protected = frozenset(picture.path for picture in pictures if picture.path)
         where = parse_bounds(bounds) if bounds is not None else None
         if extent is not None:
             check_extent(extent)
         when = parse_day(day) if day is not None else None
-        job = Job(loaded, folder, names, overwrite, join, tta, protected, where, when, extent, card)
+        job = Job(loaded, folder, outputs, overwrite, join, tta, protected, where, when, extent, card)
     results = run(pictures, job, workers)
     counts = console.print_results(results, len(pictures), card.styled_patterns, as_json)
     console.print_summary(counts, folder, time.perf_counter() - started)

@@ -37,6 +37,13 @@ DEFAULT_PATTERNS = (
 )
 DEFAULT_NAMES = tuple(pattern.name for pattern in DEFAULT_PATTERNS)
 
+C3ONTEXT_NAMES = {"Sugar": "Sugar", "Flowers": "Flower", "Fish": "Fish", "Gravel": "Gravel"}
+"""Names of the default patterns in C3ONTEXT, people's labels of the EUREC4A campaign, in its order, and ours.
+
+Source: Schulz 2022, "C3ONTEXT: a Common Consensus on Convective OrgaNizaTion during the EUREC4A eXperimenT",
+ESSD, doi:10.5194/essd-14-1233-2022.
+"""
+
 MAX_PATTERNS = 8  # the masks of all patterns are packed into the bits of one byte
 
 _PALETTE = (

@@ -69,6 +69,12 @@ class Card:
         return json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n"
 
     @property
+    def needs_presence_head(self) -> bool:
+        """Whether any of its rules, or its calibration, needs the network's presence head."""
+        every = (*self.rules.values(), *self.unbiased_rules.values(), *self.calibration.values())
+        return any(each.evidence != "top_k" for each in every)
+
+    @property
     def styled_patterns(self) -> tuple[Pattern, ...]:
         """The patterns with their colours and meanings, in the order of the model's outputs."""
         return styled_patterns(self.patterns, self.styles)
@@ -115,6 +121,35 @@ class Card:
             )
         kept = {**self.training, "rules": "unbiased: areas and numbers of scenes match the labels'"}
         return replace(self, rules=self.unbiased_rules, figures=[], training=kept)
+
+    def with_names(self, names: Mapping[str, str]) -> "Card":
+        """A copy of the card with other names of its patterns, in another order.
+
+        Args:
+            names: this card's name of every pattern by its new name, in the new order.
+
+        Raises:
+            CardError: they are not names of all patterns of the card.
+        """
+        if sorted(names.values()) != sorted(self.patterns):
+            raise CardError(
+                f"{self.name} has the patterns {', '.join(self.patterns)}, not {', '.join(names.values())}"
+            )
+        styles = {
+            each.name: {"colour": each.colour, "meaning": each.meaning} for each in self.styled_patterns
+        }
+        by_pattern = {
+            "rules": self.rules,
+            "styles": styles,
+            "calibration": self.calibration,
+            "unbiased_rules": self.unbiased_rules,
+            "area_ratios": self.area_ratios,
+        }
+        renamed = {
+            entry: {new: values[old] for new, old in names.items()} if values else {}
+            for entry, values in by_pattern.items()
+        }
+        return replace(self, patterns=tuple(names), **renamed)
 
     @property
     def rules_in_words(self) -> dict[str, Any]:

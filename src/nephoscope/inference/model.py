@@ -221,7 +221,7 @@ def _check_interface(session: ort.InferenceSession, card: Card, name: str) -> No
         INPUT: ("tensor(uint8)", [None, height, width, 3]),
         OUTPUT: ("tensor(float)", [None, len(card.patterns), height, width]),
     }
-    if any(rule.evidence != "top_k" for rule in card.rules.values()) or len(session.get_outputs()) > 1:
+    if card.needs_presence_head or len(session.get_outputs()) > 1:
         expected[PRESENCE] = ("tensor(float)", [None, len(card.patterns)])
     nodes = (*session.get_inputs(), *session.get_outputs())
     try:

@@ -109,7 +109,7 @@ def unpack(content: bytes) -> Payload:
         )
     if presence is not None and (presence.dtype != np.float32 or presence.shape != shape[:1]):
         raise PayloadError(f"presence is {presence.dtype} of shape {presence.shape}, not {shape[:1]}")
-    if presence is None and any(rule.evidence != "top_k" for rule in card.rules.values()):
+    if presence is None and card.needs_presence_head:
         raise PayloadError("its rules need a presence head, and there is none")
     if valid_mask.ndim != 2 or not valid_mask.size:
         raise PayloadError(f"probabilities of shape {probabilities.shape}")

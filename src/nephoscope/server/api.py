@@ -148,7 +148,7 @@ def _select_model(models: dict[str, Model], name: str | None, rules: str | None)
     if rules is None:
         return model
     card = _with_rules(model.card, rules)
-    if not model.has_presence_head and any(rule.evidence != "top_k" for rule in card.rules.values()):
+    if card.needs_presence_head and not model.has_presence_head:
         raise Problem("value", f"rules: the network of {card.name} has no presence head")
     return replace(model, card=card)
 
