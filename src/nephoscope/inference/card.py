@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from nephoscope.core.errors import CardError, InvalidRequestError
 from nephoscope.core.patterns import MAX_PATTERNS, Pattern, styled_patterns
@@ -12,6 +12,8 @@ from nephoscope.core.types import GridShape
 from nephoscope.inference.input_check import MESSAGES
 from nephoscope.inference.postprocess import Rule
 from nephoscope.inference.probability import AreaRatio, PatternCalibration
+
+T = TypeVar("T")
 
 CARD_VERSION = 1
 
@@ -138,18 +140,19 @@ class Card:
         styles = {
             each.name: {"colour": each.colour, "meaning": each.meaning} for each in self.styled_patterns
         }
-        by_pattern = {
-            "rules": self.rules,
-            "styles": styles,
-            "calibration": self.calibration,
-            "unbiased_rules": self.unbiased_rules,
-            "area_ratios": self.area_ratios,
-        }
-        renamed = {
-            entry: {new: values[old] for new, old in names.items()} if values else {}
-            for entry, values in by_pattern.items()
-        }
-        return replace(self, patterns=tuple(names), **renamed)
+
+        def renamed(values: dict[str, T]) -> dict[str, T]:
+            return {new: values[old] for new, old in names.items()} if values else {}
+
+        return replace(
+            self,
+            patterns=tuple(names),
+            rules=renamed(self.rules),
+            styles=renamed(styles),
+            calibration=renamed(self.calibration),
+            unbiased_rules=renamed(self.unbiased_rules),
+            area_ratios=renamed(self.area_ratios),
+        )
 
     @property
     def rules_in_words(self) -> dict[str, Any]:
