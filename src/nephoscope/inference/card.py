@@ -73,8 +73,9 @@ class Card:
     @property
     def needs_presence_head(self) -> bool:
         """Whether any of its rules, or its calibration, needs the network's presence head."""
-        every = (*self.rules.values(), *self.unbiased_rules.values(), *self.calibration.values())
-        return any(each.evidence != "top_k" for each in every)
+        rules = (*self.rules.values(), *self.unbiased_rules.values())
+        evidence = (each.evidence for each in (*rules, *self.calibration.values()))
+        return any(each != "top_k" for each in evidence)
 
     @property
     def styled_patterns(self) -> tuple[Pattern, ...]:
