@@ -59,24 +59,41 @@ def test_downloads_equal_what_is_shown(visit, scenes, model):
 
 
 def test_downloads_of_all_pictures_are_merged(visit, scenes, model):
-    def few(route: Any) -> None:
-        answer = route.fetch()
-        info = answer.json()
-        info["limits"]["pictures"] = 2  # three pictures take two requests
-        route.fulfill(response=answer, json=info)
-
-    page = visit(before=lambda page: page.route("**/api/v1/server", few))
+    page = visit()
     choose(page, *scenes)
     expect(page.locator(".strip .progress")).to_contain_text("3 pictures")
     slide(page, "Fish", "Pixel threshold", 90)
+    page.route("**/api/**", lambda route: route.abort())  # the server is away: the page has all it needs
     changed = ruled(model, {"Fish": {"threshold": 0.45}})
     segmentations = [nephoscope.segment(path, changed) for path in scenes]
     buttons = page.locator("#all-downloads button")
-    assert download(page, buttons.filter(has_text="CSV")) == format_labels(
+    assert download(page, buttons.filter(has_text="Contest")) == format_labels(
         [row for each in segmentations for row in rows(each)]
     )
-    document = json.loads(download(page, buttons.filter(has_text="JSON")))
-    assert document["scenes"] == [json.loads(FORMATS["json"].render(each)[0]) for each in segmentations]
+    document = json.loads(download(page, buttons.filter(has_text="Regions")))
+    for scene, each in zip(document["scenes"], segmentations, strict=True):
+        assert_same_scene(scene, json.loads(FORMATS["json"].render(each)[0]))
+
+
+def assert_same_scene(scene: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The page has probabilities in steps of 1/200, and its outlines follow the edges of pixels exactly."""
+    regions, expected_regions = scene.pop("regions"), expected.pop("regions")
+    assert scene == expected
+    for region, known in zip(regions, expected_regions, strict=True):
+        assert region.pop("mean_probability") == pytest.approx(known.pop("mean_probability"), abs=0.004)
+        ((outer, *holes),) = region.pop("outline")
+        ((_, *known_holes),) = known.pop("outline")
+        assert len(holes) == len(known_holes)
+        enclosed = area(outer) - sum(map(area, holes))
+        assert enclosed == pytest.approx(region["area"], rel=1e-4)
+        for corner in ("box", "centroid", "area"):
+            assert region.pop(corner) == pytest.approx(known.pop(corner), abs=2e-4)
+        assert region == known
+
+
+def area(ring: list[list[float]]) -> float:
+    x, y = np.array(ring).T
+    return abs(float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))) / 2
 
 
 def test_changed_rules_are_shown_and_reset_with_the_last_picture(visit, scenes):

@@ -10,6 +10,7 @@ from nephoscope.cli import (
     models,
     segment,
     serve,
+    site,
     train,
 )
 from nephoscope.cli.app import app, main
@@ -26,5 +27,6 @@ __all__ = [
     "models",
     "segment",
     "serve",
+    "site",
     "train",
 ]

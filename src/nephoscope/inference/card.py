@@ -73,9 +73,9 @@ class Card:
     @property
     def needs_presence_head(self) -> bool:
         """Whether any of its rules, or its calibration, needs the network's presence head."""
-        rules = (*self.rules.values(), *self.unbiased_rules.values())
-        evidence = (each.evidence for each in (*rules, *self.calibration.values()))
-        return any(each != "top_k" for each in evidence)
+        evidence = {rule.evidence for rule in (*self.rules.values(), *self.unbiased_rules.values())}
+        evidence |= {each.evidence for each in self.calibration.values()}
+        return evidence != {"top_k"}
 
     @property
     def styled_patterns(self) -> tuple[Pattern, ...]:

@@ -20,7 +20,7 @@ export function watchArrivals({ files, address }) {
     add($('files').files);
     $('files').value = ''; // the same file may be chosen again
   });
-  $('sample').addEventListener('click', () => address(SAMPLE, `/${SAMPLE}`));
+  $('sample').addEventListener('click', () => address(SAMPLE, SAMPLE));
   document.addEventListener('paste', (event) => {
     if (!event.clipboardData.files.length) return;
     event.preventDefault();

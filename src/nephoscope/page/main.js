@@ -4,11 +4,13 @@ import { watchArrivals } from './arrivals.js';
 import { fillCard } from './card.js';
 import { Downloads } from './downloads.js';
 import { element } from './element.js';
+import { PageEngine } from './engine.js';
+import { resultOf } from './files/result.js';
 import { Findings } from './findings.js';
 import { legendEntry } from './panel.js';
 import { Pictures } from './pictures.js';
 import { placeForm } from './place.js';
-import { askJson, Gone, Problem, takeTokenFromAddress, whenTokenIsNeeded } from './requests.js';
+import { Gone, Problem, whenTokenIsNeeded } from './requests.js';
 import { Stage } from './stage.js';
 import { Strip } from './strip.js';
 import { briefName, dayInWords, listed, placeInWords } from './words.js';
@@ -19,14 +21,15 @@ const $ = (id) => document.getElementById(id);
 
 /** @type {import('./pictures.js').Picture | null} */
 let current = null;
-/** Whether the state of the server is known. */
-let begun = false;
+/** What the engine has; null until it is known. @type {import('./engine.js').State | null} */
+let state = null;
+/** The card of the model in use. */
+let card = null;
 /** The picture or answer that the form for place and day shows; input is kept until another one is shown. */
 let placed = null;
 
-takeTokenFromAddress();
-
-const pictures = new Pictures(changed, stuck);
+const engine = new PageEngine();
+const pictures = new Pictures(engine, changed, stuck);
 const stage = new Stage({ regionsAt: (pixel) => findings.regionsAt(pixel), turn });
 const findings = new Findings(stage.view, {
   chosen: (region) => stage.reveal(region),
@@ -41,9 +44,8 @@ const downloads = new Downloads({
 }, {
   picture: () => current,
   pictures: () => pictures.done,
-  model: () => pictures.asked,
-  rules: () => findings.changedRules,
-  limits: () => pictures.limits,
+  render: (format, picture) => engine.render(format, picture, pictures.model, findings.changedRules),
+  result: (picture) => resultOf(picture, card, findings.changedRules, state),
 });
 const place = placeForm($('place'), (stated) => pictures.state(current, stated));
 const showWorldview = watchArrivals({
@@ -51,27 +53,30 @@ const showWorldview = watchArrivals({
   address: (name, address) => added(pictures.addFrom(name, address)),
 });
 
-/** Load the state of the server, and its models. */
+/** Ask the engine what it has. */
 async function begin() {
   try {
-    const { nephoscope, patterns, limits, formats } = await askJson('/api/v1/server');
+    const begun = await engine.begin();
+    const { nephoscope, patterns, limits, formats } = begun;
     pictures.limits = limits;
     downloads.offer(formats);
     $('legend').replaceChildren(...patterns.map(legendEntry));
     $('pattern-names').textContent = listed(patterns.map(({ name }) => name), 'or');
     $('version').textContent = `nephoscope ${nephoscope}`;
-    const { models } = await askJson('/api/v1/models');
-    const use = (card) => {
+    $('privacy').textContent = engine.privacy;
+    const models = await engine.models();
+    const use = (chosen) => {
+      card = chosen;
       fillCard($('card'), card);
       $('model').textContent = card.name;
       findings.begin(card, patterns);
     };
     use(models[0]);
-    offer(models, (card) => {
-      use(card);
-      pictures.ask(card.name);
+    offer(models, (chosen) => {
+      use(chosen);
+      pictures.ask(chosen.name);
     });
-    begun = true;
+    state = begun;
     refresh();
     pictures.resume();
     askWorldview(); // takes seconds without a network; nothing waits for it
@@ -82,7 +87,7 @@ async function begin() {
 
 async function askWorldview() {
   try {
-    const service = await askJson('/api/v1/worldview');
+    const service = await engine.worldview();
     showWorldview(service);
     place.fill(service.regions);
   } catch (error) {
@@ -99,14 +104,13 @@ function stuck(error) {
 
 async function probe() {
   if ($('notice').hidden) return;
-  const answer = await fetch('/readyz').catch(() => null);
-  if (answer?.ok) resume();
+  if (await engine.isThere()) resume();
   else setTimeout(probe, PROBE_INTERVAL);
 }
 
 function resume() {
   $('notice').hidden = true;
-  if (begun) pictures.resume();
+  if (state) pictures.resume();
   else begin();
 }
 
@@ -125,7 +129,7 @@ function offer(models, chosen) {
 /** Show the first of the added pictures. */
 function added([first]) {
   if ($('adding').open) $('adding').close();
-  if (!begun && !$('notice').hidden) resume();
+  if (!state && !$('notice').hidden) resume();
   const losesFocus = $('welcome').contains(document.activeElement);
   select(first);
   if (losesFocus) $('viewer').focus({ preventScroll: true });

@@ -23,7 +23,7 @@ const MOST_ROWS = 60;
  */
 export function typicalPicture({ name }) {
   const picture = element('img', {
-    src: `/patterns/${encodeURIComponent(name)}.jpg`, alt: '', width: 240, height: 160,
+    src: `patterns/${encodeURIComponent(name)}.jpg`, alt: '', width: 240, height: 160,
     loading: 'lazy', className: 'typical',
   });
   picture.addEventListener('error', () => picture.remove());

@@ -1,7 +1,6 @@
-/** The pictures of this session: read, sent and answered, two at a time; a failure affects one picture only. */
+/** The pictures of this session: read and segmented, two at a time; a failure affects one picture only. */
 
-import { readNpz } from './npz.js';
-import { ask, fileName, Gone, Problem } from './requests.js';
+import { Gone, Problem } from './requests.js';
 import { outlineOf } from './regions.js';
 import { megabytes } from './words.js';
 
@@ -9,7 +8,7 @@ const AT_ONCE = 2;
 const THUMBNAIL = 96; // px high, twice what is shown
 
 /**
- * The server's answer for a picture.
+ * What was found in a picture.
  * @typedef {object} Answer
  * @property {object} about - name, size, satellite, date, bounds, patterns with their scores, rules.
  * @property {number} width - of the rules' grid, in pixels.
@@ -17,6 +16,7 @@ const THUMBNAIL = 96; // px high, twice what is shown
  * @property {Uint8Array[]} values - one array per pattern: probabilities in steps of 1/200, row by row.
  * @property {number} withData - how many pixels have data; at least 1.
  * @property {boolean} anyData
+ * @property {Uint8Array} valid - 1 where there is data, row by row.
  * @property {Path2D} nodata - outline of the pixels without data.
  */
 
@@ -24,12 +24,12 @@ const THUMBNAIL = 96; // px high, twice what is shown
 export class Picture {
   /**
    * @param {string} name
-   * @param {() => Promise<File>} load
+   * @param {(waiting: import('./engine.js').Waiting) => Promise<File>} load
    */
   constructor(name, load) {
     this.name = name;
     this.load = load;
-    /** @type {File | null} as it is sent */
+    /** @type {File | null} as it was given */
     this.file = null;
     /** @type {Blob | null} as a browser can show it */
     this.shown = null;
@@ -53,12 +53,17 @@ export class Picture {
 
 /** Pictures in order, and the queue that processes them. Calls `changed` whenever one of them changes. */
 export class Pictures {
-  /** @param {(picture: Picture) => void} changed @param {(error: Gone) => void} gone */
-  constructor(changed, gone) {
+  /**
+   * @param {import('./engine.js').Engine} engine
+   * @param {(picture: Picture) => void} changed
+   * @param {(error: Gone) => void} gone
+   */
+  constructor(engine, changed, gone) {
+    this.engine = engine;
     /** @type {Picture[]} */
     this.all = [];
     this.limits = {};
-    /** name of the model; the server's first if empty */
+    /** name of the model; the default one if empty */
     this.model = '';
     this.changed = changed;
     this.gone = gone;
@@ -73,18 +78,13 @@ export class Pictures {
   }
 
   /**
-   * Add a picture that the server has or fetches.
-   * @param {string} name - until the server names another.
+   * Add a picture that the engine has or fetches.
+   * @param {string} name - until the engine names another.
    * @param {string} address
    * @returns {Picture[]}
    */
   addFrom(name, address) {
-    const picture = new Picture(name, async () => {
-      const answer = await ask(address, { signal: picture.stop.signal, onBusy: this.#busy(picture) });
-      const blob = await answer.blob();
-      return new File([blob], fileName(answer, name), { type: blob.type });
-    });
-    return this.add([picture]);
+    return this.add([new Picture(name, (waiting) => this.engine.fetchPicture(address, name, waiting))]);
   }
 
   /** @param {Picture[]} pictures */
@@ -136,11 +136,6 @@ export class Pictures {
     this.#next();
   }
 
-  /** The query parameter for the model. */
-  get asked() {
-    return this.model ? { model: this.model } : {};
-  }
-
   /** @returns {Picture[]} */
   get done() {
     return this.all.filter((picture) => picture.state === 'done');
@@ -163,20 +158,21 @@ export class Pictures {
 
   async #work(picture) {
     const { model } = this;
+    const waiting = { signal: picture.stop.signal, onBusy: this.#busy(picture) };
     try {
       if (!picture.file) {
         picture.reason = 'Getting the picture…';
         this.changed(picture);
-        picture.file = await picture.load();
+        picture.file = await picture.load(waiting);
         picture.name = this.#uniqueName(picture.file.name || picture.name, picture);
         picture.reason = '';
       }
       this.#refuseTooLarge(picture.file);
-      const readable = await isShown(picture.file);
-      if (readable && !picture.shown) await show(picture, picture.file);
+      if (!picture.shown) await show(picture, picture.file);
       this.changed(picture);
-      const answer = await this.#send(picture, readable);
-      if (answer.preview) await show(picture, answer.preview);
+      const found = await this.engine.segment(picture, model, waiting);
+      if (found.preview) await show(picture, found.preview);
+      const answer = answerOf(found);
       if (model === this.model) Object.assign(picture, { answer, state: 'done', reason: '' });
       else Object.assign(picture, { answer: null, state: 'waiting', reason: '' }); // the model was changed meanwhile
     } catch (error) {
@@ -210,22 +206,6 @@ export class Pictures {
     }
   }
 
-  async #send(picture, readable) {
-    const query = new URLSearchParams({
-      steps: 200, ...this.asked, ...picture.stated, ...(!readable && { picture: true }),
-    });
-    const body = new FormData();
-    body.append('picture', picture.file, picture.name);
-    const answer = await ask(`/api/v1/segment?${query}`, {
-      method: 'POST',
-      headers: { Accept: 'application/x-npz' },
-      body,
-      signal: picture.stop.signal,
-      onBusy: this.#busy(picture),
-    });
-    return readAnswer(await answer.arrayBuffer());
-  }
-
   #busy(picture) {
     return (seconds) => {
       picture.reason = `The server is busy; retrying in ${seconds} s.`;
@@ -234,35 +214,23 @@ export class Pictures {
   }
 }
 
-/** @param {ArrayBuffer} buffer - an NPZ file as the API documents it. @returns {Promise<Answer>} */
-async function readAnswer(buffer) {
-  const members = await readNpz(buffer);
-  const { shape: [count, height, width], data } = members.get('probabilities');
-  const size = width * height;
-  const nodata = members.get('valid').data.map((valid) => 1 - valid);
-  const withData = nodata.reduce((sum, missing) => sum - missing, size);
-  const preview = members.get('picture');
+/** @param {import('./engine.js').Found} found @returns {Answer} */
+function answerOf({ about, width, height, values, valid }) {
+  const nodata = valid.map((each) => 1 - each);
+  const withData = valid.reduce((sum, each) => sum + each, 0);
   return {
-    about: JSON.parse(new TextDecoder().decode(members.get('about').data)),
+    about,
     width,
     height,
-    values: Array.from({ length: count }, (_, index) => data.subarray(index * size, (index + 1) * size)),
+    values,
+    valid,
     withData: Math.max(1, withData),
     anyData: withData > 0,
     nodata: outlineOf(nodata, width, height),
-    preview: preview && new Blob([preview.data], { type: 'image/jpeg' }),
   };
 }
 
-/** Whether browsers can show a file: all but TIFFs, recognised by their signature. */
-async function isShown(file) {
-  const [one, two, three, four] = new Uint8Array(await file.slice(0, 4).arrayBuffer());
-  const little = one === 0x49 && two === 0x49 && (three === 42 || three === 43) && four === 0;
-  const big = one === 0x4d && two === 0x4d && three === 0 && (four === 42 || four === 43);
-  return !(little || big);
-}
-
-/** Decode the thumbnail of a picture. One that fails is sent nevertheless: the server says why. */
+/** Decode the thumbnail of a picture. One that this browser cannot show is segmented nevertheless. */
 async function show(picture, blob) {
   try {
     picture.thumbnail = await createImageBitmap(blob, { resizeHeight: THUMBNAIL, resizeQuality: 'medium' });

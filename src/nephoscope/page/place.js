@@ -63,13 +63,16 @@ export function worldviewForm(form, fetched) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const query = new URLSearchParams({ satellite: satellite.value, day: day.value, place: place.value });
-    fetched(`${satellite.value} ${day.value} ${place.value}`, `/api/v1/worldview/picture?${query}`);
+    fetched(`${satellite.value} ${day.value} ${place.value}`, `api/v1/worldview/picture?${query}`);
   });
   return (service) => {
     satellites = service.satellites ?? [];
     satellite.replaceChildren(...satellites.map(({ name }) => element('option', { value: name }, name)));
     place.fill(service.regions ?? []);
     fieldset.disabled = !service.available;
+    fieldset.hidden = service.isManual ?? false;
+    why.hidden = service.isManual ?? false;
+    form.querySelector('.manual').hidden = !service.isManual;
     why.textContent = service.available ? '' : `This server cannot reach NASA Worldview (${service.reason}).`;
     follow();
   };

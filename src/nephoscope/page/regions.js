@@ -1,19 +1,11 @@
 /** Describes connected components as regions: area, mean probability, bounding box, outline. */
 
 import { traceRings } from './contours.js';
+import { rowAreas } from './geography.js';
 import { STEPS } from './rules.js';
 
-const EARTH_RADIUS = 6371.0088; // km; the mean radius (IUGG)
 const SIDE = 0.955; // of a step to a side and to a corner: chamfer weights nearest to Euclid's distance
 const CORNER = 1.3693;
-
-/**
- * @typedef {object} Bounds - edges in degrees; east is less than west across the antimeridian.
- * @property {number} west
- * @property {number} south
- * @property {number} east
- * @property {number} north
- */
 
 /**
  * @typedef {object} Region
@@ -32,14 +24,15 @@ const CORNER = 1.3693;
  * @param {string} pattern
  * @param {import('./rules.js').Components} components
  * @param {Uint8Array} values - probabilities in steps of 1/200, row by row.
- * @param {{width: number, height: number, withData: number, limit: number, bounds: Bounds | null}} grid - its
+ * @param {{width: number, height: number, withData: number, limit: number, 
+ *   bounds: import('./geography.js').Bounds | null}} grid - its
  *   size and how many pixels have data; the threshold in steps; where it lies.
  * @returns {Region[]} largest first.
  */
 export function describeRegions(pattern, components, values, { width, height, withData, limit, bounds }) {
   const { numbers, areas } = components;
   if (!areas.length) return [];
-  const rowAreas = bounds && pixelAreas(bounds, width, height);
+  const areasOfRows = bounds && rowAreas(bounds, width, height);
   const depths = distances(numbers, width, height);
   const regions = areas.map((area, index) => ({
     pattern,
@@ -58,7 +51,7 @@ export function describeRegions(pattern, components, values, { width, height, wi
       if (!number) continue;
       const region = regions[number - 1];
       region.probability += (values[index] - 0.5) / STEPS / region.area; // steps are rounded up, half a step on average
-      if (rowAreas) region.km2 += rowAreas[y];
+      if (areasOfRows) region.km2 += areasOfRows[y];
       const { box, middle } = region;
       if (x < box[0]) box[0] = x;
       if (y < box[1]) box[1] = y;
@@ -91,17 +84,6 @@ function trace(path, points) {
   path.moveTo(points[0], points[1]);
   for (let index = 2; index < points.length; index += 2) path.lineTo(points[index], points[index + 1]);
   path.closePath();
-}
-
-/** Area of a pixel of each row on the sphere, in km². */
-function pixelAreas({ west, south, east, north }, width, height) {
-  const degrees = ((east - west) % 360 + 360) % 360 || 360;
-  const radians = Math.PI / 180;
-  const sines = Float64Array.from({ length: height + 1 }, (_, row) => (
-    Math.sin((north - (north - south) * row / height) * radians)
-  ));
-  const strip = EARTH_RADIUS ** 2 * degrees / width * radians;
-  return Float64Array.from({ length: height }, (_, row) => strip * (sines[row] - sines[row + 1]));
 }
 
 /** Distance of each component pixel from the nearest background pixel, in pixels; the grid's edge is background. */

@@ -30,7 +30,7 @@ export function dayInWords(day) {
   return format.format(new Date(`${day}T00:00Z`));
 }
 
-/** @param {import('./regions.js').Bounds} bounds @returns {string} such as `10–24° N, 61–40° W`. */
+/** @param {import('./geography.js').Bounds} bounds @returns {string} such as `10–24° N, 61–40° W`. */
 export function placeInWords({ west, south, east, north }) {
   return `${range(south, north, 'N', 'S')}, ${range(west, east, 'E', 'W')}`;
 }

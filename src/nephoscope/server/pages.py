@@ -6,23 +6,18 @@ import mimetypes
 import re
 import threading
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
 
 from fastapi import APIRouter, Request, Response
 
 from nephoscope.imagery import synthetic
-from nephoscope.imagery.resize import resize
-from nephoscope.plotting.drawing import jpeg
+from nephoscope.plotting.typical import SEEDS, typical_picture
 from nephoscope.server.memory import PixelBudget
 from nephoscope.server.problems import Problem
+from nephoscope.site.page import page_files
 
 router = APIRouter(include_in_schema=False)
 
-_SEEDS = {"Fish": 4, "Flower": 1, "Gravel": 2, "Sugar": 1}
-"""Seeds of synthetic scenes that show a default pattern well in their middle; chosen by eye."""
-
-_SCENE, _CROP, _LEGEND = (700, 1050), (400, 600), (160, 240)  # px: the scene, its part, that part's picture
 _GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")  # unless its quality is 0
 _drawing = threading.Lock()  # of many who ask at once, one draws
 _CACHED = {"Cache-Control": "public, max-age=86400"}
@@ -39,11 +34,10 @@ class _File(NamedTuple):
 def _page() -> dict[str, _File]:
     """All files of the page by name; nothing else is served, whatever the address says."""
     page = {}
-    for file in files("nephoscope").joinpath("page").iterdir():
-        content = file.read_bytes()
-        media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    for name, content in page_files():
+        media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
         etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-        page[file.name] = _File(content, gzip.compress(content, 9, mtime=0), etag, media_type)
+        page[name] = _File(content, gzip.compress(content, 9, mtime=0), etag, media_type)
     return page
 
 
@@ -53,7 +47,7 @@ def index(request: Request) -> Response:
     return part("index.html", request)
 
 
-@router.get("/page/{name}")
+@router.get("/page/{name:path}")
 def part(name: str, request: Request) -> Response:
     """A file of the page."""
     if name not in _page():
@@ -71,22 +65,11 @@ def part(name: str, request: Request) -> Response:
 @router.get("/patterns/{name}.jpg")
 def typical(name: str) -> Response:
     """A small synthetic picture of a default pattern."""
-    if name not in _SEEDS:
-        raise Problem("not-found", f"no picture of {name!r}; available: {', '.join(_SEEDS)}")
+    if name not in SEEDS:
+        raise Problem("not-found", f"no picture of {name!r}; available: {', '.join(SEEDS)}")
     with _drawing:
-        content = _typical(name)
+        content = typical_picture(name)
     return Response(content, media_type="image/jpeg", headers=_CACHED)
-
-
-@cache
-def _typical(name: str) -> bytes:
-    """The part of a synthetic scene around the pattern."""
-    scene = synthetic.make_scene(_SEEDS[name], _SCENE, patterns=(name,), glint=False)
-    top, left = (
-        int(min(max(0, pixels.mean() - shown / 2), whole - shown))
-        for pixels, whole, shown in zip(scene.masks[name].nonzero(), _SCENE, _CROP, strict=True)
-    )
-    return jpeg(resize(scene.pixels[top : top + _CROP[0], left : left + _CROP[1]], _LEGEND))
 
 
 @router.get(f"/{synthetic.SAMPLE_NAME}")

@@ -1,0 +1,68 @@
+/** Place and day of a picture: from its name, or as the user states them. As `nephoscope.core.geo` reads them. */
+
+const DEGREES = '(-?\\d+(?:\\.\\d+)?)';
+const WORLDVIEW = new RegExp(
+  `([A-Za-z0-9]+)_CorrectedReflectance\\w*?(\\d{4})(\\d{2})(\\d{2})_${DEGREES}-${DEGREES}_${DEGREES}-${DEGREES}`,
+);
+const SNAPSHOT = /(?<![A-Za-z0-9])snapshot-(\d{4}-\d{2}-\d{2})(?!\d)/;
+
+/** Regions by name; edges in degrees. */
+export const REGIONS = {
+  atlantic: { west: -61, south: 10, east: -40, north: 24 },
+  'west-pacific': { west: 159, south: 8, east: 180, north: 22 },
+  'east-pacific': { west: -135, south: -15, east: -114, north: -1 },
+  barbados: { west: -62, south: 6, east: -41, north: 20 },
+  eurec4a: { west: -62, south: 6, east: -41, north: 20 },
+};
+
+/** @typedef {import('../geography.js').Bounds} Bounds */
+
+/**
+ * What the name of a snapshot tells.
+ * @param {string} name - such as `Aqua_CorrectedReflectance20090122_-61--40_10-24.jpeg`.
+ * @returns {{bounds: Bounds | null, date: string | null, satellite: string | null}}
+ */
+export function fromName(name) {
+  const nothing = { bounds: null, date: null, satellite: null };
+  const found = WORLDVIEW.exec(name);
+  if (!found) {
+    const date = SNAPSHOT.exec(name)?.[1];
+    return date && isDay(date) ? { ...nothing, date } : nothing;
+  }
+  const date = found.slice(2, 5).join('-');
+  if (!isDay(date)) return nothing;
+  const [west, east, south, north] = found.slice(5).map(Number);
+  const onEarth = south >= -90 && south < north && north <= 90 && Math.abs(west) <= 180 && Math.abs(east) <= 180;
+  return { bounds: onEarth ? { west, south, east, north } : null, date, satellite: found[1] };
+}
+
+/**
+ * Parse bounds as a form gives them: the name of a region, or west, south, east and north in degrees.
+ * @param {string} text
+ * @returns {Bounds}
+ * @throws {Error} no box on Earth.
+ */
+export function parseBounds(text) {
+  const known = REGIONS[text.trim().toLowerCase()];
+  if (known) return known;
+  const numbers = text.split(',').map((part) => (part.trim() ? Number(part) : NaN));
+  const [west, south, east, north] = numbers;
+  const onEarth = numbers.length === 4 && numbers.every(Number.isFinite)
+    && south >= -90 && south < north && north <= 90 && [west, east].every((edge) => edge >= -180 && edge <= 360);
+  if (!onEarth || west === east) {
+    throw new Error(
+      `${text}: no box on Earth: give west, south, east and north; south below north, both from -90 to 90; `
+      + 'west and east from -180 to 360, and different',
+    );
+  }
+  return { west: wrapped(west), south, east: wrapped(east) === -180 ? 180 : wrapped(east), north };
+}
+
+function wrapped(longitude) {
+  return longitude >= -180 && longitude < 180 ? longitude : ((longitude + 180) % 360 + 360) % 360 - 180;
+}
+
+function isDay(text) {
+  const day = new Date(`${text}T00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
+}

@@ -1,0 +1,70 @@
+/** Tables: run lengths as the contest of 2019 wants them, and covers. */
+
+import { resizeMask } from '../resize.js';
+
+const CONTEST = { width: 525, height: 350 };
+
+/**
+ * Run lengths of all masks on 350 x 525, as `nephoscope segment --format csv` writes them.
+ * @param {import('./result.js').Result[]} results
+ * @returns {Blob}
+ */
+export function contestCsv(results) {
+  const lines = results.flatMap((result) => result.patterns.map(({ name, components }) => (
+    `${quoted(`${result.name}_${name}`)},${runLengths(contestMask(result, components.numbers))}`
+  )));
+  return new Blob([['Image_Label,EncodedPixels', ...lines, ''].join('\n')], { type: 'text/csv' });
+}
+
+function contestMask({ width, height, valid }, numbers) {
+  const mask = Uint8Array.from(numbers, (number) => (number ? 1 : 0));
+  if (width === CONTEST.width && height === CONTEST.height) return mask;
+  const resized = resizeMask(mask, { width, height }, CONTEST);
+  const data = resizeMask(valid, { width, height }, CONTEST);
+  return resized.map((on, index) => on & data[index]);
+}
+
+/** Pairs of start and length; pixels are counted from 1, column by column. */
+function runLengths(mask) {
+  const { width, height } = CONTEST;
+  const runs = [];
+  let length = 0;
+  for (let x = 0, place = 1; x < width; x += 1) {
+    for (let y = 0; y < height; y += 1, place += 1) {
+      if (mask[y * width + x]) {
+        length += 1;
+      } else if (length) {
+        runs.push(place - length, length);
+        length = 0;
+      }
+    }
+  }
+  if (length) runs.push(width * height + 1 - length, length);
+  return runs.join(' ');
+}
+
+/**
+ * A row a picture: what is known of it, and each pattern's cover and probability of presence.
+ * @param {import('./result.js').Result[]} results
+ * @returns {Blob}
+ */
+export function coversCsv(results) {
+  const patterns = results[0].card.patterns;
+  const header = [
+    'scene', 'satellite', 'date', 'west', 'south', 'east', 'north', 'valid',
+    ...patterns.map((name) => `${name} cover`), ...patterns.map((name) => `${name} probability`),
+  ];
+  const rows = results.map(({ name, about, patterns: found }) => [
+    name, about.satellite, about.date,
+    ...['west', 'south', 'east', 'north'].map((edge) => about.bounds?.[edge]),
+    about.valid,
+    ...found.map(({ cover }) => cover.toFixed(4)),
+    ...patterns.map((each) => about.patterns[each].probability),
+  ]);
+  const lines = [header, ...rows].map((row) => row.map((value) => quoted(String(value ?? ''))).join(','));
+  return new Blob([`${lines.join('\n')}\n`], { type: 'text/csv' });
+}
+
+function quoted(text) {
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
