@@ -64,6 +64,7 @@ async function begin() {
     $('pattern-names').textContent = listed(patterns.map(({ name }) => name), 'or');
     $('version').textContent = `nephoscope ${nephoscope}`;
     $('privacy').textContent = engine.privacy;
+    $('api').hidden = !engine.hasApi;
     const models = await engine.models();
     const use = (chosen) => {
       card = chosen;

@@ -6,6 +6,7 @@ import { ask, askJson, fileName, takeTokenFromAddress } from './requests.js';
 /** @implements {import('./engine.js').Engine} */
 export class ServerEngine {
   privacy = 'Pictures are not stored';
+  hasApi = true;
 
   constructor() {
     takeTokenFromAddress();

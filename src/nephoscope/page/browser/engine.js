@@ -18,6 +18,7 @@ const NPZ = {
 /** @implements {import('../engine.js').Engine} */
 export class BrowserEngine {
   privacy = 'Pictures stay on this device: nothing is sent';
+  hasApi = false;
 
   #worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
   #waiting = new Map();
