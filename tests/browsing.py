@@ -119,8 +119,10 @@ def files_for(page: Any, *paths: Path) -> Any:
 
 
 def cover_words(share: float) -> str:
-    if not share:
-        return "not found"
+    return f"covers {percent_words(share)}" if share else "not found"
+
+
+def percent_words(share: float) -> str:
     return "<\u202f1\u202f%" if share < 0.005 else f"{int(share * 100 + 0.5)}\u202f%"
 
 

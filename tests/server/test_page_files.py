@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def test_downloads_equal_what_is_shown(visit, scenes, model):
     pytest.importorskip("h5netcdf", reason="the extra geo is not installed")
     page = visit()
     choose(page, scenes[0])
-    page.get_by_label("Show patterns below the presence threshold").check()
+    page.get_by_label("Also show patterns whose presence score is too low").check()
     slide(page, "Fish", "Pixel threshold", 80)
     slide(page, "Sugar", "Minimum area", 1000)
     changes: dict[str, dict[str, Any]] = {name: {"presence": 0, "least_cover": 0} for name in DEFAULT_NAMES}
@@ -36,7 +37,10 @@ def test_downloads_equal_what_is_shown(visit, scenes, model):
     segmentation: Segmentation = nephoscope.segment(scenes[0], ruled(model, changes))
 
     def get(kind: str) -> bytes:
-        return download(page, page.locator("#downloads button", has=page.get_by_text(kind, exact=True)))
+        buttons = (
+            page.locator("#downloads button").filter(has_not_text="Covers").filter(has_not_text="Figure")
+        )
+        return download(page, buttons.filter(has=page.get_by_text(kind, exact=True)))
 
     shown = {name: pixels(page, name) for name in DEFAULT_NAMES}
     assert shown == {
@@ -102,7 +106,7 @@ def test_changed_rules_are_shown_and_reset_with_the_last_picture(visit, scenes):
     expect(page.locator("#rules-note")).to_be_empty()
     slide(page, "Fish", "Pixel threshold", 80)
     expect(page.locator("#rules-note")).to_contain_text("for all pictures and in all files")
-    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_role("button", name="Remove picture", exact=True).click()
     choose(page, scenes[1])
     expect(page.locator("#rules-note")).to_be_empty()
 

@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 
 import nephoscope
-from browsing import browser, choose, cover_words, expect, files_for, pattern, scenes, settled, slide, visit
+from browsing import (
+    browser,
+    choose,
+    cover_words,
+    expect,
+    files_for,
+    pattern,
+    percent_words,
+    scenes,
+    settled,
+    slide,
+    visit,
+)
 from conftest import encoded
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.imagery.synthetic import make_scene
@@ -116,7 +128,7 @@ def test_sliders_equal_python_and_send_no_request(visit, scenes, model):
     for area in (0, 500, 30000):
         slide(page, name, "Minimum area", area)
         check(name, threshold=177 / 200, minimum_area=area)
-    page.get_by_label("Show patterns below the presence threshold").check()
+    page.get_by_label("Also show patterns whose presence score is too low").check()
     for other in DEFAULT_NAMES:
         if other != name:
             check(other, presence=0, least_cover=0)
@@ -199,7 +211,7 @@ def test_regions_describe_themselves(visit, scenes, model):
     region = segmentation.regions[0]
     button = page.locator("#regions .region").filter(has_text=region.pattern).first
     label = button.get_attribute("aria-label")
-    assert f"{region.pattern}, {cover_words(region.area_fraction)} of the picture" in label
+    assert f"{region.pattern}, {percent_words(region.area_fraction)} of the picture" in label
     area = float(re.search(r"([\d,]+)\u202fkm²", label)[1].replace(",", ""))
     assert area == pytest.approx(feature["area_km2"], rel=0.01)
     probability = float(re.search(r"mean probability (\d\.\d+)", label)[1])

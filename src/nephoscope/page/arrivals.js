@@ -7,11 +7,12 @@ const SAMPLE = 'synthetic_sample.jpg';
 const $ = (id) => document.getElementById(id);
 
 /**
- * @param {{files: (files: File[]) => void, address: (name: string, address: string) => void}} handlers - called
- *   with files, and with the name and address of a picture that this server has or fetches.
+ * @param {{files: (files: File[]) => void, address: (name: string, address: string) => void,
+ *   overpass: (overpass: import('./days.js').Overpass) => void}} handlers - called with files, with the name and
+ *   address of a picture that the engine has, and with what to fetch from NASA Worldview.
  * @returns {(service: object) => void} called with the JSON of `/api/v1/worldview`.
  */
-export function watchArrivals({ files, address }) {
+export function watchArrivals({ files, address, overpass }) {
   const add = (list) => {
     if (list.length) files([...list]);
   };
@@ -46,5 +47,5 @@ export function watchArrivals({ files, address }) {
     $('adding').append($('start')); // the same controls, in the dialog
     $('adding').showModal();
   });
-  return worldviewForm($('worldview'), address);
+  return worldviewForm($('worldview'), overpass);
 }

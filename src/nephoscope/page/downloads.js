@@ -1,7 +1,7 @@
 /** Downloads: files of the current picture and of all, by the rules as the sliders are now. */
 
 import { element } from './element.js';
-import { fileNameOf, makeFileOfAll, OWN_FORMATS } from './files/files.js';
+import { fileNameOf, makeFile, makeFileOfAll, OWN_FORMATS } from './files/files.js';
 import { listed } from './words.js';
 
 /** @typedef {import('./engine.js').Format} Format */
@@ -22,10 +22,11 @@ export class Downloads {
     this.buttons = [];
   }
 
-  /** @param {Format[]} formats - of one picture. Those of all pictures are the page's own. */
-  offer(formats) {
-    this.formats = formats;
-    this.buttons = formats.map((format) => this.#button(format, () => this.#one(format)));
+  /** @param {Format[]} rendered - by the engine, of one picture. The page makes its own formats that are not among them. */
+  offer(rendered) {
+    const own = OWN_FORMATS.filter(({ name }) => !rendered.some((format) => format.name === name));
+    this.formats = [...rendered, ...own];
+    this.buttons = this.formats.map((format) => this.#button(format, () => this.#one(format, own.includes(format))));
     this.places.one.replaceChildren(...this.buttons.map((button) => element('li', {}, button)));
     this.places.all.replaceChildren(...OWN_FORMATS.map((format) => element(
       'li', {}, this.#button({ ...format, kind: format.makeAll ? format.kind : 'ZIP' }, () => this.#all(format)),
@@ -73,9 +74,10 @@ export class Downloads {
     this.places.state.textContent = words;
   }
 
-  async #one(format) {
+  async #one(format, isOwn) {
     const picture = this.now.picture();
-    return save(await this.now.render(format, picture), fileNameOf(format, picture.name));
+    const blob = await (isOwn ? makeFile(format, this.now.result(picture)) : this.now.render(format, picture));
+    return save(blob, fileNameOf(format, picture.name));
   }
 
   /** Of all pictures that have what the format needs. */

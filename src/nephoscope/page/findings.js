@@ -25,12 +25,13 @@ export class Findings {
 
   /**
    * @param {import('./view.js').View} view
-   * @param {{chosen: (region: Region) => void, hidden: () => void}} handlers - for a region that is
-   *   chosen in the table, and for patterns that are shown or hidden.
+   * @param {{chosen: (region: Region) => void, hidden: () => void, settled: () => void}} handlers - for a region
+   *   that is chosen in the table, for patterns that are shown or hidden, and for sliders that rest.
    */
-  constructor(view, { chosen, hidden }) {
+  constructor(view, { chosen, hidden, settled }) {
     this.view = view;
     this.hidden = hidden;
+    this.settled = settled;
     this.table = new RegionTable($('regions'), $('regions-note'), {
       point: (regions) => view.mark(regions),
       choose: chosen,
@@ -65,7 +66,12 @@ export class Findings {
       this.#answer = answer;
       this.#results = [];
     }
-    if (!answer) this.#rows.forEach((row) => row.setCover(null));
+    if (!answer) {
+      for (const row of this.#rows) {
+        row.setCover(null);
+        row.setScore(null, null);
+      }
+    }
     this.#updateAndDraw();
     this.#announce();
   }
@@ -74,6 +80,14 @@ export class Findings {
   reset() {
     this.#rows.forEach((row) => row.reset());
     $('absent').checked = false;
+    this.#moveAll();
+  }
+
+  /** Change rules. @param {Object<string, object>} rules - attributes by pattern, as `changedRules` gives them. */
+  change(rules) {
+    const isAbsentShown = Object.values(rules).some(({ presence }) => presence === 0);
+    if (isAbsentShown) $('absent').checked = true;
+    for (const row of this.#rows) row.change(rules[row.name] ?? {});
     this.#moveAll();
   }
 
@@ -111,7 +125,10 @@ export class Findings {
       requestAnimationFrame(() => {
         this.#updateAndDraw();
         clearTimeout(this.#resting);
-        this.#resting = setTimeout(() => this.#announce(), SETTLED);
+        this.#resting = setTimeout(() => {
+          this.#announce();
+          this.settled();
+        }, SETTLED);
       });
     }
     for (const index of indices) this.#moved.add(index);
@@ -168,10 +185,10 @@ export class Findings {
   #summary() {
     if (!this.#results.length) return '';
     if (!this.#answer.anyData) return 'No data in this picture';
-    const fractions = this.#results.flatMap(({ pixels }, index) => (
-      pixels ? [`${this.#rows[index].name} ${percent(pixels / this.#answer.withData)}`] : []
+    const covers = this.#results.flatMap(({ pixels }, index) => (
+      pixels ? [`${this.#rows[index].name} covers ${percent(pixels / this.#answer.withData)}`] : []
     ));
-    return fractions.join(', ') || 'No pattern found';
+    return covers.join(', ') || 'No pattern found';
   }
 }
 

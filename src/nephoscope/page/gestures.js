@@ -4,6 +4,7 @@ const KEY_ZOOM = 1.5;
 const KEY_PAN = 60; // px
 const WHEEL = 0.0015; // of the zoom's logarithm a px of the wheel; touchpads that pinch send a sixth of that
 const PINCH_WHEEL = 0.01;
+const CONTROLS = 'button, .tools, .divider'; // over the picture, which is not dragged by them
 const LINE = 16; // px; some wheels count in lines
 
 /**
@@ -32,7 +33,7 @@ export function listen(stage, view, { hover, turn }) {
   }, { passive: false });
 
   stage.addEventListener('pointerdown', (event) => {
-    if (event.button !== 0 || event.target.closest('button')) return;
+    if (event.button !== 0 || event.target.closest(CONTROLS)) return;
     stage.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, place(event));
     hover(place(event)); // a finger hovers by touching
@@ -42,7 +43,7 @@ export function listen(stage, view, { hover, turn }) {
     const at = place(event);
     const before = pointers.get(event.pointerId);
     if (!before) {
-      if (event.pointerType === 'mouse') hover(event.target.closest('button') ? null : at);
+      if (event.pointerType === 'mouse') hover(event.target.closest(CONTROLS) ? null : at);
       return;
     }
     const still = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
@@ -62,7 +63,7 @@ export function listen(stage, view, { hover, turn }) {
     if (event.pointerType === 'mouse') hover(null);
   });
   stage.addEventListener('dblclick', (event) => {
-    if (!event.target.closest('button')) view.reset();
+    if (!event.target.closest(CONTROLS)) view.reset();
   });
 
   const keys = {
@@ -76,7 +77,7 @@ export function listen(stage, view, { hover, turn }) {
     ArrowDown: () => view.panBy(0, -KEY_PAN),
   };
   stage.addEventListener('keydown', (event) => {
-    if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target !== stage || !keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     keys[event.key]();
   });

@@ -2,18 +2,23 @@
 
 import { watchArrivals } from './arrivals.js';
 import { fillCard } from './card.js';
+import { CoverTable } from './covers.js';
+import { linkOf, shifted, takeFromAddress } from './days.js';
+import { Details, heading } from './details.js';
 import { Downloads } from './downloads.js';
 import { element } from './element.js';
 import { PageEngine } from './engine.js';
-import { resultOf } from './files/result.js';
 import { Findings } from './findings.js';
 import { legendEntry } from './panel.js';
 import { Pictures } from './pictures.js';
 import { placeForm } from './place.js';
 import { Gone, Problem, whenTokenIsNeeded } from './requests.js';
+import { Results } from './results.js';
+import { keepSettings, kept, keptSettings } from './session.js';
 import { Stage } from './stage.js';
 import { Strip } from './strip.js';
-import { briefName, dayInWords, listed, placeInWords } from './words.js';
+import { Tools } from './tools.js';
+import { listed } from './words.js';
 
 const PROBE_INTERVAL = 5000; // ms between two probes of a server that does not respond
 
@@ -25,8 +30,6 @@ let current = null;
 let state = null;
 /** The card of the model in use. */
 let card = null;
-/** The picture or answer that the form for place and day shows; input is kept until another one is shown. */
-let placed = null;
 
 const engine = new PageEngine();
 const pictures = new Pictures(engine, changed, stuck);
@@ -34,7 +37,9 @@ const stage = new Stage({ regionsAt: (pixel) => findings.regionsAt(pixel), turn 
 const findings = new Findings(stage.view, {
   chosen: (region) => stage.reveal(region),
   hidden: () => downloads.show(current, findings.someHidden),
+  settled,
 });
+const tools = new Tools(stage.view);
 const strip = new Strip($('strip'), { choose: select, remove, turn });
 const downloads = new Downloads({
   one: $('downloads'),
@@ -45,12 +50,25 @@ const downloads = new Downloads({
   picture: () => current,
   pictures: () => pictures.done,
   render: (format, picture) => engine.render(format, picture, pictures.model, findings.changedRules),
-  result: (picture) => resultOf(picture, card, findings.changedRules, state),
+  result: (picture) => results.of(picture),
+});
+const results = new Results({
+  card: () => card,
+  rules: () => findings.changedRules,
+  state: () => state,
+  computed: (picture, result) => strip.showCovers(picture, result),
+});
+const covers = new CoverTable($('cover-table'), (picture) => {
+  $('covers').close();
+  select(picture);
 });
 const place = placeForm($('place'), (stated) => pictures.state(current, stated));
+const details = new Details(place);
+const open = (name, address) => added(pictures.addFrom(name, address));
 const showWorldview = watchArrivals({
   files: (files) => added(pictures.addFiles(files)),
-  address: (name, address) => added(pictures.addFrom(name, address)),
+  address: open,
+  overpass: (overpass) => added(pictures.addOverpass(overpass)),
 });
 
 /** Ask the engine what it has. */
@@ -60,7 +78,7 @@ async function begin() {
     const { nephoscope, patterns, limits, formats } = begun;
     pictures.limits = limits;
     downloads.offer(formats);
-    $('legend').replaceChildren(...patterns.map(legendEntry));
+    $('legend').replaceChildren(...patterns.map((pattern) => legendEntry(pattern, open)));
     $('pattern-names').textContent = listed(patterns.map(({ name }) => name), 'or');
     $('version').textContent = `nephoscope ${nephoscope}`;
     $('privacy').textContent = engine.privacy;
@@ -71,19 +89,35 @@ async function begin() {
       fillCard($('card'), card);
       $('model').textContent = card.name;
       findings.begin(card, patterns);
+      tools.begin(card.patterns.map((name) => patterns.find((pattern) => pattern.name === name)));
     };
-    use(models[0]);
-    offer(models, (chosen) => {
+    const settings = keptSettings();
+    const first = models.find(({ name }) => name === settings.model) ?? models[0];
+    if (first !== models[0]) pictures.model = first.name;
+    use(first);
+    offer(models, first, (chosen) => {
       use(chosen);
       pictures.ask(chosen.name);
     });
     state = begun;
+    await restore(settings);
     refresh();
     pictures.resume();
     askWorldview(); // takes seconds without a network; nothing waits for it
   } catch (error) {
     stuck(error);
   }
+}
+
+/** Add what was there before a reload, and what the page's address asks for. */
+async function restore({ rules, current: number }) {
+  const asked = takeFromAddress();
+  const changes = Object.keys(asked.rules).length ? asked.rules : rules ?? {};
+  if (Object.keys(changes).length) findings.change(changes);
+  const restored = pictures.restore(await kept());
+  const fetched = asked.overpasses.flatMap((overpass) => pictures.addOverpass(overpass));
+  // A picture that was added meanwhile stays in sight.
+  current ??= fetched[0] ?? restored.find((picture) => picture.number === number) ?? restored[0] ?? null;
 }
 
 async function askWorldview() {
@@ -118,9 +152,10 @@ function resume() {
 $('try-again').addEventListener('click', resume);
 
 /** Offer the choice between several models. */
-function offer(models, chosen) {
+function offer(models, first, chosen) {
   const choice = $('by').querySelector('select');
   choice.replaceChildren(...models.map(({ name }) => element('option', {}, name)));
+  choice.selectedIndex = models.indexOf(first);
   choice.onchange = () => chosen(models[choice.selectedIndex]);
   $('by').hidden = models.length < 2;
 }
@@ -139,6 +174,7 @@ function added([first]) {
 function select(picture) {
   current = picture;
   refresh();
+  if (state) remember();
 }
 
 function turn(step) {
@@ -167,6 +203,7 @@ $('remove').addEventListener('click', () => remove(current));
 function changed(picture) {
   if (picture === current) refresh();
   else refreshStrip();
+  if (picture.state === 'done' && state) results.later([picture]);
 }
 
 function refresh() {
@@ -177,6 +214,7 @@ function refresh() {
   refreshStrip();
   stage.show(current);
   findings.show(current?.answer ?? null);
+  tools.show(current?.answer ?? null);
   if (any) {
     describe();
   } else {
@@ -191,39 +229,47 @@ function refreshStrip() {
 }
 
 function describe() {
-  const { title, facts } = heading(current);
-  document.title = `${title} – nephoscope`;
-  $('picture-name').textContent = title;
-  $('picture-facts').textContent = facts;
-  $('panel').classList.toggle('failed', current.state === 'failed');
   downloads.show(current, findings.someHidden);
-  $('warning').textContent = (current.answer?.about.warnings ?? []).map(sentence).join(' ');
-  const refused = current.state === 'done' ? current.reason : '';
-  const isNew = refused && $('place-state').textContent !== refused;
-  $('place-state').textContent = refused;
-  if (isNew) $('place-state').scrollIntoView({ block: 'nearest' });
-  if (placed !== (current.answer ?? current)) {
-    placed = current.answer ?? current;
-    place.show(current.answer?.about ?? {});
-  }
+  details.show(current, { model: card?.name ?? 'default', rules: findings.changedRules });
 }
 
-/** The title is satellite and day where both are known, otherwise the file name. */
-function heading({ name, answer }) {
-  const { satellite, date, bounds, width, height } = answer?.about ?? {};
-  const dated = Boolean(satellite && date);
-  return {
-    title: dated ? `${satellite}, ${dayInWords(date)}` : briefName(name),
-    facts: [
-      !dated && date && dayInWords(date), bounds && placeInWords(bounds), width && `${width} × ${height} px`,
-      dated && briefName(name),
-    ].filter(Boolean).join(' · '),
-  };
+/** The sliders rest: what depends on the rules follows. */
+function settled() {
+  if (!current || !state) return;
+  details.showRecipe(current, { model: card.name, rules: findings.changedRules });
+  results.later(pictures.done);
+  remember();
 }
 
-function sentence(words) {
-  return `${words[0].toUpperCase()}${words.slice(1)}.`;
+function remember() {
+  keepSettings({ model: card?.name, rules: findings.changedRules, current: current?.number });
 }
+
+/* Days. */
+
+function goTo(days) {
+  const [picture] = pictures.addOverpass(shifted(current.overpass, days), current);
+  select(picture);
+}
+
+$('day-before').addEventListener('click', () => goTo(-1));
+$('day-after').addEventListener('click', () => goTo(1));
+$('copy-link').addEventListener('click', async () => {
+  const link = linkOf(pictures.all.map(({ overpass }) => overpass).filter(Boolean), findings.changedRules);
+  const isCopied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
+  if (!isCopied) window.prompt('The link to these days:', link);
+  $('copy-link').textContent = 'Link copied';
+  setTimeout(() => { $('copy-link').textContent = 'Copy link'; }, 2000);
+});
+
+/* Covers. */
+
+$('show-covers').addEventListener('click', () => {
+  covers.show(pictures.done.map((picture) => (
+    { picture, title: heading(picture).title, result: results.of(picture) }
+  )));
+  $('covers').showModal();
+});
 
 /* Dialogs. */
 

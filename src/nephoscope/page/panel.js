@@ -31,13 +31,20 @@ export function typicalPicture({ name }) {
 }
 
 /**
- * A line of the legend.
+ * A line of the legend; its picture opens an example.
  * @param {Pattern} pattern
+ * @param {(name: string, address: string) => void} open - called with the example's name and address.
  * @returns {HTMLElement}
  */
-export function legendEntry(pattern) {
+export function legendEntry(pattern, open) {
+  const example = element('button', {
+    type: 'button', className: 'example', 'aria-label': `Open a made-up scene of ${pattern.name}`,
+  }, typicalPicture(pattern));
+  const file = `${encodeURIComponent(pattern.name)}.jpg`;
+  example.addEventListener('click', () => open(`made-up ${pattern.name}.jpg`, `examples/${file}`));
+  example.querySelector('img').addEventListener('error', () => example.remove());
   const entry = element(
-    'li', {}, typicalPicture(pattern),
+    'li', {}, example,
     element('h3', {}, element('span', { className: 'swatch' }), pattern.name),
     element('p', {}, pattern.meaning),
   );
@@ -68,7 +75,12 @@ export class PatternRow {
     this.thresholdWords = element('span');
     this.areaWords = element('span');
     this.brief = element('span', { className: 'brief' });
-    this.score = element('p', { className: 'faint' });
+    this.meter = element('div', { className: 'meter', role: 'meter', 'aria-valuemin': '0', 'aria-valuemax': '1' });
+    this.meter.append(element('i'), element('b'));
+    this.meter.style.setProperty('--least', rule.presence);
+    this.score = element('span', { className: 'number' });
+    this.chance = element('p', { className: 'faint' });
+    this.presence = element('div', { className: 'presence' }, element('span', {}, 'Presence'), this.meter, this.score);
     const of = element('span', { className: 'unseen' }, ` of ${name}`);
     this.element = element(
       'li', { className: 'pattern' },
@@ -76,12 +88,13 @@ export class PatternRow {
       this.cover,
       typicalPicture(pattern),
       element('p', { className: 'meaning' }, meaning),
+      this.presence,
       element(
         'details', {},
         element('summary', {}, 'Rules', of, this.brief),
         slider('Pixel threshold', of.cloneNode(true), this.thresholdWords, this.threshold),
         slider('Minimum area', of.cloneNode(true), this.areaWords, this.area),
-        this.score,
+        this.chance,
       ),
     );
     this.element.style.setProperty('--colour', colour);
@@ -102,6 +115,13 @@ export class PatternRow {
     this.#showRule();
   }
 
+  /** Move its sliders. @param {{threshold?: number, minimum_area?: number}} rule */
+  change({ threshold, minimum_area: area }) {
+    if (threshold !== undefined) this.threshold.value = Math.round(threshold * STEPS);
+    if (area !== undefined) this.area.value = area;
+    this.#showRule();
+  }
+
   /** The model's rule with the values of the sliders. @returns {import('./rules.js').Rule} */
   get rule() {
     return {
@@ -117,20 +137,31 @@ export class PatternRow {
    */
   setCover(cover, counted = '') {
     this.cover.title = counted;
-    this.cover.textContent = cover === null ? '–' : cover ? percent(cover) : 'not found';
+    this.cover.textContent = cover === null ? '–' : cover ? `covers ${percent(cover)}` : 'not found';
     this.element.classList.toggle('missing', !cover);
     this.element.style.setProperty('--cover', cover ?? 0);
   }
 
   /**
-   * @param {number} score - by which presence is decided, 0 to 1.
+   * @param {number | null} score - by which presence is decided, 0 to 1; null until there is an answer.
    * @param {number | null} probability - that people would draw the pattern; null if the model is not calibrated.
    */
   setScore(score, probability) {
-    const chance = probability === null ? '' : `People would draw it with a probability of ${percent(probability)}. `;
-    this.score.textContent = (
-      `${chance}Presence score ${score.toFixed(3)}; present from ${this.card.presence.toFixed(2)}.`
-    );
+    this.presence.hidden = score === null;
+    if (score === null) return;
+    const least = this.card.presence;
+    const words = `${score.toFixed(2)}; the pattern counts as present from ${least.toFixed(2)}`;
+    this.meter.style.setProperty('--score', score);
+    this.meter.setAttribute('aria-label', `Presence score of ${this.name}`);
+    this.meter.setAttribute('aria-valuenow', score.toFixed(3));
+    this.meter.setAttribute('aria-valuetext', words);
+    this.presence.title = `Presence score ${words}`;
+    this.presence.classList.toggle('reached', score >= least);
+    this.score.textContent = score.toFixed(2);
+    this.chance.textContent = [
+      `Presence score ${score.toFixed(3)}; present from ${least.toFixed(2)}.`,
+      probability === null ? '' : `People would draw it in ${percent(probability)} of such pictures.`,
+    ].join(' ').trim();
   }
 
   #showRule() {
@@ -138,7 +169,7 @@ export class PatternRow {
     const share = `${(100 * area / this.pixels).toFixed(1)}\u202f%`;
     this.thresholdWords.textContent = threshold.toFixed(3);
     this.areaWords.textContent = `${whole(area)} px, ${share}`;
-    this.brief.textContent = `above ${threshold.toFixed(3).replace(/0$/, '')}, from ${share} of the picture`;
+    this.brief.textContent = `pixels above ${threshold.toFixed(3).replace(/0$/, '')}, regions from ${share}`;
     this.threshold.setAttribute('aria-valuetext', threshold.toFixed(3));
     this.area.setAttribute('aria-valuetext', `${whole(area)} pixels, ${share} of the picture`);
   }

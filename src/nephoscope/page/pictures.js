@@ -1,7 +1,9 @@
 /** The pictures of this session: read and segmented, two at a time; a failure affects one picture only. */
 
-import { Gone, Problem } from './requests.js';
+import { addressOf, inShort } from './days.js';
 import { outlineOf } from './regions.js';
+import { Gone, Problem } from './requests.js';
+import { forget, keep } from './session.js';
 import { megabytes } from './words.js';
 
 const AT_ONCE = 2;
@@ -29,6 +31,10 @@ export class Picture {
   constructor(name, load) {
     this.name = name;
     this.load = load;
+    /** by which it is kept over a reload */
+    this.number = 0;
+    /** what was fetched from NASA Worldview; else null @type {import('./days.js').Overpass | null} */
+    this.overpass = null;
     /** @type {File | null} as it was given */
     this.file = null;
     /** @type {Blob | null} as a browser can show it */
@@ -41,7 +47,7 @@ export class Picture {
     this.reason = '';
     /** whether a retry would fail again */
     this.hopeless = false;
-    /** what the user states of place and day: `{bounds, day}` as the API takes them */
+    /** what the user states of place, day and scale: `{bounds, day, extent}` as the API takes them */
     this.stated = {};
     /** what was stated before, in case the server refuses it */
     this.statedBefore = {};
@@ -65,6 +71,7 @@ export class Pictures {
     this.limits = {};
     /** name of the model; the default one if empty */
     this.model = '';
+    this.last = 0; // number of the newest picture
     this.changed = changed;
     this.gone = gone;
     this.working = 0;
@@ -87,9 +94,46 @@ export class Pictures {
     return this.add([new Picture(name, (waiting) => this.engine.fetchPicture(address, name, waiting))]);
   }
 
-  /** @param {Picture[]} pictures */
-  add(pictures) {
-    this.all.push(...pictures);
+  /**
+   * Add a day from NASA Worldview; one that is there already is not fetched again.
+   * @param {import('./days.js').Overpass} overpass
+   * @param {Picture | null} [beside] - before or after which it belongs, by its day.
+   * @returns {Picture[]}
+   */
+  addOverpass(overpass, beside = null) {
+    const known = this.all.find((picture) => picture.overpass && inShort(picture.overpass) === inShort(overpass));
+    if (known) return [known];
+    const picture = new Picture(inShort(overpass).replaceAll('/', ' '), (waiting) => (
+      this.engine.fetchPicture(addressOf(overpass), picture.name, waiting)
+    ));
+    picture.overpass = overpass;
+    const place = this.all.indexOf(beside) + (beside && overpass.day < beside.overpass.day ? 0 : 1);
+    return this.add([picture], beside ? place : this.all.length);
+  }
+
+  /**
+   * Add what was kept over a reload.
+   * @param {object[]} records - by `keep`.
+   * @returns {Picture[]}
+   */
+  restore(records) {
+    const pictures = records.map(({ number, name, file, stated, overpass, found, model }) => {
+      const picture = new Picture(name, async () => file);
+      const isSame = model === this.model && found;
+      Object.assign(picture, { number, file, stated, overpass, ...(isSame && { state: 'done', answer: answerOf(found) }) });
+      if (isSame) show(picture, found.preview ?? file).then(() => this.changed(picture));
+      return picture;
+    });
+    return this.add(pictures);
+  }
+
+  /** @param {Picture[]} pictures @param {number} [place] - in the order. */
+  add(pictures, place = this.all.length) {
+    for (const picture of pictures) {
+      this.last = Math.max(this.last + 1, Date.now()); // larger than any before a reload
+      picture.number ||= this.last;
+    }
+    this.all.splice(place, 0, ...pictures);
     pictures.forEach(this.changed);
     this.#next();
     return pictures;
@@ -100,16 +144,18 @@ export class Pictures {
     picture.stop.abort();
     picture.thumbnail?.close();
     this.all = this.all.filter((other) => other !== picture);
+    forget(picture.number);
   }
 
   /**
    * Send a picture again with the place and day that the user states.
    * @param {Picture} picture
-   * @param {{bounds?: string, day?: string}} stated
+   * @param {{bounds?: string, day?: string, extent?: string}} stated
    */
   state(picture, stated) {
     picture.statedBefore = picture.stated;
     picture.stated = { ...picture.stated, ...stated };
+    if (stated.bounds) delete picture.stated.extent;
     this.again(picture);
   }
 
@@ -173,8 +219,10 @@ export class Pictures {
       const found = await this.engine.segment(picture, model, waiting);
       if (found.preview) await show(picture, found.preview);
       const answer = answerOf(found);
-      if (model === this.model) Object.assign(picture, { answer, state: 'done', reason: '' });
-      else Object.assign(picture, { answer: null, state: 'waiting', reason: '' }); // the model was changed meanwhile
+      if (model === this.model) {
+        Object.assign(picture, { answer, state: 'done', reason: '' });
+        if (this.all.includes(picture)) this.#keep(picture, found, model);
+      } else Object.assign(picture, { answer: null, state: 'waiting', reason: '' }); // the model was changed meanwhile
     } catch (error) {
       if (error instanceof Gone) {
         Object.assign(picture, { state: 'waiting', reason: '' });
@@ -187,6 +235,10 @@ export class Pictures {
         Object.assign(picture, { state: 'failed', reason: error.message, hopeless: error.isLasting ?? false });
       }
     }
+  }
+
+  #keep({ number, name, file, stated, overpass }, found, model) {
+    keep({ number, name, file, stated, overpass, found, model });
   }
 
   /** A name that no other picture has: downloads are told apart by it. */

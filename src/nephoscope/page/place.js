@@ -49,7 +49,7 @@ function inWords(name) {
 /**
  * The form that fetches a picture from NASA Worldview.
  * @param {HTMLFormElement} form
- * @param {(name: string, address: string) => void} fetched - called with a name and an address on this server.
+ * @param {(overpass: import('./days.js').Overpass) => void} fetched - called with what to fetch.
  * @returns {(service: object) => void} called with the JSON of `/api/v1/worldview`.
  */
 export function worldviewForm(form, fetched) {
@@ -62,8 +62,7 @@ export function worldviewForm(form, fetched) {
   satellite.addEventListener('change', follow);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    const query = new URLSearchParams({ satellite: satellite.value, day: day.value, place: place.value });
-    fetched(`${satellite.value} ${day.value} ${place.value}`, `api/v1/worldview/picture?${query}`);
+    fetched({ satellite: satellite.value, day: day.value, place: place.value });
   });
   return (service) => {
     satellites = service.satellites ?? [];
@@ -86,23 +85,30 @@ export function worldviewForm(form, fetched) {
 /**
  * The form in which a user states where and when a picture was taken.
  * @param {HTMLFormElement} form
- * @param {(stated: {bounds?: string, day?: string}) => void} stated - called with the input, as the API
+ * @param {(stated: {bounds?: string, day?: string, extent?: string}) => void} stated - called with the input, as the API
  *   takes it.
  * @returns {{fill: (regions: {name: string}[]) => void, show: (about: object) => void}} sets the regions,
  *   and shows what is known of the current picture.
  */
 export function placeForm(form, stated) {
   const place = new PlaceChoice(form);
-  const { day } = form.elements;
+  const { day, extent } = form.elements;
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    stated({ ...(place.value && { bounds: place.value }), ...(day.value && { day: day.value }) });
+    const bounds = place.value;
+    stated({
+      ...(bounds && { bounds }), ...(day.value && { day: day.value }),
+      ...(extent.value && !bounds && !extent.disabled && { extent: extent.value }),
+    });
   });
   return {
     fill: (regions) => place.fill(regions),
     show: ({ bounds, date }) => {
       place.offer([element('option', { value: '' }, bounds ? 'from the picture' : 'choose…')]);
       day.value = date ?? '';
+      extent.closest('label').hidden = Boolean(bounds);
+      extent.disabled = Boolean(bounds);
+      extent.value = '';
     },
   };
 }

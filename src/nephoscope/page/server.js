@@ -5,7 +5,7 @@ import { ask, askJson, fileName, takeTokenFromAddress } from './requests.js';
 
 /** @implements {import('./engine.js').Engine} */
 export class ServerEngine {
-  privacy = 'Pictures are not stored';
+  privacy = 'The server stores no pictures; this browser keeps them until the tab is closed';
   hasApi = true;
 
   constructor() {

@@ -2,6 +2,7 @@
 
 import { element } from './element.js';
 import { listen } from './gestures.js';
+import { placeOf } from './graticule.js';
 import { regionInWords } from './panel.js';
 import { View } from './view.js';
 
@@ -67,8 +68,11 @@ export class Stage {
     this.view.showPicture(bitmap);
   }
 
-  /** Show which regions are under the pointer. */
+  /** Show which regions are under the pointer, and which place. */
   #hover(at) {
+    const share = at && this.view.shareAt(at);
+    const bounds = this.#picture?.answer?.about.bounds;
+    $('coordinates').textContent = share && bounds ? placeOf(bounds, share.x, share.y) : '';
     const pixel = at && this.view.pixelAt(at);
     const under = pixel ? this.regionsAt(pixel) : [];
     this.view.mark(under);

@@ -1,5 +1,6 @@
 /** The strip of thumbnails: every picture with its state, and overall progress. */
 
+import { coverBars, coversInWords } from './covers.js';
 import { element } from './element.js';
 
 export class Strip {
@@ -58,6 +59,20 @@ export class Strip {
     this.progress.hidden = settled === count;
   }
 
+  /**
+   * Show the covers of a picture's patterns below its thumbnail.
+   * @param {import('./pictures.js').Picture} picture
+   * @param {import('./files/result.js').Result} result
+   */
+  showCovers(picture, result) {
+    const entry = this.#entries.get(picture);
+    if (!entry || picture.state !== 'done') return;
+    entry.covers = coversInWords(result);
+    entry.item.querySelector('.bars')?.remove();
+    entry.choose.after(coverBars(result));
+    this.#update(picture, entry.current);
+  }
+
   /** Focus the current picture. */
   focus() {
     this.list.querySelector('[aria-current]')?.focus();
@@ -68,20 +83,26 @@ export class Strip {
     const sign = element('span', { className: 'sign', 'aria-hidden': 'true' });
     const choose = element('button', { type: 'button', className: 'thumbnail' }, canvas, sign);
     const remove = element('button', { type: 'button', className: 'drop-one' }, '×');
-    const item = element('li', {}, choose, remove);
+    const day = element('span', { className: 'day' });
+    const item = element('li', {}, choose, remove, day);
     choose.addEventListener('click', () => this.handlers.choose(picture));
     remove.addEventListener('click', () => this.handlers.remove(picture));
-    this.#entries.set(picture, { item, choose, remove, canvas, sign, drawn: null, current: false });
+    this.#entries.set(picture, {
+      item, choose, remove, canvas, sign, day, drawn: null, current: false, covers: '',
+    });
     this.list.append(item);
   }
 
   #update(picture, current) {
     const entry = this.#entries.get(picture);
-    const { item, choose, remove, canvas, sign } = entry;
+    const { item, choose, remove, canvas, sign, day } = entry;
     item.dataset.state = picture.state;
     sign.textContent = picture.state === 'failed' ? '!' : '';
-    choose.title = picture.reason || picture.name;
-    choose.setAttribute('aria-label', `${picture.name}, ${picture.reason || picture.state}`);
+    const state = picture.reason || (picture.state === 'done' && entry.covers) || picture.state;
+    choose.title = `${picture.name}: ${state}`;
+    choose.setAttribute('aria-label', `${picture.name}, ${state}`);
+    day.textContent = picture.answer?.about.date ?? picture.overpass?.day ?? '';
+    if (picture.state !== 'done') item.querySelector('.bars')?.remove();
     remove.setAttribute('aria-label', `Remove ${picture.name}`);
     if (current) choose.setAttribute('aria-current', 'true');
     else choose.removeAttribute('aria-current');

@@ -3,6 +3,8 @@
  * outlines only.
  */
 
+import { drawGraticule } from './graticule.js';
+
 const PAPER = '#181c24'; // under outlines and names, as in the overlay that the server draws
 const NO_DATA = '#6b7482';
 const LIGHT = '#ffffff';
@@ -28,6 +30,10 @@ export class View {
   #bitmap = null;
   #layers = [];
   #opacity = 0;
+  /** A picture of probabilities in place of filled regions. */
+  #heat = null;
+  /** Of the graticule; null for none. */
+  #bounds = null;
   #marked = new Set();
   #zoom = 1;
   #centre = { x: 1.5, y: 1 };
@@ -74,6 +80,18 @@ export class View {
     this.#grid = grid ?? { width: 3, height: 2, nodata: null };
     this.#layers = layers;
     this.#opacity = opacity;
+    this.#drawMarks();
+  }
+
+  /** Show probabilities in colour in place of filled regions. @param {OffscreenCanvas | null} map */
+  showHeat(map) {
+    this.#heat = map;
+    this.#drawMarks();
+  }
+
+  /** Show lines of longitude and latitude. @param {import('./geography.js').Bounds | null} bounds */
+  showGraticule(bounds) {
+    this.#bounds = bounds;
     this.#drawMarks();
   }
 
@@ -132,6 +150,16 @@ export class View {
     const row = Math.floor(y / this.#size.height * this.#grid.height);
     const inside = column >= 0 && row >= 0 && column < this.#grid.width && row < this.#grid.height;
     return inside ? { x: column, y: row } : null;
+  }
+
+  /**
+   * @param {{x: number, y: number}} at - in px from the stage's corner.
+   * @returns {{x: number, y: number} | null} across and down the picture, 0 to 1; null outside.
+   */
+  shareAt(at) {
+    const { x, y } = this.#toPicture(at);
+    const share = { x: x / this.#size.width, y: y / this.#size.height };
+    return share.x >= 0 && share.y >= 0 && share.x <= 1 && share.y <= 1 ? share : null;
   }
 
   get #fit() {
@@ -205,14 +233,8 @@ export class View {
     const pixel = this.density / Math.sqrt(sx * sy); // one px of the screen, in pixels of the grid
     pen.setTransform(sx, 0, 0, sy, corner.x, corner.y);
     if (nodata) this.#hatch(nodata, corner);
-    for (const { colour, regions } of this.#layers) {
-      pen.fillStyle = colour;
-      for (const region of regions) {
-        pen.globalAlpha = this.#marked.has(region) ? Math.min(1, this.#opacity + 0.25) : this.#opacity;
-        pen.fill(region.path, 'evenodd');
-      }
-    }
-    pen.globalAlpha = 1;
+    if (this.#heat) pen.drawImage(this.#heat, 0, 0, width, height);
+    else this.#fillRegions();
     pen.lineJoin = 'round';
     for (const { colour, regions } of this.#layers) {
       for (const region of regions) {
@@ -221,7 +243,30 @@ export class View {
         stroke(pen, region.path, colour, (marked ? 3 : 2) * pixel);
       }
     }
+    this.#drawGrid();
     this.#drawNames(sx, sy, corner);
+  }
+
+  #fillRegions() {
+    const pen = this.above;
+    for (const { colour, regions } of this.#layers) {
+      pen.fillStyle = colour;
+      for (const region of regions) {
+        pen.globalAlpha = this.#marked.has(region) ? Math.min(1, this.#opacity + 0.25) : this.#opacity;
+        pen.fill(region.path, 'evenodd');
+      }
+    }
+    pen.globalAlpha = 1;
+  }
+
+  #drawGrid() {
+    if (!this.#bounds) return;
+    this.above.setTransform(this.density, 0, 0, this.density, 0, 0);
+    const { x: left, y: top } = this.#corner;
+    const { width, height } = this.#size;
+    drawGraticule(
+      this.above, this.#bounds, { left, top, width: width * this.#scale, height: height * this.#scale }, this,
+    );
   }
 
   #hatch(nodata, corner) {

@@ -123,7 +123,7 @@ async def segment(request: Request, query: Annotated[schemas.SegmentQuery, Query
         if chosen.media_type == payload.MEDIA_TYPE:
             render = partial(responses.render_npz, steps=query.steps, picture=query.picture)
             chosen = replace(chosen, render=render)
-        job = PictureJob(model, chosen, query.tta, bounds, day)
+        job = PictureJob(model, chosen, query.tta, bounds, day, query.extent)
         with admission.work(arrival, pool.retry_after()):
             work = asyncio.gather(*(_segment_one(state, picture, job, client) for picture in pictures))
             results = await _wait(request, work, limits.seconds, pool)

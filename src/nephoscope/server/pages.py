@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request, Response
 
 from nephoscope.imagery import synthetic
-from nephoscope.plotting.typical import SEEDS, typical_picture
+from nephoscope.plotting.typical import SEEDS, example_scene, typical_picture
 from nephoscope.server.memory import PixelBudget
 from nephoscope.server.problems import Problem
 from nephoscope.site.page import page_files
@@ -69,6 +69,16 @@ def typical(name: str) -> Response:
         raise Problem("not-found", f"no picture of {name!r}; available: {', '.join(SEEDS)}")
     with _drawing:
         content = typical_picture(name)
+    return Response(content, media_type="image/jpeg", headers=_CACHED)
+
+
+@router.get("/examples/{name}.jpg")
+def example(name: str) -> Response:
+    """A synthetic scene with a default pattern."""
+    if name not in SEEDS:
+        raise Problem("not-found", f"no example of {name!r}; available: {', '.join(SEEDS)}")
+    with _drawing:
+        content = example_scene(name)
     return Response(content, media_type="image/jpeg", headers=_CACHED)
 
 

@@ -17,6 +17,9 @@ class SegmentQuery(BaseModel):
         None, description="Bounds of all pictures: a region, or west,south,east,north.", max_length=200
     )
     day: str | None = Field(None, description="Day of all pictures.", examples=["2020-02-01"], max_length=40)
+    extent: float | None = Field(
+        None, description="Degrees from west to east of pictures of unknown bounds.", gt=0, le=360
+    )
     rules: str | None = Field(
         None,
         description="`contest` or `unbiased`; or JSON: attributes of rules by pattern.",

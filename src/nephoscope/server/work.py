@@ -36,6 +36,7 @@ class PictureJob:
     tta: bool = False
     bounds: Bounds | None = None
     day: date | None = None
+    extent: float | None = None  # degrees from west to east, of pictures of unknown bounds
 
 
 def segment_upload(
@@ -51,7 +52,7 @@ def segment_upload(
     weight = check_picture(upload, limits.pixels)
     try:
         scene = open_scene(upload.content, name=upload.name, max_pixels=limits.pixels)
-        scene = scene.with_location(job.bounds, job.day)
+        scene = scene.with_location(job.bounds, job.day, job.extent)
         frame = job.model.card.input_size
         canvas = canvas_size(scene.size, scene.degrees, frame)
         frames = prod(canvas) / prod(frame)

@@ -11,16 +11,26 @@ from nephoscope.core.io import atomic_write
 from nephoscope.core.version import __version__
 from nephoscope.imagery import synthetic
 from nephoscope.inference.model import Model
-from nephoscope.plotting.typical import SEEDS, typical_picture
+from nephoscope.plotting.typical import SEEDS, example_scene, typical_picture
 from nephoscope.site.page import page_files
 
 STATE = "site.json"
 """File that says what the site has: version, patterns, cards and model files. Its presence marks a site."""
 
 _ENGINE = "export { BrowserEngine as PageEngine } from './browser/engine.js';\n"
+_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; worker-src 'self'; "
+    "connect-src 'self' blob:; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'"
+)
 _WORKER = "service_worker.js"
 _SCRIPT = f"page/browser/{_WORKER}"
-_OWN_FOLDERS = ("page", "models", "runtime", "patterns")  # whose other files are removed: of an older version
+_OWN_FOLDERS = (
+    "page",
+    "models",
+    "runtime",
+    "patterns",
+    "examples",
+)  # whose other files are removed: of an older version
 _LICENCES = """\
 The page and the pictures in it: nephoscope, licence Apache-2.0.
 runtime/: ONNX Runtime Web, copyright Microsoft Corporation, licence MIT.
@@ -63,7 +73,7 @@ def write_site(folder: Path, models: Sequence[str], runtime: Mapping[str, bytes]
 def site_files(models: Sequence[str], runtime: Mapping[str, bytes]) -> dict[str, bytes]:
     """Contents of a site's files by path, without its service worker. Arguments as of `write_site`."""
     contents = {f"page/{name}": content for name, content in page_files()}
-    contents["index.html"] = contents.pop("page/index.html")
+    contents["index.html"] = _with_policy(contents.pop("page/index.html"))
     contents["page/engine.js"] = _ENGINE.encode()
     del contents[_SCRIPT]
     for name, content in runtime.items():
@@ -79,6 +89,7 @@ def site_files(models: Sequence[str], runtime: Mapping[str, bytes]) -> dict[str,
         contents[f"models/{stored[model.card.name]}"] = _gzipped(model.content)
     for name in SEEDS.keys() & patterns.keys():
         contents[f"patterns/{name}.jpg"] = typical_picture(name)
+        contents[f"examples/{name}.jpg"] = example_scene(name)
     contents[synthetic.SAMPLE_NAME] = synthetic.sample()
     contents["LICENCES.txt"] = _LICENCES.encode()
     state = {
@@ -108,6 +119,14 @@ def _service_worker(version: str, names: Sequence[str]) -> bytes:
     script = dict(page_files())[f"browser/{_WORKER}"]
     start = f"const VERSION = {json.dumps(version)};\nconst FILES = {json.dumps(['./', *names])};\n"
     return start.encode() + script
+
+
+def _with_policy(index: bytes) -> bytes:
+    """The page with a policy that lets it load from its own host alone; a server sends one as a header."""
+    start = b'<meta charset="utf-8">\n'
+    assert start in index
+    policy = f'  <meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+    return index.replace(start, start + policy.encode(), 1)
 
 
 def _gzipped(content: bytes) -> bytes:

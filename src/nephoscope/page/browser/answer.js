@@ -32,12 +32,14 @@ const LEAST = 1e-6; // scores are kept this far from 0 and 1, whose logits are i
  * @param {LoadedModel} model
  * @param {{width: number, height: number, read: (least: object) => import('./decode.js').Raster}} picture
  * @param {import('../geography.js').Bounds | null} bounds
+ * @param {number | null} extent - degrees from west to east, as stated for a picture of unknown bounds.
  * @returns {Promise<Prediction>}
  */
-export async function predict({ card, run }, picture, bounds) {
+export async function predict({ card, run }, picture, bounds, extent) {
   const size = { width: picture.width, height: picture.height };
   const frame = { width: card.input_size[1], height: card.input_size[0] };
-  const degrees = bounds && degreesOf(bounds);
+  const stated = extent && { width: extent, height: extent * size.height / size.width };
+  const degrees = bounds ? degreesOf(bounds) : stated;
   const canvas = canvasSize(size, degrees, frame);
   const raster = picture.read({ width: 2 * canvas.width, height: 2 * canvas.height });
   const pixels = resizePicture(raster.pixels, raster, canvas);
@@ -51,7 +53,7 @@ export async function predict({ card, run }, picture, bounds) {
     const resized = resizeField(field, canvas, grid);
     return resized.map((value, index) => (valid[index] ? value : 0));
   });
-  const assumed = bounds ? null : assumedDegrees(size, frame);
+  const assumed = degrees ? null : assumedDegrees(size, frame);
   const measures = measure(pixels, resizeMask(raster.valid, raster, canvas), canvas);
   const warnings = warningsOf(valid.includes(1) ? measures : {}, card, assumed);
   return { ...grid, probabilities, valid, heads: presence, warnings, assumed };

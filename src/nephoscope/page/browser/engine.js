@@ -17,7 +17,7 @@ const NPZ = {
 
 /** @implements {import('../engine.js').Engine} */
 export class BrowserEngine {
-  privacy = 'Pictures stay on this device: nothing is sent';
+  privacy = 'Pictures stay on this device: nothing is sent; the browser keeps them until the tab is closed';
   hasApi = false;
 
   #worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });

@@ -22,7 +22,8 @@ function load(model) {
 }
 
 /**
- * @param {{file: File, name: string, model: ModelFile, stated: {bounds?: string, day?: string}, exact: boolean}}
+ * @param {{file: File, name: string, model: ModelFile, stated: {bounds?: string, day?: string,
+ *   extent?: string}, exact: boolean}}
  *   request - `exact` for probabilities that are not quantized.
  */
 async function answer({ file, name, model, stated, exact }) {
@@ -30,7 +31,8 @@ async function answer({ file, name, model, stated, exact }) {
   const picture = await openPicture(file, name);
   const known = fromName(name);
   const bounds = stated.bounds ? parseBounds(stated.bounds) : known.bounds;
-  const prediction = await predict(loaded, picture, bounds);
+  const extent = bounds ? null : Number(stated.extent) || null;
+  const prediction = await predict(loaded, picture, bounds, extent);
   const about = describe(loaded.card, prediction, {
     scene: name,
     width: picture.width,

@@ -1,5 +1,6 @@
 /** The files that the page makes itself, from what was found in pictures. */
 
+import { figurePng } from './figure.js';
 import { geoJson } from './geojson.js';
 import { masksZip } from './masks.js';
 import { overlayPng } from './overlay.js';
@@ -25,6 +26,15 @@ export const OWN_FORMATS = [
     ending: '_overlay.png',
     needs: [],
     make: async (result) => overlayPng(result, await createImageBitmap(result.shown)),
+  },
+  {
+    name: 'figure',
+    label: 'Figure',
+    kind: 'PNG',
+    description: 'The overlay with degrees, scale bar, title and credits, for a paper or slide',
+    ending: '_figure.png',
+    needs: [],
+    make: async (result) => figurePng(result, await createImageBitmap(result.shown)),
   },
   {
     name: 'mask',

@@ -18,7 +18,7 @@ const NAMED = 10; // px from a region's edge to where it is widest; a smaller on
  * @returns {Promise<Blob>} PNG.
  */
 export async function overlayPng(result, bitmap) {
-  const { about, width, height, withData, patterns } = result;
+  const { about } = result;
   const scale = Math.min(
     LONGEST_SIDE / Math.max(about.width, about.height), Math.max(1, LEAST_WIDTH / about.width),
   );
@@ -28,6 +28,21 @@ export async function overlayPng(result, bitmap) {
   const pen = canvas.getContext('2d');
   pen.fillStyle = PAPER;
   pen.fillRect(0, 0, canvas.width, canvas.height);
+  drawPatterns(pen, result, bitmap, size, unit);
+  legend(pen, result, size, unit);
+  return canvas.convertToBlob({ type: 'image/png' });
+}
+
+/**
+ * Draw a picture with its patterns.
+ * @param {OffscreenCanvasRenderingContext2D} pen - at the picture's corner.
+ * @param {import('./result.js').Result} result
+ * @param {ImageBitmap} bitmap - the picture.
+ * @param {{width: number, height: number}} size - of the drawing, in px.
+ * @param {number} unit - px of a thin line.
+ */
+export function drawPatterns(pen, result, bitmap, size, unit) {
+  const { about, width, height, withData, patterns } = result;
   pen.imageSmoothingQuality = 'high';
   pen.drawImage(bitmap, 0, 0, size.width, size.height);
   const [sx, sy] = [size.width / width, size.height / height];
@@ -56,8 +71,6 @@ export async function overlayPng(result, bitmap) {
   }
   pen.restore();
   names(pen, layers, sx, sy, unit);
-  legend(pen, result, size, unit);
-  return canvas.convertToBlob({ type: 'image/png' });
 }
 
 function names(pen, layers, sx, sy, unit) {
