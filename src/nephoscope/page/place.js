@@ -6,6 +6,8 @@ const OTHER = 'other'; // no region has this name
 
 /** A choice of regions, with an input for other bounds. */
 export class PlaceChoice {
+  /** Options before the regions. */
+  #more = [];
   /** @param {HTMLFormElement} form - has `region`, `box` and, around it, a label of class `box`. */
   constructor(form) {
     this.select = form.elements.namedItem('region');
@@ -18,14 +20,18 @@ export class PlaceChoice {
     this.fill([]);
   }
 
-  /** @param {{name: string}[]} regions */
+  /** Set the regions; what is chosen stays. @param {{name: string}[]} regions */
   fill(regions) {
+    const value = this.select.value === OTHER && !this.box.value ? '' : this.select.value;
     this.regions = regions.map(({ name }) => element('option', { value: name }, inWords(name)));
-    this.offer([]);
+    this.offer(this.#more);
+    if ([...this.select.options].some((option) => option.value === value)) this.select.value = value;
+    this.#follow();
   }
 
   /** @param {HTMLOptionElement[]} more - options before the regions. */
   offer(more) {
+    this.#more = more;
     this.select.replaceChildren(...more, ...this.regions, element('option', { value: OTHER }, 'other box…'));
     this.#follow();
   }

@@ -43,10 +43,12 @@ export class Strip {
         this.#entries.delete(picture);
       }
     }
-    for (const picture of pictures) {
+    pictures.forEach((picture, index) => {
       if (!this.#entries.has(picture)) this.#add(picture);
+      const { item } = this.#entries.get(picture);
+      if (this.list.children[index] !== item) this.list.insertBefore(item, this.list.children[index] ?? null);
       this.#update(picture, picture === current);
-    }
+    });
     this.root.hidden = pictures.length < 2;
     const done = pictures.filter(({ state }) => state === 'done').length;
     const failed = pictures.filter(({ state }) => state === 'failed').length;
