@@ -1,8 +1,11 @@
 """How tests speak to a server: as browsers and programs do, and as neither would."""
 
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,7 +47,10 @@ class Answer(NamedTuple):
     def kind(self) -> str:
         """Of a problem: the last word of its type, once all that a problem must have was seen to be there."""
         assert self.headers["Content-Type"] == "application/problem+json"
-        assert set(self.json) == {"type", "title", "status", "detail"}
+        assert set(self.json) - {"request_id"} == {"type", "title", "status", "detail"}
+        assert self.json.get("request_id") == self.headers.get(
+            "X-Request-ID"
+        )  # both or, before routing, none
         assert self.json["status"] == self.status
         assert self.json["title"]
         assert self.json["detail"]
@@ -176,3 +182,40 @@ def elsewhere(status: int, headers: dict[str, str], content: bytes = b"") -> Ite
         finally:
             other.shutdown()
             thread.join()
+
+
+@contextmanager
+def command(*arguments: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+    """A `nephoscope serve` of its own, which ends with the test."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nephoscope", "serve", *arguments],
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def address_of(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    """The address and the token that a `nephoscope serve` prints, once it is ready."""
+    assert process.stdout
+    line = process.stdout.readline()
+    assert "http://" in line, line + process.stdout.read()
+    address, _, token = line[line.index("http://") :].strip().partition("/#token=")
+    wait_for(lambda: is_up(address.rstrip("/")))
+    return address.rstrip("/"), token
+
+
+def is_up(address: str) -> bool:
+    """Whether a server is ready."""
+    try:
+        return ask(address, "/readyz").status == 200
+    except OSError:
+        return False

@@ -1,15 +1,11 @@
 """A server under overload: each request is answered or refused, and all resources are released."""
 
 import asyncio
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import date
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -20,9 +16,12 @@ from asking import (
     FORM,
     PATIENCE,
     SEGMENT,
+    address_of,
     ask,
+    command,
     counts,
     form,
+    is_up,
     parsed,
     post,
     post_form,
@@ -185,16 +184,30 @@ class TestQueue:
             assert inside(address) == EMPTY
             assert counts(address)['nephoscope_pictures_total{outcome="failed"}'] == 2
 
-    def test_too_many_connections_are_refused(self, start, content):
-        with start(connections=2) as address:
-            place = urlsplit(address)
-            idle = [socket.create_connection((place.hostname, place.port)) for _ in range(2)]
+    def test_too_many_busy_connections_are_refused(self, start, gate, content):
+        with start(connections=2, workers=2) as address, ThreadPoolExecutor(2) as visitors:
+            asked = [visitors.submit(post, address, content) for _ in range(2)]
+            for _ in asked:
+                assert gate.came.acquire(timeout=PATIENCE)
             answer = ask(address, "/healthz")
             assert (answer.status, answer.kind) == (429, "full")
             assert answer.headers["Retry-After"] == "1"
+            gate.opened.set()
+            assert [each.result().status for each in asked] == [200, 200]
+            wait_for(lambda: ask(address, "/healthz").status == 200)
+
+    def test_the_connection_that_is_idle_longest_makes_room(self, start):
+        """Hundreds of connections that send nothing, or half a header, keep nobody out."""
+        with start(connections=4, client_share=1) as address:
+            place = urlsplit(address)
+            idle = [socket.create_connection((place.hostname, place.port), PATIENCE) for _ in range(4)]
+            idle[1].sendall(b"GET /readyz HTT")
+            wait_for(lambda: ask(address, "/readyz").status == 200)
+            assert idle[0].recv(1) == b""  # closed
+            idle[3].sendall(request("GET", "/readyz"))
+            assert received(idle[3]).startswith(b"HTTP/1.1 200")
             for connection in idle:
                 connection.close()
-            wait_for(lambda: ask(address, "/healthz").status == 200)
 
 
 class TestLeaving:
@@ -251,6 +264,28 @@ class TestTimes:
             gate.opened.set()
             wait_for(lambda: post(address, content).status == 200)
             assert inside(address) == EMPTY
+
+    @pytest.mark.slow
+    def test_pictures_that_are_done_are_answered_when_the_others_are_late(self, start, content, monkeypatch):
+        network, slow = Model.predict, threading.Event()
+
+        def predict(model, scene, **how):
+            if scene.name == "slow.jpg":
+                slow.wait(PATIENCE)
+            return network(model, scene, **how)
+
+        monkeypatch.setattr(Model, "predict", predict)
+        with start(seconds=3, workers=2) as address:
+            names = ("first.jpg", "slow.jpg", "third.jpg")
+            answer = post_form(address, *((name, content) for name in names))
+            slow.set()
+            assert answer.status == 200
+            first, late, third = answer.json["scenes"]
+            assert (first["scene"], third["scene"]) == ("first.jpg", "third.jpg")
+            assert first["patterns"] == third["patterns"]
+            assert late["problem"]["status"] == 503
+            assert "not done after 3 s" in late["problem"]["detail"]
+            wait_for(lambda: inside(address) == EMPTY)
 
     @pytest.mark.slow
     def test_a_slow_body_times_out(self, start, monkeypatch):
@@ -322,39 +357,6 @@ def test_stopping_does_not_wait_for_retries_of_the_archive():
         asyncio.run(asyncio.wait_for(stop(archive, asked), PATIENCE))
 
 
-@contextmanager
-def command(*arguments, **environment):
-    """A `nephoscope serve` of its own, which ends with the test."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nephoscope", "serve", *arguments],
-        env=os.environ | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def address_of(process):
-    line = process.stdout.readline()
-    assert "http://" in line, line + process.stdout.read()
-    address, _, token = line[line.index("http://") :].strip().partition("/#token=")
-    wait_for(lambda: _up(address.rstrip("/")))
-    return address.rstrip("/"), token
-
-
-def _up(address):
-    try:
-        return ask(address, "/readyz").status == 200
-    except OSError:
-        return False
-
-
 @pytest.mark.slow
 class TestCommand:
     def test_stopping_finishes_requests_in_progress(self, tiny_model, content):
@@ -368,7 +370,7 @@ class TestCommand:
                 connection.sendall(sent[:-1])
                 wait_for(lambda: counts(address)["nephoscope_requests_inside"] == 1)
                 process.send_signal(signal.SIGTERM)
-                wait_for(lambda: not _up(address))  # nobody new is let in
+                wait_for(lambda: not is_up(address))  # nobody new is let in
                 connection.sendall(sent[-1:])
                 answer = parsed(received(connection))
             assert answer.status == 200
@@ -425,7 +427,7 @@ class TestCommand:
     def test_a_given_token_is_used(self, tiny_model, arguments, environment):
         with command("--port", "0", "--model", str(tiny_model()), *arguments, **environment) as process:
             address, token = address_of(process)
-            assert token == "s3cret"
+            assert token == ""  # who gave it knows it
             assert ask(address, "/api/v1/models").kind == "token"
             assert ask(address, "/api/v1/models", Authorization="Bearer s3cret").status == 200
 

@@ -144,7 +144,9 @@ class Element {
 globalThis.document = { createElement: (name) => new Element(name) };
 const { legendEntry, PatternRow } = await import('./panel.js');
 const { card, patterns } = JSON.parse(process.argv[2]);
-const pictures = ({ children }) => children.filter(({ name }) => name === 'img');
+const pictures = ({ children }) => children.flatMap((child) => (
+  child instanceof Element ? [...(child.name === 'img' ? [child] : []), ...pictures(child)] : []
+));
 const rows = card.patterns.map((name) => new PatternRow(
   patterns.find((pattern) => pattern.name === name), card.rules[name], card.grid[0] * card.grid[1], {},
 ));

@@ -3,12 +3,13 @@
 import secrets
 import socket
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from typer import Option
 
 from nephoscope.cli import completion
-from nephoscope.cli.app import app, needs, usage_errors
+from nephoscope.cli.app import app, fail, needs, usage_errors
 
 Models = Annotated[
     list[str],
@@ -41,26 +42,77 @@ def serve(
             help="Pixels that all workers decode at once, 10 bytes of memory each.",
         ),
     ] = 20_000_000,
+    limits: Annotated[
+        list[str],
+        Option(
+            "--limit",
+            metavar="NAME=NUMBER",
+            envvar="NEPHOSCOPE_LIMITS",
+            help="Another limit, such as pictures=4; repeat for several. docs/server.md lists them.",
+        ),
+    ] = [],  # noqa: B006
+    worldview: Annotated[
+        bool,
+        Option(
+            "--worldview/--no-worldview",
+            envvar="NEPHOSCOPE_FETCH",
+            help="Whether visitors can fetch days from NASA Worldview.",
+        ),
+    ] = True,
     proxies: Annotated[
         list[str],
         Option("--proxy", metavar="ADDRESS", help="Proxy in front, which names clients in X-Forwarded-For."),
     ] = [],  # noqa: B006
+    root_path: Annotated[
+        str,
+        Option(
+            metavar="PATH",
+            envvar="NEPHOSCOPE_ROOT_PATH",
+            help="Path below which a proxy shows the server, such as /clouds.",
+        ),
+    ] = "",
+    certificate: Annotated[
+        Path | None,
+        Option("--tls-certificate", envvar="NEPHOSCOPE_TLS_CERTIFICATE", help="File of a certificate chain."),
+    ] = None,
+    key: Annotated[
+        Path | None, Option("--tls-key", envvar="NEPHOSCOPE_TLS_KEY", help="File of the certificate's key.")
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Option(envvar="NEPHOSCOPE_LOG_LEVEL", help="The least that is logged."),
+    ] = "warning",
+    log_format: Annotated[
+        Literal["lines", "json"],
+        Option(envvar="NEPHOSCOPE_LOG_FORMAT", help="Lines for people, or JSON objects for programs."),
+    ] = "lines",
+    access_log: Annotated[
+        bool, Option("--access-log", envvar="NEPHOSCOPE_ACCESS_LOG", help="Log every request.")
+    ] = False,
 ) -> None:
     """Serve a web page and a JSON API; Ctrl-C stops."""
     with needs("web"):
-        from nephoscope.server.limits import Limits
+        from nephoscope.server.limits import Limits, changed_limits
+        from nephoscope.server.logs import configure_logging
         from nephoscope.server.server import listen, make_server
         from nephoscope.server.settings import LOOPBACK, Settings
     from nephoscope.core.io import available_cpus
 
     local = host in LOOPBACK
     names = tuple(name.lower() for name in allowed)
+    if (certificate is None) != (key is None):
+        fail("--tls-certificate and --tls-key belong together")
+    with usage_errors():
+        chosen = changed_limits(Limits(decoded_pixels=pixels), limits)
     settings = Settings(
         models=tuple(models),
         workers=workers or available_cpus(),
         token=token or (None if local else secrets.token_urlsafe(24)),
         proxies=tuple(proxies),
-        limits=Limits(decoded_pixels=pixels),
+        limits=chosen,
+        root_path=f"/{root_path.strip('/')}" if root_path.strip("/") else "",
+        worldview=worldview,
+        tls=(str(certificate), str(key)) if certificate and key else None,
         hosts=(*LOOPBACK, host.lower(), *names) if local or names else (),
     )
     with usage_errors():
@@ -68,8 +120,10 @@ def serve(
         server = make_server(settings)
     shown = host if host not in ("0.0.0.0", "::") else names[0] if names else socket.gethostname()
     shown = f"[{shown}]" if ":" in shown else shown
-    key = f"#token={settings.token}" if settings.token else ""
-    # Also with --quiet: nothing else says what the port and the token are.
-    address = f"http://{shown}:{listening.getsockname()[1]}/{key}"
+    secret = f"#token={settings.token}" if settings.token and not token else ""  # a given one is known
+    # Also with --quiet: nothing else says what the port and a new token are.
+    scheme = "https" if settings.tls else "http"
+    address = f"{scheme}://{shown}:{listening.getsockname()[1]}{settings.root_path}/{secret}"
     print(f"nephoscope is at {address}", file=sys.stderr, flush=True)
+    configure_logging(log_level, log_format, access_log)
     server.run(sockets=[listening])

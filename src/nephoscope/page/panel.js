@@ -37,12 +37,13 @@ export function typicalPicture({ name }) {
  * @returns {HTMLElement}
  */
 export function legendEntry(pattern, open) {
+  const picture = typicalPicture(pattern);
   const example = element('button', {
     type: 'button', className: 'example', 'aria-label': `Open a made-up scene of ${pattern.name}`,
-  }, typicalPicture(pattern));
+  }, picture);
   const file = `${encodeURIComponent(pattern.name)}.jpg`;
   example.addEventListener('click', () => open(`made-up ${pattern.name}.jpg`, `examples/${file}`));
-  example.querySelector('img').addEventListener('error', () => example.remove());
+  picture.addEventListener('error', () => example.remove());
   const entry = element(
     'li', {}, example,
     element('h3', {}, element('span', { className: 'swatch' }), pattern.name),

@@ -3,10 +3,10 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable
+from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Annotated, Any, TypeVar, cast, get_args
+from typing import Annotated, Any, cast, get_args
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -16,6 +16,7 @@ from nephoscope.core.version import __version__
 from nephoscope.inference import payload
 from nephoscope.inference.card import Card, RuleChanges, RuleSet
 from nephoscope.inference.model import Model
+from nephoscope.outputs.json import render_without_outlines
 from nephoscope.server import responses, schemas, uploads
 from nephoscope.server.clients import Admission, client_of
 from nephoscope.server.limits import Limits
@@ -24,8 +25,6 @@ from nephoscope.server.pool import Checkpoint, Pool
 from nephoscope.server.problems import KINDS, Problem
 from nephoscope.server.settings import Settings
 from nephoscope.server.work import PictureJob, segment_upload
-
-T = TypeVar("T")
 
 log = logging.getLogger("nephoscope.server")
 router = APIRouter()
@@ -47,11 +46,15 @@ _BODY = {
 _MEDIA_TYPES = [each.media_type for each in responses.response_formats()]
 _SUCCESS = {
     "description": "The result, in the format that Accept asks for.",
-    "content": {each: {} for each in _MEDIA_TYPES if each != "application/json"},
+    "content": {
+        each: {"schema": {"type": "string", "contentMediaType": each}}
+        for each in _MEDIA_TYPES
+        if each != "application/json"
+    },
 }
 
 
-@router.get("/server", tags=["about"], responses=schemas.PROBLEMS)
+@router.get("/server", tags=["about"], operation_id="get_server", responses=schemas.problems())
 async def server(request: Request) -> schemas.ServerState:
     """Patterns, limits and formats, and whether a token is needed; this route itself needs none."""
     settings: Settings = request.app.state.settings
@@ -70,7 +73,7 @@ async def server(request: Request) -> schemas.ServerState:
     )
 
 
-@router.get("/models", tags=["about"], responses=schemas.PROBLEMS)
+@router.get("/models", tags=["about"], operation_id="list_models", responses=schemas.problems("token"))
 async def models(request: Request) -> schemas.ModelCards:
     """The cards of the loaded models, the default one first."""
     loaded: dict[str, Model] = request.app.state.models
@@ -89,8 +92,12 @@ async def problem(kind: str) -> Response:
 @router.post(
     "/segment",
     tags=["patterns"],
+    operation_id="segment_pictures",
     response_model=schemas.Scenes,
-    responses=schemas.PROBLEMS | {200: _SUCCESS},
+    responses=schemas.problems(
+        "token", "origin", "format", "length", "too-large", "not-a-picture", "picture", "time"
+    )
+    | {200: _SUCCESS},
     openapi_extra={"requestBody": _BODY},
 )
 async def segment(request: Request, query: Annotated[schemas.SegmentQuery, Query()]) -> Response:
@@ -123,9 +130,11 @@ async def segment(request: Request, query: Annotated[schemas.SegmentQuery, Query
         if chosen.media_type == payload.MEDIA_TYPE:
             render = partial(responses.render_npz, steps=query.steps, picture=query.picture)
             chosen = replace(chosen, render=render)
+        elif chosen.media_type == "application/json" and not query.outlines:
+            chosen = replace(chosen, render=render_without_outlines)
         job = PictureJob(model, chosen, query.tta, bounds, day, query.extent)
         with admission.work(arrival, pool.retry_after()):
-            work = asyncio.gather(*(_segment_one(state, picture, job, client) for picture in pictures))
+            work = [_segment_one(state, picture, job, client) for picture in pictures]
             results = await _wait(request, work, limits.seconds, pool)
     problems = [result for result in results if isinstance(result, Problem)]
     if problems and (len(results) == 1 or chosen.media_type != "application/json"):
@@ -137,7 +146,7 @@ async def segment(request: Request, query: Annotated[schemas.SegmentQuery, Query
         else result
         for name, result in zip(names, results, strict=True)
     ]
-    return chosen.response(names, contents)
+    return await responses.compressed(chosen.response(names, contents), request)
 
 
 def _select_model(models: dict[str, Model], name: str | None, rules: str | None) -> Model:
@@ -191,6 +200,7 @@ async def _segment_one(state: Any, upload: uploads.Upload, job: PictureJob, clie
         result, outcome = await pool.run(work, client), "segmented"
     except Problem as problem:
         result, outcome = problem, "refused"
+        metrics.problems.labels(problem.kind).inc()
     except Exception as error:
         result, outcome = Problem("failure", f"{upload.name}: unexpected {type(error).__name__}"), "failed"
         log.exception("%s", upload.name)
@@ -198,24 +208,28 @@ async def _segment_one(state: Any, upload: uploads.Upload, job: PictureJob, clie
     return result
 
 
-async def _wait(request: Request, work: Awaitable[T], seconds: float, pool: Pool) -> T:
-    """Wait for work, until a timeout or until the client disconnects."""
-    working = asyncio.ensure_future(work)
+async def _wait(
+    request: Request, work: Sequence[Coroutine[Any, Any, bytes | Problem]], seconds: float, pool: Pool
+) -> list[bytes | Problem]:
+    """Results of all pictures in order; after a timeout, of those that are done, and problems of the others.
+
+    Raises:
+        Problem: the client has disconnected.
+    """
+    working = [asyncio.ensure_future(each) for each in work]
     leaving = asyncio.ensure_future(_disconnected(request))
+    everything = asyncio.gather(*working)
     try:
-        await asyncio.wait((working, leaving), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        if leaving.done():
+        await asyncio.wait((everything, leaving), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if leaving.done() and not everything.done():
             raise Problem("request", "the client disconnected")
         wait = pool.retry_after()
-        raise Problem("time", f"not done after {seconds:g} s; retry in {wait} s", wait)
+        late = Problem("time", f"not done after {seconds:g} s; retry in {wait} s", wait)
+        return [each.result() if each.done() else late for each in working]
     finally:
-        working.cancel()
+        everything.cancel()  # and all that is not done
         leaving.cancel()
-        await asyncio.wait((working, leaving))
-        if not working.cancelled():
-            working.exception()  # marks it as retrieved; asyncio would log it otherwise
+        await asyncio.gather(everything, leaving, *working, return_exceptions=True)
 
 
 async def _disconnected(request: Request) -> None:

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from nephoscope.core.errors import LocationError
 from nephoscope.core.version import __version__
 from nephoscope.inference.model import Model
-from nephoscope.server import api, metrics, pages, problems, worldview
+from nephoscope.server import api, api_page, metrics, pages, problems, worldview
 from nephoscope.server.clients import Admission
 from nephoscope.server.guard import Guard
 from nephoscope.server.memory import PixelBudget
@@ -39,8 +39,8 @@ def create_app(settings: Settings) -> Guard:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state
-        state.pool = Pool(settings.workers)
-        state.archive = worldview.ArchiveProxy(settings.archive, settings.limits)
+        state.pool = Pool(settings.workers, state.metrics.queue_seconds.observe)
+        state.archive = worldview.ArchiveProxy(settings.archive, settings.limits, settings.worldview)
         for model in models.values():  # the first run of a network allocates the memory that later ones reuse
             model(np.zeros((1, *model.card.input_size, 3), np.uint8))
         state.ready = True
@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> Guard:
         gauge = Gauge(name, description, registry=state.metrics.registry)
         gauge.set_function(partial(attrgetter(attribute), state))  # read when Prometheus asks
     app.include_router(pages.router)
+    app.include_router(api_page.router)
     for prefix, documented in (("/api/v1", True), ("/api", False)):  # without a version: the newest
         app.include_router(api.router, prefix=prefix, include_in_schema=documented)
         app.include_router(worldview.router, prefix=prefix, include_in_schema=documented)
@@ -89,9 +90,21 @@ async def _draw_sample(budget: PixelBudget) -> None:
 
 
 def _openapi(app: FastAPI) -> dict[str, object]:
-    """The OpenAPI document, with the schema of problems, which no route returns by itself."""
+    """The OpenAPI document, with the schema of problems, which no route returns by itself, and the token."""
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        schema["components"]["schemas"]["ProblemDetails"] = ProblemDetails.model_json_schema()
+        components = schema["components"]
+        components["schemas"]["ProblemDetails"] = ProblemDetails.model_json_schema()
+        settings: Settings = app.state.settings
+        if settings.root_path:
+            schema["servers"] = [{"url": settings.root_path}]
+        if settings.token is not None:
+            components["securitySchemes"] = {
+                "token": {"type": "http", "scheme": "bearer", "description": "`nephoscope serve` prints it."}
+            }
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    if "401" in operation["responses"]:
+                        operation["security"] = [{"token": []}]
         app.openapi_schema = schema
     return app.openapi_schema

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nephoscope.server import uploads
+from nephoscope.server.logs import HEADER, REQUEST_ID, access_log, request_id
 from nephoscope.server.metrics import Metrics
 from nephoscope.server.problems import ADDRESS, Problem
 from nephoscope.server.settings import Settings
@@ -29,6 +30,7 @@ HEADERS = {
 """On every response: a page loads nothing from other hosts and cannot be framed."""
 
 _OPEN = ("/api/v1/server", "/api/server")  # they say that a token is needed
+_FETCHING = ("/api/v1/worldview", "/api/worldview")  # they make the server send requests itself
 _DRAIN_SECONDS = 5.0  # for the rest of a refused request's body
 
 
@@ -43,8 +45,12 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["method"] == "HEAD":  # as GET; the protocol drops the body
-            scope = dict(scope, method="GET")
+        scope = dict(scope, path=self._below_root(scope["path"]), root_path=self.settings.root_path)
+        method = scope["method"]
+        if method == "HEAD":  # as GET; the protocol drops the body
+            scope["method"] = "GET"
+        number = request_id(Headers(scope=scope).get(HEADER))
+        REQUEST_ID.set(number)
         body = _Body(scope, receive)
         started, status = time.perf_counter(), 500
 
@@ -54,6 +60,7 @@ class Guard:
                 status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 headers.update(HEADERS)
+                headers[HEADER] = number
                 if "cache-control" not in headers:
                     headers["Cache-Control"] = "no-store"
                 if not await body.drained():
@@ -64,11 +71,19 @@ class Guard:
             self._check(Request(scope))
             await self.app(scope, body.receive, respond)
         except Problem as problem:  # the application handles its own
+            self.metrics.problems.labels(problem.kind).inc()
             await problem.response()(scope, body.receive, respond)
         finally:
             route = getattr(scope.get("route"), "path", "none").removeprefix("/api/v1").removeprefix("/api")
+            seconds = time.perf_counter() - started
             self.metrics.requests.labels(route, status).inc()
-            self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
+            self.metrics.seconds.labels(route).observe(seconds)
+            access_log.info("%s %s %d in %.3f s", method, scope["path"], status, seconds)
+
+    def _below_root(self, path: str) -> str:
+        """A path without the root path, which some proxies strip and others do not."""
+        root = self.settings.root_path
+        return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
 
     def _check(self, request: Request) -> None:
         headers, path = request.headers, request.scope["path"]
@@ -78,7 +93,7 @@ class Guard:
         name = _host_name(headers)
         if self.settings.hosts and name not in self.settings.hosts:
             raise Problem("host", f"unknown host name {name!r}; start the server with --allow-host to add it")
-        if request.method not in ("GET", "OPTIONS"):
+        if request.method not in ("GET", "OPTIONS") or path.startswith(_FETCHING):
             self._check_origin(headers)
         if request.method == "POST":
             uploads.content_length(request, self.settings.limits)
@@ -92,7 +107,7 @@ class Guard:
         foreign = origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}")
         if foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             site = origin or "another site"
-            raise Problem("origin", f"pages of {site} may not send pictures to this server")
+            raise Problem("origin", f"pages of {site} may not make this server work")
 
     def _has_token(self, headers: Headers) -> bool:
         if self.settings.token is None:

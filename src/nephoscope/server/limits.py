@@ -1,6 +1,9 @@
 """Limits on uploads, queues and times."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
+from nephoscope.core.errors import InvalidRequestError
 
 
 @dataclass(frozen=True)
@@ -24,3 +27,31 @@ class Limits:
     rate_seconds: float = 5.0
     seconds: float = 60.0  # from there to the response
     answer_seconds: float = 120.0  # for the client to read the response
+
+
+def changed_limits(limits: Limits, changes: Iterable[str]) -> Limits:
+    """Limits with other values.
+
+    Args:
+        limits: to change.
+        changes: texts such as `pictures=4`.
+
+    Raises:
+        InvalidRequestError: an unknown name, or not a number above 0.
+    """
+    kinds = {each.name: type(getattr(limits, each.name)) for each in fields(limits)}
+    values: dict[str, float] = {}
+    for change in changes:
+        name, _, text = change.partition("=")
+        name = name.strip().replace("-", "_")
+        if name not in kinds:
+            raise InvalidRequestError(f"unknown limit {name!r}; available: {', '.join(kinds)}")
+        try:
+            value = kinds[name](text)
+        except ValueError:
+            value = 0
+        if not 0 < value < float("inf") or (name == "client_share" and value > 1):
+            kind = "a number" if kinds[name] is float else "a whole number"
+            raise InvalidRequestError(f"limit {name}: {text!r} is not {kind} above 0")
+        values[name] = value
+    return replace(limits, **values)  # type: ignore[arg-type]

@@ -2,10 +2,13 @@
 
 from functools import partial
 
+import onnxruntime
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
 
+from nephoscope.core.version import __version__
 from nephoscope.server.problems import Problem
+from nephoscope.server.schemas import problems
 
 router = APIRouter(tags=["operation"])
 
@@ -25,15 +28,20 @@ class Metrics:
         )
         self.pictures = counter("nephoscope_pictures", "Pictures by outcome", ["outcome"])
         self.picture_seconds = histogram("nephoscope_picture_seconds", "Time spent on one picture")
+        self.queue_seconds = histogram("nephoscope_queue_seconds", "Time that one picture waits for a worker")
+        self.problems = counter("nephoscope_problems", "Requests and pictures refused or failed", ["kind"])
+        versions = Info("nephoscope", "Versions", registry=self.registry)
+        versions.info({"version": __version__, "onnxruntime": onnxruntime.__version__})
+        ProcessCollector(registry=self.registry)  # memory, processor time, open files
 
 
-@router.get("/healthz")
+@router.get("/healthz", operation_id="is_alive", responses=problems())
 async def healthz() -> dict[str, str]:
     """Liveness: the process answers."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", operation_id="is_ready", responses=problems("time"))
 async def readyz(request: Request) -> dict[str, str]:
     """Readiness: the models are loaded and the server is not stopping."""
     if not request.app.state.ready:
@@ -41,7 +49,7 @@ async def readyz(request: Request) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", operation_id="get_metrics", response_class=Response, responses=problems("token"))
 async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
     content = generate_latest(request.app.state.metrics.registry)

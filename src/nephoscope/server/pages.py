@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import mimetypes
-import re
 import threading
 from functools import cache
 from typing import NamedTuple
@@ -14,11 +13,11 @@ from nephoscope.imagery import synthetic
 from nephoscope.plotting.typical import SEEDS, example_scene, typical_picture
 from nephoscope.server.memory import PixelBudget
 from nephoscope.server.problems import Problem
+from nephoscope.server.responses import ACCEPTS_GZIP
 from nephoscope.site.page import page_files
 
 router = APIRouter(include_in_schema=False)
 
-_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")  # unless its quality is 0
 _drawing = threading.Lock()  # of many who ask at once, one draws
 _CACHED = {"Cache-Control": "public, max-age=86400"}
 
@@ -57,7 +56,7 @@ def part(name: str, request: Request) -> Response:
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     content = file.content
-    if _GZIP.search(request.headers.get("accept-encoding", "")):
+    if ACCEPTS_GZIP.search(request.headers.get("accept-encoding", "")):
         content, headers["Content-Encoding"] = file.gzipped, "gzip"
     return Response(content, media_type=file.media_type, headers=headers)
 

@@ -26,8 +26,10 @@ class Pool:
     lock, and a second copy would only take memory.
     """
 
-    def __init__(self, workers: int):
+    def __init__(self, workers: int, waited: Callable[[float], object] | None = None):
+        """Start the threads; `waited` is called with the seconds that work waited for one."""
         self.workers = self._free = workers
+        self._waited = waited
         self.pictures = 0
         self._seconds = _FIRST_GUESS
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # by client, the next one first
@@ -56,7 +58,10 @@ class Pool:
 
         self.pictures += 1
         try:
+            queued = time.perf_counter()
             await self._turn(client)
+            if self._waited:
+                self._waited(time.perf_counter() - queued)
             loop = asyncio.get_running_loop()
             try:
                 future = self._threads.submit(timed)

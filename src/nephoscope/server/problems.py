@@ -1,5 +1,6 @@
 """Errors as problem details (RFC 9457), and the exception handler that makes them."""
 
+import logging
 from typing import Any, NamedTuple
 
 from fastapi import Request
@@ -8,6 +9,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from nephoscope.core.errors import LocationError
+from nephoscope.server.logs import REQUEST_ID
+
+log = logging.getLogger("nephoscope.server")
 
 MEDIA_TYPE = "application/problem+json"
 ADDRESS = "/api/v1/problems"
@@ -59,7 +63,9 @@ class Problem(Exception):
     def as_dict(self) -> dict[str, Any]:
         """The members of the problem's JSON object."""
         status, title, _ = KINDS[self.kind]
-        return {"type": f"{ADDRESS}/{self.kind}", "title": title, "status": status, "detail": self.detail}
+        members = {"type": f"{ADDRESS}/{self.kind}", "title": title, "status": status, "detail": self.detail}
+        number = REQUEST_ID.get()
+        return members | ({"request_id": number} if number else {})
 
     def response(self, headers: dict[str, str] | None = None) -> JSONResponse:
         """The problem as an HTTP response."""
@@ -72,16 +78,23 @@ class Problem(Exception):
 
 
 async def on_error(request: Request, error: Exception) -> JSONResponse:
-    """Turn any exception into a problem; FastAPI's exception handler."""
+    """Turn any exception into a problem, and count it; FastAPI's exception handler."""
+    problem = _problem_of(request, error)
+    request.app.state.metrics.problems.labels(problem.kind).inc()
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return problem.response(headers)
+
+
+def _problem_of(request: Request, error: Exception) -> Problem:
     if isinstance(error, Problem):
-        return error.response()
+        return error
     if isinstance(error, LocationError):
-        return Problem("value", str(error)).response()
+        return Problem("value", str(error))
     if isinstance(error, HTTPException):
         kind = {404: "not-found", 405: "method"}.get(error.status_code, "request")
-        detail = f"{request.method} {request.scope['path']}: {error.detail}"
-        return Problem(kind, detail).response(dict(error.headers or {}))
+        return Problem(kind, f"{request.method} {request.scope['path']}: {error.detail}")
     if isinstance(error, RequestValidationError):
         invalid = [f"{each['loc'][-1]}={each.get('input')!r:.60}: {each['msg']}" for each in error.errors()]
-        return Problem("value", "; ".join(invalid)).response()
-    return Problem("failure", f"unexpected {type(error).__name__}").response()
+        return Problem("value", "; ".join(invalid))
+    log.error("%s %s", request.method, request.scope["path"], exc_info=error)
+    return Problem("failure", f"unexpected {type(error).__name__}")

@@ -1,5 +1,7 @@
 """Response formats and content negotiation."""
 
+import asyncio
+import gzip
 import logging
 import re
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import Response
+from fastapi import Request, Response
 
 from nephoscope.inference import payload
 from nephoscope.inference.segmentation import Segmentation
@@ -20,6 +22,11 @@ from nephoscope.plotting.drawing import jpeg
 from nephoscope.server.problems import Problem
 
 log = logging.getLogger("nephoscope.server")
+
+ACCEPTS_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")  # unless its quality is 0
+_TEXTS = ("application/json", "application/geo+json", "text/csv")
+_WORTH_IT = 2000  # bytes
+_LEVEL = 4  # of compression; the highest one takes several times as long
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,18 @@ class ResponseFormat:
         plain = re.sub(r"[^ -!#-\[\]-~]", "_", name)  # printable ASCII without quotes and backslashes
         disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
         return Response(content, media_type=self.media_type, headers={"Content-Disposition": disposition})
+
+
+async def compressed(response: Response, request: Request) -> Response:
+    """Compress a response of text, where the client takes it and it is worth it."""
+    kind = str(response.media_type).partition(";")[0]
+    takes = ACCEPTS_GZIP.search(request.headers.get("accept-encoding", ""))
+    if kind in _TEXTS and takes and len(response.body) > _WORTH_IT:
+        content = await asyncio.to_thread(gzip.compress, bytes(response.body), _LEVEL)
+        headers = dict(response.headers) | {"content-encoding": "gzip", "vary": "Accept-Encoding"}
+        del headers["content-length"]
+        return Response(content, response.status_code, headers)
+    return response
 
 
 def render_npz(segmentation: Segmentation, steps: int | None = None, picture: bool = False) -> bytes:

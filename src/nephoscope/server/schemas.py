@@ -14,11 +14,18 @@ class SegmentQuery(BaseModel):
     model: str | None = Field(None, description="Name of a model. Default: the server's first.")
     tta: bool = Field(False, description="Mean over four mirror images (test-time augmentation).")
     bounds: str | None = Field(
-        None, description="Bounds of all pictures: a region, or west,south,east,north.", max_length=200
+        None,
+        description="Bounds of all pictures: a region, or west,south,east,north.",
+        examples=["barbados", "-61,10,-40,24"],
+        max_length=200,
     )
     day: str | None = Field(None, description="Day of all pictures.", examples=["2020-02-01"], max_length=40)
     extent: float | None = Field(
-        None, description="Degrees from west to east of pictures of unknown bounds.", gt=0, le=360
+        None,
+        description="Degrees from west to east of pictures of unknown bounds.",
+        examples=[14],
+        gt=0,
+        le=360,
     )
     rules: str | None = Field(
         None,
@@ -30,6 +37,7 @@ class SegmentQuery(BaseModel):
         None, description="For npz: quantize probabilities to this many steps.", ge=1, le=255
     )
     picture: bool = Field(False, description="For npz: include the picture, as JPEG.")
+    outlines: bool = Field(True, description="For JSON: the outlines of regions, most of the answer's bytes.")
     name: str | None = Field(None, description="Name of a picture that is the whole body.")
 
 
@@ -40,6 +48,7 @@ class ProblemDetails(BaseModel):
     title: str = Field(examples=["Content too large"])
     status: int = Field(examples=[413])
     detail: str = Field(examples=["scene.jpg: 20000 x 20000 px is over the limit of 30,000,000 pixels"])
+    request_id: str | None = Field(None, description="As in the header X-Request-ID and in the server's log.")
 
 
 class PatternFound(BaseModel):
@@ -71,8 +80,10 @@ class RegionFound(BaseModel):
     box: list[float] = Field(description="left, top, right, bottom")
     centroid: list[float] = Field(description="x, y")
     mean_probability: float
-    outline: list[list[list[list[float]]]] = Field(
-        description="Polygons of rings of points (x, y): the outer edge first, then the holes."
+    outline: list[list[list[list[float]]]] | None = Field(
+        None,
+        description="Polygons of rings of points (x, y): the outer edge first, then the holes. Not with "
+        "outlines=false.",
     )
 
 
@@ -168,11 +179,16 @@ class WorldviewState(BaseModel):
     regions: list[RegionKnown]
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": "; or ".join(kind.title for kind in KINDS.values() if kind.status == status),
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+_ANY = ("request", "host", "too-slow", "full", "failure")  # of every route
+
+
+def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """Responses of a route that may answer these kinds of problems, for FastAPI's `responses`."""
+    known = [KINDS[kind] for kind in (*_ANY, *kinds)]
+    return {
+        status: {
+            "description": "; or ".join(kind.title for kind in known if kind.status == status),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+        }
+        for status in sorted({kind.status for kind in known})
     }
-    for status in sorted({kind.status for kind in KINDS.values()})
-}
-"""All problem responses, for FastAPI's `responses`."""

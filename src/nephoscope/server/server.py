@@ -5,6 +5,7 @@ import errno
 import logging
 import math
 import socket
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +64,10 @@ def make_server(settings: Settings) -> uvicorn.Server:
 
     Raises:
         ModelError: a model cannot be used.
+        ServerError: the certificate or its key cannot be used.
     """
+    if settings.tls:
+        _check_certificate(*settings.tls)
     return_freed_memory()
     config = uvicorn.Config(
         create_app(settings),
@@ -76,8 +80,18 @@ def make_server(settings: Settings) -> uvicorn.Server:
         forwarded_allow_ips=list(settings.proxies),
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
+        log_config=None,  # `logs.configure_logging` does it
+        ssl_certfile=settings.tls[0] if settings.tls else None,
+        ssl_keyfile=settings.tls[1] if settings.tls else None,
     )
     return _Server(config)
+
+
+def _check_certificate(chain: str, key: str) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(chain, key)
+    except OSError as error:  # of which SSLError is one
+        raise ServerError(f"{chain}, {key}: no usable certificate and key: {error}") from error
 
 
 class _Server(uvicorn.Server):
@@ -118,17 +132,43 @@ class _TimedProtocol(H11Protocol):
         self._response_timer: asyncio.TimerHandle | None = None
         self._refused = False
         self.owner = ""  # who has connected
+        self.idle_since = 0.0  # by the loop's clock
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.owner = client_of({"client": self.client})
-        of_owner = sum(
-            isinstance(each, _TimedProtocol) and each.owner == self.owner for each in self.connections
-        )
+        self.idle_since = self.loop.time()
         limit = self._limits.connections
-        if len(self.connections) > limit or of_owner > math.ceil(limit * self._limits.client_share):
-            self.app = _too_many_connections
+        open_ones = [each for each in self.connections if isinstance(each, _TimedProtocol) and each.is_open]
+        own = [each for each in open_ones if each.owner == self.owner]
+        if len(own) > math.ceil(limit * self._limits.client_share):
+            self._make_room(own)
+        elif len(open_ones) > limit:
+            self._make_room(open_ones)
         self._time_header()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not being closed."""
+        return not self.transport.is_closing()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request has arrived completely, or the last one is answered."""
+        answered: bool = getattr(self.cycle, "response_complete", True)  # there is none before the first
+        return answered and self.conn.their_state is h11.IDLE
+
+    def _make_room(self, connections: "list[_TimedProtocol]") -> None:
+        """Close the one that has been idle longest; without an idle one, answer that there are too many."""
+        idle = [each for each in connections if each is not self and each.is_idle]
+        if idle:
+            min(idle, key=lambda each: each.idle_since).transport.close()
+        else:
+            self.app = _too_many_connections
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self.idle_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         if not self._refused:

@@ -17,7 +17,7 @@ from nephoscope.imagery.http import download
 from nephoscope.imagery.worldview import SATELLITES, WorldviewClient
 from nephoscope.server.limits import Limits
 from nephoscope.server.problems import Problem
-from nephoscope.server.schemas import PROBLEMS, WorldviewState
+from nephoscope.server.schemas import WorldviewState, problems
 
 router = APIRouter(tags=["worldview"])
 
@@ -30,8 +30,8 @@ _QUEUE = 8
 class ArchiveProxy:
     """Access to the imagery archive with few connections and a short queue."""
 
-    def __init__(self, client: WorldviewClient, limits: Limits):
-        self.client, self.limits = client, limits
+    def __init__(self, client: WorldviewClient, limits: Limits, enabled: bool = True):
+        self.client, self.limits, self.enabled = client, limits, enabled
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="archive")
         self._requests = 0
         self._probed: tuple[float, str] | None = None
@@ -40,6 +40,8 @@ class ArchiveProxy:
 
     async def unavailable(self) -> str:
         """Why the archive cannot be reached; empty if it can. Kept for a minute."""
+        if not self.enabled:
+            return "turned off by its operator"
         async with self._probing:
             if self._probed is None or time.monotonic() - self._probed[0] > _PROBE_LIFETIME:
                 reason = await asyncio.get_running_loop().run_in_executor(self._threads, self._probe)
@@ -61,6 +63,8 @@ class ArchiveProxy:
         Raises:
             Problem: the queue is full, there is no such scene, it is too large, or the archive failed.
         """
+        if not self.enabled:
+            raise Problem("not-found", "this server fetches nothing from NASA Worldview")
         name = worldview_name(overpass, self.client.ending(overpass))
         pixels = prod(self.client.size(overpass))
         if pixels > self.limits.pixels:
@@ -91,7 +95,12 @@ class ArchiveProxy:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-@router.get("/worldview", response_model=WorldviewState, responses=PROBLEMS)
+@router.get(
+    "/worldview",
+    operation_id="get_worldview",
+    response_model=WorldviewState,
+    responses=problems("token", "origin"),
+)
 async def state(request: Request) -> dict[str, Any]:
     """Whether pictures can be fetched by day and region; satellites and named regions."""
     archive: ArchiveProxy = request.app.state.archive
@@ -110,9 +119,18 @@ async def state(request: Request) -> dict[str, Any]:
 
 @router.get(
     "/worldview/picture",
+    operation_id="fetch_picture",
     response_class=Response,
-    responses=PROBLEMS
-    | {200: {"description": "The picture.", "content": {"image/jpeg": {}, "image/png": {}}}},
+    responses=problems("token", "origin", "not-found", "too-large", "value", "archive", "time")
+    | {
+        200: {
+            "description": "The picture.",
+            "content": {
+                kind: {"schema": {"type": "string", "contentMediaType": kind}}
+                for kind in ("image/jpeg", "image/png")
+            },
+        }
+    },
 )
 async def picture(
     request: Request,
