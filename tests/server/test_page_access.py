@@ -104,6 +104,15 @@ def show_error(page: Any, scenes: list[Path], broken: Path) -> None:
     expect(page.locator(".strip .progress")).to_contain_text("1 failed")
 
 
+def use_tools(page: Any, scenes: list[Path], broken: Path) -> None:
+    choose(page, *scenes)
+    page.locator("#strip .thumbnail").first.click()
+    page.get_by_label("Grid").check()
+    page.get_by_label("Colour").select_option(label="probability of Fish")
+    page.get_by_role("button", name="Compare").click()
+    page.locator("summary", has_text="As a command").click()
+
+
 STATES: dict[str, tuple[dict[str, Any], Callable[[Any, list[Path], Path], None]]] = {
     "empty": ({}, lambda page, scenes, broken: None),
     "wide": ({}, lambda page, scenes, broken: choose(page, scenes[0])),
@@ -111,6 +120,9 @@ STATES: dict[str, tuple[dict[str, Any], Callable[[Any, list[Path], Path], None]]
     "phone": ({"viewport": PHONE}, lambda page, scenes, broken: choose(page, *scenes)),
     "dark": ({"color_scheme": "dark"}, lambda page, scenes, broken: choose(page, *scenes)),
     "error": ({}, show_error),
+    "tools": ({}, use_tools),
+    "tools-phone": ({"viewport": PHONE}, use_tools),
+    "tools-dark": ({"color_scheme": "dark"}, use_tools),
 }
 
 
@@ -128,8 +140,8 @@ def test_no_accessibility_violations(visit, scenes, broken, state, tmp_path):
     results = axe.Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
     folder = Path(os.environ.get("NEPHOSCOPE_SCREENSHOTS", tmp_path))
-    page.screenshot(path=folder / f"{state}.png", full_page=state == "phone")
-    for opener, dialog in (("#add", "#adding"), ("#model", "#card")):
+    page.screenshot(path=folder / f"{state}.png", full_page=state.endswith("phone"))
+    for opener, dialog in (("#add", "#adding"), ("#model", "#card"), ("#show-covers", "#covers")):
         if page.locator(opener).is_visible():
             page.locator(opener).click()
             results = axe.Axe().run(page, context=dialog)
