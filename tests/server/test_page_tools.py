@@ -121,12 +121,35 @@ def test_the_assumed_scale_is_stated_and_can_be_changed(visit, scenes, model):
     expect(extent).to_be_focused()
     extent.fill("14")
     page.get_by_role("button", name="Use for this picture").click()
-    expect(page.locator("#scale")).to_be_hidden()
+    expect(page.locator("#scale-words")).to_have_text("Place unknown: stated to show 14° × 9.33°.")
     segmentation = nephoscope.segment(scenes[1], model, extent=14)
     expect(page.locator(".cover")).to_have_text(
         [cover_words(segmentation.area_fractions[name]) for name in DEFAULT_NAMES]
     )
     expect(page.locator("#as-command")).to_have_text("nephoscope segment second.jpg --extent 14")
+    page.get_by_role("button", name="Forget what was stated").click()
+    expect(page.locator("#scale-words")).to_have_text("Place unknown: taken to show 21° × 14°.")
+    expect(page.locator("#as-command")).to_have_text("nephoscope segment second.jpg")
+
+
+def test_no_region_is_chosen_for_the_user(visit, scenes):
+    """Also after another picture was given one."""
+    page = visit()
+    choose(page, scenes[1])
+    choose(page, scenes[2])
+    page.locator("#stating summary").click()
+    region = page.locator("#place").get_by_label("Region")
+    expect(region).to_have_value("")
+    region.select_option("barbados")
+    page.get_by_role("button", name="Use for this picture").click()
+    expect(page.locator("#picture-facts")).to_contain_text("6–20° N")
+    expect(region).to_have_value("")
+    page.locator("#strip .thumbnail").first.click()
+    expect(region).to_have_value("")
+    page.locator("#place").get_by_label("Day").fill("2020-02-01")
+    page.get_by_role("button", name="Use for this picture").click()
+    expect(page.locator("#picture-facts")).to_contain_text("1 February 2020")
+    expect(page.locator("#picture-facts")).not_to_contain_text("N,")
 
 
 def test_days_before_and_after_and_a_link_to_them(visit, with_archive):
@@ -219,16 +242,47 @@ def test_pictures_and_rules_survive_a_reload(visit, scenes):
     expect(page.locator("#rules-note")).not_to_be_empty()
     shown = page.locator("#summary").inner_text()
     expect(page.locator("#as-command")).to_contain_text("Fish=0.35")
+    page.get_by_label("Colour").select_option(label="probability of Sugar")
     page.route("**/api/v1/segment**", lambda route: route.abort())  # nothing is computed again
     page.reload()
     expect(page.locator("#picture-name")).to_have_text("second.jpg")
     expect(page.locator("#summary")).to_have_text(shown)
     expect(page.locator("#patterns .brief").first).to_contain_text("pixels above 0.35")
+    expect(page.get_by_label("Colour")).to_have_value("Sugar")
     page.get_by_role("button", name="Remove picture", exact=True).click()
     expect(page.locator("#picture-name")).to_have_text("Aqua, 22 January 2009")
     page.reload()
     expect(page.locator("#picture-name")).to_have_text("Aqua, 22 January 2009")
     expect(page.locator("#strip")).to_be_hidden()  # one picture is left
+
+
+def test_damaged_links_and_storage_do_no_harm(visit, server, scenes):
+    page = visit()
+    choose(page, scenes[0])
+    page.evaluate(
+        """async () => {
+          sessionStorage.setItem('nephoscope-settings', '{"rules": {"Fish": null}, "current": ');
+          const open = indexedDB.open('nephoscope', 1);
+          await new Promise((resolve) => { open.onsuccess = resolve; });
+          const store = open.result.transaction('pictures', 'readwrite').objectStore('pictures');
+          const kept = { tab: sessionStorage.getItem('nephoscope-tab'), saved: Date.now() };
+          store.put({ ...kept, number: 1, name: 'no file' });
+          store.put({ ...kept, number: 2, name: 'b', file: new Blob(['x']), found: {}, model: '' });
+          await new Promise((resolve) => { store.transaction.oncomplete = resolve; });
+        }"""
+    )
+    page.reload()
+    settled(page)
+    expect(page.locator("#picture-name")).to_have_text("Aqua, 22 January 2009")
+    for rules in (
+        "{",
+        "null",
+        '{"Fish": null, "Sugar": {"threshold": "x", "evidence": "head"}}',
+        '{"__proto__": {}}',
+    ):
+        other = visit(f"{server}/#scene=Terra/2020-02-01/nowhere&rules={rules}", expected="502|422")
+        expect(other.locator("#stage-note p").first).to_contain_text("unknown region")
+        expect(other.locator("#rules-note")).to_be_empty()
 
 
 def test_the_figure_has_degrees_and_a_scale(visit, scenes):

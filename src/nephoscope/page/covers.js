@@ -53,6 +53,7 @@ export class CoverTable {
       return element('th', { scope: 'col' }, button);
     });
     this.table.tHead.replaceChildren(element('tr', {}, ...headings));
+    this.table.classList.toggle('undated', entries.every(({ result }) => !result.about.date));
     this.#fill();
   }
 

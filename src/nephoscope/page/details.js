@@ -38,12 +38,9 @@ export class Details {
     $('picture-name').textContent = title;
     $('picture-facts').textContent = facts;
     $('panel').classList.toggle('failed', picture.state === 'failed');
-    const assumed = picture.answer?.about.assumed_extent;
-    $('scale').hidden = !assumed;
-    if (assumed) {
-      const [width, height] = [assumed.width, assumed.height].map((side) => Number(side.toPrecision(3)));
-      $('scale-words').textContent = `Place unknown: taken to show ${width}° × ${height}°.`;
-    }
+    const about = picture.answer?.about;
+    $('scale').hidden = !about || Boolean(about.bounds);
+    if (about && !about.bounds) $('scale-words').textContent = scaleInWords(about, picture.stated.extent);
     $('days').hidden = !picture.overpass;
     $('warning').textContent = (picture.answer?.about.warnings ?? []).map(sentence).join(' ');
     const refused = picture.state === 'done' ? picture.reason : '';
@@ -52,7 +49,7 @@ export class Details {
     if (isNew) $('place-state').scrollIntoView({ block: 'nearest' });
     if (this.#placed !== (picture.answer ?? picture)) {
       this.#placed = picture.answer ?? picture;
-      this.form.show(picture.answer?.about ?? {});
+      this.form.show(picture.answer?.about ?? {}, Object.keys(picture.stated).length > 0);
     }
     this.showRecipe(picture, settings);
   }
@@ -64,6 +61,13 @@ export class Details {
     $('as-python').textContent = asPython(recipe);
     $('copied').textContent = leftOut(rules);
   }
+}
+
+/** The scale of a picture of unknown place: stated by the user, or assumed. */
+function scaleInWords({ width, height, assumed_extent: assumed }, stated) {
+  const extent = assumed ?? { width: Number(stated), height: Number(stated) * height / width };
+  const [across, down] = [extent.width, extent.height].map((side) => Number(side.toPrecision(3)));
+  return `Place unknown: ${assumed ? 'taken' : 'stated'} to show ${across}° × ${down}°.`;
 }
 
 /** Satellite and day where both are known, otherwise the file name; and the other facts. */

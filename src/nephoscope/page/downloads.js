@@ -86,7 +86,8 @@ export class Downloads {
     if (!pictures.length) throw new Error(`${format.kind}: the place of none of the pictures is known.`);
     const progress = (done) => this.#say(`Making ${format.kind}: ${done} of ${pictures.length}…`);
     const { blob, name } = await makeFileOfAll(format, pictures.map(this.now.result), progress);
-    return save(blob, name);
+    const left = this.now.pictures().length - pictures.length;
+    return `${save(blob, name)}${left ? `, without ${left} of unknown place` : ''}`;
   }
 }
 

@@ -14,6 +14,7 @@
  * @property {(format: Format, picture: Picture, model: string, rules: object) => Promise<Blob>} render - the file
  *   of a picture in a format, by the rules of the model's card with these changes.
  * @property {string} privacy - what happens to pictures, for the page's foot.
+ * @property {string[]} kinds - of picture files that it reads, for people.
  * @property {boolean} hasApi - whether programs can use it, too.
  *
  * @typedef {object} State

@@ -11,9 +11,8 @@ const PAPER = 'rgb(24 28 36 / 75%)';
  * @param {CanvasRenderingContext2D} pen - whose unit is a px of the screen.
  * @param {import('./geography.js').Bounds} bounds - of the picture.
  * @param {{left: number, top: number, width: number, height: number}} place - of the picture, in px.
- * @param {{width: number, height: number}} stage - in px.
  */
-export function drawGraticule(pen, bounds, place, stage) {
+export function drawGraticule(pen, bounds, place) {
   const degrees = degreesOf(bounds);
   const spacing = SPACINGS.find((each) => each * place.width / degrees.width >= CLOSEST) ?? SPACINGS.at(-1);
   pen.save();
@@ -25,17 +24,16 @@ export function drawGraticule(pen, bounds, place, stage) {
   pen.font = '11px system-ui, sans-serif';
   pen.textAlign = 'left';
   const [left, top] = [Math.max(0, place.left), Math.max(0, place.top)];
-  const bottom = Math.min(stage.height, place.top + place.height);
   const first = (edge) => Math.ceil(edge / spacing) * spacing;
   for (let longitude = first(bounds.west); longitude <= bounds.west + degrees.width; longitude += spacing) {
     const x = place.left + (longitude - bounds.west) / degrees.width * place.width;
     line(pen, x, place.top, x, place.top + place.height);
-    label(pen, angle(longitude, 'E', 'W'), x + 4, bottom - 16);
+    label(pen, angle(longitude, 'E', 'W'), x + 4, top + 2);
   }
   for (let latitude = first(bounds.south); latitude <= bounds.north; latitude += spacing) {
     const y = place.top + (bounds.north - latitude) / degrees.height * place.height;
     line(pen, place.left, y, place.left + place.width, y);
-    label(pen, angle(latitude, 'N', 'S'), left + 4, Math.max(top + 2, y - 15));
+    label(pen, angle(latitude, 'N', 'S'), left + 4, y - 15);
   }
   pen.restore();
 }

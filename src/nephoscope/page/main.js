@@ -14,6 +14,7 @@ import { Pictures } from './pictures.js';
 import { placeForm } from './place.js';
 import { Gone, Problem, whenTokenIsNeeded } from './requests.js';
 import { Results } from './results.js';
+import { readChanges } from './rules.js';
 import { keepSettings, kept, keptSettings } from './session.js';
 import { Stage } from './stage.js';
 import { Strip } from './strip.js';
@@ -62,7 +63,7 @@ const covers = new CoverTable($('cover-table'), (picture) => {
   $('covers').close();
   select(picture);
 });
-const place = placeForm($('place'), (stated) => pictures.state(current, stated));
+const place = placeForm($('place'), (stated) => pictures.state(current, stated), () => pictures.forgetStated(current));
 const details = new Details(place);
 const open = (name, address) => added(pictures.addFrom(name, address));
 const showWorldview = watchArrivals({
@@ -83,6 +84,7 @@ async function begin() {
     $('version').textContent = `nephoscope ${nephoscope}`;
     $('privacy').textContent = engine.privacy;
     $('api').hidden = !engine.hasApi;
+    $('kinds').textContent = listed(engine.kinds, 'or');
     const models = await engine.models();
     const use = (chosen) => {
       card = chosen;
@@ -110,9 +112,11 @@ async function begin() {
 }
 
 /** Add what was there before a reload, and what the page's address asks for. */
-async function restore({ rules, current: number }) {
+async function restore({ rules, current: number, tools: shown }) {
+  tools.restore(shown ?? {});
   const asked = takeFromAddress();
-  const changes = Object.keys(asked.rules).length ? asked.rules : rules ?? {};
+  const linked = readChanges(asked.rules);
+  const changes = Object.keys(linked).length ? linked : readChanges(rules);
   if (Object.keys(changes).length) findings.change(changes);
   const restored = pictures.restore(await kept());
   const fetched = asked.overpasses.flatMap((overpass) => pictures.addOverpass(overpass));
@@ -242,8 +246,12 @@ function settled() {
 }
 
 function remember() {
-  keepSettings({ model: card?.name, rules: findings.changedRules, current: current?.number });
+  keepSettings({
+    model: card?.name, rules: findings.changedRules, current: current?.number, tools: tools.settings,
+  });
 }
+
+tools.changed = remember;
 
 /* Days. */
 

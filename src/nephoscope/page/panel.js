@@ -42,7 +42,7 @@ export function legendEntry(pattern, open) {
     type: 'button', className: 'example', 'aria-label': `Open a made-up scene of ${pattern.name}`,
   }, picture);
   const file = `${encodeURIComponent(pattern.name)}.jpg`;
-  example.addEventListener('click', () => open(`made-up ${pattern.name}.jpg`, `examples/${file}`));
+  example.addEventListener('click', () => open(`made-up_${pattern.name}.jpg`, `examples/${file}`));
   picture.addEventListener('error', () => example.remove());
   const entry = element(
     'li', {}, example,

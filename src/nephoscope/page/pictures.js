@@ -117,14 +117,26 @@ export class Pictures {
    * @returns {Picture[]}
    */
   restore(records) {
-    const pictures = records.map(({ number, name, file, stated, overpass, found, model }) => {
-      const picture = new Picture(name, async () => file);
-      const isSame = model === this.model && found;
-      Object.assign(picture, { number, file, stated, overpass, ...(isSame && { state: 'done', answer: answerOf(found) }) });
-      if (isSame) show(picture, found.preview ?? file).then(() => this.changed(picture));
-      return picture;
-    });
-    return this.add(pictures);
+    return this.add(records.flatMap((record) => {
+      try {
+        return [this.#restored(record)];
+      } catch (error) {
+        console.info(`nephoscope: a kept picture cannot be used: ${error.message}`);
+        forget(record.number);
+        return [];
+      }
+    }));
+  }
+
+  #restored({ number, name, file, stated, overpass, found, model }) {
+    if (!(file instanceof Blob) || typeof name !== 'string') throw new Error('it has no file');
+    const picture = new Picture(name, async () => file);
+    Object.assign(picture, { number, file, stated: stated ?? {}, overpass: overpass ?? null });
+    if (found && model === this.model) {
+      Object.assign(picture, { state: 'done', answer: answerOf(found) });
+      show(picture, found.preview ?? file).then(() => this.changed(picture));
+    }
+    return picture;
   }
 
   /** @param {Picture[]} pictures @param {number} [place] - in the order. */
@@ -156,6 +168,13 @@ export class Pictures {
     picture.statedBefore = picture.stated;
     picture.stated = { ...picture.stated, ...stated };
     if (stated.bounds) delete picture.stated.extent;
+    this.again(picture);
+  }
+
+  /** Take back what the user stated of a picture. @param {Picture} picture */
+  forgetStated(picture) {
+    picture.statedBefore = picture.stated;
+    picture.stated = {};
     this.again(picture);
   }
 

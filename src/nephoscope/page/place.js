@@ -33,6 +33,7 @@ export class PlaceChoice {
   offer(more) {
     this.#more = more;
     this.select.replaceChildren(...more, ...this.regions, element('option', { value: OTHER }, 'other box…'));
+    this.select.selectedIndex = 0; // options that were there before keep their choice otherwise
     this.#follow();
   }
 
@@ -77,7 +78,7 @@ export function worldviewForm(form, fetched) {
     fieldset.disabled = !service.available;
     fieldset.hidden = service.isManual ?? false;
     why.hidden = service.isManual ?? false;
-    form.querySelector('.manual').hidden = !service.isManual;
+    form.querySelector('.manual').hidden = service.available;
     why.textContent = service.available ? '' : `This server cannot reach NASA Worldview (${service.reason}).`;
     follow();
   };
@@ -93,12 +94,14 @@ export function worldviewForm(form, fetched) {
  * @param {HTMLFormElement} form
  * @param {(stated: {bounds?: string, day?: string, extent?: string}) => void} stated - called with the input, as the API
  *   takes it.
- * @returns {{fill: (regions: {name: string}[]) => void, show: (about: object) => void}} sets the regions,
- *   and shows what is known of the current picture.
+ * @param {() => void} forgotten - called when the user takes it back.
+ * @returns {{fill: (regions: {name: string}[]) => void, show: (about: object, isStated: boolean) => void}} sets the
+ *   regions, and shows what is known of the current picture.
  */
-export function placeForm(form, stated) {
+export function placeForm(form, stated, forgotten) {
   const place = new PlaceChoice(form);
   const { day, extent } = form.elements;
+  form.querySelector('.forget').addEventListener('click', forgotten);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const bounds = place.value;
@@ -109,12 +112,13 @@ export function placeForm(form, stated) {
   });
   return {
     fill: (regions) => place.fill(regions),
-    show: ({ bounds, date }) => {
-      place.offer([element('option', { value: '' }, bounds ? 'from the picture' : 'choose…')]);
+    show: ({ bounds, date }, isStated) => {
+      place.offer([element('option', { value: '' }, bounds ? 'as it is' : 'unknown')]);
       day.value = date ?? '';
       extent.closest('label').hidden = Boolean(bounds);
       extent.disabled = Boolean(bounds);
       extent.value = '';
+      form.querySelector('.forget').hidden = !isStated;
     },
   };
 }

@@ -24,6 +24,30 @@ export const STEPS = 200;
  * @property {number[]} areas - in pixels; the first is that of component 1.
  */
 
+/** What sliders and the switch change, and the values that each may have. */
+const CHANGEABLE = {
+  threshold: (value) => Number.isFinite(value) && value >= 0 && value <= 1,
+  minimum_area: (value) => Number.isInteger(value) && value >= 0,
+  presence: (value) => value === 0,
+  least_cover: (value) => value === 0,
+};
+
+/**
+ * Changes of rules that come from a link or from storage; what is none is left out.
+ * @param {any} value
+ * @returns {Object<string, object>} attributes of rules, by pattern.
+ */
+export function readChanges(value) {
+  const isObject = (each) => each !== null && typeof each === 'object';
+  const changes = Object.entries(isObject(value) ? value : {}).map(([pattern, rule]) => {
+    const entries = Object.entries(isObject(rule) ? rule : {});
+    return [pattern, entries.filter(([name, number]) => Object.hasOwn(CHANGEABLE, name) && CHANGEABLE[name](number))];
+  });
+  return Object.fromEntries(changes.filter(([, rule]) => rule.length).map(([pattern, rule]) => (
+    [pattern, Object.fromEntries(rule)]
+  )));
+}
+
 /**
  * @param {Uint8Array} values - probabilities in steps of 1/200, row by row; 0 where there is no data.
  * @param {number} width - of the grid, in pixels.

@@ -7,6 +7,7 @@ import { ask, askJson, fileName, takeTokenFromAddress } from './requests.js';
 export class ServerEngine {
   privacy = 'The server stores no pictures; this browser keeps them until the tab is closed';
   hasApi = true;
+  kinds = ['JPEG', 'PNG', 'TIFF', 'WebP'];
 
   constructor() {
     takeTokenFromAddress();

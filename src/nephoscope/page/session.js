@@ -67,5 +67,9 @@ export function keepSettings(settings) {
 
 /** @returns {object} as they were kept; empty if there are none. */
 export function keptSettings() {
-  return JSON.parse(sessionStorage.getItem(SETTINGS) ?? '{}');
+  try {
+    return JSON.parse(sessionStorage.getItem(SETTINGS)) ?? {};
+  } catch {
+    return {}; // not ours
+  }
 }

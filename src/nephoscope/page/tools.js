@@ -16,6 +16,9 @@ export class Tools {
   /** @param {import('./view.js').View} view */
   constructor(view) {
     this.view = view;
+    /** Called when the grid or the colouring changed. @type {() => void} */
+    this.changed = () => {};
+    for (const control of ['colouring', 'graticule']) $(control).addEventListener('change', () => this.changed());
     this.#listenToHolding();
     $('compare').addEventListener('click', () => this.#compare($('divider').hidden));
     $('divider').addEventListener('input', () => this.#divide());
@@ -32,6 +35,17 @@ export class Tools {
       ...patterns.map(({ name }) => element('option', { value: name }, `probability of ${name}`)),
     );
     $('colouring').value = patterns.some(({ name }) => name === value) ? value : '';
+  }
+
+  /** What is shown: the pattern whose probability is coloured, and whether there is a grid. */
+  get settings() {
+    return { colouring: $('colouring').value, grid: $('graticule').checked };
+  }
+
+  /** Show the same again. @param {{colouring?: string, grid?: boolean}} settings */
+  restore({ colouring, grid }) {
+    if (this.#patterns.some(({ name }) => name === colouring)) $('colouring').value = colouring;
+    $('graticule').checked = grid === true;
   }
 
   /** @param {import('./pictures.js').Answer | null} answer - of the current picture. */

@@ -264,9 +264,8 @@ export class View {
     this.above.setTransform(this.density, 0, 0, this.density, 0, 0);
     const { x: left, y: top } = this.#corner;
     const { width, height } = this.#size;
-    drawGraticule(
-      this.above, this.#bounds, { left, top, width: width * this.#scale, height: height * this.#scale }, this,
-    );
+    const place = { left, top, width: width * this.#scale, height: height * this.#scale };
+    drawGraticule(this.above, this.#bounds, place);
   }
 
   #hatch(nodata, corner) {

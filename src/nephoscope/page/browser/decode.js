@@ -38,7 +38,7 @@ export async function openPicture(file, name) {
     const tiff = (start[0] === 0x49 && start[1] === 0x49) || (start[0] === 0x4d && start[1] === 0x4d);
     throw new PictureError(tiff
       ? `${name}: browsers do not read TIFF; convert it to PNG, or use the command nephoscope segment`
-      : `${name}: not a picture that this browser reads, or damaged: JPEG, PNG or WebP`);
+      : `${name}: not a readable JPEG, PNG or WebP picture, or damaged`);
   }
   const { width, height } = bitmap;
   try {

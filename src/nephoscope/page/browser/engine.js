@@ -7,7 +7,7 @@ import { REGIONS } from './places.js';
 
 const NPZ = {
   name: 'npz',
-  label: 'Probabilities',
+  label: 'Fields',
   kind: 'NPZ',
   description: 'The probabilities of all patterns, for NumPy',
   ending: '.npz',
@@ -19,16 +19,17 @@ const NPZ = {
 export class BrowserEngine {
   privacy = 'Pictures stay on this device: nothing is sent; the browser keeps them until the tab is closed';
   hasApi = false;
+  kinds = ['JPEG', 'PNG', 'WebP'];
 
   #worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
   #waiting = new Map();
   #asked = 0;
 
   constructor() {
-    this.#worker.addEventListener('message', ({ data: { id, result, error } }) => {
+    this.#worker.addEventListener('message', ({ data: { id, result, error, isLasting } }) => {
       const { resolve, reject } = this.#waiting.get(id);
       this.#waiting.delete(id);
-      if (error) reject(new Error(error));
+      if (error) reject(Object.assign(new Error(error), { isLasting }));
       else resolve(result);
     });
     this.#worker.addEventListener('error', (event) => {

@@ -12,7 +12,6 @@ export const REGIONS = {
   'west-pacific': { west: 159, south: 8, east: 180, north: 22 },
   'east-pacific': { west: -135, south: -15, east: -114, north: -1 },
   barbados: { west: -62, south: 6, east: -41, north: 20 },
-  eurec4a: { west: -62, south: 6, east: -41, north: 20 },
 };
 
 /** @typedef {import('../geography.js').Bounds} Bounds */

@@ -1,7 +1,7 @@
 /** The worker that segments pictures: loads ONNX Runtime Web and the models, and answers one picture at a time. */
 
 import { describe, predict, quantize } from './answer.js';
-import { openPicture } from './decode.js';
+import { openPicture, PictureError } from './decode.js';
 import { loadModel } from './network.js';
 import { fromName, parseBounds } from './places.js';
 
@@ -55,7 +55,7 @@ self.addEventListener('message', ({ data: { id, request } }) => {
       const result = request.file ? await answer(request) : void await load(request.model);
       self.postMessage({ id, result });
     } catch (error) {
-      self.postMessage({ id, error: error.message });
+      self.postMessage({ id, error: error.message, isLasting: error instanceof PictureError });
     }
   });
 });

@@ -105,7 +105,7 @@ function drawWords(pen, { name, about, card, patterns, nephoscope }, size) {
   pen.textBaseline = 'alphabetic';
   pen.fillStyle = INK;
   pen.font = '600 34px system-ui, sans-serif';
-  const title = about.satellite && about.date ? `${about.satellite}, ${dayInWords(about.date)}` : name;
+  const title = [about.satellite ?? name, about.date && dayInWords(about.date)].filter(Boolean).join(', ');
   pen.fillText(title, 0, -24, size.width);
   let x = 0;
   const y = size.height + 95;

@@ -2,7 +2,7 @@
 
 import { figurePng } from './figure.js';
 import { geoJson } from './geojson.js';
-import { masksZip } from './masks.js';
+import { maskFiles, masksZip } from './masks.js';
 import { overlayPng } from './overlay.js';
 import { scenesJson } from './scenes_json.js';
 import { contestCsv, coversCsv } from './tables.js';
@@ -11,8 +11,10 @@ import { zip } from './zip.js';
 /** @typedef {import('./result.js').Result} Result */
 
 /**
- * A format that the page makes: of one picture (`make`), or of several in one file (`makeAll`).
+ * A format that the page makes: of one picture (`make`), or of several in one file (`makeAll`). `makeParts` makes
+ * the files that `make` packs, for an archive of several pictures.
  * @typedef {import('../engine.js').Format & {make?: (result: Result) => Blob | Promise<Blob>,
+ *   makeParts?: (result: Result) => Promise<{name: string, content: Uint8Array}[]>,
  *   makeAll?: (results: Result[]) => Blob}} OwnFormat
  */
 
@@ -44,6 +46,7 @@ export const OWN_FORMATS = [
     ending: '_masks.zip',
     needs: [],
     make: masksZip,
+    makeParts: maskFiles,
   },
   {
     name: 'json',
@@ -107,12 +110,16 @@ export async function makeFileOfAll(format, results, progress) {
   if (format.makeAll) return { blob: format.makeAll(results), name: format.file_name };
   const files = [];
   for (const result of results) {
-    const content = new Uint8Array(await (await format.make(result)).arrayBuffer());
-    files.push({ name: fileNameOf(format, result.name), content });
-    progress(files.length);
+    if (format.makeParts) {
+      files.push(...await format.makeParts(result));
+    } else {
+      const content = new Uint8Array(await (await format.make(result)).arrayBuffer());
+      files.push({ name: fileNameOf(format, result.name), content });
+    }
+    progress(results.indexOf(result) + 1);
     await new Promise((resolve) => { setTimeout(resolve); }); // the page stays responsive
   }
-  return { blob: zip(files), name: `${format.name}.zip` };
+  return { blob: zip(files), name: `${format.label.toLowerCase()}.zip` };
 }
 
 /** @param {import('../engine.js').Format} format @param {string} picture - its file's name. @returns {string} */

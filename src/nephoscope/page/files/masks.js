@@ -9,6 +9,14 @@ import { zip } from './zip.js';
  * @returns {Promise<Blob>}
  */
 export async function masksZip(result) {
+  return zip(await maskFiles(result));
+}
+
+/**
+ * @param {import('./result.js').Result} result
+ * @returns {Promise<{name: string, content: Uint8Array}[]>} a file a pattern.
+ */
+export async function maskFiles(result) {
   const { about, width, height, valid, patterns } = result;
   const size = { width: about.width, height: about.height };
   const data = resizeMask(valid, { width, height }, size);
@@ -19,5 +27,5 @@ export async function masksZip(result) {
     const mask = resizeMask(on, { width, height }, size).map((each, index) => each & data[index]);
     files.push({ name: `${stem}_${name}.png`, content: await maskPng(mask, size.width, size.height, colour) });
   }
-  return zip(files);
+  return files;
 }

@@ -52,7 +52,7 @@ export function coversCsv(results) {
   const patterns = results[0].card.patterns;
   const header = [
     'scene', 'satellite', 'date', 'west', 'south', 'east', 'north', 'valid',
-    ...patterns.map((name) => `${name} cover`), ...patterns.map((name) => `${name} probability`),
+    ...patterns.map((name) => `${name} cover`), ...patterns.map((name) => `${name} presence probability`),
   ];
   const rows = results.map(({ name, about, patterns: found }) => [
     name, about.satellite, about.date,
