@@ -285,6 +285,8 @@ class TestTimes:
             assert first["patterns"] == third["patterns"]
             assert late["problem"]["status"] == 503
             assert "not done after 3 s" in late["problem"]["detail"]
+            assert counts(address)['nephoscope_pictures_total{outcome="late"}'] == 1
+            assert counts(address)['nephoscope_problems_total{kind="time"}'] == 1
             wait_for(lambda: inside(address) == EMPTY)
 
     @pytest.mark.slow

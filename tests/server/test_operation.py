@@ -4,6 +4,8 @@ import gzip
 import json
 import re
 import shutil
+import socket
+import ssl
 import subprocess
 import urllib.request
 from dataclasses import replace
@@ -68,7 +70,10 @@ def test_below_a_path(start):
         assert ask(address, "/clouds/openapi.json").json["servers"] == [{"url": "/clouds"}]
         assert ask(address, "/cloudsy/readyz").kind == "not-found"
     with start(root_path="/clouds", token="s3cret") as address:
-        assert ask(address, "/clouds/api/v1/models").kind == "token"
+        for target in ("/clouds/api/v1/models", "/clouds/clouds/api/v1/models", "/clouds/clouds/metrics"):
+            assert ask(address, target).kind in ("token", "not-found")
+        assert post(address, b"x", Authorization="Bearer s3cret").kind == "not-a-picture"
+        assert ask(address, "/api.html").status == 200
 
 
 def test_without_worldview(start):
@@ -178,6 +183,30 @@ class TestCommand:
         assert (line["level"], line["logger"]) == ("info", "nephoscope.server.access")
         assert line["time"].endswith("Z")
 
+    def test_a_path_forges_no_line_of_the_log(self, tiny_model):
+        with command("--port", "0", "--model", str(tiny_model()), "--access-log") as process:
+            address, _ = address_of(process)
+            ask(address, "/x%0a2026-01-01T00:00:00.000Z%20ERROR%20forged%1b[31m")
+            process.terminate()
+            written = process.stdout.read()
+        assert "\x1b" not in written
+        (line,) = [line for line in written.splitlines() if "forged" in line]
+        assert "GET /x\\n2026" in line
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [
+            (["--token", "pässwörd"], "printable ASCII"),
+            (["--root-path", "/a b"], "give a path such as /clouds"),
+            (["--root-path", "/a/../b"], "give a path such as /clouds"),
+        ],
+    )
+    def test_what_no_client_could_use_is_refused(self, words, reason):
+        with command("--port", "0", *words) as process:
+            output, _ = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert reason in output
+
     def test_settings_from_the_environment(self, tiny_model, content):
         environment = {
             "NEPHOSCOPE_LIMITS": "pictures=1 picture_bytes=100000",
@@ -222,8 +251,6 @@ class TestCommand:
         with command(*words, "--tls-certificate", str(chain), "--tls-key", str(key)) as process:
             line = process.stdout.readline()
             port = int(re.search(r"https://127\.0\.0\.1:(\d+)/", line)[1])
-            import ssl
-
             context = ssl.create_default_context(cafile=chain)
 
             def is_up():
@@ -236,6 +263,16 @@ class TestCommand:
                     return False
 
             wait_for(is_up)
+            with (
+                socket.create_connection(("127.0.0.1", port), 30) as plain,
+                context.wrap_socket(plain, server_hostname="localhost") as secured,
+            ):
+                secured.sendall(b"GARBAGE\r\n\r\n")
+                assert secured.recv(100).startswith(b"HTTP/1.1 400")
+                while secured.recv(4096):
+                    pass  # it is closed
+            process.terminate()
+            assert "Traceback" not in process.stdout.read()
         with command(*words, "--tls-certificate", str(chain), "--tls-key", str(chain)) as process:
             output, _ = process.communicate(timeout=60)
         assert process.returncode == 2

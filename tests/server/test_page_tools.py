@@ -256,6 +256,22 @@ def test_pictures_and_rules_survive_a_reload(visit, scenes):
     expect(page.locator("#strip")).to_be_hidden()  # one picture is left
 
 
+def test_a_result_of_another_model_is_not_kept(visit, scenes):
+    page = visit()
+    choose(page, scenes[1])
+
+    def renamed(route: Any) -> None:
+        answer = route.fetch()
+        (card,) = answer.json()["models"]
+        card["rules"]["Fish"]["threshold"] = 0.9
+        route.fulfill(response=answer, json={"models": [card]})
+
+    page.route("**/api/v1/models", renamed)
+    with page.expect_request("**/api/v1/segment**"):
+        page.reload()
+    settled(page)
+
+
 def test_damaged_links_and_storage_do_no_harm(visit, server, scenes):
     page = visit()
     choose(page, scenes[0])
@@ -265,9 +281,12 @@ def test_damaged_links_and_storage_do_no_harm(visit, server, scenes):
           const open = indexedDB.open('nephoscope', 1);
           await new Promise((resolve) => { open.onsuccess = resolve; });
           const store = open.result.transaction('pictures', 'readwrite').objectStore('pictures');
-          const kept = { tab: sessionStorage.getItem('nephoscope-tab'), saved: Date.now() };
-          store.put({ ...kept, number: 1, name: 'no file' });
-          store.put({ ...kept, number: 2, name: 'b', file: new Blob(['x']), found: {}, model: '' });
+          const all = store.getAll();
+          await new Promise((resolve) => { all.onsuccess = resolve; });
+          const [kept] = all.result;
+          store.put({ ...kept, number: 1, file: null });
+          store.put({ ...kept, number: 2, found: { ...kept.found, valid: new Uint8Array(3) } });
+          store.put({ ...kept, number: 3, found: {} });
           await new Promise((resolve) => { store.transaction.oncomplete = resolve; });
         }"""
     )

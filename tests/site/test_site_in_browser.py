@@ -259,3 +259,31 @@ def test_nothing_leaves_the_site(visit, server, tmp_path):
     assert all(request.method == "GET" for request in requests)
     expect(page.locator("#privacy")).to_contain_text("stay on this device")
     expect(page.get_by_role("link", name="API")).to_have_count(0)
+
+
+def test_a_name_that_claims_the_globe_is_refused_and_blocks_nothing(visit, tmp_path):
+    content = encoded(make_scene(1, (320, 480)).pixels, ".jpg")
+    for name in ("Aqua_CorrectedReflectance20200101_-180-180_-90-90.jpg", "good.jpg", "good.png"):
+        (tmp_path / name).write_bytes(content)
+    page = visit()
+    page.set_input_files("#files", sorted(map(str, tmp_path.iterdir())))
+    expect(page.locator(".strip .progress")).to_have_text("3 pictures, 1 failed")
+    expect(page.locator("#stage-note p").first).to_contain_text("the limit is 24")
+    page.get_by_role("button", name="good.jpg").first.click()
+    archive = download(page, page.locator("#all-downloads button").filter(has_text="Masks"))
+    assert len(masks_in(archive)) == 2 * len(DEFAULT_NAMES)  # also where names differ by their ending alone
+
+
+def test_a_worker_that_fails_is_started_again(visit, tmp_path):
+    (tmp_path / "good.jpg").write_bytes(encoded(make_scene(1, (320, 480)).pixels, ".jpg"))
+
+    def before(page: Any) -> None:
+        page.route("**/browser/tiles.js", lambda route: route.abort(), times=1)
+
+    page = visit(expected="ERR_FAILED", before=before)
+    page.set_input_files("#files", str(tmp_path / "good.jpg"))
+    settled_or_failed = page.locator("#stage-note[data-state=failed], #summary:not(:empty)")
+    expect(settled_or_failed.first).to_be_visible()
+    if page.get_by_role("button", name="Try again").first.is_visible():
+        page.get_by_role("button", name="Try again").first.click()
+    settled(page)

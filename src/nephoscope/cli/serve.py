@@ -1,5 +1,6 @@
 """The command `serve`."""
 
+import re
 import secrets
 import socket
 import sys
@@ -100,6 +101,10 @@ def serve(
 
     local = host in LOOPBACK
     names = tuple(name.lower() for name in allowed)
+    if token is not None and not re.fullmatch(r"[!-~]+", token):
+        fail("the token must be printable ASCII without spaces: others do not fit into a header")
+    if not re.fullmatch(r"/*([\w.~-]+/*)*", root_path, re.ASCII) or ".." in root_path:
+        fail(f"--root-path {root_path!r}: give a path such as /clouds")
     if (certificate is None) != (key is None):
         fail("--tls-certificate and --tls-key belong together")
     with usage_errors():

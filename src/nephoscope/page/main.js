@@ -88,6 +88,7 @@ async function begin() {
     const models = await engine.models();
     const use = (chosen) => {
       card = chosen;
+      pictures.card = card;
       fillCard($('card'), card);
       $('model').textContent = card.name;
       findings.begin(card, patterns);

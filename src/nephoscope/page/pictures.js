@@ -71,6 +71,8 @@ export class Pictures {
     this.limits = {};
     /** name of the model; the default one if empty */
     this.model = '';
+    /** card of that model */
+    this.card = null;
     this.last = 0; // number of the newest picture
     this.changed = changed;
     this.gone = gone;
@@ -128,11 +130,12 @@ export class Pictures {
     }));
   }
 
-  #restored({ number, name, file, stated, overpass, found, model }) {
+  #restored({ number, name, file, stated, overpass, found, card }) {
     if (!(file instanceof Blob) || typeof name !== 'string') throw new Error('it has no file');
     const picture = new Picture(name, async () => file);
     Object.assign(picture, { number, file, stated: stated ?? {}, overpass: overpass ?? null });
-    if (found && model === this.model) {
+    if (found && card === JSON.stringify(this.card)) {
+      checkFound(found, this.card.patterns);
       Object.assign(picture, { state: 'done', answer: answerOf(found) });
       show(picture, found.preview ?? file).then(() => this.changed(picture));
     }
@@ -240,7 +243,7 @@ export class Pictures {
       const answer = answerOf(found);
       if (model === this.model) {
         Object.assign(picture, { answer, state: 'done', reason: '' });
-        if (this.all.includes(picture)) this.#keep(picture, found, model);
+        if (this.all.includes(picture)) this.#keep(picture, found);
       } else Object.assign(picture, { answer: null, state: 'waiting', reason: '' }); // the model was changed meanwhile
     } catch (error) {
       if (error instanceof Gone) {
@@ -256,8 +259,8 @@ export class Pictures {
     }
   }
 
-  #keep({ number, name, file, stated, overpass }, found, model) {
-    keep({ number, name, file, stated, overpass, found, model });
+  #keep({ number, name, file, stated, overpass }, found) {
+    keep({ number, name, file, stated, overpass, found, card: JSON.stringify(this.card) });
   }
 
   /** A name that no other picture has: downloads are told apart by it. */
@@ -299,6 +302,14 @@ function answerOf({ about, width, height, values, valid }) {
     anyData: withData > 0,
     nodata: outlineOf(nodata, width, height),
   };
+}
+
+/** Check that what was kept is whole. */
+function checkFound({ about, width, height, values, valid }, patterns) {
+  const size = width * height;
+  const isWhole = valid.length === size && values.length === patterns.length
+    && values.every(({ length }) => length === size) && patterns.every((name) => about.patterns[name]);
+  if (!isWhole) throw new Error('its result is damaged');
 }
 
 /** Decode the thumbnail of a picture. One that this browser cannot show is segmented nevertheless. */

@@ -16,7 +16,7 @@ export function asCommand({ name, model, rules, stated, overpass }) {
     .map(([pattern, { threshold }]) => `--threshold ${quoted(`${pattern}=${threshold}`)}`);
   const words = [
     'nephoscope segment',
-    quoted(overpass ? `worldview:${overpass}` : name),
+    quoted(overpass ? `worldview:${overpass}` : name.replace(/^-/, './-')),
     model !== 'default' && `--model ${quoted(model)}`,
     stated.bounds && `--bounds ${quoted(`${stated.bounds}`)}`,
     stated.day && `--time ${stated.day}`,

@@ -24,12 +24,34 @@ export class Gone extends Error {
   }
 }
 
+let inMemory = null; // where the browser forbids storage
+
+function storedToken() {
+  try {
+    return sessionStorage.getItem(TOKEN);
+  } catch {
+    return inMemory;
+  }
+}
+
+function storeToken(token) {
+  inMemory = token;
+  try {
+    sessionStorage.setItem(TOKEN, token);
+  } catch {
+    // it is asked for again after a reload
+  }
+}
+
 /** Store the token from the address that `nephoscope serve` prints, and remove it from the address bar. */
 export function takeTokenFromAddress() {
-  const token = new URLSearchParams(location.hash.slice(1)).get('token');
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const token = fragment.get('token');
   if (!token) return;
-  sessionStorage.setItem(TOKEN, token);
-  history.replaceState(null, '', location.pathname + location.search);
+  storeToken(token);
+  fragment.delete('token');
+  const rest = String(fragment);
+  history.replaceState(null, '', location.pathname + location.search + (rest && `#${rest}`));
 }
 
 /** @type {(again: boolean) => Promise<string>} */
@@ -56,7 +78,7 @@ export function whenTokenIsNeeded(way) {
  */
 export async function ask(address, { onBusy, ...options } = {}) {
   for (;;) {
-    const token = sessionStorage.getItem(TOKEN);
+    const token = storedToken();
     const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
     let answer;
     try {
@@ -67,9 +89,9 @@ export async function ask(address, { onBusy, ...options } = {}) {
     if (answer.ok) return answer;
     if (answer.status === 401) {
       // Another request may have obtained the token meanwhile.
-      if (sessionStorage.getItem(TOKEN) === token) {
+      if (storedToken() === token) {
         asking ??= askForToken(token !== null).finally(() => { asking = null; });
-        sessionStorage.setItem(TOKEN, await asking);
+        storeToken(await asking);
       }
     } else if (answer.status === 429 || answer.status === 503) {
       const seconds = Number(answer.headers.get('Retry-After')) || PAUSE;

@@ -5,7 +5,7 @@ import { ask, askJson, fileName, takeTokenFromAddress } from './requests.js';
 
 /** @implements {import('./engine.js').Engine} */
 export class ServerEngine {
-  privacy = 'The server stores no pictures; this browser keeps them until the tab is closed';
+  privacy = 'The server stores no pictures; this browser keeps them until they are removed';
   hasApi = true;
   kinds = ['JPEG', 'PNG', 'TIFF', 'WebP'];
 

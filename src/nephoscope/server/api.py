@@ -135,7 +135,7 @@ async def segment(request: Request, query: Annotated[schemas.SegmentQuery, Query
         job = PictureJob(model, chosen, query.tta, bounds, day, query.extent)
         with admission.work(arrival, pool.retry_after()):
             work = [_segment_one(state, picture, job, client) for picture in pictures]
-            results = await _wait(request, work, limits.seconds, pool)
+            results = await _wait(request, work, limits.seconds, pool, state.metrics)
     problems = [result for result in results if isinstance(result, Problem)]
     if problems and (len(results) == 1 or chosen.media_type != "application/json"):
         raise problems[0]
@@ -209,12 +209,16 @@ async def _segment_one(state: Any, upload: uploads.Upload, job: PictureJob, clie
 
 
 async def _wait(
-    request: Request, work: Sequence[Coroutine[Any, Any, bytes | Problem]], seconds: float, pool: Pool
+    request: Request,
+    work: Sequence[Coroutine[Any, Any, bytes | Problem]],
+    seconds: float,
+    pool: Pool,
+    metrics: Metrics,
 ) -> list[bytes | Problem]:
     """Results of all pictures in order; after a timeout, of those that are done, and problems of the others.
 
     Raises:
-        Problem: the client has disconnected.
+        Problem: the client has disconnected, or no picture is done in time.
     """
     working = [asyncio.ensure_future(each) for each in work]
     leaving = asyncio.ensure_future(_disconnected(request))
@@ -225,6 +229,11 @@ async def _wait(
             raise Problem("request", "the client disconnected")
         wait = pool.retry_after()
         late = Problem("time", f"not done after {seconds:g} s; retry in {wait} s", wait)
+        undone = sum(not each.done() for each in working)
+        metrics.pictures.labels("late").inc(undone)
+        if undone == len(working):
+            raise late
+        metrics.problems.labels(late.kind).inc(undone)
         return [each.result() if each.done() else late for each in working]
     finally:
         everything.cancel()  # and all that is not done

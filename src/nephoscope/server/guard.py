@@ -45,7 +45,8 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope = dict(scope, path=self._below_root(scope["path"]), root_path=self.settings.root_path)
+        # Routed by the same path that is checked: a root path in the scope would be stripped once more.
+        scope = dict(scope, path=self._below_root(scope["path"]), root_path="")
         method = scope["method"]
         if method == "HEAD":  # as GET; the protocol drops the body
             scope["method"] = "GET"
@@ -97,7 +98,7 @@ class Guard:
             self._check_origin(headers)
         if request.method == "POST":
             uploads.content_length(request, self.settings.limits)
-        protected = path.startswith("/api") and path not in _OPEN and not path.startswith(ADDRESS)
+        protected = path.startswith("/api/") and path not in _OPEN and not path.startswith(ADDRESS)
         if (protected or path == "/metrics") and not self._has_token(headers):
             raise Problem("token", "send the token that the server printed when it started")
 

@@ -20,7 +20,7 @@ HEADER = "X-Request-ID"
 
 access_log = logging.getLogger("nephoscope.server.access")
 
-_GIVEN = re.compile(r"[\w.-]{1,64}")
+_GIVEN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def request_id(given: str | None) -> str:
@@ -47,10 +47,10 @@ def configure_logging(level: Level, form: LogFormat, access: bool) -> None:
 
 class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        number = REQUEST_ID.get()
-        words = (
-            f"{_time(record)} {record.levelname:<7} {f'[{number}] ' if number else ''}{record.getMessage()}"
-        )
+        number = f"[{REQUEST_ID.get()}] " if REQUEST_ID.get() else ""
+        # A request's path may hold line breaks and codes that a terminal obeys.
+        message = "".join(each if each.isprintable() else repr(each)[1:-1] for each in record.getMessage())
+        words = f"{_time(record)} {record.levelname:<7} {number}{message}"
         return f"{words}\n{self.formatException(record.exc_info)}" if record.exc_info else words
 
 

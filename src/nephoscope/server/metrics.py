@@ -16,7 +16,7 @@ _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Metrics:
-    """Metrics of one server; the outcomes of pictures are segmented, refused and failed."""
+    """Metrics of one server; the outcomes of pictures are segmented, refused, failed and late."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

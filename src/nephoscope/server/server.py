@@ -80,11 +80,14 @@ def make_server(settings: Settings) -> uvicorn.Server:
         forwarded_allow_ips=list(settings.proxies),
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
+        loop="asyncio",
         log_config=None,  # `logs.configure_logging` does it
         ssl_certfile=settings.tls[0] if settings.tls else None,
         ssl_keyfile=settings.tls[1] if settings.tls else None,
     )
-    return _Server(config)
+    server = _Server(config)
+    server.handshake_seconds = settings.limits.header_seconds
+    return server
 
 
 def _check_certificate(chain: str, key: str) -> None:
@@ -97,6 +100,8 @@ def _check_certificate(chain: str, key: str) -> None:
 class _Server(uvicorn.Server):
     """A server that ends with exit code 0 when it is told to stop."""
 
+    handshake_seconds = 10.0  # for the start of a TLS connection
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         with super().capture_signals():
@@ -107,6 +112,17 @@ class _Server(uvicorn.Server):
         if self.should_exit:  # the second signal: do not report what it breaks off
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        create_server = loop.create_server
+        if self.config.is_ssl:  # asyncio would wait a minute for a handshake
+            bounded = partial(create_server, ssl_handshake_timeout=self.handshake_seconds)
+            loop.create_server = bounded  # type: ignore[method-assign]
+        try:
+            await super().startup(sockets)
+        finally:
+            loop.create_server = create_server  # type: ignore[method-assign]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         message = asyncio.create_task(self._announce())
@@ -149,8 +165,8 @@ class _TimedProtocol(H11Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether it is not being closed."""
-        return not self.transport.is_closing()
+        """Whether it takes a place: it is not being closed, or holds an answer that nobody reads."""
+        return not self.transport.is_closing() or self.transport.get_write_buffer_size() > 0
 
     @property
     def is_idle(self) -> bool:
@@ -160,7 +176,8 @@ class _TimedProtocol(H11Protocol):
 
     def _make_room(self, connections: "list[_TimedProtocol]") -> None:
         """Close the one that has been idle longest; without an idle one, answer that there are too many."""
-        idle = [each for each in connections if each is not self and each.is_idle]
+        others = (each for each in connections if each is not self and not each.transport.is_closing())
+        idle = [each for each in others if each.is_idle]
         if idle:
             min(idle, key=lambda each: each.idle_since).transport.close()
         else:
@@ -226,7 +243,8 @@ class _TimedProtocol(H11Protocol):
         # Closing at once, with more of the request on its way, would reset the connection.
         self._refused = True
         self._stop_header_timer()
-        self.transport.write_eof()
+        if self.transport.can_write_eof():  # not over TLS
+            self.transport.write_eof()
         self.loop.call_later(_LINGER, self.transport.close)
 
 

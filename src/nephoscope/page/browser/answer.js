@@ -3,9 +3,11 @@
 import { degreesOf } from '../geography.js';
 import { resizeField, resizeMask, resizePicture } from '../resize.js';
 import { segmentPattern, STEPS } from '../rules.js';
+import { PictureError } from './decode.js';
 import { measure, warningsOf } from './input_check.js';
 import { assumedDegrees, canvasSize, runTiled } from './tiles.js';
 
+const MOST_FRAMES = 24; // network inputs that one picture may span; a file's name can claim the whole globe
 const LEAST = 1e-6; // scores are kept this far from 0 and 1, whose logits are infinite
 
 /**
@@ -41,6 +43,11 @@ export async function predict({ card, run }, picture, bounds, extent) {
   const stated = extent && { width: extent, height: extent * size.height / size.width };
   const degrees = bounds ? degreesOf(bounds) : stated;
   const canvas = canvasSize(size, degrees, frame);
+  const frames = canvas.width * canvas.height / (frame.width * frame.height);
+  if (frames > MOST_FRAMES) {
+    throw new PictureError(`the picture spans ${Math.round(frames)} frames of the network; the limit is ${MOST_FRAMES}; `
+      + 'the command nephoscope segment has none');
+  }
   const raster = picture.read({ width: 2 * canvas.width, height: 2 * canvas.height });
   const pixels = resizePicture(raster.pixels, raster, canvas);
   const { fields, presence } = await runTiled(pixels, canvas, frame, run);

@@ -17,15 +17,17 @@ const NPZ = {
 
 /** @implements {import('../engine.js').Engine} */
 export class BrowserEngine {
-  privacy = 'Pictures stay on this device: nothing is sent; the browser keeps them until the tab is closed';
+  privacy = 'Pictures stay on this device: nothing is sent; the browser keeps them until they are removed';
   hasApi = false;
   kinds = ['JPEG', 'PNG', 'WebP'];
 
-  #worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
+  #worker = null;
   #waiting = new Map();
   #asked = 0;
 
-  constructor() {
+  /** Start the worker, again if one has failed. */
+  #start() {
+    this.#worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
     this.#worker.addEventListener('message', ({ data: { id, result, error, isLasting } }) => {
       const { resolve, reject } = this.#waiting.get(id);
       this.#waiting.delete(id);
@@ -34,6 +36,8 @@ export class BrowserEngine {
     });
     this.#worker.addEventListener('error', (event) => {
       const failed = new Error(`The worker that finds patterns failed: ${event.message ?? 'it could not be loaded'}`);
+      this.#worker.terminate();
+      this.#worker = null;
       for (const { reject } of this.#waiting.values()) reject(failed);
       this.#waiting.clear();
     });
@@ -91,6 +95,7 @@ export class BrowserEngine {
 
   #ask(request) {
     return new Promise((resolve, reject) => {
+      if (!this.#worker) this.#start();
       this.#asked += 1;
       this.#waiting.set(this.#asked, { resolve, reject });
       this.#worker.postMessage({ id: this.#asked, request });

@@ -119,7 +119,18 @@ export async function makeFileOfAll(format, results, progress) {
     progress(results.indexOf(result) + 1);
     await new Promise((resolve) => { setTimeout(resolve); }); // the page stays responsive
   }
-  return { blob: zip(files), name: `${format.label.toLowerCase()}.zip` };
+  return { blob: zip(withUniqueNames(files)), name: `${format.label.toLowerCase()}.zip` };
+}
+
+/** Pictures such as a.jpg and a.png have files of the same name. */
+function withUniqueNames(files) {
+  const taken = new Set();
+  return files.map(({ name, content }) => {
+    let unique = name;
+    for (let number = 2; taken.has(unique); number += 1) unique = name.replace(/(?=\.[^.]*$)/, `-${number}`);
+    taken.add(unique);
+    return { name: unique, content };
+  });
 }
 
 /** @param {import('../engine.js').Format} format @param {string} picture - its file's name. @returns {string} */
