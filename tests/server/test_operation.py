@@ -1,6 +1,7 @@
 """What those who operate a server need: settings, log, metrics, and an API that describes itself."""
 
 import gzip
+import io
 import json
 import re
 import shutil
@@ -10,9 +11,11 @@ import subprocess
 import urllib.request
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image as PilImage
 
-from asking import address_of, ask, command, counts, post, post_form, refused, wait_for
+from asking import address_of, ask, command, counts, is_up, post, post_form, refused, wait_for
 from conftest import offline, serving
 from nephoscope.core.errors import InvalidRequestError
 from nephoscope.server.app import create_app
@@ -173,7 +176,8 @@ class TestCommand:
     def test_every_request_in_the_log_as_json(self, tiny_model, content):
         words = ["--port", "0", "--model", str(tiny_model()), "--access-log", "--log-format", "json"]
         with command(*words) as process:
-            address, _ = address_of(process)
+            address = re.search(r"http://[^/]+", json.loads(process.stdout.readline())["message"])[0]
+            wait_for(lambda: is_up(address))
             answer = post(address, b"no picture", X_Request_ID="mine")
             assert answer.kind == "not-a-picture"
             process.terminate()
@@ -182,6 +186,26 @@ class TestCommand:
         assert re.fullmatch(r"POST /api/v1/segment 415 in \d\.\d+ s", line["message"])
         assert (line["level"], line["logger"]) == ("info", "nephoscope.server.access")
         assert line["time"].endswith("Z")
+
+    def test_what_decoders_write_is_in_the_log_once(self, tiny_model):
+        """Libtiff writes to standard error by itself; here, of two damaged files."""
+        written = io.BytesIO()
+        noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3)).astype(np.uint8)
+        PilImage.fromarray(noise).save(written, "TIFF", compression="tiff_lzw")
+        whole = written.getvalue()
+        damaged = whole[:5000] + bytes(200) + whole[5200:]
+        words = ["--port", "0", "--model", str(tiny_model()), "--log-format", "json"]
+        with command(*words) as process:
+            first = json.loads(process.stdout.readline())
+            address = re.search(r"http://[^/]+", first["message"])[0]
+            wait_for(lambda: is_up(address))
+            for _ in range(2):
+                assert post(address, damaged, Content_Type="image/tiff").kind == "picture"
+            process.terminate()
+            lines = [json.loads(line) for line in process.stdout.read().splitlines()]
+        decoders = [line["message"] for line in lines if line["logger"] == "nephoscope.server.native"]
+        assert len(decoders) == 1
+        assert decoders[0].startswith("decoder: LZWDecode")
 
     def test_a_path_forges_no_line_of_the_log(self, tiny_model):
         with command("--port", "0", "--model", str(tiny_model()), "--access-log") as process:

@@ -3,7 +3,6 @@
 import re
 import secrets
 import socket
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -94,7 +93,7 @@ def serve(
     """Serve a web page and a JSON API; Ctrl-C stops."""
     with needs("web"):
         from nephoscope.server.limits import Limits, changed_limits
-        from nephoscope.server.logs import configure_logging
+        from nephoscope.server.logs import announce, configure_logging, native_messages_in_log
         from nephoscope.server.server import listen, make_server
         from nephoscope.server.settings import LOOPBACK, Settings
     from nephoscope.core.io import available_cpus
@@ -129,6 +128,7 @@ def serve(
     # Also with --quiet: nothing else says what the port and a new token are.
     scheme = "https" if settings.tls else "http"
     address = f"{scheme}://{shown}:{listening.getsockname()[1]}{settings.root_path}/{secret}"
-    print(f"nephoscope is at {address}", file=sys.stderr, flush=True)
-    configure_logging(log_level, log_format, access_log)
-    server.run(sockets=[listening])
+    with native_messages_in_log():
+        configure_logging(log_level, log_format, access_log)
+        announce(f"nephoscope is at {address}", log_format)
+        server.run(sockets=[listening])
