@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nephoscope.cli import app
-from nephoscope.core.errors import DownloadError, OutputConflictError, SiteError
+from nephoscope.core.errors import DownloadError, OutputConflictError, OutputError
 from nephoscope.inference.model import Model
 from nephoscope.site import runtime
 from nephoscope.site.build import write_site
@@ -71,13 +71,15 @@ def test_the_runtime_comes_from_npm_once(small_runtime, registry):
 def test_a_package_with_other_files_is_refused(small_runtime, registry):
     name = next(iter(CONTENTS))
     registry.write_bytes(package({**CONTENTS, name: b"something else"}))
-    with pytest.raises(SiteError, match=rf"{re.escape(name)}: is not the file of onnxruntime-web .*SHA-512"):
+    with pytest.raises(
+        OutputError, match=rf"{re.escape(name)}: is not the file of onnxruntime-web .*SHA-512"
+    ):
         runtime.read_runtime()
     registry.write_bytes(package({}))
-    with pytest.raises(SiteError, match="not the package that was expected"):
+    with pytest.raises(OutputError, match="not the package that was expected"):
         runtime.read_runtime()
     registry.write_bytes(b"no archive")
-    with pytest.raises(SiteError, match="not the package that was expected"):
+    with pytest.raises(OutputError, match="not the package that was expected"):
         runtime.read_runtime()
 
 
@@ -87,13 +89,13 @@ def test_without_a_network_the_message_says_what_to_do(small_runtime, registry):
 
 
 def test_the_runtime_from_a_folder_is_checked(small_runtime, tmp_path):
-    with pytest.raises(SiteError, match=r"No such file.*npm pack onnxruntime-web@"):
+    with pytest.raises(OutputError, match=r"No such file.*npm pack onnxruntime-web@"):
         runtime.read_runtime(tmp_path)
     for name, content in CONTENTS.items():
         (tmp_path / name).write_bytes(content)
     assert runtime.read_runtime(tmp_path) == CONTENTS
     (tmp_path / name).write_bytes(b"changed")
-    with pytest.raises(SiteError, match=rf"{re.escape(str(tmp_path / name))}: is not the file"):
+    with pytest.raises(OutputError, match=rf"{re.escape(str(tmp_path / name))}: is not the file"):
         runtime.read_runtime(tmp_path)
 
 
@@ -134,7 +136,7 @@ def test_a_site_is_replaced_and_other_folders_are_not(tmp_path, tiny_model):
     for other in (tmp_path / "mine", tmp_path / "mine" / "thesis.txt"):
         with pytest.raises(OutputConflictError):
             write_site(other, [path], CONTENTS)
-    with pytest.raises(SiteError, match="two models have the same name"):
+    with pytest.raises(OutputError, match="two models have the same name"):
         write_site(folder, [path, path], CONTENTS)
 
 

@@ -18,7 +18,6 @@
     ├── OutputError             an output cannot be made, or its format is unknown
     │   └── OutputConflictError a file with the name of an output exists
     ├── InvalidRequestError     a parameter is missing, unknown or out of range
-    ├── SiteError               a static site, or the runtime that it needs
     ├── TrainingError           training, its recipe, its weights, or their export
     └── AtlasError              an atlas: its plan, its store, its cluster, its summaries
         └── DamagedChunkError   a stored scene is lost or not what was written
@@ -150,10 +149,6 @@ class OutputConflictError(OutputError):
 
 class InvalidRequestError(NephoscopeError):
     """A parameter is missing, unknown or out of range: of a rule, an archive or a map request."""
-
-
-class SiteError(NephoscopeError):
-    """A static site cannot be made, or the runtime that it needs is not usable."""
 
 
 class TrainingError(NephoscopeError):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nephoscope.core.errors import OutputConflictError, SiteError
+from nephoscope.core.errors import OutputConflictError, OutputError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.version import __version__
 from nephoscope.imagery import synthetic
@@ -52,7 +52,7 @@ def write_site(folder: Path, models: Sequence[str], runtime: Mapping[str, bytes]
     Raises:
         OutputConflictError: the folder has other files.
         ModelError: a model cannot be used.
-        SiteError: two models have the same name.
+        OutputError: two models have the same name.
         OSError: a file cannot be written.
     """
     _check_folder(folder)
@@ -82,7 +82,7 @@ def site_files(models: Sequence[str], runtime: Mapping[str, bytes]) -> dict[str,
     loaded = [Model.load(model) for model in models]
     cards = [model.card for model in loaded]
     if len({card.name for card in cards}) < len(cards):
-        raise SiteError(f"two models have the same name: {', '.join(card.name for card in cards)}")
+        raise OutputError(f"two models have the same name: {', '.join(card.name for card in cards)}")
     patterns = {each.name: each for card in cards for each in card.styled_patterns}
     stored = {card.name: f"{number}.onnx.gz" for number, card in enumerate(cards)}
     for model in loaded:

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from nephoscope.core.errors import DownloadError, SiteError
+from nephoscope.core.errors import DownloadError, OutputError
 from nephoscope.core.folders import cache_folder
 from nephoscope.core.io import atomic_write
 from nephoscope.imagery.http import Retry, download
@@ -48,7 +48,7 @@ def read_runtime(folder: Path | None = None) -> dict[str, bytes]:
         folder: that has them: the package's `dist`. Default: nephoscope's cache, which is filled from npm.
 
     Raises:
-        SiteError: a file is missing, or is not that of this version.
+        OutputError: a file is missing, or is not that of this version.
         DownloadError: npm cannot be reached.
     """
     if folder is not None:
@@ -56,7 +56,7 @@ def read_runtime(folder: Path | None = None) -> dict[str, bytes]:
     cache = cache_folder() / f"{PACKAGE}-{VERSION}"
     try:
         return {name: _read(cache, name) for name in FILES}
-    except SiteError:
+    except OutputError:
         files = _download()
     for name, content in files.items():
         atomic_write(cache / name, content)
@@ -68,7 +68,7 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return _checked(str(path), name, path.read_bytes())
     except OSError as error:
-        raise SiteError(
+        raise OutputError(
             f"{path}: {error.strerror or error}; the folder must hold the files of {PACKAGE} {VERSION}, as "
             f"`npm pack {PACKAGE}@{VERSION}` brings them in package/dist"
         ) from error
@@ -76,7 +76,7 @@ def _read(folder: Path, name: str) -> bytes:
 
 def _checked(where: str, name: str, content: bytes) -> bytes:
     if hashlib.sha512(content).hexdigest() != FILES[name]:
-        raise SiteError(f"{where}: is not the file of {PACKAGE} {VERSION}: its SHA-512 differs")
+        raise OutputError(f"{where}: is not the file of {PACKAGE} {VERSION}: its SHA-512 differs")
     return content
 
 
@@ -96,4 +96,4 @@ def _download() -> dict[str, bytes]:
                 for name, member in members.items()
             }
     except (OSError, EOFError, KeyError, tarfile.TarError) as error:
-        raise SiteError(f"{address}: not the package that was expected: {error}") from error
+        raise OutputError(f"{address}: not the package that was expected: {error}") from error
