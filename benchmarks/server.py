@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from statistics import median
 
@@ -33,6 +32,7 @@ from nephoscope.imagery.synthetic import make_scene
 from nephoscope.inference.model import Model
 from nephoscope.inference.pipeline import segment
 from nephoscope.server.responses import render_npz
+from nephoscope.site.page import page_files
 
 ROUNDS = 5
 SECONDS = 10  # of each throughput round
@@ -88,7 +88,7 @@ def sizes(pictures: Path, model: Model) -> None:
     segmentation = segment(next(pictures.iterdir()), model)
     for name, steps in (("as they are", None), ("in steps of 1/200", 200)):
         print(f"Probabilities of a picture, {name}: {len(render_npz(segmentation, steps)) / 1e6:.2f} MB")
-    page = [file.read_bytes() for file in files("nephoscope").joinpath("page").iterdir()]
+    page = [content for name, content in page_files() if not name.startswith("browser/")]
     packed = sum(len(gzip.compress(content, 9)) for content in page)
     print(f"The page: {sum(map(len, page)) / 1000:.0f} kB, {packed / 1000:.0f} kB packed\n")
 
