@@ -40,6 +40,10 @@ ModelName = Annotated[
         "--model", help="Name or file of a model; see 'nephoscope models'.", autocompletion=completion.models
     ),
 ]
+Models = Annotated[
+    list[str],
+    Option("--model", help="Name or file of a model; repeat for several.", autocompletion=completion.models),
+]
 OutputFile = Annotated[Path, Option("--output", "-o", help="The file to write.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace existing outputs.")]
 Names = Annotated[

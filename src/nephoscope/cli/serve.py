@@ -8,13 +8,8 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from nephoscope.cli import completion
+from nephoscope.cli import options
 from nephoscope.cli.app import app, fail, needs, usage_errors
-
-Models = Annotated[
-    list[str],
-    Option("--model", help="Name or file of a model; repeat for several.", autocompletion=completion.models),
-]
 
 
 @app.command()
@@ -23,7 +18,7 @@ def serve(
         str, Option(help="Address to listen on; any but the loopback interface needs a token.")
     ] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="0 takes any free port.")] = 8000,
-    models: Models = ["default"],  # noqa: B006 (Typer copies it)
+    models: options.Models = ["default"],  # noqa: B006 (Typer copies it)
     token: Annotated[
         str | None,
         Option(envvar="NEPHOSCOPE_TOKEN", help="Secret of the clients. Default: random, if needed."),
@@ -79,9 +74,9 @@ def serve(
         Path | None, Option("--tls-key", envvar="NEPHOSCOPE_TLS_KEY", help="File of the certificate's key.")
     ] = None,
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        Option(envvar="NEPHOSCOPE_LOG_LEVEL", help="The least that is logged."),
-    ] = "warning",
+        Literal["debug", "info", "warning", "error"] | None,
+        Option(envvar="NEPHOSCOPE_LOG_LEVEL", help="The least that is logged. Default: as -q and -v say."),
+    ] = None,
     log_format: Annotated[
         Literal["lines", "json"],
         Option(envvar="NEPHOSCOPE_LOG_FORMAT", help="Lines for people, or JSON objects for programs."),

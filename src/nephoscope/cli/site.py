@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Option
 
-from nephoscope.cli import completion, console
+from nephoscope.cli import console, options
 from nephoscope.cli.app import app, usage_errors
 
 
@@ -14,12 +14,7 @@ def site(
     folder: Annotated[
         Path, Option("--output", "-o", metavar="FOLDER", help="New, empty, or with a site to replace.")
     ] = Path("nephoscope-site"),
-    models: Annotated[
-        list[str],
-        Option(
-            "--model", help="Name or file of a model; repeat for several.", autocompletion=completion.models
-        ),
-    ] = ["default"],  # noqa: B006 (Typer copies it)
+    models: options.Models = ["default"],  # noqa: B006 (Typer copies it)
     runtime: Annotated[
         Path | None,
         Option(

@@ -85,12 +85,14 @@ export class View {
 
   /** Show probabilities in colour in place of filled regions. @param {OffscreenCanvas | null} map */
   showHeat(map) {
+    if (map === this.#heat) return;
     this.#heat = map;
     this.#drawMarks();
   }
 
   /** Show lines of longitude and latitude. @param {import('./geography.js').Bounds | null} bounds */
   showGraticule(bounds) {
+    if (bounds === this.#bounds) return;
     this.#bounds = bounds;
     this.#drawMarks();
   }

@@ -95,7 +95,17 @@ async def problem(kind: str) -> Response:
     operation_id="segment_pictures",
     response_model=schemas.Scenes,
     responses=schemas.problems(
-        "token", "origin", "format", "length", "too-large", "not-a-picture", "picture", "time"
+        "token",
+        "origin",
+        "format",
+        "length",
+        "too-large",
+        "not-a-picture",
+        "picture",
+        "model",
+        "value",
+        "place",
+        "time",
     )
     | {200: _SUCCESS},
     openapi_extra={"requestBody": _BODY},
@@ -138,7 +148,9 @@ async def segment(request: Request, query: Annotated[schemas.SegmentQuery, Query
             results = await _wait(request, work, limits.seconds, pool, state.metrics)
     problems = [result for result in results if isinstance(result, Problem)]
     if problems and (len(results) == 1 or chosen.media_type != "application/json"):
-        raise problems[0]
+        raise problems[0]  # which counts it
+    for problem in problems:
+        state.metrics.problems.labels(problem.kind).inc()
     names = [picture.name for picture in pictures]
     contents = [
         json.dumps({"scene": name, "problem": result.as_dict()}, ensure_ascii=False).encode()
@@ -200,7 +212,6 @@ async def _segment_one(state: Any, upload: uploads.Upload, job: PictureJob, clie
         result, outcome = await pool.run(work, client), "segmented"
     except Problem as problem:
         result, outcome = problem, "refused"
-        metrics.problems.labels(problem.kind).inc()
     except Exception as error:
         result, outcome = Problem("failure", f"{upload.name}: unexpected {type(error).__name__}"), "failed"
         log.exception("%s", upload.name)
@@ -233,7 +244,6 @@ async def _wait(
         metrics.pictures.labels("late").inc(undone)
         if undone == len(working):
             raise late
-        metrics.problems.labels(late.kind).inc(undone)
         return [each.result() if each.done() else late for each in working]
     finally:
         everything.cancel()  # and all that is not done

@@ -38,11 +38,11 @@ def request_id(given: str | None) -> str:
     return given if given and _GIVEN.fullmatch(given) else secrets.token_hex(8)
 
 
-def configure_logging(level: Level, form: LogFormat, access: bool) -> None:
+def configure_logging(level: Level | None, form: LogFormat, access: bool) -> None:
     """Send the logs of nephoscope and of its web server to standard error.
 
     Args:
-        level: the least that is logged.
+        level: the least that is logged; None leaves it as it is.
         form: a line each for people, or a JSON object each for programs.
         access: whether every request is logged, at level `info`. Who sent it is not.
     """
@@ -51,7 +51,8 @@ def configure_logging(level: Level, form: LogFormat, access: bool) -> None:
     for name in ("nephoscope", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level.upper())
+        if level:
+            logger.setLevel(level.upper())
     access_log.setLevel(logging.INFO if access else logging.CRITICAL)
 
 

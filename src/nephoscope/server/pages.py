@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import mimetypes
 import threading
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -64,20 +65,21 @@ def part(name: str, request: Request) -> Response:
 @router.get("/patterns/{name}.jpg")
 def typical(name: str) -> Response:
     """A small synthetic picture of a default pattern."""
-    if name not in SEEDS:
-        raise Problem("not-found", f"no picture of {name!r}; available: {', '.join(SEEDS)}")
-    with _drawing:
-        content = typical_picture(name)
-    return Response(content, media_type="image/jpeg", headers=_CACHED)
+    return _drawn(name, typical_picture)
 
 
 @router.get("/examples/{name}.jpg")
 def example(name: str) -> Response:
     """A synthetic scene with a default pattern."""
+    return _drawn(name, example_scene)
+
+
+def _drawn(name: str, draw: Callable[[str], bytes]) -> Response:
+    """A picture of a default pattern, drawn when it is first asked for."""
     if name not in SEEDS:
-        raise Problem("not-found", f"no example of {name!r}; available: {', '.join(SEEDS)}")
+        raise Problem("not-found", f"no picture of {name!r}; available: {', '.join(SEEDS)}")
     with _drawing:
-        content = example_scene(name)
+        content = draw(name)
     return Response(content, media_type="image/jpeg", headers=_CACHED)
 
 
