@@ -10,6 +10,14 @@ const EARTH_RADIUS = 6371.0088; // km; the mean radius (IUGG)
  * @property {number} north
  */
 
+/** @param {number} longitude @returns {number} the same from -180 to less than 180 degrees. */
+export function wrapped(longitude) {
+  return longitude >= -180 && longitude < 180 ? longitude : ((longitude + 180) % 360 + 360) % 360 - 180;
+}
+
+/** Spacings of lines of longitude and latitude, in degrees. */
+export const SPACINGS = [0.5, 1, 2, 5, 10, 20, 45];
+
 /** @param {Bounds} bounds @returns {{width: number, height: number}} in degrees. */
 export function degreesOf({ west, south, east, north }) {
   return { width: ((east - west) % 360 + 360) % 360 || 360, height: north - south };

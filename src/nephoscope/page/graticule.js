@@ -1,8 +1,7 @@
 /** Lines of longitude and latitude over a picture of known place. */
 
-import { degreesOf } from './geography.js';
+import { degreesOf, SPACINGS, wrapped } from './geography.js';
 
-const SPACINGS = [0.5, 1, 2, 5, 10, 20, 45]; // degrees
 const CLOSEST = 90; // px between two lines
 const INK = 'rgb(255 255 255 / 45%)';
 const PAPER = 'rgb(24 28 36 / 75%)';
@@ -55,7 +54,7 @@ function label(pen, words, x, y) {
 
 /** A longitude or latitude as text, such as `61° W`. */
 function angle(degrees, positive, negative, digits = 1) {
-  const turned = positive === 'E' ? ((degrees + 180) % 360 + 360) % 360 - 180 : degrees;
+  const turned = positive === 'E' ? wrapped(degrees) : degrees;
   const size = Number(Math.abs(turned).toFixed(digits));
   return `${size}°\u202f${turned < 0 ? negative : positive}`;
 }

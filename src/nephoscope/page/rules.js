@@ -182,7 +182,8 @@ function ellipse(side) {
   return rows;
 }
 
-function roundHalfEven(value) {
+/** Round as Python and OpenCV do. @param {number} value @returns {number} */
+export function roundHalfEven(value) {
   const rounded = Math.round(value);
   return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
 }

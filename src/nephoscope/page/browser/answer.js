@@ -2,7 +2,7 @@
 
 import { degreesOf } from '../geography.js';
 import { resizeField, resizeMask, resizePicture } from '../resize.js';
-import { segmentPattern, STEPS } from '../rules.js';
+import { roundHalfEven, segmentPattern, STEPS } from '../rules.js';
 import { PictureError } from './decode.js';
 import { measure, warningsOf } from './input_check.js';
 import { assumedDegrees, canvasSize, runTiled } from './tiles.js';
@@ -67,9 +67,7 @@ export async function predict({ card, run }, picture, bounds, extent) {
 }
 
 function gridSide(side, fine, whole) {
-  const exact = side * fine / whole;
-  const rounded = Math.round(exact);
-  return Math.max(1, rounded - exact === 0.5 && rounded % 2 ? rounded - 1 : rounded);
+  return Math.max(1, roundHalfEven(side * fine / whole));
 }
 
 /**

@@ -147,21 +147,21 @@ function withoutData({ width, height, pixels, transparent }) {
 
 /** Count black patches of fewer than `least` pixels as data; diagonal neighbours connect. */
 function keepSmallPatches(valid, width, height, least) {
-  const seen = new Uint8Array(valid.length);
+  const visited = new Uint8Array(valid.length);
   const patch = [];
   for (let start = 0; start < valid.length; start += 1) {
-    if (valid[start] || seen[start]) continue;
+    if (valid[start] || visited[start]) continue;
     patch.length = 0;
     patch.push(start);
-    seen[start] = 1;
+    visited[start] = 1;
     for (let at = 0; at < patch.length; at += 1) {
       const x = patch[at] % width;
       const y = (patch[at] - x) / width;
       for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row += 1) {
         for (let column = Math.max(0, x - 1); column <= Math.min(width - 1, x + 1); column += 1) {
           const index = row * width + column;
-          if (!valid[index] && !seen[index]) {
-            seen[index] = 1;
+          if (!valid[index] && !visited[index]) {
+            visited[index] = 1;
             patch.push(index);
           }
         }

@@ -1,5 +1,7 @@
 /** Place and day of a picture: from its name, or as the user states them. As `nephoscope.core.geo` reads them. */
 
+import { wrapped } from '../geography.js';
+
 const DEGREES = '(-?\\d+(?:\\.\\d+)?)';
 const WORLDVIEW = new RegExp(
   `([A-Za-z0-9]+)_CorrectedReflectance\\w*?(\\d{4})(\\d{2})(\\d{2})_${DEGREES}-${DEGREES}_${DEGREES}-${DEGREES}`,
@@ -23,16 +25,16 @@ export const REGIONS = {
  */
 export function fromName(name) {
   const nothing = { bounds: null, date: null, satellite: null };
-  const found = WORLDVIEW.exec(name);
-  if (!found) {
+  const match = WORLDVIEW.exec(name);
+  if (!match) {
     const date = SNAPSHOT.exec(name)?.[1];
     return date && isDay(date) ? { ...nothing, date } : nothing;
   }
-  const date = found.slice(2, 5).join('-');
+  const date = match.slice(2, 5).join('-');
   if (!isDay(date)) return nothing;
-  const [west, east, south, north] = found.slice(5).map(Number);
+  const [west, east, south, north] = match.slice(5).map(Number);
   const onEarth = south >= -90 && south < north && north <= 90 && Math.abs(west) <= 180 && Math.abs(east) <= 180;
-  return { bounds: onEarth ? { west, south, east, north } : null, date, satellite: found[1] };
+  return { bounds: onEarth ? { west, south, east, north } : null, date, satellite: match[1] };
 }
 
 /**
@@ -55,10 +57,6 @@ export function parseBounds(text) {
     );
   }
   return { west: wrapped(west), south, east: wrapped(east) === -180 ? 180 : wrapped(east), north };
-}
-
-function wrapped(longitude) {
-  return longitude >= -180 && longitude < 180 ? longitude : ((longitude + 180) % 360 + 360) % 360 - 180;
 }
 
 function isDay(text) {

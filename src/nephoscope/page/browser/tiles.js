@@ -1,5 +1,7 @@
 /** Runs a network of one input size over a picture of any size, as `nephoscope.inference.tiling` does. */
 
+import { roundHalfEven } from '../rules.js';
+
 const FRAME = { height: 14, width: 21 }; // degrees of the pictures that the labels were drawn on
 const SLACK = 0.02; // relative; sides this near to the frame's are stretched to it
 const LONGEST = 1.5; // times the frame's aspect; a picture further from it is tiled along its longer side
@@ -121,9 +123,4 @@ function starts(length, tile) {
   if (length === tile) return [0];
   const count = Math.ceil((length - tile) / (tile * (1 - OVERLAP))) + 1;
   return Array.from({ length: count }, (_, index) => roundHalfEven(index * (length - tile) / (count - 1)));
-}
-
-function roundHalfEven(value) {
-  const rounded = Math.round(value);
-  return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
 }

@@ -1,6 +1,6 @@
 /** A figure for a paper or slide: the patterns with degrees, a scale bar, a title and credits. */
 
-import { degreesOf } from '../geography.js';
+import { degreesOf, SPACINGS, wrapped } from '../geography.js';
 import { dayInWords, percent } from '../words.js';
 import { drawPatterns } from './overlay.js';
 
@@ -9,7 +9,6 @@ const MARGIN = { left: 110, right: 40, top: 80, bottom: 190 };
 const PAPER = '#ffffff';
 const INK = '#17202b';
 const FAINT = '#556170';
-const SPACINGS = [0.5, 1, 2, 5, 10, 20, 45]; // degrees
 const MOST_TICKS = 8;
 const LENGTHS = [10, 20, 50, 100, 200, 500, 1000, 2000]; // km
 const DEGREE = 111.195; // km of latitude
@@ -60,7 +59,7 @@ function drawDegrees(pen, bounds, size) {
   for (const longitude of ticks(bounds.west, degrees.width)) {
     const x = (longitude - bounds.west) / degrees.width * size.width;
     tick(pen, x, size.height, 0, 10);
-    const turned = ((longitude + 180) % 360 + 360) % 360 - 180;
+    const turned = wrapped(longitude);
     pen.fillText(`${Math.abs(turned)}°${turned < 0 ? 'W' : 'E'}`, x, size.height + 16);
   }
   pen.textAlign = 'right';

@@ -1,8 +1,8 @@
 /** GeoJSON (RFC 7946): every region with its outline in longitude and latitude, as `nephoscope` writes it. */
 
-import { degreesOf, rowAreas } from '../geography.js';
+import { degreesOf, rowAreas, wrapped } from '../geography.js';
 import { signedArea } from './outlines.js';
-import { meanProbability, rounded } from './result.js';
+import { meanProbability, rounded, statedRules } from './result.js';
 import { boxesOf, polygonsOf } from './scenes_json.js';
 
 const DIGITS = 6; // after the point: a tenth of a metre
@@ -14,18 +14,12 @@ const DEFAULT_NAMES = ['Fish', 'Flower', 'Gravel', 'Sugar'];
  * @returns {Blob}
  */
 export function geoJson(result) {
-  const { about, card, rules } = result;
+  const { about } = result;
   const collection = {
     type: 'FeatureCollection',
     bbox: boundingBox(about.bounds),
     features: result.patterns.flatMap((pattern) => features(result, pattern)),
-    provenance: {
-      ...provenance(result),
-      rules: {
-        chosen: result.areRulesChanged ? 'stated by the user' : card.training?.rules ?? 'not stated',
-        ...Object.fromEntries(card.patterns.map((name) => [name, rules[name]])),
-      },
-    },
+    provenance: { ...provenance(result), rules: statedRules(result) },
   };
   return new Blob([`${JSON.stringify(collection)}\n`], { type: 'application/geo+json' });
 }
@@ -110,8 +104,4 @@ function boundingBox(bounds) {
   const [west, south, east, north] = ['west', 'south', 'east', 'north'].map((edge) => rounded(bounds[edge], DIGITS));
   if (degreesOf(bounds).width >= 360) return [-180, south, 180, north];
   return [west === 180 ? -180 : west, south, east === -180 ? 180 : east, north];
-}
-
-function wrapped(longitude) {
-  return longitude >= -180 && longitude < 180 ? longitude : ((longitude + 180) % 360 + 360) % 360 - 180;
 }

@@ -59,6 +59,12 @@ export function resultOf({ name, shown, answer }, card, changes, { nephoscope, p
   };
 }
 
+/** The rules that a file was made by, and where they come from. @param {Result} result @returns {object} */
+export function statedRules({ card, rules, areRulesChanged }) {
+  const chosen = areRulesChanged ? 'stated by the user' : card.training?.rules ?? 'not stated';
+  return { chosen, ...rules };
+}
+
 /** Mean probability of a component's pixels; steps are rounded up, half a step on average. */
 export function meanProbability(values, numbers, number) {
   let sum = 0;

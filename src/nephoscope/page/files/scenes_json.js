@@ -1,7 +1,7 @@
 /** JSON: scores, covers and every region, in the picture's pixels, as `nephoscope segment --format json` writes it. */
 
 import { tracePolygons } from './outlines.js';
-import { meanProbability, rounded } from './result.js';
+import { meanProbability, rounded, statedRules } from './result.js';
 
 /**
  * @param {import('./result.js').Result[]} results
@@ -13,7 +13,7 @@ export function scenesJson(results) {
 
 /** Everything about one picture, as plain values. */
 function describe(result) {
-  const { about, card, rules, patterns, width, height, withData } = result;
+  const { about, card, patterns, width, height, withData } = result;
   const scale = [about.width / width, about.height / height];
   const { patterns: found, model, rules: own, tta, ...scene } = about;
   return {
@@ -26,10 +26,7 @@ function describe(result) {
     }])),
     regions: patterns.flatMap((pattern) => regionsOf(pattern, width, scale, withData)),
     model: { name: card.name, made_with: card.made_with },
-    rules: {
-      chosen: result.areRulesChanged ? 'stated by the user' : card.training?.rules ?? 'not stated',
-      ...Object.fromEntries(card.patterns.map((name) => [name, rules[name]])),
-    },
+    rules: statedRules(result),
     join: null,
     tta,
     nephoscope: result.nephoscope,
