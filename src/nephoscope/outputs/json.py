@@ -41,10 +41,13 @@ def summary(segmentation: Segmentation) -> dict[str, Any]:
     }
 
 
-def everything(segmentation: Segmentation) -> dict[str, Any]:
+def everything(segmentation: Segmentation, *, outlines: bool = True) -> dict[str, Any]:
     """The summary, every region in the picture's pixels, the model and its rules, as plain values."""
     return summary(segmentation) | {
-        "regions": [_described(region) for region in segmentation.regions],
+        "regions": [
+            _described(region) | ({"outline": region.outline} if outlines else {})
+            for region in segmentation.regions
+        ],
         "model": {"name": segmentation.card.name, "made_with": segmentation.card.made_with},
         "rules": segmentation.card.rules_in_words,
         "join": segmentation.join,
@@ -67,22 +70,14 @@ def _described(region: Region) -> dict[str, Any]:
         "box": [round(side, 4) for side in region.box],
         "centroid": [round(side, 4) for side in region.centroid],
         "mean_probability": round(region.mean_probability, 4),
-        "outline": region.outline,
     }
 
 
-def render_without_outlines(segmentation: Segmentation) -> bytes:
-    """Render everything but the outlines of regions, most of the bytes."""
-    whole = everything(segmentation)
-    for region in whole["regions"]:
-        del region["outline"]
-    return json.dumps(whole, ensure_ascii=False).encode()
-
-
-def _web_render(segmentation: Segmentation) -> bytes:
+def web_render(segmentation: Segmentation, *, outlines: bool = True) -> bytes:
+    """Render everything for a server's response; `outlines` of regions are most of the bytes."""
     import orjson  # outlines are thousands of numbers a picture
 
-    return orjson.dumps(everything(segmentation))
+    return orjson.dumps(everything(segmentation, outlines=outlines))
 
 
 def _web_merge(contents: Sequence[bytes]) -> bytes:
@@ -95,5 +90,5 @@ FORMAT = Format(
     media_type="application/json",
     render=render,
     endings=(".json",),
-    web=Web(label="Regions", kind="JSON", render=_web_render, merge=_web_merge, file_name="scenes.json"),
+    web=Web(label="Regions", kind="JSON", render=web_render, merge=_web_merge, file_name="scenes.json"),
 )

@@ -1,6 +1,7 @@
 /** What is known of the current picture: title, place, assumed scale, warnings, and how to get the same elsewhere. */
 
 import { inShort } from './days.js';
+import { copyText } from './element.js';
 import { asCommand, asPython, leftOut } from './recipe.js';
 import { briefName, dayInWords, placeInWords } from './words.js';
 
@@ -21,8 +22,7 @@ export class Details {
     });
     for (const button of document.querySelectorAll('.copy')) {
       button.addEventListener('click', async () => {
-        const words = $(button.dataset.of).textContent;
-        const copied = await navigator.clipboard?.writeText(words).then(() => true, () => false);
+        const copied = await copyText($(button.dataset.of).textContent);
         $('copied').textContent = copied ? 'Copied.' : 'This browser does not let pages copy: select the text.';
       });
     }

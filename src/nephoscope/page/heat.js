@@ -1,5 +1,6 @@
 /** Probabilities of one pattern as a picture: the more likely, the more of its colour. */
 
+import { rgbOf } from './element.js';
 import { STEPS } from './rules.js';
 
 const STRONGEST = 0.85; // opacity of probability 1
@@ -15,7 +16,7 @@ export function heatMap(values, width, height, colour) {
   const canvas = new OffscreenCanvas(width, height);
   const pen = canvas.getContext('2d');
   const image = pen.createImageData(width, height);
-  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  const [red, green, blue] = rgbOf(colour);
   for (let index = 0; index < values.length; index += 1) {
     image.data.set([red, green, blue, 255 * STRONGEST * values[index] / STEPS], index * 4);
   }

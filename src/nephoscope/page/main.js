@@ -6,7 +6,7 @@ import { CoverTable } from './covers.js';
 import { linkOf, shifted, takeFromAddress } from './days.js';
 import { Details, heading } from './details.js';
 import { Downloads } from './downloads.js';
-import { element } from './element.js';
+import { copyText, element } from './element.js';
 import { PageEngine } from './engine.js';
 import { Findings } from './findings.js';
 import { legendEntry } from './panel.js';
@@ -29,8 +29,6 @@ const $ = (id) => document.getElementById(id);
 let current = null;
 /** What the engine has; null until it is known. @type {import('./engine.js').State | null} */
 let state = null;
-/** The card of the model in use. */
-let card = null;
 
 const engine = new PageEngine();
 const pictures = new Pictures(engine, changed, stuck);
@@ -54,7 +52,7 @@ const downloads = new Downloads({
   result: (picture) => results.of(picture),
 });
 const results = new Results({
-  card: () => card,
+  card: () => pictures.card,
   rules: () => findings.changedRules,
   state: () => state,
   computed: (picture, result) => strip.showCovers(picture, result),
@@ -87,12 +85,11 @@ async function begin() {
     $('kinds').textContent = listed(engine.kinds, 'or');
     const models = await engine.models();
     const use = (chosen) => {
-      card = chosen;
-      pictures.card = card;
-      fillCard($('card'), card);
-      $('model').textContent = card.name;
-      findings.begin(card, patterns);
-      tools.begin(card.patterns.map((name) => patterns.find((pattern) => pattern.name === name)));
+      pictures.card = chosen;
+      fillCard($('card'), chosen);
+      $('model').textContent = chosen.name;
+      findings.begin(chosen, patterns);
+      tools.begin(chosen.patterns.map((name) => patterns.find((pattern) => pattern.name === name)));
     };
     const settings = keptSettings();
     const first = models.find(({ name }) => name === settings.model) ?? models[0];
@@ -235,20 +232,20 @@ function refreshStrip() {
 
 function describe() {
   downloads.show(current, findings.someHidden);
-  details.show(current, { model: card?.name ?? 'default', rules: findings.changedRules });
+  details.show(current, { model: pictures.card?.name ?? 'default', rules: findings.changedRules });
 }
 
 /** The sliders rest: what depends on the rules follows. */
 function settled() {
   if (!current || !state) return;
-  details.showRecipe(current, { model: card.name, rules: findings.changedRules });
+  details.showRecipe(current, { model: pictures.card.name, rules: findings.changedRules });
   results.later(pictures.done);
   remember();
 }
 
 function remember() {
   keepSettings({
-    model: card?.name, rules: findings.changedRules, current: current?.number, tools: tools.settings,
+    model: pictures.card?.name, rules: findings.changedRules, current: current?.number, tools: tools.settings,
   });
 }
 
@@ -265,8 +262,7 @@ $('day-before').addEventListener('click', () => goTo(-1));
 $('day-after').addEventListener('click', () => goTo(1));
 $('copy-link').addEventListener('click', async () => {
   const link = linkOf(pictures.all.map(({ overpass }) => overpass).filter(Boolean), findings.changedRules);
-  const isCopied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
-  if (!isCopied) window.prompt('The link to these days:', link);
+  if (!await copyText(link)) window.prompt('The link to these days:', link);
   $('copy-link').textContent = 'Link copied';
   setTimeout(() => { $('copy-link').textContent = 'Copy link'; }, 2000);
 });

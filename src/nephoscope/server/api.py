@@ -16,7 +16,7 @@ from nephoscope.core.version import __version__
 from nephoscope.inference import payload
 from nephoscope.inference.card import Card, RuleChanges, RuleSet
 from nephoscope.inference.model import Model
-from nephoscope.outputs.json import render_without_outlines
+from nephoscope.outputs.json import web_render
 from nephoscope.server import responses, schemas, uploads
 from nephoscope.server.clients import Admission, client_of
 from nephoscope.server.limits import Limits
@@ -141,7 +141,7 @@ async def segment(request: Request, query: Annotated[schemas.SegmentQuery, Query
             render = partial(responses.render_npz, steps=query.steps, picture=query.picture)
             chosen = replace(chosen, render=render)
         elif chosen.media_type == "application/json" and not query.outlines:
-            chosen = replace(chosen, render=render_without_outlines)
+            chosen = replace(chosen, render=partial(web_render, outlines=False))
         job = PictureJob(model, chosen, query.tta, bounds, day, query.extent)
         with admission.work(arrival, pool.retry_after()):
             work = [_segment_one(state, picture, job, client) for picture in pictures]

@@ -74,18 +74,18 @@ function gridSide(side, fine, whole) {
  * Describe a picture's patterns as `nephoscope segment` does in JSON, without its regions.
  * @param {object} card - the model's.
  * @param {Prediction} prediction
+ * @param {Uint8Array[]} values - its probabilities, quantized.
  * @param {{scene: string, width: number, height: number, satellite: string | null, date: string | null,
  *   bounds: object | null}} picture
  * @returns {object}
  */
-export function describe(card, prediction, picture) {
+export function describe(card, prediction, values, picture) {
   const { probabilities, valid, heads, width, height } = prediction;
   const withData = valid.reduce((sum, each) => sum + each, 0);
   const patterns = card.patterns.map((name, index) => {
     const head = heads ? heads[index] : null;
     const score = evidence(probabilities[index], card.rules[name], head);
-    const values = quantize(probabilities[index]);
-    const { areas } = segmentPattern(values, width, height, card.rules[name], score);
+    const { areas } = segmentPattern(values[index], width, height, card.rules[name], score);
     const area = areas.reduce((sum, each) => sum + each, 0);
     const calibration = card.calibration?.[name];
     const probability = calibration

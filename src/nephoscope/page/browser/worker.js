@@ -33,7 +33,8 @@ async function answer({ file, name, model, stated, exact }) {
   const bounds = stated.bounds ? parseBounds(stated.bounds) : known.bounds;
   const extent = bounds ? null : Number(stated.extent) || null;
   const prediction = await predict(loaded, picture, bounds, extent);
-  const about = describe(loaded.card, prediction, {
+  const values = prediction.probabilities.map(quantize);
+  const about = describe(loaded.card, prediction, values, {
     scene: name,
     width: picture.width,
     height: picture.height,
@@ -44,7 +45,7 @@ async function answer({ file, name, model, stated, exact }) {
   const { width, height, probabilities, valid, heads } = prediction;
   return exact
     ? { about, width, height, probabilities, valid, heads, card: loaded.card }
-    : { about, width, height, values: probabilities.map(quantize), valid };
+    : { about, width, height, values, valid };
 }
 
 let before = Promise.resolve(); // a second picture would only share the same processors

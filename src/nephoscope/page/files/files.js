@@ -4,6 +4,7 @@ import { figurePng } from './figure.js';
 import { geoJson } from './geojson.js';
 import { maskFiles, masksZip } from './masks.js';
 import { overlayPng } from './overlay.js';
+import { stemOf } from './result.js';
 import { scenesJson } from './scenes_json.js';
 import { contestCsv, coversCsv } from './tables.js';
 import { zip } from './zip.js';
@@ -135,5 +136,5 @@ function withUniqueNames(files) {
 
 /** @param {import('../engine.js').Format} format @param {string} picture - its file's name. @returns {string} */
 export function fileNameOf(format, picture) {
-  return picture.replace(/\.[^.]*$/, '') + (format.ending || format.file_name.replace(/^.*(?=\.)/, ''));
+  return stemOf(picture) + (format.ending || format.file_name.replace(/^.*(?=\.)/, ''));
 }

@@ -2,6 +2,7 @@
 
 import { resizeMask } from '../resize.js';
 import { maskPng } from './png.js';
+import { stemOf } from './result.js';
 import { zip } from './zip.js';
 
 /**
@@ -20,7 +21,7 @@ export async function maskFiles(result) {
   const { about, width, height, valid, patterns } = result;
   const size = { width: about.width, height: about.height };
   const data = resizeMask(valid, { width, height }, size);
-  const stem = result.name.replace(/\.[^.]*$/, '');
+  const stem = stemOf(result.name);
   const files = [];
   for (const { name, colour, components } of patterns) {
     const on = Uint8Array.from(components.numbers, (number) => (number ? 1 : 0));

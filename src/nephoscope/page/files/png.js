@@ -1,5 +1,7 @@
 /** PNG files with a palette of two colours. */
 
+import { rgbOf } from '../element.js';
+
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const PALETTE = 3; // colour type
 
@@ -19,11 +21,10 @@ export async function maskPng(mask, width, height, colour) {
   header.set([8, PALETTE], 8);
   const rows = new Uint8Array((width + 1) * height); // each row begins with its filter: none
   for (let y = 0; y < height; y += 1) rows.set(mask.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
-  const red = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
   return joined([
     Uint8Array.from(SIGNATURE),
     chunk('IHDR', header),
-    chunk('PLTE', Uint8Array.from([0, 0, 0, ...red])),
+    chunk('PLTE', Uint8Array.from([0, 0, 0, ...rgbOf(colour)])),
     chunk('IDAT', await deflated(rows)),
     chunk('IEND', new Uint8Array(0)),
   ]);

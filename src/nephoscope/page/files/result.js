@@ -59,6 +59,11 @@ export function resultOf({ name, shown, answer }, card, changes, { nephoscope, p
   };
 }
 
+/** @param {string} name - of a file. @returns {string} without its ending. */
+export function stemOf(name) {
+  return name.replace(/\.[^.]*$/, '');
+}
+
 /** The rules that a file was made by, and where they come from. @param {Result} result @returns {object} */
 export function statedRules({ card, rules, areRulesChanged }) {
   const chosen = areRulesChanged ? 'stated by the user' : card.training?.rules ?? 'not stated';
