@@ -285,8 +285,8 @@ def test_damaged_links_and_storage_do_no_harm(visit, server, scenes):
           await new Promise((resolve) => { all.onsuccess = resolve; });
           const [kept] = all.result;
           store.put({ ...kept, number: 1, file: null });
-          store.put({ ...kept, number: 2, found: { ...kept.found, valid: new Uint8Array(3) } });
-          store.put({ ...kept, number: 3, found: {} });
+          store.put({ ...kept, number: 2, result: { ...kept.result, valid: new Uint8Array(3) } });
+          store.put({ ...kept, number: 3, result: {} });
           await new Promise((resolve) => { store.transaction.oncomplete = resolve; });
         }"""
     )

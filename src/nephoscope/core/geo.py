@@ -91,6 +91,15 @@ Source: Rasp, Schulz, Bony and Stevens 2020, BAMS, doi:10.1175/BAMS-D-19-0324.1;
 "EUREC4A", ESSD, doi:10.5194/essd-13-4067-2021.
 """
 
+
+def distinct_regions() -> dict[str, Bounds]:
+    """Regions by name, for a choice; of two names for the same bounds, the first."""
+    names: dict[Bounds, str] = {}
+    for name, bounds in REGIONS.items():
+        names.setdefault(bounds, name)
+    return {name: bounds for bounds, name in names.items()}
+
+
 BoundsLike = Bounds | tuple[float, float, float, float] | str
 """Bounds, the four numbers west, south, east, north, or a text; see `as_bounds`."""
 

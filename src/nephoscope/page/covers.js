@@ -19,10 +19,13 @@ export function coverBars({ patterns }) {
   }));
 }
 
-/** @param {Result} result @returns {string} such as `Fish covers 28 %, Sugar covers 9 %`. */
+/**
+ * @param {{patterns: {name: string, cover: number}[]}} result
+ * @returns {string} such as `Fish covers 28 %, Sugar covers 9 %`; empty if no pattern is present.
+ */
 export function coversInWords({ patterns }) {
-  const found = patterns.filter(({ cover }) => cover > 0);
-  return found.map(({ name, cover }) => `${name} covers ${percent(cover)}`).join(', ') || 'no pattern found';
+  const present = patterns.filter(({ cover }) => cover > 0);
+  return present.map(({ name, cover }) => `${name} covers ${percent(cover)}`).join(', ');
 }
 
 /** The dialog with a row a picture. */

@@ -9,7 +9,7 @@
  * @property {() => Promise<object>} worldview - the JSON of `/api/v1/worldview`.
  * @property {(address: string, name: string, waiting: Waiting) => Promise<File>} fetchPicture - a picture that it
  *   has, or gets from NASA Worldview, by an address relative to the page.
- * @property {(picture: Picture, model: string, waiting: Waiting) => Promise<Found>} segment - by a model's name;
+ * @property {(picture: Picture, model: string, waiting: Waiting) => Promise<EngineResult>} segment - by a model's name;
  *   the default model if empty.
  * @property {(format: Format, picture: Picture, model: string, rules: object) => Promise<Blob>} render - the file
  *   of a picture in a format, by the rules of the model's card with these changes.
@@ -36,7 +36,7 @@
  * @typedef {import('./pictures.js').Picture} Picture
  * @typedef {{signal: AbortSignal, onBusy: (seconds: number) => void}} Waiting
  *
- * @typedef {object} Found
+ * @typedef {object} EngineResult
  * @property {object} about - name, size, satellite, date, bounds, patterns with their scores, rules.
  * @property {number} width - of the rules' grid, in pixels.
  * @property {number} height

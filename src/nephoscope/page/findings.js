@@ -1,5 +1,6 @@
 /** Results for the current picture under the rules of the panel: drawn at once, listed when the sliders rest. */
 
+import { coversInWords } from './covers.js';
 import { PatternRow, RegionTable } from './panel.js';
 import { describeRegions } from './regions.js';
 import { segmentPattern, STEPS } from './rules.js';
@@ -185,10 +186,10 @@ export class Findings {
   #summary() {
     if (!this.#results.length) return '';
     if (!this.#answer.anyData) return 'No data in this picture';
-    const covers = this.#results.flatMap(({ pixels }, index) => (
-      pixels ? [`${this.#rows[index].name} covers ${percent(pixels / this.#answer.withData)}`] : []
+    const covers = this.#results.map(({ pixels }, index) => (
+      { name: this.#rows[index].name, cover: pixels / this.#answer.withData }
     ));
-    return covers.join(', ') || 'No pattern found';
+    return coversInWords({ patterns: covers }) || 'No pattern found';
   }
 }
 

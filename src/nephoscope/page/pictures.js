@@ -130,14 +130,14 @@ export class Pictures {
     }));
   }
 
-  #restored({ number, name, file, stated, overpass, found, card }) {
+  #restored({ number, name, file, stated, overpass, result, card }) {
     if (!(file instanceof Blob) || typeof name !== 'string') throw new Error('it has no file');
     const picture = new Picture(name, async () => file);
     Object.assign(picture, { number, file, stated: stated ?? {}, overpass: overpass ?? null });
-    if (found && card === JSON.stringify(this.card)) {
-      checkFound(found, this.card.patterns);
-      Object.assign(picture, { state: 'done', answer: answerOf(found) });
-      show(picture, found.preview ?? file).then(() => this.changed(picture));
+    if (result && card === JSON.stringify(this.card)) {
+      checkResult(result, this.card.patterns);
+      Object.assign(picture, { state: 'done', answer: answerOf(result) });
+      show(picture, result.preview ?? file).then(() => this.changed(picture));
     }
     return picture;
   }
@@ -238,12 +238,12 @@ export class Pictures {
       this.#refuseTooLarge(picture.file);
       if (!picture.shown) await show(picture, picture.file);
       this.changed(picture);
-      const found = await this.engine.segment(picture, model, waiting);
-      if (found.preview) await show(picture, found.preview);
-      const answer = answerOf(found);
+      const result = await this.engine.segment(picture, model, waiting);
+      if (result.preview) await show(picture, result.preview);
+      const answer = answerOf(result);
       if (model === this.model) {
         Object.assign(picture, { answer, state: 'done', reason: '' });
-        if (this.all.includes(picture)) this.#keep(picture, found);
+        if (this.all.includes(picture)) this.#keep(picture, result);
       } else Object.assign(picture, { answer: null, state: 'waiting', reason: '' }); // the model was changed meanwhile
     } catch (error) {
       if (error instanceof Gone) {
@@ -259,8 +259,8 @@ export class Pictures {
     }
   }
 
-  #keep({ number, name, file, stated, overpass }, found) {
-    keep({ number, name, file, stated, overpass, found, card: JSON.stringify(this.card) });
+  #keep({ number, name, file, stated, overpass }, result) {
+    keep({ number, name, file, stated, overpass, result, card: JSON.stringify(this.card) });
   }
 
   /** A name that no other picture has: downloads are told apart by it. */
@@ -288,7 +288,7 @@ export class Pictures {
   }
 }
 
-/** @param {import('./engine.js').Found} found @returns {Answer} */
+/** @param {import('./engine.js').EngineResult} result @returns {Answer} */
 function answerOf({ about, width, height, values, valid }) {
   const nodata = valid.map((each) => 1 - each);
   const withData = valid.reduce((sum, each) => sum + each, 0);
@@ -305,7 +305,7 @@ function answerOf({ about, width, height, values, valid }) {
 }
 
 /** Check that what was kept is whole. */
-function checkFound({ about, width, height, values, valid }, patterns) {
+function checkResult({ about, width, height, values, valid }, patterns) {
   const size = width * height;
   const isWhole = valid.length === size && values.length === patterns.length
     && values.every(({ length }) => length === size) && patterns.every((name) => about.patterns[name]);

@@ -69,7 +69,7 @@ export class Strip {
   showCovers(picture, result) {
     const entry = this.#entries.get(picture);
     if (!entry || picture.state !== 'done') return;
-    entry.covers = coversInWords(result);
+    entry.covers = coversInWords(result) || 'no pattern found';
     entry.item.querySelector('.bars')?.remove();
     entry.choose.after(coverBars(result));
     this.#update(picture, entry.current);

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Query, Request, Response
 
 from nephoscope.core.errors import DownloadError, WorldviewError
-from nephoscope.core.geo import REGIONS, Bounds, Overpass, parse_bounds, parse_day, worldview_name
+from nephoscope.core.geo import Overpass, distinct_regions, parse_bounds, parse_day, worldview_name
 from nephoscope.imagery.http import download
 from nephoscope.imagery.worldview import SATELLITES, WorldviewClient
 from nephoscope.server.limits import Limits
@@ -105,15 +105,12 @@ async def state(request: Request) -> dict[str, Any]:
     """Whether pictures can be fetched by day and region; satellites and named regions."""
     archive: ArchiveProxy = request.app.state.archive
     reason = await archive.unavailable()
-    named: dict[Bounds, str] = {}
-    for name, bounds in REGIONS.items():
-        named.setdefault(bounds, name)  # of two names for the same bounds, the first
     return {
         "available": not reason,
         "reason": reason,
         "host": urlsplit(archive.client.address).netloc,
         "satellites": [{"name": name, "first": known.first} for name, known in SATELLITES.items()],
-        "regions": [{"name": name, "bounds": list(bounds)} for bounds, name in named.items()],
+        "regions": [{"name": name, "bounds": list(bounds)} for name, bounds in distinct_regions().items()],
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nephoscope.core.errors import OutputConflictError, OutputError
+from nephoscope.core.geo import distinct_regions
 from nephoscope.core.io import atomic_write
 from nephoscope.core.version import __version__
 from nephoscope.imagery import synthetic
@@ -15,7 +16,7 @@ from nephoscope.plotting.typical import SEEDS, example_scene, typical_picture
 from nephoscope.site.page import page_files
 
 STATE = "site.json"
-"""File that says what the site has: version, patterns, cards and model files. Its presence marks a site."""
+"""What the site has: version, patterns, regions, cards and model files. Its presence marks a site."""
 
 _ENGINE = "export { BrowserEngine as PageEngine } from './browser/engine.js';\n"
 _POLICY = (
@@ -100,6 +101,7 @@ def site_files(models: Sequence[str], runtime: Mapping[str, bytes]) -> dict[str,
         ],
         "models": [card.as_dict() for card in cards],
         "files": stored,
+        "regions": [{"name": name, "bounds": list(bounds)} for name, bounds in distinct_regions().items()],
     }
     contents[STATE] = json.dumps(state, ensure_ascii=False).encode()
     return contents

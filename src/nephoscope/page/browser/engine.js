@@ -3,7 +3,6 @@
 import { makeFile, OWN_FORMATS } from '../files/files.js';
 import { resultOf } from '../files/result.js';
 import { npz } from './npz_file.js';
-import { REGIONS } from './places.js';
 
 const NPZ = {
   name: 'npz',
@@ -62,10 +61,7 @@ export class BrowserEngine {
   }
 
   async worldview() {
-    const regions = Object.entries(REGIONS).map(([name, { west, south, east, north }]) => (
-      { name, bounds: [west, south, east, north] }
-    ));
-    return { available: false, isManual: true, satellites: [], regions };
+    return { available: false, isManual: true, satellites: [], regions: this.state.regions };
   }
 
   async fetchPicture(address, name) {
@@ -75,16 +71,22 @@ export class BrowserEngine {
     return new File([blob], name, { type: blob.type });
   }
 
-  async segment({ file, name, stated }, model) {
-    const found = await this.#ask({ file, name, stated, model: this.#modelOf(model) });
-    return { ...found, preview: null };
+  async segment(picture, model) {
+    return { ...await this.#ask(this.#requestOf(picture, model)), preview: null };
   }
 
   async render(format, picture, model, rules) {
-    const { name, file, stated } = picture;
-    const chosen = this.#modelOf(model);
-    if (format.name === NPZ.name) return npz(await this.#ask({ file, name, stated, model: chosen, exact: true }));
-    return makeFile(format, resultOf(picture, chosen.card, rules, this.state));
+    if (format.name === NPZ.name) {
+      return npz(await this.#ask({ ...this.#requestOf(picture, model), exact: true }));
+    }
+    return makeFile(format, resultOf(picture, this.#modelOf(model).card, rules, this.state));
+  }
+
+  /** What the worker is asked; bounds of a region in place of its name. */
+  #requestOf({ file, name, stated }, model) {
+    const region = this.state.regions.find((each) => each.name === stated.bounds);
+    const bounds = region ? { bounds: region.bounds.join() } : {};
+    return { file, name, stated: { ...stated, ...bounds }, model: this.#modelOf(model) };
   }
 
   #modelOf(name) {

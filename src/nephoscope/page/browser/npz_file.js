@@ -5,7 +5,7 @@ import { zip } from '../files/zip.js';
 
 /**
  * @param {{about: object, card: object, width: number, height: number, probabilities: Float32Array[],
- *   valid: Uint8Array, heads: Float32Array | null}} found
+ *   valid: Uint8Array, heads: Float32Array | null}} prediction
  * @returns {Blob}
  */
 export function npz({ about, card, width, height, probabilities, valid, heads }) {

@@ -8,14 +8,6 @@ const WORLDVIEW = new RegExp(
 );
 const SNAPSHOT = /(?<![A-Za-z0-9])snapshot-(\d{4}-\d{2}-\d{2})(?!\d)/;
 
-/** Regions by name; edges in degrees. */
-export const REGIONS = {
-  atlantic: { west: -61, south: 10, east: -40, north: 24 },
-  'west-pacific': { west: 159, south: 8, east: 180, north: 22 },
-  'east-pacific': { west: -135, south: -15, east: -114, north: -1 },
-  barbados: { west: -62, south: 6, east: -41, north: 20 },
-};
-
 /** @typedef {import('../geography.js').Bounds} Bounds */
 
 /**
@@ -38,14 +30,12 @@ export function fromName(name) {
 }
 
 /**
- * Parse bounds as a form gives them: the name of a region, or west, south, east and north in degrees.
+ * Parse bounds: west, south, east and north in degrees, with commas between them.
  * @param {string} text
  * @returns {Bounds}
  * @throws {Error} no box on Earth.
  */
 export function parseBounds(text) {
-  const known = REGIONS[text.trim().toLowerCase()];
-  if (known) return known;
   const numbers = text.split(',').map((part) => (part.trim() ? Number(part) : NaN));
   const [west, south, east, north] = numbers;
   const onEarth = numbers.length === 4 && numbers.every(Number.isFinite)

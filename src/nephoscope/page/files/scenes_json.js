@@ -15,14 +15,14 @@ export function scenesJson(results) {
 function describe(result) {
   const { about, card, patterns, width, height, withData } = result;
   const scale = [about.width / width, about.height / height];
-  const { patterns: found, model, rules: own, tta, ...scene } = about;
+  const { patterns: described, model, rules: own, tta, ...scene } = about;
   return {
     ...scene,
     patterns: Object.fromEntries(patterns.map(({ name, cover }) => [name, {
       present: cover > 0,
-      score: rounded(found[name].score),
+      score: rounded(described[name].score),
       cover: rounded(cover),
-      probability: found[name].probability ?? null,
+      probability: described[name].probability ?? null,
     }])),
     regions: patterns.flatMap((pattern) => regionsOf(pattern, width, scale, withData)),
     model: { name: card.name, made_with: card.made_with },

@@ -54,11 +54,11 @@ export function coversCsv(results) {
     'scene', 'satellite', 'date', 'west', 'south', 'east', 'north', 'valid',
     ...patterns.map((name) => `${name} cover`), ...patterns.map((name) => `${name} presence probability`),
   ];
-  const rows = results.map(({ name, about, patterns: found }) => [
+  const rows = results.map(({ name, about, patterns: covered }) => [
     name, about.satellite, about.date,
     ...['west', 'south', 'east', 'north'].map((edge) => about.bounds?.[edge]),
     about.valid,
-    ...found.map(({ cover }) => cover.toFixed(4)),
+    ...covered.map(({ cover }) => cover.toFixed(4)),
     ...patterns.map((each) => about.patterns[each].probability),
   ]);
   const lines = [header, ...rows].map((row) => row.map((value) => quoted(String(value ?? ''))).join(','));
