@@ -25,13 +25,9 @@ _POLICY = (
 )
 _WORKER = "service_worker.js"
 _SCRIPT = f"page/browser/{_WORKER}"
-_OWN_FOLDERS = (
-    "page",
-    "models",
-    "runtime",
-    "patterns",
-    "examples",
-)  # whose other files are removed: of an older version
+_OWN_FOLDERS = ("page", "models", "runtime", "patterns", "examples")
+"""Folders of a site whose other files, of an older version, are removed."""
+
 _LICENCES = """\
 The page and the pictures in it: nephoscope, licence Apache-2.0.
 runtime/: ONNX Runtime Web, copyright Microsoft Corporation, licence MIT.
