@@ -29,10 +29,10 @@ PUBLIC = [
 _BROKEN_JSON = """
 from nephoscope.outputs import json
 real = json.everything
-def broken(segmentation):
+def broken(segmentation, **options):
     if segmentation.scene.name == "bad.jpg":
         raise TypeError("a planted bug")
-    return real(segmentation)
+    return real(segmentation, **options)
 json.everything = broken
 """
 
@@ -130,10 +130,10 @@ class TestBugs:
 
         real = json.everything
 
-        def broken(segmentation):
+        def broken(segmentation, **options):
             if segmentation.scene.name == "bad.jpg":
                 raise TypeError("a planted bug")
-            return real(segmentation)
+            return real(segmentation, **options)
 
         monkeypatch.setattr(json, "everything", broken)
         content = jpeg.read_bytes()

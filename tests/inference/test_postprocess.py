@@ -52,6 +52,24 @@ def test_presence_equals_sorting(values, top_k):
     assert result == pytest.approx(top.sum(dtype=float) / top_k)
 
 
+@pytest.mark.parametrize("order", ["random", "rising", "falling", "high at every 16th", "two values"])
+def test_presence_of_large_fields_equals_sorting(order):
+    rng = np.random.default_rng(0)
+    values = np.sort(rng.random(9600, np.float32))
+    if order == "random":
+        rng.shuffle(values)
+    elif order == "falling":
+        values = values[::-1]
+    elif order == "high at every 16th":
+        values = np.concatenate([values[9000:].reshape(600, 1), values[:9000].reshape(600, 15)], 1).ravel()
+    elif order == "two values":
+        values = np.round(values)
+    top = np.sort(values)[::-1]
+    for top_k in (1, 30, 700, 5000, 9599):
+        expected = pytest.approx(top[:top_k].mean(dtype=float))
+        assert presence_score(values.reshape(80, 120), top_k) == expected
+
+
 def test_least_cover_is_a_condition_of_presence():
     mask = field(b0_1_0_5=1.0) > 0
     assert is_present(0.6, mask, RULE)

@@ -14,6 +14,9 @@ from nephoscope.core.types import ComponentLabels, GridShape, Mask, Probabilitie
 
 LARGEST_JOIN = 100  # pixels; the search for components farther apart takes seconds
 
+_SAMPLING = 16  # every so many values are looked at first, to leave out most of the others
+_MORE = 1.25  # times the wanted share of them is kept
+
 Evidence = Literal["top_k", "head", "product"]
 """Source of the presence score: the mean of the highest probabilities (`top_k`), the network's presence head,
 or the product of both."""
@@ -93,8 +96,18 @@ def presence_score(probability: Probabilities, top_k: int) -> float:
     """
     values = probability.reshape(-1)
     if len(values) > top_k:
-        values = np.partition(values, -top_k)[-top_k:]
+        values = _highest(values, top_k)
     return float(values.sum(dtype=np.float64) / top_k)
+
+
+def _highest(values: Probabilities, count: int) -> Probabilities:
+    """The highest values, in any order; faster than partitioning all of them."""
+    sample = values[::_SAMPLING]
+    rank = min(len(sample), round(_MORE * count / _SAMPLING) + _SAMPLING)
+    candidates = values[values >= np.partition(sample, -rank)[-rank]]
+    if len(candidates) < count:  # the sample's values are too high
+        candidates = values
+    return np.partition(candidates, -count)[-count:]
 
 
 class HasEvidence(Protocol):
