@@ -15,9 +15,9 @@ import numpy as np
 from nephoscope.core.geo import Overpass
 from nephoscope.core.io import available_cpus, map_in_order
 from nephoscope.core.types import SCORE_GRID, Mask
-from nephoscope.datasets.annotations import FOLDER, masks_of, read_rectangles
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset, read_dataset
+from nephoscope.datasets.rectangles import FOLDER, masks_of, read_rectangles
 
 UNEXPLAINED = 0.01  # of a label: outlines differ by a pixel here and there
 

@@ -14,10 +14,10 @@ from nephoscope.cli import app
 from nephoscope.core.geo import ATLANTIC, Bounds, Overpass
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
-from nephoscope.datasets.annotations import FOLDER, masks_of, read_rectangles
 from nephoscope.datasets.catalogue import read_catalogue
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import read_labels, write_labels
+from nephoscope.datasets.rectangles import FOLDER, masks_of, read_rectangles
 from nephoscope.datasets.splits import Folds, split
 from nephoscope.evaluation.metrics import dice
 from nephoscope.imagery.reading import open_scene

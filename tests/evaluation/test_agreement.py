@@ -8,7 +8,7 @@ import pytest
 from nephoscope.core.geo import Overpass
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
-from nephoscope.datasets.annotations import REGIONS, PracticeScene, Rectangle, masks_of
+from nephoscope.datasets.rectangles import REGIONS, PracticeScene, Rectangle, masks_of
 from nephoscope.evaluation.agreement import (
     MAJORITY,
     MIN_ANNOTATORS,

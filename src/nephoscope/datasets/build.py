@@ -3,8 +3,6 @@
 Both are folders in the contest's layout.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,10 +14,10 @@ from nephoscope.core.geo import Overpass, worldview_name
 from nephoscope.core.io import atomic_write
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, GridShape
-from nephoscope.datasets.annotations import Rectangle, masks_of
-from nephoscope.datasets.catalogue import COLUMNS
+from nephoscope.datasets.catalogue import Record, format_catalogue
 from nephoscope.datasets.dataset import CATALOGUE, LABEL_FILES, PICTURES
 from nephoscope.datasets.labels import read_labels, write_labels
+from nephoscope.datasets.rectangles import Rectangle, masks_of
 from nephoscope.datasets.rle import encode
 from nephoscope.imagery.fetch import Fetched, fetch_scenes
 from nephoscope.imagery.reading import open_scene
@@ -76,12 +74,8 @@ def _rebuild(
             scenes.append((name, result.overpass))
         yield result
     if scenes:
-        text = io.StringIO()
-        catalogue = csv.writer(text, lineterminator="\n")
-        catalogue.writerow(COLUMNS)
-        for name, (satellite, day, bounds) in scenes:
-            catalogue.writerow([name, "", satellite, day, *(f"{edge:.10g}" for edge in bounds)])
-        atomic_write(folder / CATALOGUE, text.getvalue().encode())
+        records = [Record(name, "", *overpass) for name, overpass in scenes]
+        atomic_write(folder / CATALOGUE, format_catalogue(records))
         write_labels(folder / LABEL_FILES[0], rows)
 
 

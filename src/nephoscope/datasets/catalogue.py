@@ -3,12 +3,14 @@
 A catalogue is a CSV of `image,split,satellite,date,west,south,east,north`; all but the first may be empty.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.geo import SEASONS, Bounds
+from nephoscope.core.io import csv_text
 from nephoscope.datasets.tables import read_rows
 
 COLUMNS = ("image", "split", "satellite", "date", "west", "south", "east", "north")
@@ -72,6 +74,18 @@ def read_catalogue(path: Path) -> dict[str, Record]:
             raise DatasetError(f"{where}: a second row for {row['image']}")
         records[row["image"]] = _record(row, where)
     return records
+
+
+def format_catalogue(records: Iterable[Record]) -> bytes:
+    """The content of a catalogue."""
+    rows = [
+        (
+            *(each.image, each.split, each.satellite, each.day or ""),
+            *((f"{edge:.10g}" for edge in each.bounds) if each.bounds else [""] * 4),
+        )
+        for each in records
+    ]
+    return csv_text(COLUMNS, rows).encode()
 
 
 def _record(row: dict[str, str], where: str) -> Record:

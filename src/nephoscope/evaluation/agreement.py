@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nephoscope.core.types import SCORE_GRID, Mask
-from nephoscope.datasets.annotations import PracticeScene, Rectangle, span
+from nephoscope.datasets.rectangles import PracticeScene, Rectangle, span
 from nephoscope.evaluation.statistics import Interval, bootstrap
 
 Numbers = NDArray[np.float64]

@@ -10,9 +10,9 @@ import numpy as np
 
 from nephoscope.core.types import SCORE_GRID, Progress
 from nephoscope.core.version import __version__
-from nephoscope.datasets.annotations import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset
+from nephoscope.datasets.rectangles import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
 from nephoscope.datasets.splits import OWN_SPLIT, Folds, split
 from nephoscope.evaluation.agreement import (
     MAJORITY,

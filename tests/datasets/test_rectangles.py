@@ -10,7 +10,8 @@ import pytest
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
-from nephoscope.datasets.annotations import (
+from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.rectangles import (
     BOXES,
     FOLDER,
     PRACTICE_BOXES,
@@ -22,7 +23,6 @@ from nephoscope.datasets.annotations import (
     read_practice,
     read_rectangles,
 )
-from nephoscope.datasets.dataset import read_dataset
 from nephoscope.evaluation.metrics import dice
 from nephoscope.imagery.reading import open_scene
 

@@ -1,0 +1,156 @@
+"""Labels that are collected one by one: each save leaves a complete data set.
+
+The folder is in the contest's layout with `annotations.csv` beside it. That file is written first and is the
+record; `train.csv` is made of it: a scene's label of a pattern is the union of what its annotators drew.
+Scenes that `train.csv` had before keep their labels until somebody annotates them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from nephoscope.core.errors import DatasetError
+from nephoscope.core.io import atomic_write, unique_name
+from nephoscope.core.patterns import DEFAULT_NAMES
+from nephoscope.core.types import LABEL_GRID
+from nephoscope.datasets.annotations import FILE, Annotation, format_annotations, read_annotations, union
+from nephoscope.datasets.catalogue import Record, format_catalogue, read_catalogue
+from nephoscope.datasets.dataset import CATALOGUE, ENDINGS, LABEL_FILES, PICTURES
+from nephoscope.datasets.labels import read_labels, write_labels
+
+_LOCK = ".labels.lock"
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledScene:
+    """A picture and what one person drew in it.
+
+    Attributes:
+        name: file name of the picture.
+        content: of that file.
+        annotator: name of the person.
+        masks: shape (patterns, height, width), of any size.
+        record: satellite, day and bounds, where they are known.
+    """
+
+    name: str
+    content: bytes
+    annotator: str
+    masks: NDArray[np.bool_]
+    record: Record | None = None
+
+
+def on_label_grid(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Masks of shape (patterns, height, width) on the label grid, to the nearest neighbour.
+
+    Read back onto a grid of at most that size, they are the same.
+    """
+    planes = [
+        cv2.resize(
+            np.ascontiguousarray(mask).view(np.uint8), LABEL_GRID[::-1], interpolation=cv2.INTER_NEAREST_EXACT
+        )
+        for mask in masks
+    ]
+    return np.stack(planes).view(np.bool_)
+
+
+class Collection:
+    """A folder of labels that grows; several processes may save to it at once.
+
+    Args:
+        folder: of the data set; created with the first save.
+        patterns: names of the patterns, in the order of the masks.
+
+    Raises:
+        DatasetError: the folder's label file is compressed, or its annotations have another form.
+        LabelError: its label file is not in the contest's form, or has other patterns.
+    """
+
+    def __init__(self, folder: Path, patterns: Sequence[str] = DEFAULT_NAMES) -> None:
+        self.folder, self.patterns = folder, tuple(patterns)
+        for name in LABEL_FILES[1:]:
+            if (folder / name).is_file():
+                raise DatasetError(f"{folder / name}: compressed labels are not changed; unpack it first")
+        if folder.exists():
+            with self._lock():
+                self._write_labels(self._annotations())  # of a save that was interrupted
+
+    def annotations(self, annotator: str | None = None) -> list[Annotation]:
+        """What was drawn so far; by one person, if given."""
+        return [each for each in self._annotations() if annotator in (None, each.annotator)]
+
+    def save(self, scene: LabelledScene) -> str:
+        """Save what a person drew, in place of what the same person drew there before.
+
+        Returns:
+            The picture's name in the data set: another one where a different picture has its name.
+
+        Raises:
+            DatasetError: the picture's kind is none that a data set holds.
+            OSError: a file cannot be written; what was saved before is kept.
+        """
+        if Path(scene.name).suffix.lower() not in ENDINGS:
+            kinds = ", ".join(sorted(ENDINGS))
+            raise DatasetError(f"{scene.name}: a data set holds pictures of these kinds: {kinds}")
+        masks = on_label_grid(scene.masks)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock():
+            name = self._write_picture(scene)
+            drawn = Annotation.from_masks(name, scene.annotator, masks, self.patterns)
+            others = [
+                each
+                for each in self._annotations()
+                if (each.image, each.annotator) != (name, scene.annotator)
+            ]
+            self._write_record(name, scene.record)
+            atomic_write(self.folder / FILE, format_annotations([*others, drawn]))
+            self._write_labels([*others, drawn])
+        return name
+
+    def _lock(self) -> FileLock:
+        return FileLock(self.folder / _LOCK)
+
+    def _annotations(self) -> list[Annotation]:
+        path = self.folder / FILE
+        return read_annotations(path, self.patterns) if path.is_file() else []
+
+    def _write_picture(self, scene: LabelledScene) -> str:
+        """Write the picture, unless it is there; return its name."""
+        pictures = self.folder / PICTURES
+
+        def is_another(name: str) -> bool:
+            path = pictures / name
+            return path.exists() and path.read_bytes() != scene.content
+
+        name = unique_name(scene.name, is_another)
+        if not (pictures / name).exists():
+            atomic_write(pictures / name, scene.content)
+        return name
+
+    def _write_record(self, name: str, record: Record | None) -> None:
+        """Add the scene to the catalogue, if there is anything to say about it."""
+        path = self.folder / CATALOGUE
+        records = read_catalogue(path) if path.is_file() else {}
+        if record and name not in records and (record.day or record.bounds):
+            atomic_write(path, format_catalogue([*records.values(), replace(record, image=name)]))
+
+    def _write_labels(self, annotations: Iterable[Annotation]) -> None:
+        """Make the label file of the annotations and of the labels of other scenes."""
+        path = self.folder / LABEL_FILES[0]
+        texts = dict(read_labels(path, LABEL_GRID, patterns=self.patterns).texts) if path.is_file() else {}
+        by_image: dict[str, list[Annotation]] = {}
+        for each in annotations:
+            by_image.setdefault(each.image, []).append(each)
+        changed = {
+            (image, pattern): union(drawn, pattern)
+            for image, drawn in by_image.items()
+            for pattern in self.patterns
+        }
+        if any(texts.get(key) != text for key, text in changed.items()):
+            texts |= changed
+            write_labels(path, [(image, pattern, text) for (image, pattern), text in texts.items()])
