@@ -113,6 +113,15 @@ def use_tools(page: Any, scenes: list[Path], broken: Path) -> None:
     page.locator("summary", has_text="As a command").click()
 
 
+def use_drawing(page: Any, scenes: list[Path], broken: Path) -> None:
+    choose(page, *scenes)
+    page.get_by_role("button", name="Draw", exact=True).click()
+    page.keyboard.press("s")
+    page.keyboard.press(".")
+    page.locator("summary", has_text="Keys").click()
+    page.locator("#accept").click()
+
+
 STATES: dict[str, tuple[dict[str, Any], Callable[[Any, list[Path], Path], None]]] = {
     "empty": ({}, lambda page, scenes, broken: None),
     "wide": ({}, lambda page, scenes, broken: choose(page, scenes[0])),
@@ -123,6 +132,9 @@ STATES: dict[str, tuple[dict[str, Any], Callable[[Any, list[Path], Path], None]]
     "tools": ({}, use_tools),
     "tools-phone": ({"viewport": PHONE}, use_tools),
     "tools-dark": ({"color_scheme": "dark"}, use_tools),
+    "drawing": ({}, use_drawing),
+    "drawing-phone": ({"viewport": PHONE}, use_drawing),
+    "drawing-dark": ({"color_scheme": "dark"}, use_drawing),
 }
 
 

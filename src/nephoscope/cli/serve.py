@@ -54,6 +54,14 @@ def serve(
             help="Whether visitors can fetch days from NASA Worldview.",
         ),
     ] = True,
+    labels: Annotated[
+        Path | None,
+        Option(
+            metavar="FOLDER",
+            envvar="NEPHOSCOPE_LABELS",
+            help="Data set to which the labels that visitors draw are added.",
+        ),
+    ] = None,
     proxies: Annotated[
         list[str],
         Option("--proxy", metavar="ADDRESS", help="Proxy in front, which names clients in X-Forwarded-For."),
@@ -111,6 +119,7 @@ def serve(
         limits=chosen,
         root_path=f"/{root_path.strip('/')}" if root_path.strip("/") else "",
         worldview=worldview,
+        labels=str(labels) if labels else None,
         tls=(str(certificate), str(key)) if certificate and key else None,
         hosts=(*LOOPBACK, host.lower(), *names) if local or names else (),
     )

@@ -19,6 +19,7 @@ from nephoscope.core.errors import DatasetError, LabelError, SceneError
 from nephoscope.core.io import available_cpus, is_hidden, map_in_order
 from nephoscope.core.patterns import MAX_PATTERNS, Pattern, styled_patterns
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID, GridShape, Progress
+from nephoscope.datasets import annotations
 from nephoscope.datasets.catalogue import Record, read_catalogue
 from nephoscope.datasets.labels import Labels, Problem, read_labels, stored_names
 from nephoscope.datasets.rle import last_pixel
@@ -153,7 +154,8 @@ def read_dataset(folder: str | Path, *, strict: bool = False, progress: Progress
     paths = (path for path in (folder / PICTURES).iterdir() if path.suffix.lower() in ENDINGS)
     pictures = {path.name for path in paths if path.is_file() and not is_hidden(path)}
     catalogue = read_catalogue(folder / CATALOGUE) if (folder / CATALOGUE).is_file() else {}
-    _check_grid(labels)
+    if not (folder / annotations.FILE).is_file():  # which has the label grid always
+        _check_grid(labels)
     labels = labels.named_as(pictures)
     for written, stored in stored_names(catalogue, pictures).items():
         catalogue[stored] = replace(catalogue.pop(written), image=stored)

@@ -77,7 +77,7 @@ export class Downloads {
   async #one(format, isOwn) {
     const picture = this.now.picture();
     const blob = await (isOwn ? makeFile(format, this.now.result(picture)) : this.now.render(format, picture));
-    return save(blob, fileNameOf(format, picture.name));
+    return saveFile(blob, fileNameOf(format, picture.name));
   }
 
   /** Of all pictures that have what the format needs. */
@@ -87,11 +87,12 @@ export class Downloads {
     const progress = (done) => this.#say(`Making ${format.kind}: ${done} of ${pictures.length}…`);
     const { blob, name } = await makeFileOfAll(format, pictures.map(this.now.result), progress);
     const left = this.now.pictures().length - pictures.length;
-    return `${save(blob, name)}${left ? `, without ${left} of unknown place` : ''}`;
+    return `${saveFile(blob, name)}${left ? `, without ${left} of unknown place` : ''}`;
   }
 }
 
-function save(blob, name) {
+/** Let the user save a file. @param {Blob} blob @param {string} name @returns {string} the name. */
+export function saveFile(blob, name) {
   const link = element('a', { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser may still be reading

@@ -13,6 +13,10 @@
  *   the default model if empty.
  * @property {(format: Format, picture: Picture, model: string, rules: object) => Promise<Blob>} render - the file
  *   of a picture in a format, by the rules of the model's card with these changes.
+ * @property {(picture: Picture, annotator: string, texts: Object<string, string>) => Promise<void>} [saveLabels] - keeps
+ *   run lengths by pattern, where `State.labels` says so.
+ * @property {(annotator: string) => Promise<{pictures: number, own: number}>} [labelled] - how many it has, of anyone and
+ *   of one person.
  * @property {string} privacy - what happens to pictures, for the page's foot.
  * @property {string[]} kinds - of picture files that it reads, for people.
  * @property {boolean} hasApi - whether programs can use it, too.
@@ -22,6 +26,7 @@
  * @property {import('./panel.js').Pattern[]} patterns
  * @property {object} limits - of the API; empty where there are none.
  * @property {Format[]} formats - that it renders.
+ * @property {boolean} [labels] - whether it collects labels.
  *
  * @typedef {object} Format
  * @property {string} name

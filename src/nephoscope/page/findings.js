@@ -167,12 +167,16 @@ export class Findings {
     row.setScore(about.patterns[row.name].score, about.patterns[row.name].probability ?? null);
   }
 
-  #draw() {
-    const layers = this.#results.flatMap(({ regions }, index) => {
+  /** @returns {import('./view.js').Layer[]} regions of the patterns that are shown. */
+  get layers() {
+    return this.#results.flatMap(({ regions }, index) => {
       const { name, shown } = this.#rows[index];
       return shown.checked ? [{ name, colour: this.#colours.get(name), regions }] : [];
     });
-    this.view.showLayers(this.#answer, layers, this.#opacity);
+  }
+
+  #draw() {
+    this.view.showLayers(this.#answer, this.layers, this.#opacity);
   }
 
   #announce() {

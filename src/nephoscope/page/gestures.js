@@ -1,4 +1,4 @@
-/** Zoom and pan by wheel, pinch, drag and keys. */
+/** Zoom and pan by wheel, pinch, drag and keys; drawing takes the drags and keys that it wants. */
 
 const KEY_ZOOM = 1.5;
 const KEY_PAN = 60; // px
@@ -8,13 +8,31 @@ const CONTROLS = 'button, .tools, .divider'; // over the picture, which is not d
 const LINE = 16; // px; some wheels count in lines
 
 /**
+ * What draws on the picture, in place of panning it. Positions are in px from the stage's corner.
+ * @typedef {object} Hand
+ * @property {(at: {x: number, y: number}) => boolean} down - whether it takes what the pointer does until it is up.
+ * @property {(at: {x: number, y: number}) => void} move
+ * @property {(at: {x: number, y: number}) => void} up
+ * @property {() => void} cancel - a second finger zooms instead.
+ * @property {(at: {x: number, y: number} | null) => void} hover
+ * @property {(event: KeyboardEvent) => boolean} key - whether it used the key.
+ */
+
+/** The hand while nobody draws. @type {Hand} */
+export const IDLE = {
+  down: () => false, move: () => {}, up: () => {}, cancel: () => {}, hover: () => {}, key: () => false,
+};
+
+/**
  * @param {HTMLElement} stage - takes the focus and the pointer.
  * @param {import('./view.js').View} view
- * @param {{hover: (at: {x: number, y: number} | null) => void, turn: (step: number) => void}} handlers - `hover` gets
- *   the pointer's position in px from the stage's corner; `turn` gets left and right keys when there is nothing to pan.
+ * @param {{hover: (at: {x: number, y: number} | null) => void, turn: (step: number) => void,
+ *   hand: () => Hand}} handlers - `hover` gets the pointer's position in px from the stage's corner; `turn` gets left
+ *   and right keys when there is nothing to pan; `hand` says what draws now.
  */
-export function listen(stage, view, { hover, turn }) {
+export function listen(stage, view, { hover, turn, hand }) {
   const pointers = new Map();
+  let drawing = null; // the pointer whose moves the hand takes
 
   const place = (event) => {
     const { left, top } = stage.getBoundingClientRect();
@@ -36,12 +54,25 @@ export function listen(stage, view, { hover, turn }) {
     if (event.button !== 0 || event.target.closest(CONTROLS)) return;
     stage.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, place(event));
+    if (pointers.size > 1) {
+      if (drawing !== null) hand().cancel();
+      drawing = null;
+    } else if (hand().down(place(event))) {
+      drawing = event.pointerId;
+    }
     hover(place(event)); // a finger hovers by touching
   });
 
   stage.addEventListener('pointermove', (event) => {
     const at = place(event);
     const before = pointers.get(event.pointerId);
+    if (event.pointerType !== 'touch') hand().hover(event.target.closest(CONTROLS) ? null : at);
+    if (event.pointerId === drawing) {
+      for (const each of event.getCoalescedEvents?.() ?? []) hand().move(place(each));
+      hand().move(at);
+      pointers.set(event.pointerId, at);
+      return;
+    }
     if (!before) {
       if (event.pointerType === 'mouse') hover(event.target.closest(CONTROLS) ? null : at);
       return;
@@ -57,13 +88,21 @@ export function listen(stage, view, { hover, turn }) {
   });
 
   for (const name of ['pointerup', 'pointercancel']) {
-    stage.addEventListener(name, (event) => pointers.delete(event.pointerId));
+    stage.addEventListener(name, (event) => {
+      pointers.delete(event.pointerId);
+      if (event.pointerId !== drawing) return;
+      drawing = null;
+      if (name === 'pointerup') hand().up(place(event));
+      else hand().cancel();
+    });
   }
   stage.addEventListener('pointerleave', (event) => {
-    if (event.pointerType === 'mouse') hover(null);
+    if (event.pointerType !== 'mouse') return;
+    hover(null);
+    hand().hover(null);
   });
   stage.addEventListener('dblclick', (event) => {
-    if (!event.target.closest(CONTROLS)) view.reset();
+    if (!event.target.closest(CONTROLS) && !stage.classList.contains('drawing')) view.reset();
   });
 
   const keys = {
@@ -77,6 +116,10 @@ export function listen(stage, view, { hover, turn }) {
     ArrowDown: () => view.panBy(0, -KEY_PAN),
   };
   stage.addEventListener('keydown', (event) => {
+    if (event.target === stage && hand().key(event)) {
+      event.preventDefault();
+      return;
+    }
     if (event.target !== stage || !keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     keys[event.key]();

@@ -8,6 +8,7 @@ import { Details, heading } from './details.js';
 import { Downloads } from './downloads.js';
 import { copyText, element } from './element.js';
 import { PageEngine } from './engine.js';
+import { Labelling } from './drawing/labelling.js';
 import { Findings } from './findings.js';
 import { legendEntry } from './panel.js';
 import { Pictures } from './pictures.js';
@@ -32,7 +33,7 @@ let state = null;
 
 const engine = new PageEngine();
 const pictures = new Pictures(engine, changed, stuck);
-const stage = new Stage({ regionsAt: (pixel) => findings.regionsAt(pixel), turn });
+const stage = new Stage({ regionsAt: (pixel) => labelling.regionsAt(pixel) ?? findings.regionsAt(pixel), turn });
 const findings = new Findings(stage.view, {
   chosen: (region) => stage.reveal(region),
   hidden: () => downloads.show(current, findings.someHidden),
@@ -57,6 +58,16 @@ const results = new Results({
   state: () => state,
   computed: (picture, result) => strip.showCovers(picture, result),
 });
+const labelling = new Labelling(stage.view, {
+  engine,
+  pictures: () => pictures.all,
+  result: (picture) => results.of(picture),
+  guides: () => findings.layers,
+  toggled: refresh,
+  turn,
+  changed: refreshStrip,
+});
+stage.hand = labelling.drawing.hand;
 const covers = new CoverTable($('cover-table'), (picture) => {
   $('covers').close();
   select(picture);
@@ -88,8 +99,10 @@ async function begin() {
       pictures.card = chosen;
       fillCard($('card'), chosen);
       $('model').textContent = chosen.name;
+      const own = chosen.patterns.map((name) => patterns.find((pattern) => pattern.name === name));
       findings.begin(chosen, patterns);
-      tools.begin(chosen.patterns.map((name) => patterns.find((pattern) => pattern.name === name)));
+      tools.begin(own);
+      labelling.begin(own, begun.labels ?? false);
     };
     const settings = keptSettings();
     const first = models.find(({ name }) => name === settings.model) ?? models[0];
@@ -117,6 +130,7 @@ async function restore({ rules, current: number, tools: shown }) {
   const changes = Object.keys(linked).length ? linked : readChanges(rules);
   if (Object.keys(changes).length) findings.change(changes);
   const restored = pictures.restore(await kept());
+  await labelling.restore(restored);
   const fetched = asked.overpasses.flatMap((overpass) => pictures.addOverpass(overpass));
   // A picture that was added meanwhile stays in sight.
   current ??= fetched[0] ?? restored.find((picture) => picture.number === number) ?? restored[0] ?? null;
@@ -217,6 +231,7 @@ function refresh() {
   stage.show(current);
   findings.show(current?.answer ?? null);
   tools.show(current?.answer ?? null);
+  labelling.show(current);
   if (any) {
     describe();
   } else {

@@ -189,7 +189,7 @@ export function regionInWords({ cover, km2, probability }) {
   return [
     `${percent(cover)} of the picture`,
     ...(km2 === null ? [] : [squareKilometres(km2)]),
-    `mean probability ${probability.toFixed(2)}`,
+    ...(probability === null ? [] : [`mean probability ${probability.toFixed(2)}`]),
   ];
 }
 

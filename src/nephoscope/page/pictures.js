@@ -53,6 +53,8 @@ export class Picture {
     this.statedBefore = {};
     /** @type {Answer | null} */
     this.answer = null;
+    /** what the user draws @type {import('./drawing/labels.js').Labels | null} */
+    this.labels = null;
     this.stop = new AbortController();
   }
 }

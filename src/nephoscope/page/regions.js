@@ -14,7 +14,7 @@ const CORNER = 1.3693;
  * @property {number} area - in pixels of the rules' grid.
  * @property {number} cover - share of the picture's pixels with data, 0 to 1.
  * @property {number | null} km2 - on the sphere; null if the bounds are unknown.
- * @property {number} probability - mean over its pixels, 0 to 1.
+ * @property {number | null} probability - mean over its pixels, 0 to 1; null for one that somebody drew.
  * @property {number[]} box - left, top, right, bottom in pixels of the grid.
  * @property {{x: number, y: number, depth: number}} middle - where it is widest, and how far it is to the edge.
  * @property {Path2D} path - its outline in pixels of the grid, to be filled by the even-odd rule.

@@ -13,8 +13,10 @@ export class ServerEngine {
     takeTokenFromAddress();
   }
 
-  begin() {
-    return askJson('api/v1/server');
+  async begin() {
+    const state = await askJson('api/v1/server');
+    if (state.labels) this.privacy = 'The server keeps pictures with the labels that you save, and no others';
+    return state;
   }
 
   async models() {
@@ -50,6 +52,17 @@ export class ServerEngine {
       method: 'POST', headers: { Accept: format.media_type }, body: formOf(file, name),
     });
     return answer.blob();
+  }
+
+  async saveLabels({ file, name, stated: { bounds, day } }, annotator, texts) {
+    const form = formOf(file, name);
+    form.append('labels', new Blob([JSON.stringify(texts)], { type: 'application/json' }), 'labels.json');
+    const query = new URLSearchParams({ annotator, ...(bounds && { bounds }), ...(day && { day }) });
+    await ask(`api/v1/labels?${query}`, { method: 'POST', body: form });
+  }
+
+  labelled(annotator) {
+    return askJson(`api/v1/labels?${new URLSearchParams({ annotator })}`);
   }
 }
 

@@ -4,7 +4,8 @@
  */
 
 const DATABASE = 'nephoscope';
-const STORE = 'pictures';
+const PICTURES = 'pictures';
+const LABELS = 'labels';
 const TAB = 'nephoscope-tab';
 const SETTINGS = 'nephoscope-settings';
 const OLDEST = 86_400_000; // ms; pictures of a closed tab are removed after that
@@ -29,17 +30,23 @@ let opened = null;
 
 function database() {
   opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open(DATABASE, 1);
-    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: ['tab', 'number'] });
+    const request = indexedDB.open(DATABASE, 2);
+    request.onupgradeneeded = () => {
+      for (const name of [PICTURES, LABELS]) {
+        if (request.result.objectStoreNames.contains(name)) continue;
+        request.result.createObjectStore(name, { keyPath: ['tab', 'number'] });
+      }
+    };
+    request.onblocked = () => reject(new Error('another tab has an older page open'));
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
   return opened;
 }
 
-/** Run one operation of the store. */
-async function operate(mode, operation) {
-  const store = (await database()).transaction(STORE, mode).objectStore(STORE);
+/** Run one operation of a store. */
+async function operate(name, mode, operation) {
+  const store = (await database()).transaction(name, mode).objectStore(name);
   return new Promise((resolve, reject) => {
     const request = operation(store);
     request.onsuccess = () => resolve(request.result);
@@ -52,22 +59,61 @@ async function operate(mode, operation) {
  * @param {object} record - `number` of the picture in this session, and what can be cloned of it.
  */
 export function keep(record) {
-  return tried(() => operate('readwrite', (store) => store.put({ ...record, tab: tab(), saved: Date.now() })));
+  return tried(() => operate(PICTURES, 'readwrite', (store) => store.put(stamped(record))));
+}
+
+/**
+ * Keep the labels of a picture.
+ * @param {number} number - of the picture.
+ * @param {import('./drawing/labels.js').Labels} labels
+ */
+export function keepLabels(number, { patterns, mask, isAccepted }) {
+  return tried(async () => {
+    const packed = await throughStream(new Blob([mask.bits]), new CompressionStream('gzip'));
+    const record = stamped({ number, patterns, packed, isAccepted });
+    await operate(LABELS, 'readwrite', (store) => store.put(record));
+  });
+}
+
+/** @returns {Promise<Map<number, {patterns: string[], bits: Uint8Array, isAccepted: boolean}>>} by the picture's number. */
+export async function keptLabels() {
+  return await tried(async () => {
+    const entries = (await own(LABELS)).map(async ({ number, patterns, packed, isAccepted }) => {
+      const bits = await throughStream(packed, new DecompressionStream('gzip'));
+      return [number, { patterns, bits: new Uint8Array(await bits.arrayBuffer()), isAccepted }];
+    });
+    return new Map(await Promise.all(entries));
+  }) ?? new Map();
+}
+
+function throughStream(blob, stream) {
+  return new Response(blob.stream().pipeThrough(stream)).blob();
+}
+
+function stamped(record) {
+  return { ...record, tab: tab(), saved: Date.now() };
 }
 
 /** @param {number} number - of a picture that is no longer needed. */
 export function forget(number) {
-  return tried(() => operate('readwrite', (store) => store.delete([tab(), number])));
+  return tried(() => Promise.all([PICTURES, LABELS].map((name) => (
+    operate(name, 'readwrite', (store) => store.delete([tab(), number]))
+  ))));
 }
 
-/** @returns {Promise<object[]>} what was kept in this tab, in order; what other tabs left long ago is removed. */
+/** @returns {Promise<object[]>} what was kept of this tab's pictures, in order. */
 export async function kept() {
-  return await tried(async () => {
-    const all = await operate('readonly', (store) => store.getAll());
-    const old = all.filter((record) => record.tab !== tab() && !(record.saved > Date.now() - OLDEST));
-    await Promise.all(old.map((record) => operate('readwrite', (store) => store.delete([record.tab, record.number]))));
-    return all.filter((record) => record.tab === tab()).sort((one, other) => one.number - other.number);
-  }) ?? [];
+  return await tried(() => own(PICTURES)) ?? [];
+}
+
+/** This tab's records of a store, in order; what other tabs left long ago is removed. */
+async function own(name) {
+  const all = await operate(name, 'readonly', (store) => store.getAll());
+  const old = all.filter((record) => record.tab !== tab() && !(record.saved > Date.now() - OLDEST));
+  await Promise.all(old.map((record) => (
+    operate(name, 'readwrite', (store) => store.delete([record.tab, record.number]))
+  )));
+  return all.filter((record) => record.tab === tab()).sort((one, other) => one.number - other.number);
 }
 
 /** @param {object} settings - plain values. */

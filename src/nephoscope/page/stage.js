@@ -1,7 +1,7 @@
 /** The stage: shows the picture, zoom controls, a tooltip of regions, and progress. */
 
 import { element } from './element.js';
-import { listen } from './gestures.js';
+import { IDLE, listen } from './gestures.js';
 import { placeOf } from './graticule.js';
 import { regionInWords } from './panel.js';
 import { View } from './view.js';
@@ -24,16 +24,17 @@ export class Stage {
    *   returns the regions at a pixel of the grid; `turn` shows the next picture or the one before.
    */
   constructor({ regionsAt, turn }) {
+    /** What draws on the picture. @type {import('./gestures.js').Hand} */
+    this.hand = IDLE;
     this.view = new View($('picture'), $('marks'));
     this.regionsAt = regionsAt;
-    listen($('viewer'), this.view, { hover: (at) => this.#hover(at), turn });
-    this.view.moved = () => {
+    listen($('viewer'), this.view, { hover: (at) => this.#hover(at), turn, hand: () => this.hand });
+    this.view.whenMoved(() => {
       $('zoom-out').disabled = this.view.zoom <= 1;
       $('zoom-reset').disabled = this.view.zoom <= 1;
       $('zoom-in').disabled = !this.view.canZoomIn;
       $('viewer').classList.toggle('zoomed', this.view.zoom > 1);
-    };
-    this.view.moved();
+    });
     $('zoom-in').addEventListener('click', () => this.view.zoomBy(ZOOM_STEP));
     $('zoom-out').addEventListener('click', () => this.view.zoomBy(1 / ZOOM_STEP));
     $('zoom-reset').addEventListener('click', () => this.view.reset());

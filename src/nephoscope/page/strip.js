@@ -100,7 +100,10 @@ export class Strip {
     const { item, choose, remove, canvas, sign, day } = entry;
     item.dataset.state = picture.state;
     sign.textContent = picture.state === 'failed' ? '!' : '';
-    const state = picture.reason || (picture.state === 'done' && entry.covers) || picture.state;
+    const isLabelled = picture.labels?.isAccepted ?? false;
+    item.classList.toggle('accepted', isLabelled);
+    const result = picture.reason || (picture.state === 'done' && entry.covers) || picture.state;
+    const state = isLabelled ? `${result}, labels accepted` : result;
     choose.title = `${picture.name}: ${state}`;
     choose.setAttribute('aria-label', `${picture.name}, ${state}`);
     day.textContent = picture.answer?.about.date ?? picture.overpass?.day ?? '';

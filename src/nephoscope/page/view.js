@@ -30,11 +30,14 @@ export class View {
   #bitmap = null;
   #layers = [];
   #opacity = 0;
+  /** Regions that are outlined by dashes, and their grid. */
+  #guides = { grid: null, layers: [] };
   /** A picture of probabilities in place of filled regions. */
   #heat = null;
   /** Of the graticule; null for none. */
   #bounds = null;
   #marked = new Set();
+  #selected = null;
   #zoom = 1;
   #centre = { x: 1.5, y: 1 };
 
@@ -45,10 +48,15 @@ export class View {
   constructor(picture, marks) {
     this.below = picture.getContext('2d', { alpha: true });
     this.above = marks.getContext('2d');
-    /** Called when the zoom changed. @type {() => void} */
-    this.moved = () => {};
+    this.listeners = [];
     new ResizeObserver(() => this.#resize()).observe(picture);
     this.#resize();
+  }
+
+  /** Call a function whenever the picture lies elsewhere in the stage. @param {() => void} listener */
+  whenMoved(listener) {
+    this.listeners.push(listener);
+    listener();
   }
 
   /** How much larger than fitted; 1 is fitted. */
@@ -83,6 +91,16 @@ export class View {
     this.#drawMarks();
   }
 
+  /**
+   * Outline regions by dashes, below the others.
+   * @param {{width: number, height: number} | null} grid - in whose pixels they are given.
+   * @param {Layer[]} layers
+   */
+  showGuides(grid, layers) {
+    this.#guides = { grid, layers };
+    this.#drawMarks();
+  }
+
   /** Show probabilities in colour in place of filled regions. @param {OffscreenCanvas | null} map */
   showHeat(map) {
     if (map === this.#heat) return;
@@ -101,6 +119,13 @@ export class View {
   mark(regions) {
     if (regions.length === this.#marked.size && regions.every((region) => this.#marked.has(region))) return;
     this.#marked = new Set(regions);
+    this.#drawMarks();
+  }
+
+  /** Highlight a region until another one is selected. @param {import('./regions.js').Region | null} region */
+  select(region) {
+    if (region === this.#selected) return;
+    this.#selected = region;
     this.#drawMarks();
   }
 
@@ -164,6 +189,27 @@ export class View {
     return share.x >= 0 && share.y >= 0 && share.x <= 1 && share.y <= 1 ? share : null;
   }
 
+  /**
+   * Where a grid over the picture lies.
+   * @param {{width: number, height: number}} grid
+   * @returns {{x: number, y: number, sx: number, sy: number}} its corner in px from the stage's; px a pixel of it.
+   */
+  placeOf({ width, height }) {
+    return {
+      ...this.#corner, sx: this.#size.width / width * this.#scale, sy: this.#size.height / height * this.#scale,
+    };
+  }
+
+  /**
+   * @param {{width: number, height: number}} grid - over the picture.
+   * @param {{x: number, y: number}} at - in px from the stage's corner.
+   * @returns {{x: number, y: number}} in pixels of the grid from its corner; also outside of the picture.
+   */
+  pointOn(grid, at) {
+    const { x, y, sx, sy } = this.placeOf(grid);
+    return { x: (at.x - x) / sx, y: (at.y - y) / sy };
+  }
+
   get #fit() {
     const margin = this.width < NARROW ? 0 : 2 * MARGIN;
     const { width, height } = this.#size;
@@ -210,7 +256,7 @@ export class View {
     this.#centre.y = Math.min(bottom, Math.max(top, this.#centre.y));
     this.#drawPicture();
     this.#drawMarks();
-    this.moved();
+    for (const listener of this.listeners) listener();
   }
 
   #drawPicture() {
@@ -235,12 +281,13 @@ export class View {
     const pixel = this.density / Math.sqrt(sx * sy); // one px of the screen, in pixels of the grid
     pen.setTransform(sx, 0, 0, sy, corner.x, corner.y);
     if (nodata) this.#hatch(nodata, corner);
+    this.#drawGuides();
     if (this.#heat) pen.drawImage(this.#heat, 0, 0, width, height);
     else this.#fillRegions();
     pen.lineJoin = 'round';
     for (const { colour, regions } of this.#layers) {
       for (const region of regions) {
-        const marked = this.#marked.has(region);
+        const marked = this.#isMarked(region);
         stroke(pen, region.path, marked ? LIGHT : PAPER, (marked ? 6 : 4) * pixel);
         stroke(pen, region.path, colour, (marked ? 3 : 2) * pixel);
       }
@@ -249,12 +296,36 @@ export class View {
     this.#drawNames(sx, sy, corner);
   }
 
+  #isMarked(region) {
+    return this.#marked.has(region) || region === this.#selected;
+  }
+
+  #drawGuides() {
+    const { grid, layers } = this.#guides;
+    if (!grid) return;
+    const pen = this.above;
+    const { sx, sy } = this.placeOf(grid);
+    const pixel = 1 / Math.sqrt(sx * sy);
+    pen.save();
+    pen.setTransform(
+      sx * this.density, 0, 0, sy * this.density, this.#corner.x * this.density, this.#corner.y * this.density,
+    );
+    pen.setLineDash([6 * pixel, 5 * pixel]);
+    for (const { colour, regions } of layers) {
+      for (const { path } of regions) {
+        stroke(pen, path, PAPER, 3 * pixel);
+        stroke(pen, path, colour, 1.5 * pixel);
+      }
+    }
+    pen.restore();
+  }
+
   #fillRegions() {
     const pen = this.above;
     for (const { colour, regions } of this.#layers) {
       pen.fillStyle = colour;
       for (const region of regions) {
-        pen.globalAlpha = this.#marked.has(region) ? Math.min(1, this.#opacity + 0.25) : this.#opacity;
+        pen.globalAlpha = this.#isMarked(region) ? Math.min(1, this.#opacity + 0.25) : this.#opacity;
         pen.fill(region.path, 'evenodd');
       }
     }

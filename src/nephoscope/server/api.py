@@ -69,6 +69,7 @@ async def server(request: Request) -> schemas.ServerState:
         patterns=list(patterns.values()),
         limits=asdict(settings.limits),
         workers=settings.workers,
+        labels=settings.labels is not None,
         formats=[schemas.Download(**each) for each in responses.downloads()],
     )
 

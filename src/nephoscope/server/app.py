@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from operator import attrgetter
+from pathlib import Path
 
 import numpy as np
 from fastapi import FastAPI
@@ -15,8 +16,9 @@ from starlette.exceptions import HTTPException
 
 from nephoscope.core.errors import LocationError
 from nephoscope.core.version import __version__
+from nephoscope.datasets.collection import Collection
 from nephoscope.inference.model import Model
-from nephoscope.server import api, api_page, metrics, pages, problems, worldview
+from nephoscope.server import api, api_page, labels, metrics, pages, problems, worldview
 from nephoscope.server.clients import Admission
 from nephoscope.server.guard import Guard
 from nephoscope.server.memory import PixelBudget
@@ -32,6 +34,8 @@ def create_app(settings: Settings) -> Guard:
 
     Raises:
         ModelError: a model cannot be used.
+        DatasetError: the folder of labels is no data set that can grow.
+        LabelError: its label file has another form, or other patterns than the default model.
     """
     loaded = (Model.load(model, threads=1) for model in settings.models)
     models = {model.card.name: model for model in loaded}
@@ -62,6 +66,8 @@ def create_app(settings: Settings) -> Guard:
     )
     state = app.state
     state.settings, state.models, state.metrics, state.ready = settings, models, metrics.Metrics(), False
+    patterns = next(iter(models.values())).card.patterns
+    state.labels = Collection(Path(settings.labels), patterns) if settings.labels else None
     state.admission = Admission(settings.limits)
     state.budget = PixelBudget(settings.limits.decoded_pixels)
     for name, description, attribute in (
@@ -75,6 +81,7 @@ def create_app(settings: Settings) -> Guard:
     app.include_router(api_page.router)
     for prefix, documented in (("/api/v1", True), ("/api", False)):  # without a version: the newest
         app.include_router(api.router, prefix=prefix, include_in_schema=documented)
+        app.include_router(labels.router, prefix=prefix, include_in_schema=documented)
         app.include_router(worldview.router, prefix=prefix, include_in_schema=documented)
     app.include_router(metrics.router)
     for error in (problems.Problem, LocationError, HTTPException, RequestValidationError, Exception):

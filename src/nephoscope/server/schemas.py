@@ -41,6 +41,40 @@ class SegmentQuery(BaseModel):
     name: str | None = Field(None, description="Name of a picture that is the whole body.")
 
 
+class LabelsQuery(BaseModel):
+    """Query parameters of `/labels`."""
+
+    annotator: str = Field("", description="Name of who draws.", examples=["Ada"], max_length=60)
+
+
+class SaveLabelsQuery(BaseModel):
+    """Query parameters for saving labels."""
+
+    annotator: str = Field(
+        description="Name of who drew.",
+        examples=["Ada"],
+        max_length=60,
+        pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$",
+    )
+    bounds: str | None = Field(
+        None, description="Bounds of the picture: a region, or west,south,east,north.", max_length=200
+    )
+    day: str | None = Field(None, description="Day of the picture.", examples=["2020-02-01"], max_length=40)
+
+
+class LabelCounts(BaseModel):
+    """How many pictures have labels."""
+
+    pictures: int = Field(description="That anyone labelled.")
+    own: int = Field(description="That the annotator of the query labelled.")
+
+
+class SavedLabels(BaseModel):
+    """Labels that were saved."""
+
+    image: str = Field(description="Name of the picture in the data set.", examples=["scene.jpg"])
+
+
 class ProblemDetails(BaseModel):
     """RFC 9457."""
 
@@ -152,6 +186,7 @@ class ServerState(BaseModel):
     patterns: list[PatternMeaning]
     limits: dict[str, float]
     workers: int = Field(description="Number of pictures segmented in parallel.")
+    labels: bool = Field(description="Whether it collects labels.")
     formats: list[Download]
 
 

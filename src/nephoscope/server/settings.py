@@ -22,6 +22,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     root_path: str = ""  # path below which a proxy shows the server, such as `/clouds`
     worldview: bool = True  # whether pictures can be fetched from the archive
+    labels: str | None = None  # folder of the data set that collects labels; None collects none
     tls: tuple[str, str] | None = None  # files of the certificate chain and of its key
     archive: WorldviewClient = field(  # the server fetches from no other address
         default_factory=lambda: WorldviewClient.from_environment(tries=2, pause=1.0, patience=30.0)

@@ -3,7 +3,8 @@
 import asyncio
 import io
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from starlette.datastructures import Headers, UploadFile
@@ -65,25 +66,62 @@ async def read_pictures(
     if kind != FORM and kind not in SINGLE:
         raise Problem("not-a-picture", f"Content-Type {kind or 'missing'}: expected {FORM} or {SINGLE[0]}")
     body = _arriving(request, limits, count)
+    async with _in_time(limits):
+        if kind == FORM:
+            pictures = [upload for _, upload in await _read_form(request, (FIELD,), limits, body)]
+        else:
+            content = io.BytesIO()  # which gives its content without a copy
+            async for piece in body:
+                content.write(piece)
+            pictures = [Upload(safe_name(name or ""), content.getvalue())]
+    for picture in pictures:
+        _check_size(picture, limits)
+    return pictures
+
+
+async def read_parts(
+    request: Request, fields: Sequence[str], limits: Limits, count: Callable[[int], None]
+) -> list[Upload]:
+    """Read a form with one file of each of these names, in their order.
+
+    Args:
+        request: whose body has not been read.
+        fields: names of the parts.
+        limits: of size and time.
+        count: as for `read_pictures`.
+
+    Raises:
+        Problem: as from `read_pictures`, or a part is missing or there twice.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != FORM:
+        raise Problem("not-a-picture", f"Content-Type {kind or 'missing'}: expected {FORM}")
+    async with _in_time(limits):
+        parts = await _read_form(request, fields, limits, _arriving(request, limits, count))
+    by_field = dict(parts)
+    if len(parts) != len(fields) or len(by_field) != len(fields):
+        raise Problem("request", f"expected one part of each of these names: {', '.join(fields)}")
+    for _, upload in parts:
+        _check_size(upload, limits)
+    return [by_field[field] for field in fields]
+
+
+@asynccontextmanager
+async def _in_time(limits: Limits) -> AsyncIterator[None]:
+    """Refuse a body that does not arrive in time, or not to its end."""
     try:
         async with asyncio.timeout(limits.upload_seconds):
-            if kind == FORM:
-                uploads = await _read_form(request, limits, body)
-            else:
-                content = io.BytesIO()  # which gives its content without a copy
-                async for piece in body:
-                    content.write(piece)
-                uploads = [Upload(safe_name(name or ""), content.getvalue())]
+            yield
     except TimeoutError:
         raise Problem("too-slow", f"the body did not arrive within {limits.upload_seconds:g} s") from None
     except ClientDisconnect:
         raise Problem("request", "the client disconnected before the end of the body") from None
-    for upload in uploads:
-        size, most = len(upload.content), limits.picture_bytes
-        if size > most:
-            problem = f"{upload.name}: the picture has {size:,} bytes; the limit is {most:,}"
-            raise Problem("too-large", problem)
-    return uploads
+
+
+def _check_size(upload: Upload, limits: Limits) -> None:
+    size, most = len(upload.content), limits.picture_bytes
+    if size > most:
+        raise Problem("too-large", f"{upload.name}: the picture has {size:,} bytes; the limit is {most:,}")
 
 
 async def _arriving(
@@ -119,10 +157,13 @@ class _InMemory(MultiPartParser):
         self.ended = True
 
 
-async def _read_form(request: Request, limits: Limits, body: AsyncGenerator[bytes, None]) -> list[Upload]:
+async def _read_form(
+    request: Request, fields: Sequence[str], limits: Limits, body: AsyncGenerator[bytes, None]
+) -> list[tuple[str, Upload]]:
+    """Parts of a form with their names; all parts are files."""
     # Names are UTF-8 (RFC 7578): a charset could name any of Python's codecs.
     headers = Headers({"content-type": _CHARSET.sub("", request.headers["content-type"])})
-    parser = _InMemory(headers, body, max_files=limits.pictures, max_fields=0)
+    parser = _InMemory(headers, body, max_files=limits.pictures + len(fields) - 1, max_fields=0)
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -132,15 +173,17 @@ async def _read_form(request: Request, limits: Limits, body: AsyncGenerator[byte
         raise Problem("request", f"invalid form: {reason}") from error
     if not parser.ended:
         raise Problem("request", "invalid form: truncated before its last boundary")
-    uploads: list[Upload] = []
+    uploads: list[tuple[str, Upload]] = []
     for field, part in form.multi_items():
-        if field != FIELD or not isinstance(part, UploadFile):
-            raise Problem("request", f"unknown part {field[:80]!r} in the form; expected {FIELD!r}")
-        name = unique_name(safe_name(part.filename or ""), {upload.name for upload in uploads}.__contains__)
-        uploads.append(Upload(name, part.file.read()))
+        if field not in fields or not isinstance(part, UploadFile):
+            expected = " and ".join(map(repr, fields))
+            raise Problem("request", f"unknown part {field[:80]!r} in the form; expected {expected}")
+        taken = {upload.name for _, upload in uploads}
+        name = unique_name(safe_name(part.filename or ""), taken.__contains__)
+        uploads.append((field, Upload(name, part.file.read())))
         part.file.close()  # one copy of each picture is enough
     if not uploads:
-        raise Problem("request", f"the form has no part {FIELD!r} with a file name")
+        raise Problem("request", f"the form has no part {fields[0]!r} with a file name")
     return uploads
 
 

@@ -65,6 +65,7 @@ export function coversCsv(results) {
   return new Blob([`${lines.join('\n')}\n`], { type: 'text/csv' });
 }
 
-function quoted(text) {
+/** A value of a CSV file. @param {string} text @returns {string} */
+export function quoted(text) {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -1,0 +1,411 @@
+/** Drawing on the picture: tools, patterns, selection, keys. The labels themselves are in `labels.js`. */
+
+import { element } from '../element.js';
+import { keepLabels } from '../session.js';
+import { COARSE, GRID } from './label_mask.js';
+import { Labels } from './labels.js';
+import { Pen } from './pen.js';
+
+const TOOLS = {
+  select: { key: 's', label: 'Select', title: 'Select, move or rename a region; elsewhere it pans' },
+  rectangle: { key: 'r', label: 'Rectangle', title: 'Draw a rectangle' },
+  lasso: { key: 'l', label: 'Lasso', title: 'Draw around an area' },
+  brush: { key: 'b', label: 'Brush', title: 'Paint' },
+  eraser: { key: 'e', label: 'Eraser', title: 'Erase the chosen pattern' },
+};
+const STEP = 12; // px that an arrow key moves the cursor; one with Shift
+const MOVED = 3; // px from which on a selected region is moved
+const WIDTH = { step: 20, least: 10, most: 400 }; // of the brush, in pixels of the label grid
+const KEPT_AFTER = 400; // ms after an edit
+
+const $ = (id) => document.getElementById(id);
+
+/** @typedef {import('../pictures.js').Picture} Picture */
+/** @typedef {import('../regions.js').Region} Region */
+
+export class Drawing {
+  /** @type {import('../gestures.js').Hand} */
+  hand = {
+    down: (at) => this.#down(at),
+    move: (at) => this.#move(at),
+    up: (at) => this.#up(at),
+    cancel: () => this.#cancel(),
+    hover: (at) => this.#hover(at),
+    key: (event) => this.#key(event),
+  };
+
+  #isOn = false;
+  /** @type {Picture | null} */
+  #picture = null;
+  #patterns = [];
+  #pattern = 0;
+  /** A region by its pattern and one of its pixels. @type {{pattern: number, pixel: {x: number, y: number}} | null} */
+  #selected = null;
+  /** Where the drag of a selected region began. */
+  #dragged = null;
+  /** In px from the stage's corner; null until a key moves it. */
+  #cursor = null;
+  #resting = 0;
+
+  /**
+   * @param {import('../view.js').View} view
+   * @param {{result: (picture: Picture) => import('../files/result.js').Result, guides: () => object[],
+   *   toggled: () => void, changed: () => void, accept: () => void, turn: (step: number) => void}} handlers - what
+   *   the model draws, and its regions as layers; for a change of the mode, for an edit of a picture that was done,
+   *   for one that is done now, and for the next or previous picture.
+   */
+  constructor(view, handlers) {
+    this.view = view;
+    this.handlers = handlers;
+    this.pen = new Pen($('ink'), view, (spans, on) => this.#edit(() => this.labels.draw(this.#pattern, spans, on)));
+    $('draw-tools').replaceChildren(...Object.entries(TOOLS).map(([tool, { key, label, title }]) => {
+      const button = element(
+        'button', { type: 'button', title: `${title} (${key.toUpperCase()})`, 'data-tool': tool, 'aria-pressed': 'false' }, label,
+      );
+      button.addEventListener('click', () => this.#choose(tool));
+      return button;
+    }));
+    for (const group of ['draw-tools', 'draw-patterns', 'draw-edits']) {
+      // A click leaves the keys to the picture; who presses a button by keys stays there.
+      $(group).addEventListener('click', ({ detail }) => detail && $('viewer').focus({ preventScroll: true }));
+    }
+    $('draw').addEventListener('click', () => this.toggle(!this.#isOn));
+    $('undo').addEventListener('click', () => this.#edit(() => this.labels.undo()));
+    $('redo').addEventListener('click', () => this.#edit(() => this.labels.redo()));
+    $('delete-region').addEventListener('click', () => this.#remove());
+    $('brush-width').addEventListener('input', () => this.#setWidth(Number($('brush-width').value)));
+    $('restart').addEventListener('click', () => this.#edit(() => this.labels.restart(handlers.result(this.#picture))));
+    $('clear-labels').addEventListener('click', () => this.#edit(() => this.labels.clear()));
+    view.whenMoved(() => this.#showCursor());
+    this.#setWidth(this.pen.width);
+    this.#choose('rectangle');
+  }
+
+  /** Whether one is drawing, on a picture that has an answer. */
+  get isOn() {
+    return this.#isOn && Boolean(this.labels);
+  }
+
+  /** @returns {Labels | null} of the current picture. */
+  get labels() {
+    return this.#picture?.labels ?? null;
+  }
+
+  /** @param {import('../panel.js').Pattern[]} patterns - of the model. */
+  begin(patterns) {
+    this.#patterns = patterns;
+    $('draw-patterns').replaceChildren(...patterns.map(({ name, colour }, index) => {
+      const swatch = element('span', { className: 'swatch' });
+      swatch.style.setProperty('--colour', colour);
+      const button = element(
+        'button', { type: 'button', title: `${name} (${index + 1})`, 'aria-pressed': 'false' }, swatch, name,
+      );
+      button.addEventListener('click', () => this.#choosePattern(index));
+      return button;
+    }));
+    this.#choosePattern(0);
+  }
+
+  /** @param {Picture | null} picture - the current one. */
+  show(picture) {
+    if (picture !== this.#picture) {
+      this.#cancel();
+      this.#selected = null;
+      this.#picture = picture;
+    }
+    $('draw').disabled = !picture?.answer;
+    if (this.#isOn && picture?.answer && !this.#fits(picture.labels)) {
+      picture.labels = Labels.from(this.handlers.result(picture));
+    }
+    this.#draw();
+  }
+
+  /** Begin or end drawing. @param {boolean} on */
+  toggle(on) {
+    this.#isOn = on;
+    this.#cursor = null;
+    $('draw').setAttribute('aria-pressed', String(on));
+    document.body.classList.toggle('labelling', on);
+    $('viewer').classList.toggle('drawing', on);
+    for (const id of ['drawing', 'labels']) $(id).hidden = !on;
+    this.handlers.toggled();
+    this.#showCursor();
+    if (on) $('viewer').focus({ preventScroll: true });
+  }
+
+  /** @param {{x: number, y: number}} pixel - of the coarse grid. @returns {Region[]} that the pointer shows there. */
+  regionsAt(pixel) {
+    return this.pen.tool === 'select' ? this.labels.regionsAt(pixel) : [];
+  }
+
+  /** Labels that were kept may be of a model with other patterns. */
+  #fits(labels) {
+    return labels && labels.patterns.join('\n') === this.#patterns.map(({ name }) => name).join('\n');
+  }
+
+  /* Pointers. */
+
+  #down(at) {
+    if (!this.isOn) return false;
+    if (this.pen.tool === 'select') {
+      this.#select(this.#regionUnder(at));
+      this.#dragged = this.#selected && { from: at, to: at };
+      return Boolean(this.#dragged);
+    }
+    this.#selected = null;
+    this.pen.down(at);
+    return true;
+  }
+
+  #move(at) {
+    this.#showBrush(at);
+    if (this.#dragged) this.#dragged.to = at;
+    else this.pen.move(at);
+  }
+
+  #up(at) {
+    if (!this.#dragged) {
+      this.pen.up(at);
+      return;
+    }
+    const { from } = this.#dragged;
+    this.#dragged = null;
+    if (Math.hypot(at.x - from.x, at.y - from.y) < MOVED) return;
+    const { sx, sy } = this.view.placeOf(GRID);
+    this.#moveSelected({ x: Math.round((at.x - from.x) / sx), y: Math.round((at.y - from.y) / sy) });
+  }
+
+  #cancel() {
+    this.#dragged = null;
+    this.pen.cancel();
+  }
+
+  #hover(at) {
+    this.#cursor = null;
+    this.#showBrush(this.isOn ? at : null);
+  }
+
+  /* The selected region. */
+
+  #regionUnder(at) {
+    const { x, y } = this.view.pointOn(COARSE, at);
+    const pixel = { x: Math.floor(x), y: Math.floor(y) };
+    const isInside = pixel.x >= 0 && pixel.y >= 0 && pixel.x < COARSE.width && pixel.y < COARSE.height;
+    return isInside ? this.labels.regionsAt(pixel).at(-1) ?? null : null;
+  }
+
+  #select(region) {
+    this.#selected = region && {
+      pattern: this.labels.patterns.indexOf(region.pattern), pixel: this.labels.pixelOf(region),
+    };
+    if (region) this.#choosePattern(this.#selected.pattern);
+    this.#mark();
+  }
+
+  /** Select the next region, or the one before. */
+  #selectNext(step) {
+    const all = this.labels.regions.flat();
+    if (!all.length) return;
+    const now = all.indexOf(this.#selectedRegion());
+    this.#select(all[(now + step + all.length) % all.length]);
+  }
+
+  #selectedRegion() {
+    if (!this.#selected) return null;
+    const name = this.labels.patterns[this.#selected.pattern];
+    return this.labels.regionsAt(this.#selected.pixel).find(({ pattern }) => pattern === name) ?? null;
+  }
+
+  #remove() {
+    if (this.#selected) this.#edit(() => this.labels.remove(this.#selected));
+  }
+
+  /** @param {{x: number, y: number}} by - pixels of the label grid. */
+  #moveSelected(by) {
+    const { pattern, pixel } = this.#selected;
+    const moved = {
+      x: Math.round(pixel.x + by.x * COARSE.width / GRID.width), y: Math.round(pixel.y + by.y * COARSE.height / GRID.height),
+    };
+    this.#edit(() => this.labels.move({ pattern, pixel }, by));
+    this.#selected = { pattern, pixel: moved };
+    this.#mark();
+  }
+
+  #mark() {
+    const region = this.isOn ? this.#selectedRegion() : null;
+    if (!region) this.#selected = null;
+    $('delete-region').disabled = !region;
+    this.view.select(region);
+  }
+
+  /** Take the model's region under the cursor or pointer into the labels. @param {{x: number, y: number}} at */
+  #acceptModel(at) {
+    const { width, height } = this.#picture.answer;
+    const { x, y } = this.view.pointOn({ width, height }, at);
+    if (x < 0 || y < 0 || x >= width || y >= height) return;
+    const place = Math.floor(y) * width + Math.floor(x);
+    this.#edit(() => this.labels.accept(this.handlers.result(this.#picture), place));
+  }
+
+  /* Keys. */
+
+  #key(event) {
+    if (!this.isOn) return false;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (event.ctrlKey || event.metaKey) {
+      const redo = key === 'y' || (key === 'z' && event.shiftKey);
+      if (key !== 'z' && key !== 'y') return false;
+      this.#edit(() => (redo ? this.labels.redo() : this.labels.undo()));
+      return true;
+    }
+    if (event.altKey) return false;
+    const tool = Object.keys(TOOLS).find((name) => TOOLS[name].key === key);
+    const number = Number(key);
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+    if (tool) this.#choose(tool);
+    else if (number >= 1 && number <= this.#patterns.length) this.#rename(number - 1);
+    else if (move) this.#moveCursor(move, event.shiftKey ? 1 : STEP);
+    else if (!(key in this.#keys)) return false;
+    else this.#keys[key]();
+    return true;
+  }
+
+  #keys = {
+    ' ': () => this.#press(),
+    a: () => this.#acceptModel(this.#cursor ?? this.#pointer ?? this.#middle),
+    Delete: () => this.#remove(),
+    Backspace: () => this.#remove(),
+    Escape: () => {
+      this.#cancel();
+      this.#select(null);
+    },
+    u: () => this.#edit(() => this.labels.undo()),
+    '[': () => this.#setWidth(this.pen.width - WIDTH.step),
+    ']': () => this.#setWidth(this.pen.width + WIDTH.step),
+    ',': () => this.#selectNext(-1),
+    '.': () => this.#selectNext(1),
+    Enter: () => this.handlers.accept(),
+    n: () => this.handlers.turn(1),
+    p: () => this.handlers.turn(-1),
+  };
+
+  /** Where the mouse is. */
+  #pointer = null;
+
+  get #middle() {
+    return { x: this.view.width / 2, y: this.view.height / 2 };
+  }
+
+  /** A number chooses the pattern, and gives the selected region to it. */
+  #rename(index) {
+    const selected = this.#selected;
+    if (selected && selected.pattern !== index) {
+      this.#edit(() => this.labels.rename(selected, index));
+      this.#selected = { pattern: index, pixel: selected.pixel };
+    }
+    this.#choosePattern(index);
+    this.#mark();
+  }
+
+  /** Press what stands for the button of a mouse, or let it go. */
+  #press() {
+    this.#cursor ??= this.#middle;
+    if (this.pen.tool === 'select') this.#select(this.#regionUnder(this.#cursor));
+    else if (this.pen.isDown) this.pen.up(this.#cursor);
+    else this.pen.down(this.#cursor);
+    this.#showCursor();
+  }
+
+  #moveCursor([x, y], step) {
+    if (this.pen.tool === 'select' && this.#selected) {
+      const { sx, sy } = this.view.placeOf(GRID);
+      this.#moveSelected({ x: Math.round(x * step / sx) || x, y: Math.round(y * step / sy) || y });
+      return;
+    }
+    const { x: left, y: top } = this.#cursor ?? this.#middle;
+    this.#cursor = {
+      x: Math.min(this.view.width, Math.max(0, left + x * step)),
+      y: Math.min(this.view.height, Math.max(0, top + y * step)),
+    };
+    this.pen.move(this.#cursor);
+    this.#showCursor();
+  }
+
+  /* What is shown. */
+
+  #choose(tool) {
+    this.#cancel();
+    this.pen.tool = tool;
+    for (const button of $('draw-tools').children) {
+      button.setAttribute('aria-pressed', String(button.dataset.tool === tool));
+    }
+    $('viewer').classList.toggle('selecting', tool === 'select');
+    if (tool !== 'select' && this.labels) this.#select(null);
+    this.#showCursor();
+  }
+
+  #choosePattern(index) {
+    this.#pattern = index;
+    this.pen.colour = this.#patterns[index].colour;
+    [...$('draw-patterns').children].forEach((button, each) => {
+      button.setAttribute('aria-pressed', String(each === index));
+    });
+  }
+
+  #setWidth(width) {
+    this.pen.width = Math.min(WIDTH.most, Math.max(WIDTH.least, width));
+    $('brush-width').value = this.pen.width;
+    this.#showCursor();
+  }
+
+  #edit(work) {
+    if (!this.isOn) return;
+    const before = this.labels.isAccepted;
+    work();
+    this.#draw();
+    clearTimeout(this.#resting);
+    const picture = this.#picture;
+    this.#resting = setTimeout(() => keepLabels(picture.number, picture.labels), KEPT_AFTER);
+    if (before !== this.labels.isAccepted) this.handlers.changed();
+  }
+
+  #draw() {
+    if (!this.isOn) {
+      this.view.showGuides(null, []);
+      this.view.select(null);
+      return;
+    }
+    const { width, height, nodata } = this.#picture.answer;
+    const layers = this.labels.regions.map((regions, index) => ({ ...this.#patterns[index], regions }));
+    const hasSameGrid = width === COARSE.width && height === COARSE.height;
+    this.view.showGuides({ width, height }, this.handlers.guides());
+    this.view.showLayers({ ...COARSE, nodata: hasSameGrid ? nodata : null }, layers, Number($('opacity').value) / 100);
+    $('undo').disabled = !this.labels.history.canUndo;
+    $('redo').disabled = !this.labels.history.canRedo;
+    this.#mark();
+  }
+
+  #showBrush(at) {
+    this.#pointer = at;
+    if (this.#cursor) return;
+    this.#place(this.pen.tool === 'brush' || this.pen.tool === 'eraser' ? at : null);
+  }
+
+  #showCursor() {
+    this.#place(this.isOn ? this.#cursor : null);
+  }
+
+  /** Show the cursor at a place: a circle as wide as the brush, or a cross. */
+  #place(at) {
+    const cursor = $('cursor');
+    cursor.hidden = !at;
+    if (!at) return;
+    const isBrush = this.pen.tool === 'brush' || this.pen.tool === 'eraser';
+    const width = isBrush ? this.pen.width * this.view.placeOf(GRID).sx : 24;
+    cursor.classList.toggle('round', isBrush);
+    cursor.classList.toggle('pressed', this.pen.isDown);
+    Object.assign(cursor.style, {
+      width: `${width}px`, height: `${width}px`, transform: `translate(${at.x - width / 2}px, ${at.y - width / 2}px)`,
+    });
+  }
+}

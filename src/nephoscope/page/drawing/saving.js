@@ -1,0 +1,145 @@
+/** Saves labels: as a data set in a ZIP archive, or to the server that collects them. */
+
+import { saveFile } from '../downloads.js';
+import { quoted } from '../files/tables.js';
+import { zip } from '../files/zip.js';
+import { keepLabels } from '../session.js';
+import { listed } from '../words.js';
+
+const ARCHIVE = 'nephoscope_labels.zip';
+const KINDS = ['.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp']; // that a data set holds
+const NAME = 'nephoscope-annotator';
+
+const $ = (id) => document.getElementById(id);
+
+/** @typedef {import('../pictures.js').Picture} Picture */
+
+export class Saving {
+  #collects = false;
+  /** What the server has. @type {{pictures: number, own: number} | null} */
+  #counts = null;
+
+  /**
+   * @param {import('../engine.js').Engine} engine
+   * @param {() => Picture[]} pictures - all of them.
+   */
+  constructor(engine, pictures) {
+    this.engine = engine;
+    this.pictures = pictures;
+    $('annotator').value = storedName();
+    $('annotator').addEventListener('change', () => {
+      storeName(this.annotator);
+      this.#tried(() => this.#refresh());
+    });
+    $('save-labels').addEventListener('click', () => this.#tried(() => this.#download()));
+  }
+
+  /** @param {boolean} collects - whether the server keeps labels. */
+  begin(collects) {
+    this.#collects = collects;
+    this.#tried(() => this.#refresh());
+    $('accept').firstChild.textContent = collects ? 'Save as labels' : 'Accept';
+    $('save-labels').firstChild.textContent = collects ? 'Download labels' : 'Save as labels';
+    $('labels-words').textContent = collects
+      ? 'The server saves the labels and the pictures in its folder of labels.'
+      : 'Accept each picture when its regions are right; then save them all as a data set to train on.';
+  }
+
+  get annotator() {
+    return $('annotator').value.trim();
+  }
+
+  /** The user is done with a picture. @param {Picture} picture @returns {Promise<boolean>} whether it could be saved. */
+  accept(picture) {
+    return this.#tried(async () => {
+      const { labels } = picture;
+      checkKind(picture);
+      if (this.#collects) {
+        if (!this.annotator) {
+          $('annotator').focus();
+          throw new Error('State your name first: labels are kept by the name of who drew them.');
+        }
+        await this.engine.saveLabels(picture, this.annotator, labels.texts);
+      }
+      labels.isAccepted = true;
+      keepLabels(picture.number, labels);
+      await this.#refresh();
+    });
+  }
+
+  /** Show how many are done. */
+  show() {
+    const drawn = this.pictures().filter(({ labels }) => labels);
+    const done = drawn.filter(({ labels }) => labels.isAccepted);
+    $('save-labels').disabled = !done.length;
+    const here = `${done.length} of ${this.pictures().length} accepted`;
+    const there = this.#counts && `the server's folder has ${this.#counts.pictures}, ${this.#counts.own} of them by you`;
+    $('labels-done').textContent = [here, there].filter(Boolean).join('; ');
+  }
+
+  /** Show what the server has of this person, too. */
+  async #refresh() {
+    if (this.#collects) this.#counts = await this.engine.labelled(this.annotator);
+    this.show();
+  }
+
+  async #download() {
+    const done = this.pictures().filter(({ labels }) => labels?.isAccepted);
+    say(`${saveFile(await dataSet(done, this.annotator || 'unnamed'), ARCHIVE)}: ${done.length} labelled`);
+  }
+
+  async #tried(work) {
+    say('');
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      say(error.message);
+      return false;
+    }
+  }
+}
+
+/** A data set in the contest's layout, with who drew what. @param {Picture[]} pictures @param {string} annotator */
+async function dataSet(pictures, annotator) {
+  const labels = ['Image_Label,EncodedPixels'];
+  const annotations = ['image,annotator,pattern,EncodedPixels'];
+  const files = [];
+  for (const { name, file, labels: { patterns, texts } } of pictures) {
+    files.push({ name: `train_images/${name}`, content: new Uint8Array(await file.arrayBuffer()) });
+    labels.push(...patterns.map((pattern) => `${quoted(`${name}_${pattern}`)},${texts[pattern] ?? ''}`));
+    const drawn = Object.entries(texts);
+    for (const [pattern, text] of drawn.length ? drawn : [['', '']]) {
+      annotations.push([name, annotator, pattern, text].map(quoted).join(','));
+    }
+  }
+  const encoded = (lines) => new TextEncoder().encode(`${lines.join('\n')}\n`);
+  return zip([
+    { name: 'train.csv', content: encoded(labels) }, { name: 'annotations.csv', content: encoded(annotations) }, ...files,
+  ]);
+}
+
+function checkKind({ name }) {
+  if (KINDS.some((kind) => name.toLowerCase().endsWith(kind))) return;
+  throw new Error(`${name}: a data set holds pictures whose names end in ${listed(KINDS, 'or')}.`);
+}
+
+function say(words) {
+  $('labels-state').textContent = words;
+}
+
+function storedName() {
+  try {
+    return localStorage.getItem(NAME) ?? '';
+  } catch {
+    return ''; // storage is forbidden
+  }
+}
+
+function storeName(name) {
+  try {
+    localStorage.setItem(NAME, name);
+  } catch {
+    // it is asked for again
+  }
+}
