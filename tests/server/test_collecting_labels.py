@@ -107,7 +107,7 @@ def test_other_wrong_requests(collecting, server):
     refused(save(collecting, FISH, query="annotator=a%0Ab"), "value")
     refused(save(collecting, FISH, content=b"no picture"), "not-a-picture")
     assert "kinds" in refused(save(collecting, FISH, "scene.gif"), "value")
-    refused(save(collecting, FISH, query="annotator=Ada&bounds=1,2"), "place")
+    refused(save(collecting, FISH, query="annotator=Ada&bounds=1,2"), "value")
     body = form(('form-data; name="picture"; filename="a.jpg"', JPEG))
     assert "labels" in refused(ask(collecting, f"{LABELS}?annotator=Ada", body, Content_Type=FORM), "request")
     refused(ask(collecting, f"{LABELS}?annotator=Ada", JPEG, Content_Type="image/jpeg"), "not-a-picture")

@@ -278,7 +278,7 @@ def test_damaged_links_and_storage_do_no_harm(visit, server, scenes):
     page.evaluate(
         """async () => {
           sessionStorage.setItem('nephoscope-settings', '{"rules": {"Fish": null}, "current": ');
-          const open = indexedDB.open('nephoscope', 1);
+          const open = indexedDB.open('nephoscope');
           await new Promise((resolve) => { open.onsuccess = resolve; });
           const store = open.result.transaction('pictures', 'readwrite').objectStore('pictures');
           const all = store.getAll();

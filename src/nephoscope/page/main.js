@@ -8,7 +8,6 @@ import { Details, heading } from './details.js';
 import { Downloads } from './downloads.js';
 import { copyText, element } from './element.js';
 import { PageEngine } from './engine.js';
-import { Labelling } from './drawing/labelling.js';
 import { Findings } from './findings.js';
 import { legendEntry } from './panel.js';
 import { Pictures } from './pictures.js';
@@ -16,7 +15,7 @@ import { placeForm } from './place.js';
 import { Gone, Problem, whenTokenIsNeeded } from './requests.js';
 import { Results } from './results.js';
 import { readChanges } from './rules.js';
-import { keepSettings, kept, keptSettings } from './session.js';
+import { keepSettings, kept, keptLabels, keptSettings } from './session.js';
 import { Stage } from './stage.js';
 import { Strip } from './strip.js';
 import { Tools } from './tools.js';
@@ -28,12 +27,14 @@ const $ = (id) => document.getElementById(id);
 
 /** @type {import('./pictures.js').Picture | null} */
 let current = null;
+/** Draws labels; null until somebody wants to. @type {import('./drawing/labelling.js').Labelling | null} */
+let labelling = null;
 /** What the engine has; null until it is known. @type {import('./engine.js').State | null} */
 let state = null;
 
 const engine = new PageEngine();
 const pictures = new Pictures(engine, changed, stuck);
-const stage = new Stage({ regionsAt: (pixel) => labelling.regionsAt(pixel) ?? findings.regionsAt(pixel), turn });
+const stage = new Stage({ regionsAt: (pixel) => labelling?.regionsAt(pixel) ?? findings.regionsAt(pixel), turn });
 const findings = new Findings(stage.view, {
   chosen: (region) => stage.reveal(region),
   hidden: () => downloads.show(current, findings.someHidden),
@@ -58,16 +59,6 @@ const results = new Results({
   state: () => state,
   computed: (picture, result) => strip.showCovers(picture, result),
 });
-const labelling = new Labelling(stage.view, {
-  engine,
-  pictures: () => pictures.all,
-  result: (picture) => results.of(picture),
-  guides: () => findings.layers,
-  toggled: refresh,
-  turn,
-  changed: refreshStrip,
-});
-stage.hand = labelling.drawing.hand;
 const covers = new CoverTable($('cover-table'), (picture) => {
   $('covers').close();
   select(picture);
@@ -99,10 +90,9 @@ async function begin() {
       pictures.card = chosen;
       fillCard($('card'), chosen);
       $('model').textContent = chosen.name;
-      const own = chosen.patterns.map((name) => patterns.find((pattern) => pattern.name === name));
       findings.begin(chosen, patterns);
-      tools.begin(own);
-      labelling.begin(own, begun.labels ?? false);
+      tools.begin(patternsOf(chosen, begun));
+      labelling?.begin(patternsOf(chosen, begun));
     };
     const settings = keptSettings();
     const first = models.find(({ name }) => name === settings.model) ?? models[0];
@@ -130,7 +120,8 @@ async function restore({ rules, current: number, tools: shown }) {
   const changes = Object.keys(linked).length ? linked : readChanges(rules);
   if (Object.keys(changes).length) findings.change(changes);
   const restored = pictures.restore(await kept());
-  await labelling.restore(restored);
+  const labels = await keptLabels();
+  if (labels.size) (await loadLabelling()).restore(restored, labels);
   const fetched = asked.overpasses.flatMap((overpass) => pictures.addOverpass(overpass));
   // A picture that was added meanwhile stays in sight.
   current ??= fetched[0] ?? restored.find((picture) => picture.number === number) ?? restored[0] ?? null;
@@ -231,7 +222,7 @@ function refresh() {
   stage.show(current);
   findings.show(current?.answer ?? null);
   tools.show(current?.answer ?? null);
-  labelling.show(current);
+  labelling?.show(current);
   if (any) {
     describe();
   } else {
@@ -281,6 +272,32 @@ $('copy-link').addEventListener('click', async () => {
   $('copy-link').textContent = 'Link copied';
   setTimeout(() => { $('copy-link').textContent = 'Copy link'; }, 2000);
 });
+
+/* Labels. */
+
+$('draw').addEventListener('click', async () => (await loadLabelling()).toggle());
+
+/** Load what draws: most visitors never do. */
+async function loadLabelling() {
+  const { Labelling } = await import('./drawing/labelling.js');
+  labelling ??= new Labelling(stage, {
+    engine,
+    collects: state.labels ?? false,
+    patterns: patternsOf(pictures.card, state),
+    pictures: () => pictures.all,
+    result: (picture) => results.of(picture),
+    guides: () => findings.layers,
+    toggled: refresh,
+    turn,
+    changed: refreshStrip,
+  });
+  return labelling;
+}
+
+/** The patterns of a model in its order, with their colours. */
+function patternsOf({ patterns: names }, { patterns }) {
+  return names.map((name) => patterns.find((pattern) => pattern.name === name));
+}
 
 /* Covers. */
 

@@ -25,6 +25,7 @@ _POLICY = (
 )
 _WORKER = "service_worker.js"
 _SCRIPT = f"page/browser/{_WORKER}"
+_OF_SERVERS = ("page/server.js", "page/npz.js")  # which only a page of a server uses
 _OWN_FOLDERS = ("page", "models", "runtime", "patterns", "examples")
 """Folders of a site whose other files, of an older version, are removed."""
 
@@ -72,7 +73,8 @@ def site_files(models: Sequence[str], runtime: Mapping[str, bytes]) -> dict[str,
     contents = {f"page/{name}": content for name, content in page_files()}
     contents["index.html"] = _with_policy(contents.pop("page/index.html"))
     contents["page/engine.js"] = _ENGINE.encode()
-    del contents[_SCRIPT]
+    for name in (_SCRIPT, *_OF_SERVERS):
+        del contents[name]
     for name, content in runtime.items():
         packed = name.endswith(".wasm")
         contents[f"runtime/{name}{'.gz' if packed else ''}"] = _gzipped(content) if packed else content

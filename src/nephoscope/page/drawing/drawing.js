@@ -69,7 +69,6 @@ export class Drawing {
       // A click leaves the keys to the picture; who presses a button by keys stays there.
       $(group).addEventListener('click', ({ detail }) => detail && $('viewer').focus({ preventScroll: true }));
     }
-    $('draw').addEventListener('click', () => this.toggle(!this.#isOn));
     $('undo').addEventListener('click', () => this.#edit(() => this.labels.undo()));
     $('redo').addEventListener('click', () => this.#edit(() => this.labels.redo()));
     $('delete-region').addEventListener('click', () => this.#remove());
@@ -113,15 +112,15 @@ export class Drawing {
       this.#selected = null;
       this.#picture = picture;
     }
-    $('draw').disabled = !picture?.answer;
     if (this.#isOn && picture?.answer && !this.#fits(picture.labels)) {
       picture.labels = Labels.from(this.handlers.result(picture));
     }
     this.#draw();
   }
 
-  /** Begin or end drawing. @param {boolean} on */
-  toggle(on) {
+  /** Begin or end drawing. */
+  toggle() {
+    const on = !this.#isOn;
     this.#isOn = on;
     this.#cursor = null;
     $('draw').setAttribute('aria-pressed', String(on));

@@ -1,6 +1,5 @@
 /** Labels of the session's pictures: drawing them, keeping them over a reload, saving them. */
 
-import { keptLabels } from '../session.js';
 import { Drawing } from './drawing.js';
 import { Labels } from './labels.js';
 import { Saving } from './saving.js';
@@ -14,36 +13,44 @@ export class Labelling {
   #picture = null;
 
   /**
-   * @param {import('../view.js').View} view
-   * @param {{engine: import('../engine.js').Engine, pictures: () => Picture[], result: (picture: Picture) =>
-   *   import('../files/result.js').Result, guides: () => import('../view.js').Layer[], toggled: () => void,
-   *   turn: (step: number) => void, changed: () => void}} page - the engine, all pictures, what the model draws in
-   *   one, its regions; called for a change of the mode, for the next picture, and when one was done.
+   * @param {import('../stage.js').Stage} stage
+   * @param {{engine: import('../engine.js').Engine, collects: boolean, patterns: import('../panel.js').Pattern[],
+   *   pictures: () => Picture[], result: (picture: Picture) => import('../files/result.js').Result,
+   *   guides: () => import('../view.js').Layer[], toggled: () => void, turn: (step: number) => void,
+   *   changed: () => void}} page - the engine, and whether it keeps labels; the model's patterns; all pictures; what
+   *   the model draws in one, and its regions; called for a change of the mode, for the next picture, and when one
+   *   was done.
    */
-  constructor(view, { engine, pictures, result, guides, toggled, turn, changed }) {
+  constructor(stage, { engine, collects, patterns, pictures, result, guides, toggled, turn, changed }) {
     this.turn = turn;
     this.changed = changed;
-    this.saving = new Saving(engine, pictures);
-    this.drawing = new Drawing(view, {
+    this.saving = new Saving(engine, collects, pictures);
+    this.drawing = new Drawing(stage.view, {
       result, guides, toggled, turn, accept: () => this.#accept(), changed: () => this.#changed(),
     });
+    stage.hand = this.drawing.hand;
     $('accept').addEventListener('click', () => this.#accept());
+    this.begin(patterns);
+  }
+
+  /** @param {import('../panel.js').Pattern[]} patterns - of the model. */
+  begin(patterns) {
+    this.drawing.begin(patterns);
+  }
+
+  /** Begin or end drawing. */
+  toggle() {
+    this.drawing.toggle();
   }
 
   /**
-   * @param {import('../panel.js').Pattern[]} patterns - of the model.
-   * @param {boolean} collects - whether the server keeps labels.
+   * Give pictures the labels that were kept over a reload.
+   * @param {Picture[]} pictures
+   * @param {Map<number, {patterns: string[], bits: Uint8Array, isAccepted: boolean}>} labels - by number.
    */
-  begin(patterns, collects) {
-    this.drawing.begin(patterns);
-    this.saving.begin(collects);
-  }
-
-  /** Give pictures the labels that were kept over a reload. @param {Picture[]} pictures */
-  async restore(pictures) {
-    const all = await keptLabels();
+  restore(pictures, labels) {
     for (const picture of pictures) {
-      const kept = all.get(picture.number);
+      const kept = labels.get(picture.number);
       if (!kept) continue;
       picture.labels = new Labels(kept.patterns, kept.bits);
       picture.labels.isAccepted = kept.isAccepted;

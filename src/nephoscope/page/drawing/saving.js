@@ -15,16 +15,17 @@ const $ = (id) => document.getElementById(id);
 /** @typedef {import('../pictures.js').Picture} Picture */
 
 export class Saving {
-  #collects = false;
   /** What the server has. @type {{pictures: number, own: number} | null} */
   #counts = null;
 
   /**
    * @param {import('../engine.js').Engine} engine
+   * @param {boolean} collects - whether its server keeps labels.
    * @param {() => Picture[]} pictures - all of them.
    */
-  constructor(engine, pictures) {
+  constructor(engine, collects, pictures) {
     this.engine = engine;
+    this.collects = collects;
     this.pictures = pictures;
     $('annotator').value = storedName();
     $('annotator').addEventListener('change', () => {
@@ -32,17 +33,12 @@ export class Saving {
       this.#tried(() => this.#refresh());
     });
     $('save-labels').addEventListener('click', () => this.#tried(() => this.#download()));
-  }
-
-  /** @param {boolean} collects - whether the server keeps labels. */
-  begin(collects) {
-    this.#collects = collects;
-    this.#tried(() => this.#refresh());
     $('accept').firstChild.textContent = collects ? 'Save as labels' : 'Accept';
     $('save-labels').firstChild.textContent = collects ? 'Download labels' : 'Save as labels';
     $('labels-words').textContent = collects
       ? 'The server saves the labels and the pictures in its folder of labels.'
       : 'Accept each picture when its regions are right; then save them all as a data set to train on.';
+    this.#tried(() => this.#refresh());
   }
 
   get annotator() {
@@ -54,7 +50,7 @@ export class Saving {
     return this.#tried(async () => {
       const { labels } = picture;
       checkKind(picture);
-      if (this.#collects) {
+      if (this.collects) {
         if (!this.annotator) {
           $('annotator').focus();
           throw new Error('State your name first: labels are kept by the name of who drew them.');
@@ -79,7 +75,7 @@ export class Saving {
 
   /** Show what the server has of this person, too. */
   async #refresh() {
-    if (this.#collects) this.#counts = await this.engine.labelled(this.annotator);
+    if (this.collects) this.#counts = await this.engine.labelled(this.annotator);
     this.show();
   }
 
