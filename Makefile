@@ -13,6 +13,8 @@ OUTPUT ?= .demo
 # Weights of the default model's network that it begins from, with a card or without; else they are trained.
 CARD := src/nephoscope/models/default.json
 FIRST ?= .best/first/best.safetensors
+FOLDS := 0 1 2 3
+SEASONS := --preset cpu --folds 4 --fold-by season --keep last
 STEADIER := .best/steadier-0 .best/steadier-1 .best/steadier-2
 
 # The test environment is large, so it is kept outside the checkout and used again while what it is made
@@ -68,8 +70,11 @@ soak: $(TEST_VENV)/installed
 	$(BIN)/python -m benchmarks.soak
 	$(BIN)/python -m benchmarks.server $(DATA) 20000
 
-model: .best/distilled/finished
+model: .best/distilled/finished $(FOLDS:%=.best/quick-%/finished)
 	PYTHONPATH=src $(BIN)/python scripts/ship_model.py .best/distilled/model.onnx default
+	PYTHONPATH=src $(BIN)/python -m nephoscope cross-validate $(FOLDS:%=.best/quick-%) \
+	  --model .best/quick-3/model.onnx --output .best/quick.onnx
+	PYTHONPATH=src $(BIN)/python scripts/ship_model.py .best/quick.onnx quick
 
 figures: $(TEST_VENV)/installed
 	PYTHONPATH=src $(BIN)/python scripts/make_figures.py $(DATA)
@@ -91,6 +96,21 @@ RUN = PYTHONPATH=src $(BIN)/python -m nephoscope train $(if $(STOPPED),--resume 
 .best/distilled/finished: $(FIRST) $(STEADIER:%=%/finished)
 	$(call RUN,--preset steadier --seed 3 --card $(CARD) $(STEADIER:%=--from %) \
 	  --teacher $(FIRST) $(STEADIER:%=--teacher %))
+	touch $@
+
+# The quick model: each fold's network is trained, then taught by itself and by a finer one of the same fold.
+# Fold 3 holds out `val`.
+.best/finer-%/finished: | $(TEST_VENV)/installed
+	$(call RUN,$(SEASONS) --fold $*)
+	touch $@
+
+.best/first-quick-%/finished: | $(TEST_VENV)/installed
+	$(call RUN,$(SEASONS) --fold $* --arch coarse-fpn --size 256x384 --degrade 0.5 --noise 0.02 --epochs 5)
+	touch $@
+
+.best/quick-%/finished: .best/finer-%/finished .best/first-quick-%/finished
+	$(call RUN,$(SEASONS) --fold $* --degrade 0.5 --noise 0.02 --teacher-share 0.5 --learning-rate 4e-4 --epochs 2 \
+	  --from .best/first-quick-$* --teacher .best/first-quick-$* --teacher .best/finer-$*)
 	touch $@
 
 $(TEST_VENV)/installed:

@@ -4,6 +4,7 @@ NAME is `dice` (of the default model by region, season and satellite), `compared
 people), `short` (a row a model) or `robustness`. Prints Markdown.
 """
 
+import hashlib
 import sys
 import tempfile
 from collections.abc import Callable
@@ -77,12 +78,13 @@ def short(data: Path) -> None:
     }
     by_season = any(HELD_OUT in each for each in known.values())
     patterns = models["default"].card.patterns
-    heads = ["model", "MB", *(["held-out seasons"] if by_season else []), "`val`", *patterns]
+    heads = ["model", "SHA-256", "MB", *(["held-out seasons"] if by_season else []), "`val`", *patterns]
     print(f"| {' | '.join(heads)} |")
     print("|---" * len(heads) + "|")
     for name, model in models.items():
         dice, own = evaluated(model, data)["dice"]["model"], known[name]
-        cells = [f"`{name}`", f"{len(model.content) / 1e6:.1f}"]
+        number = hashlib.sha256(model.content).hexdigest()[:12]
+        cells = [f"`{name}`", f"`{number}`", f"{len(model.content) / 1e6:.1f}"]
         if by_season:
             cells.append(f"{own[HELD_OUT]:.3f} ± {own[HELD_OUT_SPREAD]:.3f}" if HELD_OUT in own else "")
         means = [dice["mean"], *(each["mean"] for each in dice["patterns"].values())]

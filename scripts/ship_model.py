@@ -18,6 +18,7 @@ MODELS = Path(__file__).parents[1] / "src" / "nephoscope" / "models"
 
 DESCRIPTIONS = {
     "default": "FPN on EfficientNet-Lite2, trained on MODIS true colour over the trade-wind oceans",
+    "quick": "FPN at an eighth of the resolution on EfficientNet-Lite0: about a quarter of default's time",
 }
 DATA = (
     "4,627 labelled MODIS true-colour scenes of 480x320 px from the contest 'Understanding Clouds from "
