@@ -44,3 +44,18 @@ function capital(name) {
   const words = name.replaceAll('_', ' ');
   return words[0].toUpperCase() + words.slice(1);
 }
+
+/**
+ * Offer the choice between several models.
+ * @param {HTMLElement} root - with the list; hidden where there is one model.
+ * @param {object[]} cards - of the models.
+ * @param {object} first - the one that is chosen now.
+ * @param {(card: object) => void} chosen
+ */
+export function offerModels(root, cards, first, chosen) {
+  const choice = root.querySelector('select');
+  choice.replaceChildren(...cards.map(({ name }) => element('option', {}, name)));
+  choice.selectedIndex = cards.indexOf(first);
+  choice.onchange = () => chosen(cards[choice.selectedIndex]);
+  root.hidden = cards.length < 2;
+}

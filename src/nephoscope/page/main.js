@@ -1,12 +1,12 @@
 /** The page: adds pictures, shows results, offers downloads. */
 
 import { watchArrivals } from './arrivals.js';
-import { fillCard } from './card.js';
+import { fillCard, offerModels } from './card.js';
 import { CoverTable } from './covers.js';
 import { linkOf, shifted, takeFromAddress } from './days.js';
 import { Details, heading } from './details.js';
 import { Downloads } from './downloads.js';
-import { copyText, element } from './element.js';
+import { copyText } from './element.js';
 import { PageEngine } from './engine.js';
 import { Findings } from './findings.js';
 import { legendEntry } from './panel.js';
@@ -98,7 +98,7 @@ async function begin() {
     const first = models.find(({ name }) => name === settings.model) ?? models[0];
     if (first !== models[0]) pictures.model = first.name;
     use(first);
-    offer(models, first, (chosen) => {
+    offerModels($('by'), models, first, (chosen) => {
       use(chosen);
       pictures.ask(chosen.name);
     });
@@ -157,15 +157,6 @@ function resume() {
 }
 
 $('try-again').addEventListener('click', resume);
-
-/** Offer the choice between several models. */
-function offer(models, first, chosen) {
-  const choice = $('by').querySelector('select');
-  choice.replaceChildren(...models.map(({ name }) => element('option', {}, name)));
-  choice.selectedIndex = models.indexOf(first);
-  choice.onchange = () => chosen(models[choice.selectedIndex]);
-  $('by').hidden = models.length < 2;
-}
 
 /* Which picture is shown. */
 
@@ -290,6 +281,10 @@ async function loadLabelling() {
     toggled: refresh,
     turn,
     changed: refreshStrip,
+    order: (ordered) => {
+      pictures.all = ordered(pictures.all, pictures.card);
+      select(pictures.all.find(({ labels }) => !labels?.isAccepted) ?? current);
+    },
   });
   return labelling;
 }

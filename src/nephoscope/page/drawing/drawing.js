@@ -1,18 +1,11 @@
 /** Drawing on the picture: tools, patterns, selection, keys. The labels themselves are in `labels.js`. */
 
-import { element } from '../element.js';
 import { keepLabels } from '../session.js';
 import { COARSE, GRID } from './label_mask.js';
 import { Labels } from './labels.js';
 import { Pen } from './pen.js';
+import { Toolbar, TOOLS } from './toolbar.js';
 
-const TOOLS = {
-  select: { key: 's', label: 'Select', title: 'Select, move or rename a region; elsewhere it pans' },
-  rectangle: { key: 'r', label: 'Rectangle', title: 'Draw a rectangle' },
-  lasso: { key: 'l', label: 'Lasso', title: 'Draw around an area' },
-  brush: { key: 'b', label: 'Brush', title: 'Paint' },
-  eraser: { key: 'e', label: 'Eraser', title: 'Erase the chosen pattern' },
-};
 const STEP = 12; // px that an arrow key moves the cursor; one with Shift
 const MOVED = 3; // px from which on a selected region is moved
 const WIDTH = { step: 20, least: 10, most: 400 }; // of the brush, in pixels of the label grid
@@ -58,25 +51,17 @@ export class Drawing {
     this.view = view;
     this.handlers = handlers;
     this.pen = new Pen($('ink'), view, (spans, on) => this.#edit(() => this.labels.draw(this.#pattern, spans, on)));
-    $('draw-tools').replaceChildren(...Object.entries(TOOLS).map(([tool, { key, label, title }]) => {
-      const button = element(
-        'button', { type: 'button', title: `${title} (${key.toUpperCase()})`, 'data-tool': tool, 'aria-pressed': 'false' }, label,
-      );
-      button.addEventListener('click', () => this.#choose(tool));
-      return button;
-    }));
-    for (const group of ['draw-tools', 'draw-patterns', 'draw-edits']) {
-      // A click leaves the keys to the picture; who presses a button by keys stays there.
-      $(group).addEventListener('click', ({ detail }) => detail && $('viewer').focus({ preventScroll: true }));
-    }
-    $('undo').addEventListener('click', () => this.#edit(() => this.labels.undo()));
-    $('redo').addEventListener('click', () => this.#edit(() => this.labels.redo()));
-    $('delete-region').addEventListener('click', () => this.#remove());
-    $('brush-width').addEventListener('input', () => this.#setWidth(Number($('brush-width').value)));
+    this.toolbar = new Toolbar(view, this.pen, {
+      tool: (tool) => this.#choose(tool),
+      pattern: (index) => this.#choosePattern(index),
+      width: (width) => this.#setWidth(width),
+      undo: () => this.#edit(() => this.labels.undo()),
+      redo: () => this.#edit(() => this.labels.redo()),
+      remove: () => this.#remove(),
+    });
     $('restart').addEventListener('click', () => this.#edit(() => this.labels.restart(handlers.result(this.#picture))));
     $('clear-labels').addEventListener('click', () => this.#edit(() => this.labels.clear()));
     view.whenMoved(() => this.#showCursor());
-    this.#setWidth(this.pen.width);
     this.#choose('rectangle');
   }
 
@@ -93,15 +78,7 @@ export class Drawing {
   /** @param {import('../panel.js').Pattern[]} patterns - of the model. */
   begin(patterns) {
     this.#patterns = patterns;
-    $('draw-patterns').replaceChildren(...patterns.map(({ name, colour }, index) => {
-      const swatch = element('span', { className: 'swatch' });
-      swatch.style.setProperty('--colour', colour);
-      const button = element(
-        'button', { type: 'button', title: `${name} (${index + 1})`, 'aria-pressed': 'false' }, swatch, name,
-      );
-      button.addEventListener('click', () => this.#choosePattern(index));
-      return button;
-    }));
+    this.toolbar.offer(patterns);
     this.#choosePattern(0);
   }
 
@@ -233,8 +210,8 @@ export class Drawing {
   #mark() {
     const region = this.isOn ? this.#selectedRegion() : null;
     if (!region) this.#selected = null;
-    $('delete-region').disabled = !region;
     this.view.select(region);
+    if (this.labels) this.toolbar.showEdits(this.labels.history, Boolean(region));
   }
 
   /** Take the model's region under the cursor or pointer into the labels. @param {{x: number, y: number}} at */
@@ -335,10 +312,7 @@ export class Drawing {
   #choose(tool) {
     this.#cancel();
     this.pen.tool = tool;
-    for (const button of $('draw-tools').children) {
-      button.setAttribute('aria-pressed', String(button.dataset.tool === tool));
-    }
-    $('viewer').classList.toggle('selecting', tool === 'select');
+    this.toolbar.showChosen(this.#pattern);
     if (tool !== 'select' && this.labels) this.#select(null);
     this.#showCursor();
   }
@@ -346,14 +320,12 @@ export class Drawing {
   #choosePattern(index) {
     this.#pattern = index;
     this.pen.colour = this.#patterns[index].colour;
-    [...$('draw-patterns').children].forEach((button, each) => {
-      button.setAttribute('aria-pressed', String(each === index));
-    });
+    this.toolbar.showChosen(this.#pattern);
   }
 
   #setWidth(width) {
     this.pen.width = Math.min(WIDTH.most, Math.max(WIDTH.least, width));
-    $('brush-width').value = this.pen.width;
+    this.toolbar.showChosen(this.#pattern);
     this.#showCursor();
   }
 
@@ -379,32 +351,15 @@ export class Drawing {
     const hasSameGrid = width === COARSE.width && height === COARSE.height;
     this.view.showGuides({ width, height }, this.handlers.guides());
     this.view.showLayers({ ...COARSE, nodata: hasSameGrid ? nodata : null }, layers, Number($('opacity').value) / 100);
-    $('undo').disabled = !this.labels.history.canUndo;
-    $('redo').disabled = !this.labels.history.canRedo;
     this.#mark();
   }
 
   #showBrush(at) {
     this.#pointer = at;
-    if (this.#cursor) return;
-    this.#place(this.pen.tool === 'brush' || this.pen.tool === 'eraser' ? at : null);
+    if (!this.#cursor) this.toolbar.showCursor(this.toolbar.isBrush ? at : null);
   }
 
   #showCursor() {
-    this.#place(this.isOn ? this.#cursor : null);
-  }
-
-  /** Show the cursor at a place: a circle as wide as the brush, or a cross. */
-  #place(at) {
-    const cursor = $('cursor');
-    cursor.hidden = !at;
-    if (!at) return;
-    const isBrush = this.pen.tool === 'brush' || this.pen.tool === 'eraser';
-    const width = isBrush ? this.pen.width * this.view.placeOf(GRID).sx : 24;
-    cursor.classList.toggle('round', isBrush);
-    cursor.classList.toggle('pressed', this.pen.isDown);
-    Object.assign(cursor.style, {
-      width: `${width}px`, height: `${width}px`, transform: `translate(${at.x - width / 2}px, ${at.y - width / 2}px)`,
-    });
+    this.toolbar.showCursor(this.isOn ? this.#cursor : null);
   }
 }

@@ -2,6 +2,7 @@
 
 import { Drawing } from './drawing.js';
 import { Labels } from './labels.js';
+import { doubtfulFirst } from './order.js';
 import { Saving } from './saving.js';
 
 const $ = (id) => document.getElementById(id);
@@ -17,11 +18,11 @@ export class Labelling {
    * @param {{engine: import('../engine.js').Engine, collects: boolean, patterns: import('../panel.js').Pattern[],
    *   pictures: () => Picture[], result: (picture: Picture) => import('../files/result.js').Result,
    *   guides: () => import('../view.js').Layer[], toggled: () => void, turn: (step: number) => void,
-   *   changed: () => void}} page - the engine, and whether it keeps labels; the model's patterns; all pictures; what
-   *   the model draws in one, and its regions; called for a change of the mode, for the next picture, and when one
-   *   was done.
+   *   changed: () => void, order: (ordered: (all: Picture[], card: object) => Picture[]) => void}} page - the engine, and whether it keeps labels; the model's patterns; all pictures; what
+   *   the model draws in one, and its regions; called for a change of the mode, for the next picture, when one
+   *   was done, and to put the pictures in another order.
    */
-  constructor(stage, { engine, collects, patterns, pictures, result, guides, toggled, turn, changed }) {
+  constructor(stage, { engine, collects, patterns, pictures, result, guides, toggled, turn, changed, order }) {
     this.turn = turn;
     this.changed = changed;
     this.saving = new Saving(engine, collects, pictures);
@@ -30,6 +31,7 @@ export class Labelling {
     });
     stage.hand = this.drawing.hand;
     $('accept').addEventListener('click', () => this.#accept());
+    $('doubtful').addEventListener('click', () => order(doubtfulFirst));
     this.begin(patterns);
   }
 
