@@ -42,7 +42,7 @@ SIZE = (64, 96)
 
 
 def write_scenes(folder, count, *, first=0, days=None, split=""):
-    """Synthetic scenes; `days` of January 2020 in turn, or undated. With a split the last quarter is `val`."""
+    """Synthetic scenes; `days` of January 2020 in turn, or undated, the last quarter `val` with a split."""
     write_synthetic_dataset(folder, count, size=(128, 192), seed=first)
     names = sorted(path.name for path in (folder / "train_images").iterdir())
     records = [
