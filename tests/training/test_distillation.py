@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from nephoscope.cli import app
 from nephoscope.core.errors import TrainingError
+from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.imagery.synthetic import make_scene
 from nephoscope.training.augmentation import degrade, mix_noise
@@ -99,7 +100,7 @@ def test_a_student_from_random_weights_approaches_its_teacher(tmp_path, data, ca
     save_weights(tmp_path / "last.safetensors", last, card)
     torch.manual_seed(0)
     untrained = read_origin(dataclasses.replace(settings, teachers=(), recipe=make_recipe(**TINY)))
-    save_weights(tmp_path / "first.safetensors", untrained.student(recipe, 4).state_dict(), card)
+    save_weights(tmp_path / "first.safetensors", untrained.student(recipe, DEFAULT_NAMES).state_dict(), card)
     for index, (output, ratio) in enumerate({"masks": 0.5, "presence": 0.9}.items()):
         first, after = (
             np.abs(predictions(tmp_path / f"{name}.safetensors")[index] - wanted[index]).mean()
@@ -312,8 +313,8 @@ def test_invalid_recipes_are_refused(changes, message):
         (["--from", "NO_CARD"], "no card inside"),
         (["--from", "TEACHER", "--teacher", "NO_CARD"], "no card inside"),
         (
-            ["--from", "TEACHER", "--size", "64x64"],
-            "--size: network and size come from the weights of --from",
+            ["--from", "TEACHER", "--arch", "unet"],
+            "--arch: the network comes from the weights of --from",
         ),
         ([], "needs --teacher WEIGHTS, or --from WEIGHTS"),
     ],
@@ -348,7 +349,7 @@ def test_a_separate_card_is_used_for_all_weights(tmp_path, data, teacher):
     settings = Settings(str(data), recipe, start_from=names, card=str(tmp_path / "card.json"))
     origin = read_origin(settings)
     assert origin.network == beside.network
-    SegmentationModule(recipe, origin.student(recipe, 4), origin.network, 4, origin.teachers)(
+    SegmentationModule(recipe, origin.student(recipe, DEFAULT_NAMES), origin.network, 4, origin.teachers)(
         torch.zeros(1, 3, 64, 96)
     )
     (tmp_path / "card.json").unlink()

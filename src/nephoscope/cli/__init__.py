@@ -11,6 +11,7 @@ from nephoscope.cli import (
     segment,
     serve,
     site,
+    suggest,
     train,
 )
 from nephoscope.cli.app import app, main
@@ -28,5 +29,6 @@ __all__ = [
     "segment",
     "serve",
     "site",
+    "suggest",
     "train",
 ]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nephoscope.training.calibration import Calibration
     from nephoscope.training.cross_validation import CrossValidation
     from nephoscope.training.export import Parity
+    from nephoscope.training.scores import Scores
 
 
 def print_calibration(result: "Calibration") -> None:
@@ -30,6 +31,21 @@ def print_calibration(result: "Calibration") -> None:
     print(f"{result.scenes:,} scenes of {result.days:,} days")
     if result.unread:
         print(f"{result.unread:,} more scenes cannot be read; 'nephoscope explore' lists them")
+
+
+def print_scores(times: "dict[str, Scores]", card: "Card") -> None:
+    """Print the Dice of a run's starting and finished model, and what the finished model's card says."""
+    print("mean Dice with the rules of each model's card, before and after training (95 %)")
+    for which, words in (("new", "new scenes"), ("older", "older scenes")):
+        scores = {time: times[time][which] for time in ("before", "after") if which in times.get(time, {})}
+        for time, score in scores.items():
+            low, high = score.interval
+            print(f"  {words:<13}{time:<8}{score.mean:.4f}  {low:.3f}-{high:.3f}")
+        for score in list(scores.values())[-1:]:
+            print(f"    {score.scenes:,} validation scenes of {score.days:,} days of {score.data}")
+    print(f"  rules after training: {card.training.get('rules', 'not stated')}")
+    for figure in card.figures[:1]:
+        print(f"  the card: {figure['what']} {figure['value']:.4f} on {figure['on']}; {figure['how']}")
 
 
 def print_cross_validation(result: "CrossValidation") -> None:

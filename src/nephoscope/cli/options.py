@@ -27,8 +27,8 @@ Device = Annotated[
 FirstDay = Annotated[str, Option("--from", metavar="DAY", help="The first day, such as 2020-01-20.")]
 Fold = Annotated[int, Option(min=0, help="The fold to validate on.")]
 FoldBy = Annotated[
-    Literal["day", "season"],
-    Option(help="What folds are made of: days of a region at random, or consecutive seasons."),
+    Literal["day", "season", "scene"],
+    Option(help="What folds are made of: days of a region at random, consecutive seasons, single scenes."),
 ]
 Folds = Annotated[
     int | None, Option(min=2, help="Split the scenes into this many folds. Default: the catalogue's split.")

@@ -11,7 +11,7 @@ from typer import Argument, Option
 from nephoscope.cli import console, figures, options
 from nephoscope.cli.app import app, fail, needs, usage_errors
 from nephoscope.datasets.splits import Folds
-from nephoscope.training.config import NETWORK_ENTRIES, PRESETS, Recipe, make_recipe
+from nephoscope.training.config import FEW, NETWORK_ENTRIES, PRESETS, Recipe, make_recipe
 from nephoscope.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ StartFrom = Annotated[
     Option(
         "--from",
         metavar="MODEL|RUN|FILE",
-        help="Start from a model's weights (a name, .onnx or .safetensors) or a run's, with its network and "
-        "size; repeat to average several.",
+        help="Start from a model's weights (a name, .onnx or .safetensors) or a run's, with its network, "
+        "its size unless --size is given, and its patterns of the same names; repeat to average several.",
     ),
 ]
 Teachers = Annotated[
@@ -34,6 +34,16 @@ Teachers = Annotated[
         metavar="MODEL|RUN|FILE",
         help="Weights of a teacher (see --teacher-share); repeat for the mean of several. "
         "Default: those of --from.",
+    ),
+]
+
+
+Replay = Annotated[
+    Path | None,
+    Option(
+        metavar="DATA2",
+        help="With --from: older labelled scenes, whose training scenes are part of every step "
+        "(--replay-share), so that they are not forgotten.",
     ),
 ]
 
@@ -62,8 +72,13 @@ def train(
     run: Annotated[Path, Option("--output", "-o", help="The run folder to write.")] = Path("nephoscope-run"),
     resume: Annotated[Path | None, Option(metavar="RUN", help="Resume an interrupted run.")] = None,
     preset: Annotated[
-        str, Option(help=f"One of {', '.join(PRESETS)}; options override its values.")
-    ] = "default",
+        str | None,
+        Option(
+            help=f"One of {', '.join(PRESETS)}; options override its values. "
+            f"Default: {FEW} with --from, else default.",
+            show_default=False,
+        ),
+    ] = None,
     folds: options.Folds = None,
     fold: options.Fold = 0,
     fold_by: options.FoldBy = "day",
@@ -81,6 +96,7 @@ def train(
     card: Annotated[
         Path | None, Option(help="Card of the weights of --from and --teacher. Default: the one in each.")
     ] = None,
+    replay: Replay = None,
     **changes: Any,
 ) -> None:
     """Train a network on labelled scenes, export it as a model and calibrate its rules."""
@@ -88,20 +104,20 @@ def train(
 
     with usage_errors():
         entries = {name: value for name, value in changes.items() if value is not None}
-        recipe = make_recipe(preset, **entries)
+        recipe = make_recipe(preset or (FEW if start_from else "default"), **entries)
         if data is not None:
             label_file(data)
         if resume is not None:
             Settings.read(resume)
-            given = (preset, folds, fold, fold_by, track, device, strict, start_from, teachers, card)
-            if entries or any(given[6:]) or given[:6] != ("default", None, 0, "day", "", "auto"):
+            given = (preset, folds, fold, fold_by, track, device, strict, start_from, teachers, card, replay)
+            if entries or any(given[6:]) or given[:6] != (None, None, 0, "day", "", "auto"):
                 fail(f"{resume}: a resumed run keeps its options; only DATA and --cache may be given")
             _train(resume, data, None, cache)
             return
         if data is None:
             fail("name a folder of labelled scenes, or --resume RUN")
         if start_from and (own := NETWORK_ENTRIES & entries.keys()):
-            fail(f"--{min(own).replace('_', '-')}: network and size come from the weights of --from")
+            fail(f"--{min(own).replace('_', '-')}: the network comes from the weights of --from")
         with needs("train"):
             from nephoscope.training.tracking import parse_trackers
         settings = Settings(
@@ -110,6 +126,8 @@ def train(
             start_from=_weights(start_from),
             teachers=_weights(teachers),
             card=str(card.resolve()) if card else None,
+            own_size="size" in entries,
+            replay=str(replay.resolve()) if replay else None,
         )
         _train(run, data, settings, cache)
 
@@ -119,7 +137,10 @@ def _train(run: Path, data: Path | None, settings: Settings | None, cache: Path 
     with needs("train"):
         from nephoscope.training import finish
         from nephoscope.training import run as training
+        from nephoscope.training.checkpoint import load_weights
         from nephoscope.training.devices import is_first_process
+        from nephoscope.training.job import BEST
+        from nephoscope.training.scores import read_scores
 
     reporting: dict[str, Any] = {"cache": cache, "log": console.info, "progress": console.progress_bar}
     try:
@@ -132,7 +153,10 @@ def _train(run: Path, data: Path | None, settings: Settings | None, cache: Path 
             console.info(f"'nephoscope train --resume {run}' resumes from the last complete epoch")
         raise
     if is_first_process():
-        figures.print_calibration(finish.finish(run, console.info, console.progress_bar))
+        if calibration := finish.finish(run, console.info, console.progress_bar):
+            figures.print_calibration(calibration)
+        if scores := read_scores(run):
+            figures.print_scores(scores, load_weights(run / BEST)[1])
         console.info(f"use it: nephoscope segment SOURCE --model {run / finish.MODEL}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from nephoscope.core.errors import DatasetError
 from nephoscope.datasets.catalogue import Record
 
-FoldBy = Literal["day", "season"]
+FoldBy = Literal["day", "season", "scene"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Folds:
         count: number of folds; None for the records' own `split`, or ten where they have none.
         index: the fold to validate on, from 0.
         by: `day` assigns days of a region (`Record.group`) at random, to folds of nearly equal size; `season`
-            makes blocks of consecutive seasons (`season_blocks`).
+            makes blocks of consecutive seasons (`season_blocks`); `scene` assigns single scenes at random,
+            also those of one day, which are alike.
     """
 
     count: int | None = None
@@ -31,7 +32,11 @@ class Folds:
     @property
     def kind(self) -> str:
         """What the folds are made of, in words."""
-        return "days of a region kept together" if self.by == "day" else "blocks of consecutive seasons"
+        return {
+            "day": "days of a region kept together",
+            "season": "blocks of consecutive seasons",
+            "scene": "single scenes, also of one day",
+        }[self.by]
 
     def __str__(self) -> str:
         return f"fold {self.index} of {self.count or _FOLDS}, {self.kind}"
@@ -40,6 +45,7 @@ class Folds:
 OWN_SPLIT = Folds()
 
 _FOLDS = 10
+_FEW_FOLDS = 5
 
 
 def split(records: Sequence[Record], folds: Folds = OWN_SPLIT, seed: int = 0) -> tuple[list[int], list[int]]:
@@ -68,14 +74,26 @@ def split(records: Sequence[Record], folds: Folds = OWN_SPLIT, seed: int = 0) ->
     count = folds.count or _FOLDS
     if not 0 <= folds.index < count or count < 2:
         raise DatasetError(f"fold {folds.index} of {count}: there must be at least 2 folds, counted from 0")
-    by_season = folds.by == "season"
-    fold_of = season_blocks(records, count) if by_season else _day_folds(records, count, seed)
+    if folds.by == "scene":
+        fold_of = group_kfold([record.image for record in records], count, seed)
+    else:
+        by_season = folds.by == "season"
+        fold_of = season_blocks(records, count) if by_season else _day_folds(records, count, seed)
     held_out = [i for i, part in enumerate(fold_of) if part == folds.index]
     trained = [i for i, part in enumerate(fold_of) if part != folds.index]
     if not held_out or not trained:
         counts = f"{len(records)} scenes of {len(set(fold_of))} groups"
         raise DatasetError(f"{counts} are too few for {count} folds")
     return trained, held_out
+
+
+def split_of_few(records: Sequence[Record]) -> Folds:
+    """The split of a few scenes: a fifth of the days held out, or of the scenes where all are of one day."""
+    dated = {record.group for record in records if record.day}
+    groups = dated or {record.group for record in records}
+    if len(groups) < 2:
+        return Folds(min(_FEW_FOLDS, len(records)), by="scene")
+    return Folds(min(_FEW_FOLDS, len(groups)))
 
 
 def season_blocks(records: Sequence[Record], count: int) -> list[int]:

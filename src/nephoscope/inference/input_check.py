@@ -93,6 +93,16 @@ def out_of_range(measured: Mapping[str, float], usual: Ranges) -> list[str]:
     ]
 
 
+def distance(measured: Mapping[str, float], usual: Ranges) -> float:
+    """How far a picture is outside of the usual ranges: of the farthest measure, in widths, at most 1."""
+    widths = [
+        max(least - measured[name], measured[name] - most) / max(most - least, 1e-9)
+        for name, (least, most) in usual.items()
+        if name in measured
+    ]
+    return min(1.0, max(0.0, *widths)) if widths else 0.0
+
+
 def lacks_detail(measured: Mapping[str, float]) -> bool:
     """Whether a picture is smoother than any scene of 21 x 14 degrees: it shows less, or was enlarged."""
     return "detail" in measured and measured["detail"] < LEAST_DETAIL

@@ -15,6 +15,7 @@ from nephoscope.core.errors import TrainingError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.patterns import styled_patterns
 from nephoscope.core.types import Progress
+from nephoscope.datasets.dataset import unpack_masks
 from nephoscope.datasets.splits import group_kfold
 from nephoscope.plotting.drawing import png
 from nephoscope.training import panels, tracking
@@ -42,6 +43,7 @@ class ValidationCallback(Callback):
         self.job, self.scenes = job, job.scenes
         groups = [self.scenes.records[index].group for index in sorted(job.validation)]
         self.folds = group_kfold(groups, min(_FOLDS, len(set(groups))))
+        self._dice: dict[int, list[float]] = {}  # by scene, under kept rules
         self.drawn = panels.choose(job.validation, job.settings.recipe.seed)
         self.best = -1.0
         self._measured: list[Measured] = []
@@ -59,15 +61,21 @@ class ValidationCallback(Callback):
         """Keep the measures of a batch, and the probabilities of the scenes to draw."""
         measured, probabilities = outputs
         self._measured.append(measured)
+        kept = self.job.kept
         for position, index in enumerate(batch.indices.tolist()):
+            if kept is None and index not in self.drawn:
+                continue
+            head = None if measured.presence is None else measured.presence[position].float().cpu().numpy()
+            fields = probabilities[position].float().cpu().numpy()
+            if kept is not None:
+                fields = kept.calibrated(fields)
+                truth = unpack_masks(self.scenes.masks[index], len(self.scenes.patterns))
+                self._dice[index] = kept.dice(fields, head, truth)
             if index in self.drawn:
-                head = (
-                    None if measured.presence is None else measured.presence[position].float().cpu().numpy()
-                )
-                self._shown[index] = probabilities[position].float().cpu().numpy(), head
+                self._shown[index] = fields, head
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Search rules on the scenes of all processes, log Dice, keep weights, draw a panel."""
+        """Search rules on the scenes of all processes, or keep them; log Dice, keep weights, draw a panel."""
         measured = concatenate(_gather(self._measured))
         shown = {index: fields for part in _gather([self._shown]) for index, fields in part.items()}
         self._measured, self._shown = [], {}
@@ -77,7 +85,7 @@ class ValidationCallback(Callback):
                 f"after epoch {epoch} the outputs of the network are not finite: "
                 "try a lower --learning-rate, or --precision fp32"
             )
-        result = search_rules(measured, self.folds, self.scenes.patterns)
+        result = self._result(measured)
         mean = float(np.mean(list(result.dice.values())))
         values = {f"{DICE}_{name}": dice for name, dice in result.dice.items()}
         values |= {DICE: mean, "val/dice_seen": float(np.mean(list(result.in_sample_dice.values())))}
@@ -93,6 +101,16 @@ class ValidationCallback(Callback):
             save_weights(self.job.run / BEST, weights, self.job.card(result, epoch))
         if epoch % self.job.settings.panel_every == 0 or epoch == trainer.max_epochs:
             self._draw(trainer, shown, result, f"epoch {epoch}, validation Dice {mean:.3f}")
+
+    def _result(self, measured: Measured) -> ValidationResult:
+        kept, patterns = self.job.kept, self.scenes.patterns
+        if kept is None:
+            return search_rules(measured, self.folds, patterns)
+        rows = {index: row for part in _gather([self._dice]) for index, row in part.items()}
+        self._dice = {}
+        means = np.mean([rows[index] for index in sorted(rows)], axis=0).tolist()
+        dice = dict(zip(patterns, means, strict=True))
+        return ValidationResult(kept.rules, dice, dice)
 
     def _draw(
         self, trainer: pl.Trainer, shown: dict[int, tuple[Any, Any]], result: ValidationResult, title: str

@@ -50,8 +50,11 @@ NETWORKS: dict[str, Callable[..., Any] | str] = {
 rows: functions as `networks.build`, or their paths as `module:name`.
 """
 
-NETWORK_ENTRIES = frozenset({"arch", "encoder", "encoder_weights", "unpooling", "presence_head", "size"})
+NETWORK_ENTRIES = frozenset({"arch", "encoder", "encoder_weights", "unpooling", "presence_head"})
 """Entries that initial weights (`--from`) decide, in place of the recipe."""
+
+FEW = "few"
+"""The preset for training on from weights (`--from`), where none is named."""
 
 
 def resolve(function: Callable[..., Any] | str) -> Callable[..., Any]:
@@ -109,6 +112,7 @@ class Recipe:
     teacher_share: float = _option(0.0, "Weight of teachers in the targets; labels have the rest.", high=1)
     freeze_norm: bool = _option(False, "Keep the running statistics of batch normalisation.")
     scenes: int = _option(0, "Training scenes an epoch, drawn at random; 0 for all.")
+    replay_share: float = _option(0.5, "Share of the scenes of --replay in a step; at least one.", high=0.95)
     patience: int = _option(0, "Stop after this many epochs without a better validation Dice; 0 for never.")
     keep: Keep = _option(
         "best",
@@ -171,6 +175,18 @@ PRESETS: dict[str, dict[str, Any]] = {
         "presence_head": False,
         "learning_rate": 1e-4,
         "batch": 16,
+    },
+    # Training on from weights (--from) with few scenes: small steps, statistics kept, an early end.
+    FEW: {
+        "epochs": 20,
+        "scenes": 400,
+        "batch": 8,
+        "learning_rate": 3e-4,
+        "encoder_factor": 0.3,
+        "ema": 0.95,
+        "ema_warm_up": True,
+        "freeze_norm": True,
+        "patience": 6,
     },
     # Fine-tuning of trained weights (--from) towards their own predictions or those of teachers (--teacher).
     "steadier": {

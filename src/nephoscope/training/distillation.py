@@ -29,6 +29,7 @@ from nephoscope.training.config import Recipe
 from nephoscope.training.encoders import IMAGENET, NONE
 from nephoscope.training.networks import Deployed, describe, split_outputs, start
 from nephoscope.training.settings import Settings
+from nephoscope.training.transfer import fitted
 
 
 class Teachers:
@@ -93,7 +94,7 @@ class Origin:
         network: the `network` entry of the card.
         initial: weights, or None for those of the recipe.
         teachers: of the run, or None.
-        patterns: that initial weights and teachers predict, or None where there are neither.
+        patterns: that teachers predict, or None where there are none.
         provenance: files of weights and their SHA-256, for the card.
     """
 
@@ -103,15 +104,15 @@ class Origin:
     patterns: tuple[str, ...] | None
     provenance: dict[str, list[dict[str, str]]]
 
-    def student(self, recipe: Recipe, classes: int) -> nn.Module:
-        """The network with its initial weights."""
-        return start(recipe, classes) if self.initial is None else self.initial.network().network
+    def student(self, recipe: Recipe, patterns: tuple[str, ...]) -> nn.Module:
+        """The network with its initial weights, for these patterns."""
+        return start(recipe, len(patterns)) if self.initial is None else fitted(self.initial, patterns)
 
     def check_patterns(self, patterns: tuple[str, ...]) -> None:
-        """Refuse labels whose patterns, or their order, are not those of initial weights and teachers."""
+        """Refuse labels whose patterns, or their order, are not those of the teachers."""
         if self.patterns not in (None, patterns):
             raise TrainingError(
-                f"initial weights and teachers predict {', '.join(self.patterns or ())}; the labels have "
+                f"teachers predict {', '.join(self.patterns or ())}; the labels have "
                 f"{', '.join(patterns)}: the same patterns in the same order are needed"
             )
 
@@ -121,8 +122,10 @@ def read_origin(settings: Settings) -> Origin:
     recipe = settings.recipe
     if settings.card and not (settings.start_from or settings.teachers):
         raise TrainingError("--card has no effect without --from or --teacher")
+    if settings.replay and not settings.start_from:
+        raise TrainingError("--replay has no effect without --from")
     initial = mean_of(settings.start_from, settings.card) if settings.start_from else None
-    if initial is not None and _with_network_of(recipe, initial.card) != recipe:
+    if initial is not None and _with_network_of(recipe, initial.card, recipe.size) != recipe:
         raise TrainingError(f"{initial.name}: holds another network than that of the run")
     teachers = [read_trained(name, settings.card) for name in settings.teachers]
     if teachers and not recipe.teacher_share:
@@ -134,10 +137,9 @@ def read_origin(settings: Settings) -> Origin:
                 "which then teach"
             )
         teachers = [initial]
-    trained = [*teachers, initial] if initial else teachers
-    for one in trained:
-        if one.card.patterns != trained[0].card.patterns:
-            raise TrainingError(f"{one.name}: predicts other patterns than {trained[0].name}")
+    for one in teachers:
+        if one.card.patterns != teachers[0].card.patterns:
+            raise TrainingError(f"{one.name}: predicts other patterns than {teachers[0].name}")
     files = {"start_from": settings.start_from, "teachers": settings.teachers}
     if initial is None and recipe.encoder_weights not in (IMAGENET, NONE):
         files["encoder_weights"] = (recipe.encoder_weights,)
@@ -149,7 +151,7 @@ def read_origin(settings: Settings) -> Origin:
             if teachers
             else None
         ),
-        patterns=trained[0].card.patterns if trained else None,
+        patterns=teachers[0].card.patterns if teachers else None,
         provenance={
             entry: [_identity(Path(name)) for name in names] for entry, names in files.items() if names
         },
@@ -157,18 +159,19 @@ def read_origin(settings: Settings) -> Origin:
 
 
 def with_network_of_start(settings: Settings) -> Settings:
-    """The settings with network and input size of the initial weights, if any."""
+    """The settings with network and, unless they have their own, input size of the initial weights."""
     if not settings.start_from:
         return settings
     card = read_trained(settings.start_from[0], settings.card).card
-    return dataclasses.replace(settings, recipe=_with_network_of(settings.recipe, card))
+    size = settings.recipe.size if settings.own_size else _size(card)
+    return dataclasses.replace(settings, recipe=_with_network_of(settings.recipe, card, size))
 
 
-def _with_network_of(recipe: Recipe, card: Card) -> Recipe:
+def _with_network_of(recipe: Recipe, card: Card, size: str) -> Recipe:
     entries = {"arch": "architecture", "encoder": "encoder", "unpooling": "unpooling"}
     own = {entry: card.network[key] for entry, key in entries.items() if key in card.network}
     own["presence_head"] = card.network.get("presence_head", False)
-    return dataclasses.replace(recipe, size=_size(card), **own)
+    return dataclasses.replace(recipe, size=size, **own)
 
 
 def read_trained(name: str, card_file: str | None = None) -> Trained:

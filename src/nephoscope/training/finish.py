@@ -1,4 +1,4 @@
-"""From the best weights of a run to a calibrated model."""
+"""From the best weights of a run to a calibrated model, with scores before and after training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +11,8 @@ from nephoscope.training.calibration import Calibration, calibrate, calibrated, 
 from nephoscope.training.checkpoint import load_weights, save_weights
 from nephoscope.training.export import export
 from nephoscope.training.job import BEST
+from nephoscope.training.kept_rules import too_few
+from nephoscope.training.scores import score_finish
 from nephoscope.training.settings import Settings
 
 MODEL = "model.onnx"
@@ -20,8 +22,13 @@ def finish(
     run: Path,
     log: Callable[[str], None] = lambda _: None,
     progress: ProgressFactory = lambda _: lambda *_: None,
-) -> Calibration:
+) -> Calibration | None:
     """Export the best weights of a run as `model.onnx` and calibrate it on the run's validation scenes.
+
+    A run that started from weights is scored as before its training (`scores`).
+
+    Returns:
+        The calibration; None where the rules of the starting model are kept (`kept_rules`).
 
     Raises:
         TrainingError: the folder has no run, or the model differs from the network.
@@ -36,10 +43,15 @@ def finish(
     )
     dataset = read_dataset(settings.data, progress=progress("reading labels"))
     _, validation = split(dataset.records, settings.split)
-    model = Model.load(path, threads=1)
-    calibration = calibrate(model, dataset.select(validation), progress)
-    on = f"{calibration.scenes:,} validation scenes"
-    write_card(str(path), calibrated(model.card, calibration, on), path)
-    # The weights get the same card, so that `export` makes the same model.
-    save_weights(run / BEST, weights, calibrated(card, calibration, on))
+    model, calibration = Model.load(path, threads=1), None
+    if settings.start_from and too_few([dataset.records[index] for index in validation]):
+        log(f"rules {card.training['rules']}")
+    else:
+        calibration = calibrate(model, dataset.select(validation), progress)
+        on = f"{calibration.scenes:,} validation scenes"
+        write_card(str(path), calibrated(model.card, calibration, on), path)
+        # The weights get the same card, so that `export` makes the same model.
+        save_weights(run / BEST, weights, calibrated(card, calibration, on))
+    if settings.start_from:
+        score_finish(Model.load(path, threads=1), settings, run, progress)
     return calibration

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from nephoscope.inference.card import Card
 from nephoscope.inference.input_check import measure, training_ranges
 from nephoscope.training.cache import Scenes
 from nephoscope.training.distillation import Origin
+from nephoscope.training.kept_rules import KeptRules
+from nephoscope.training.replay import Replay, replayed
 from nephoscope.training.settings import Settings
 from nephoscope.training.validation import ValidationResult, dice_figures
 
@@ -24,7 +27,10 @@ _SCOPE_PICTURES = 1000  # the ranges are measured anew with every better epoch
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """All inputs of a run, whose folder is `run`; `training` and `validation` are indices of its scenes."""
+    """All inputs of a run, whose folder is `run`; `training` and `validation` are indices of its scenes.
+
+    `kept` are the rules to validate by where validation scenes are too few to choose others.
+    """
 
     settings: Settings
     run: Path
@@ -34,6 +40,14 @@ class Job:
     validation: list[int]
     log: Callable[[str], None]
     progress: ProgressFactory
+    replay: Replay | None = None
+    kept: KeptRules | None = None
+
+    @property
+    def replayed(self) -> int:
+        """Number of older scenes among the scenes of a step."""
+        recipe = self.settings.recipe
+        return replayed(recipe.batch, recipe.replay_share) if self.replay else 0
 
     def card(self, result: ValidationResult, epoch: int) -> Card:
         """The card of the weights after an epoch."""
@@ -46,7 +60,12 @@ class Job:
             else str(settings.split)
         )
         on = f"the {len(self.validation):,} validation scenes at {recipe.size}, one pass"
-        return Card(
+        how = (
+            f"rules kept; weights of the {recipe.keep} epoch by these scenes"
+            if self.kept
+            else "rules chosen on other days"
+        )
+        card = Card(
             name=self.run.name,
             description=f"{network['architecture']}{encoder}, trained on {len(self.training):,} scenes",
             patterns=scenes.patterns,
@@ -64,14 +83,31 @@ class Job:
                 "epoch": epoch,
                 "versions": settings.versions,
                 "rules": "threshold and presence chosen on the validation scenes, at the size of training",
+                **self._older(),
                 **self.origin.provenance,
             },
-            figures=dice_figures(result.dice, on, "rules chosen on other days"),
+            figures=dice_figures(result.dice, on, how),
             licence="not stated",
             made_with=f"nephoscope {__version__}",
-            scope=scope_of(scenes, self.training),
+            scope=self._scope(),
             styles=scenes.styles,
         )
+        return self.kept.on_card(card, len(self.validation)) if self.kept else card
+
+    def _older(self) -> dict[str, Any]:
+        if self.replay is None:
+            return {}
+        folder = Path(self.settings.replay or "").name
+        return {"replay": f"{len(self.replay.training):,} older scenes of {folder}, {self.replayed} a step"}
+
+    def _scope(self) -> dict[str, tuple[float, float]]:
+        """Ranges of the training pictures, and of those of the initial weights: few say little."""
+        scope = scope_of(self.scenes, self.training)
+        before = self.origin.initial.card.scope if self.origin.initial else {}
+        return {
+            name: (min(low, before[name][0]), max(high, before[name][1])) if name in before else (low, high)
+            for name, (low, high) in scope.items()
+        }
 
 
 def scope_of(scenes: Scenes, training: Sequence[int]) -> dict[str, tuple[float, float]]:

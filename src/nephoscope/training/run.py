@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.types import ProgressFactory
+from nephoscope.datasets.catalogue import Record
 from nephoscope.training import tracking
 from nephoscope.training.batches import SceneBatchSampler, batches
-from nephoscope.training.cache import open_scenes
+from nephoscope.training.cache import Scenes, open_scenes
 from nephoscope.training.callbacks import DICE, KeepLast, ThroughputMonitor, ValidationCallback
 from nephoscope.training.config import Recipe
 from nephoscope.training.devices import (
@@ -36,11 +37,16 @@ from nephoscope.training.devices import (
     precision,
     use_cuda,
 )
-from nephoscope.training.distillation import read_origin, with_network_of_start
+from nephoscope.training.distillation import Origin, read_origin, with_network_of_start
+from nephoscope.training.few_scenes import fit_settings
 from nephoscope.training.job import BEST, LAST, PANELS, Job
+from nephoscope.training.kept_rules import KeptRules, too_few
 from nephoscope.training.module import SegmentationModule
+from nephoscope.training.replay import Replay, open_replay, replayed
 from nephoscope.training.run_log import RunLog
+from nephoscope.training.scores import score_start
 from nephoscope.training.settings import Settings
+from nephoscope.training.transfer import changes_in_words
 
 _LOG_EVERY = 20  # steps
 
@@ -106,22 +112,38 @@ def _train(
     if not cuda:
         keep_freed_memory()
     origin = read_origin(settings)
-    origin.student(recipe, classes=1)  # refuse what cannot be built before scenes are decoded for it
+    origin.student(recipe, ("one",))  # refuse what cannot be built before scenes are decoded for it
     if not is_first_process():
         log, progress = (lambda _: None), (lambda _: lambda *_: None)
     data, strict = Path(settings.data), settings.strict
     scenes = open_scenes(data, recipe.input_size, cache=cache, strict=strict, log=log, progress=progress)
     origin.check_patterns(scenes.patterns)
+    settings = fit_settings(settings, scenes, log)
+    recipe = settings.recipe
     training, validation = scenes.split(settings.split)
-    if len({scenes.records[index].group for index in validation}) < 2:
-        raise TrainingError("the scenes to validate on are all of one day: rules need at least two")
+    held_out = [scenes.records[index] for index in validation]
+    if not settings.start_from and len({record.group for record in held_out}) < 2:
+        raise TrainingError(
+            "the scenes to validate on are all of one day: rules need at least two; --from MODEL keeps the "
+            "rules of a model"
+        )
     log(
         f"{len(training):,} scenes to train on, {len(validation):,} to validate on, "
         f"{len(scenes.problems):,} problems in the labels"
     )
     if processes > 1:
         log(f"waiting for {processes} processes to start, for at most {START_LIMIT}")
-    job = Job(settings, run, origin, scenes, training, validation, log, progress)
+    options = {"cache": cache, "strict": strict, "log": log, "progress": progress}
+    replay, kept = _replay(settings, scenes, held_out, options), _kept(origin, scenes, held_out)
+    if origin.initial is not None:
+        if words := changes_in_words(origin.initial, scenes.patterns, recipe.input_size):
+            log(words)
+        if kept is not None:
+            log(f"rules {kept.in_words(len(held_out))}")
+        if is_first_process() and not Settings.exist(run):
+            for which, score in score_start(settings, run, progress).items():
+                log(f"before training: {score.in_words(which)}")
+    job = Job(settings, run, origin, scenes, training, validation, log, progress, replay, kept)
     parts = recipe.accumulate
     while True:
         try:
@@ -148,16 +170,36 @@ def _train(
         checkpoint = run / LAST if (run / LAST).exists() else None
 
 
+def _replay(
+    settings: Settings, scenes: Scenes, held_out: Sequence[Record], options: dict[str, Any]
+) -> Replay | None:
+    """Open the older scenes of a run, if it has any."""
+    if settings.replay is None:
+        return None
+    recipe = settings.recipe
+    replay = open_replay(Path(settings.replay), scenes, held_out, recipe.input_size, **options)
+    older = replayed(recipe.batch, recipe.replay_share)
+    options["log"](f"{len(replay.training):,} older scenes to train on, {older} of {recipe.batch} a step")
+    return replay
+
+
+def _kept(origin: Origin, scenes: Scenes, held_out: Sequence[Record]) -> KeptRules | None:
+    """The rules of the initial weights, where validation scenes are too few to choose others."""
+    if origin.initial is None or not too_few(held_out):
+        return None
+    return KeptRules.of(origin.initial.card, scenes.patterns)
+
+
 def _fit(job: Job, checkpoint: Path | None, parts: int) -> None:
     settings, run, training, origin = job.settings, job.run, job.training, job.origin
     recipe, classes = settings.recipe, len(job.scenes.patterns)
     processes = math.prod(count_processes(use_cuda(settings.device)))
     if recipe.batch % processes or recipe.batch < processes * parts:
         raise TrainingError(f"--batch {recipe.batch} cannot be shared by {processes} processes")
-    if len(training) < recipe.batch:
+    if len(training) < recipe.batch - job.replayed:
         raise TrainingError(f"{len(training)} scenes to train on are fewer than --batch {recipe.batch}")
     torch.manual_seed(recipe.seed)
-    network = origin.student(recipe, classes)
+    network = origin.student(recipe, job.scenes.patterns)
     module = SegmentationModule(recipe, network, origin.network, classes, origin.teachers)
     run_log = RunLog(run)
     if checkpoint is None:
@@ -165,8 +207,15 @@ def _fit(job: Job, checkpoint: Path | None, parts: int) -> None:
     trainer = _trainer(job, run_log, parts)
     share = trainer.global_rank, trainer.world_size
     on_gpu = trainer.strategy.root_device.type == "cuda"
+    first = len(job.scenes.records)
     sampler = SceneBatchSampler(
-        training, recipe.batch, parts, shuffle=True, seed=recipe.seed, limit=recipe.scenes, share=share
+        *(training, recipe.batch, parts),
+        shuffle=True,
+        seed=recipe.seed,
+        limit=recipe.scenes,
+        share=share,
+        replay=[first + index for index in job.replay.training] if job.replay else (),
+        replayed=job.replayed,
     )
     validation_sampler = SceneBatchSampler(job.validation, recipe.batch, shuffle=False, share=share)
     if is_first_process() and not Settings.exist(run):
@@ -174,7 +223,7 @@ def _fit(job: Job, checkpoint: Path | None, parts: int) -> None:
     try:
         trainer.fit(
             module,
-            batches(job.scenes, sampler, on_gpu=on_gpu),
+            batches(job.scenes, sampler, job.replay, on_gpu=on_gpu),
             batches(job.scenes, validation_sampler, on_gpu=on_gpu),
             ckpt_path=checkpoint,
             weights_only=True,
@@ -203,7 +252,7 @@ def _trainer(job: Job, run_log: RunLog, parts: int) -> pl.Trainer:
     callbacks += [LearningRateMonitor("step"), ThroughputMonitor(job)]
     if recipe.patience:
         callbacks.append(EarlyStopping(DICE, patience=recipe.patience, mode="max"))
-    steps = min(len(job.training), recipe.scenes or len(job.training)) // recipe.batch
+    steps = min(len(job.training), recipe.scenes or len(job.training)) // (recipe.batch - job.replayed)
     cuda = use_cuda(settings.device)
     devices, nodes = count_processes(cuda)
     many = nodes > 1 or devices > 1

@@ -36,6 +36,8 @@ class Settings:
         start_from: files of weights whose mean is the initial weights; empty for those of the recipe.
         teachers: files of weights whose predictions are part of the target.
         card: file with the card of all these weights, as JSON. Default: the one in each file.
+        own_size: train at the size of the recipe, not at that of `start_from`.
+        replay: folder of older labelled scenes, whose training scenes are part of every step.
         run_id: of the run, for trackers.
     """
 
@@ -51,6 +53,8 @@ class Settings:
     start_from: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
     card: str | None = None
+    own_size: bool = False
+    replay: str | None = None
     run_id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(4))
     versions: dict[str, str] = dataclasses.field(default_factory=lambda: _versions())
 
