@@ -1,4 +1,4 @@
-"""Drawing on the page: shapes by mouse, keys and touch; undo; a reload; saving, and what Python reads of it."""
+"""Drawing on the page: shapes by mouse, keys and touch; undo; a reload; saving; what Python reads of it."""
 
 import io
 import re
@@ -19,6 +19,7 @@ from nephoscope.datasets.annotations import FILE, read_annotations
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.imagery.reading import open_scene
 from nephoscope.inference.pipeline import segment
+from nephoscope.inference.suggestion import candidate_of
 
 pytestmark = pytest.mark.browser
 
@@ -323,3 +324,15 @@ def test_a_network_trains_on_what_was_drawn(page, tmp_path):
     )
     best = begin(Settings(str(tmp_path / "set"), recipe, folds=2), tmp_path / "run", cache=tmp_path / "cache")
     assert best.is_file()
+
+
+def test_the_most_doubtful_picture_comes_first(visit, scenes, model):
+    page = visit()
+    draw(page, *scenes, empty=False)
+    expect(page.locator("#strip .bars")).to_have_count(3)
+    page.get_by_role("button", name="Doubtful first").click()
+    order = page.locator(".thumbnail").evaluate_all("(all) => all.map(({ title }) => title.split(':')[0])")
+    candidates = [candidate_of(path.name, segment(path, model)) for path in scenes]
+    doubts = {each.source: np.mean(list(each.doubts.values())) for each in candidates}
+    assert order == sorted(doubts, key=doubts.__getitem__, reverse=True)
+    expect(page.locator(".thumbnail").first).to_have_attribute("aria-current", "true")
