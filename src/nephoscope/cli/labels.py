@@ -110,6 +110,7 @@ def _print_transfer(result: "Transfer", folder: Path) -> None:
     people = f" by {', '.join(sorted(result.people))}" if 0 < len(result.people) <= 3 else ""
     people = f" by {len(result.people):,} people" if len(result.people) > 3 else people
     left_out = f", {len(result.problems):,} entries left out" if result.problems else ""
-    console.info(f"{result.scenes:,} scenes{people} ({result.format}){left_out}: {folder}")
+    scenes = "1 scene" if result.scenes == 1 else f"{result.scenes:,} scenes"
+    console.info(f"{scenes}{people} ({result.format}){left_out}: {folder}")
     if result.problems:
         raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -20,11 +20,13 @@ def filled(mask: np.ndarray, scale: tuple[float, float] = (1, 1)) -> np.ndarray:
     return again
 
 
+@settings(deadline=None)
 @given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12)))
 def test_the_outline_of_a_mask_filled_is_the_mask(mask):
     assert np.array_equal(filled(mask), mask)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.floats(0.1, 9), st.floats(0.1, 9))
 def test_so_it_is_at_any_scale(seed, x, y):
     mask = np.random.default_rng(seed).random((40, 60)) < 0.5
