@@ -15,7 +15,7 @@ import numpy as np
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.rectangles import FOLDER, PracticeScene, masks_of, read_practice
-from nephoscope.evaluation.agreement import with_enough_annotators
+from nephoscope.evaluation.people import with_enough_annotators
 from nephoscope.imagery.reading import open_scene
 from nephoscope.imagery.resize import resize
 from nephoscope.inference.model import Model

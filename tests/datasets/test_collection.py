@@ -104,6 +104,28 @@ def test_day_and_place_are_kept(tmp_path):
     assert (read.image, read.day, read.bounds) == ("a.jpg", date(2020, 2, 1), bounds)
 
 
+def test_many_scenes_are_saved_with_one_write(tmp_path, monkeypatch):
+    writes = []
+    written = collection.write_labels
+    monkeypatch.setattr(collection, "write_labels", lambda *each: writes.append(each) or written(*each))
+    labels = Collection(tmp_path)
+    drawn = {(name, person): box("Fish", 2, 3, 10, 20) for name in ("a.jpg", "b.jpg") for person in "AB"}
+    names = labels.save_all(scene(masks, person, name) for (name, person), masks in drawn.items())
+    assert names == ["a.jpg", "a.jpg", "b.jpg", "b.jpg"]
+    assert {(each.image, each.annotator) for each in labels.annotations()} == drawn.keys()
+    assert len(writes) == 1
+    assert labels.save_all([]) == []
+
+
+def test_ragged_masks_are_read_again(tmp_path):
+    """Their run lengths are longer than the 128 KiB that Python's CSV reader allows by default."""
+    ragged = np.random.default_rng(1).random((4, 350, 525)) < 0.5
+    Collection(tmp_path).save(scene(ragged))
+    (drawn,) = Collection(tmp_path).annotations()
+    assert len(drawn.texts["Fish"]) > 128 * 1024
+    assert np.array_equal(drawn.masks(DEFAULT_NAMES, (350, 525)), ragged)
+
+
 def test_an_interrupted_save_is_completed(tmp_path, monkeypatch):
     labels = Collection(tmp_path)
     labels.save(scene(box("Fish", 2, 3, 10, 20)))

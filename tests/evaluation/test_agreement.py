@@ -7,17 +7,17 @@ import pytest
 
 from nephoscope.core.geo import Overpass
 from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.core.types import SCORE_GRID
+from nephoscope.core.types import LABEL_GRID, SCORE_GRID
+from nephoscope.datasets.annotations import Annotation
 from nephoscope.datasets.rectangles import REGIONS, PracticeScene, Rectangle, masks_of
 from nephoscope.evaluation.agreement import (
     MAJORITY,
-    MIN_ANNOTATORS,
     MIN_SCENES,
     agreement,
     compare,
-    with_enough_annotators,
 )
 from nephoscope.evaluation.metrics import dice
+from nephoscope.evaluation.people import MIN_ANNOTATORS, annotated_scenes, with_enough_annotators
 
 LEFT = Rectangle(0, 0, 1048, 1400, "Fish")
 RIGHT = Rectangle(1048, 0, 2100, 1400, "Fish")
@@ -36,7 +36,8 @@ def measure(scene, candidates, valid=None):
 def test_annotators_who_draw_the_same_agree():
     result = compare([measure(scene([LEFT], [LEFT]), {"empty": EMPTY})], "empty")
     contest, drawn = result.contest, result.drawn
-    assert contest.inter_annotator.mean == drawn.inter_annotator.mean == result.union_of_three == 1
+    assert contest.inter_annotator.mean == drawn.inter_annotator.mean == 1
+    assert result.union_of_three is None  # takes six people
     assert contest.inter_annotator_patterns == dict.fromkeys(DEFAULT_NAMES, 1)
     assert contest.candidate.mean == 0.75  # right in three patterns that nobody drew
     assert drawn.candidate.mean == drawn.candidate_patterns["Fish"] == 0
@@ -113,3 +114,36 @@ def test_annotators_of_other_patterns():
 def test_scenes_with_few_annotators_are_left_out():
     many, few = scene(*[[LEFT]] * MIN_ANNOTATORS), scene([LEFT])
     assert with_enough_annotators([many, few]) == [many]
+
+
+def test_masks_count_as_rectangles_do():
+    rng = np.random.default_rng(4)
+    answers = []
+    for _ in range(6):
+        left, top = rng.uniform(0, 2000, 5), rng.uniform(0, 1300, 5)
+        sides = zip(left, top, left + rng.uniform(50, 900, 5), top + rng.uniform(50, 900, 5), strict=True)
+        answers.append([Rectangle(*corners, DEFAULT_NAMES[rng.integers(4)]) for corners in sides])
+    valid = np.ones(SCORE_GRID, bool)
+    valid[:, 100:180] = False
+    machine = rng.random((len(DEFAULT_NAMES), *SCORE_GRID)) < 0.3
+    rectangles = scene(*answers)
+    drawn = [
+        Annotation.from_masks("a.jpg", person, masks_of(answer, LABEL_GRID), DEFAULT_NAMES)
+        for person, answer in rectangles.answers.items()
+    ]
+    (masks,) = annotated_scenes([*drawn, Annotation("b.jpg", "u0", {})])
+    one, other = (measure(each, {"machine": machine}, valid) for each in (rectangles, masks))
+    assert one.people == other.people
+    assert np.allclose(one.pairs, other.pairs)
+    assert np.array_equal(one.drew, other.drew)
+    for name in ("machine", MAJORITY):
+        assert np.allclose(one.candidates[name], other.candidates[name])
+    assert one.union_of_three == pytest.approx(other.union_of_three)
+
+
+def test_scenes_in_which_nobody_drew_count_by_the_contests_dice_alone():
+    result = compare([measure(scene([LEFT], [LEFT]), {}), measure(scene([], []), {})], MAJORITY)
+    assert (result.contest.inter_annotator.mean, result.drawn.inter_annotator.mean) == (1, 1)
+    result = compare([measure(scene([], []), {})], MAJORITY)
+    assert result.contest.inter_annotator.mean == 1
+    assert np.isnan(result.drawn.inter_annotator.mean)

@@ -12,16 +12,18 @@ from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, SCORE_GRID
+from nephoscope.datasets.annotations import Annotation, format_annotations
 from nephoscope.datasets.build import write_synthetic_dataset
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import write_labels
 from nephoscope.datasets.rectangles import FOLDER, PRACTICE_BOXES, PRACTICE_CLASSIFICATIONS
 from nephoscope.datasets.rle import encode
-from nephoscope.evaluation.agreement import MIN_ANNOTATORS
 from nephoscope.evaluation.baselines import mean_mask
 from nephoscope.evaluation.evaluator import BINS, evaluate_model
 from nephoscope.evaluation.groups import group_scenes
+from nephoscope.evaluation.people import MIN_ANNOTATORS
 from nephoscope.evaluation.report.evaluation import Options, write_report
+from nephoscope.evaluation.report.exploration import write_report as write_exploration
 from nephoscope.evaluation.statistics import auc, bootstrap, reliability
 from nephoscope.evaluation.submission import evaluate_csv
 from nephoscope.inference.model import Model
@@ -191,6 +193,32 @@ def test_the_report_with_people(coloured, tiny_model, tmp_path):
     assert people["candidates"]["all empty"]["drawn"]["mean"] == 0
     assert "two people" in page.read_text()
     assert "mean mask" not in numbers["dice"]  # no scenes are left to make it from
+
+
+@pytest.mark.slow
+def test_the_reports_with_two_people_of_ones_own(coloured, tiny_model, tmp_path):
+    full = encode(np.ones(LABEL_GRID, np.bool_))
+    left = np.zeros(LABEL_GRID, np.bool_)
+    left[:, :1050] = True
+    drawn = [
+        Annotation("3.png", "Ada", {"Flower": full}),
+        Annotation("3.png", "Bo", {"Flower": encode(left)}),
+    ]
+    nothing = [("2.png", "Ada"), ("2.png", "Bo"), ("1.png", "Ada")]
+    drawn += [Annotation(image, name, {}) for image, name in nothing]
+    (coloured / "annotations.csv").write_bytes(format_annotations(drawn))
+    model = Model.load(tiny_model(rules=RULES), threads=1)
+    dataset = read_dataset(coloured)
+    page, numbers = write_report(model, dataset, tmp_path / "out", Options(part="all"))
+    people = numbers["people"]
+    assert (people["from"], people["scenes"], people["people"]) == ("annotations.csv", 2, 2)
+    assert people["two_people"]["contest"]["patterns"]["Flower"] == pytest.approx((1 + 2 / 3) / 2, abs=0.01)
+    assert people["two_people"]["drawn"]["mean"] == pytest.approx(2 / 3, abs=0.01)
+    assert people["two_people"]["threes"] is None
+    assert "2 people annotated 2 scenes" in page.read_text()
+    page, numbers = write_exploration(dataset, tmp_path / "explore")
+    assert numbers["people"]["two_people"] == people["two_people"]
+    assert "Agreement between people" in page.read_text()
 
 
 @pytest.mark.slow

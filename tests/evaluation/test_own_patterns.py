@@ -13,9 +13,9 @@ from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.labels import write_labels
 from nephoscope.datasets.rectangles import FOLDER, PRACTICE_BOXES, PRACTICE_CLASSIFICATIONS
 from nephoscope.datasets.rle import encode
-from nephoscope.evaluation.agreement import MIN_ANNOTATORS
 from nephoscope.evaluation.evaluator import evaluate_model
 from nephoscope.evaluation.exploration import explore
+from nephoscope.evaluation.people import MIN_ANNOTATORS
 from nephoscope.evaluation.report import evaluation, exploration
 from nephoscope.inference.model import Model
 from nephoscope.inference.postprocess import Rule

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
-from nephoscope.inference.outline import outline
+from nephoscope.core.outline import outline
 from nephoscope.inference.postprocess import label_components, remove_small_components
 from nephoscope.inference.regions import find_regions
 

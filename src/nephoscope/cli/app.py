@@ -30,7 +30,9 @@ app = typer.Typer(
 
 fetch = typer.Typer(help="Download satellite pictures and labels from public archives.", no_args_is_help=True)
 atlas = typer.Typer(help="Process years of scenes: plan, run, summarise and plot.", no_args_is_help=True)
+labels = typer.Typer(help="Exchange labels with other tools: import and export.", no_args_is_help=True)
 app.add_typer(fetch, name="fetch")
+app.add_typer(labels, name="labels")
 app.add_typer(atlas, name="atlas")
 
 

@@ -14,3 +14,10 @@ def formats(incomplete: str) -> list[str]:
 
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in formats() if name.startswith(last)]
+
+
+def label_formats() -> list[str]:
+    """Names of the label formats."""
+    from nephoscope.datasets.exchange.registry import FORMATS
+
+    return list(FORMATS)

@@ -105,6 +105,10 @@ def print_evaluation(numbers: dict[str, Any], card: "Card") -> None:
             print(f"{figure['what']}, of the model card: {figure['value']:.4f}")
     if people := numbers.get("people"):
         model, empty = (people["candidates"][name] for name in ("model", "all empty"))
+        _print_agreement(people)
+        print(f"the model and a person: {model['contest']['mean']:.3f}")
+        if not model["contest"]["of_people"]:
+            return
         print("people with whom it agrees at least as well as other people do:")
         for key, words in (("contest", "by the contest's Dice"), ("drawn", "where either drew something")):
             print(
@@ -113,12 +117,22 @@ def print_evaluation(numbers: dict[str, Any], card: "Card") -> None:
             )
 
 
+def _print_agreement(people: dict[str, Any]) -> None:
+    """Print how far two people agree on the scenes that several people annotated."""
+    contest, drawn = people["two_people"]["contest"]["mean"], people["two_people"]["drawn"]["mean"]
+    strict = f", where either drew something {drawn:.3f}" if drawn is not None else ""
+    where = f"two of {people['people']:,} people, on {people['scenes']:,} scenes"
+    print(f"{where}: mean Dice {contest:.3f}{strict}")
+
+
 def print_exploration(numbers: dict[str, Any]) -> None:
     """Print how often each pattern occurs, and the problems in the labels."""
     print(f"{numbers['scenes']:,} scenes")
     width = _name_width(numbers["patterns"])
     for name, entry in numbers["patterns"].items():
         print(f"  {name:<{width}}in {entry['presence']:.1%}")
+    if people := numbers.get("people"):
+        _print_agreement(people)
     counts = numbers["problems"]["counts"]
     for kind, times in counts.items():
         print(f"{times:,} x {kind}")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write, unique_name
 from nephoscope.core.patterns import DEFAULT_NAMES
-from nephoscope.core.types import LABEL_GRID
+from nephoscope.core.types import LABEL_GRID, GridShape, Mask
 from nephoscope.datasets.annotations import FILE, Annotation, format_annotations, read_annotations, union
 from nephoscope.datasets.catalogue import Record, format_catalogue, read_catalogue
 from nephoscope.datasets.dataset import CATALOGUE, ENDINGS, LABEL_FILES, PICTURES
@@ -45,18 +45,22 @@ class LabelledScene:
     record: Record | None = None
 
 
+def on_grid(mask: Mask, grid: GridShape) -> Mask:
+    """A mask on another grid, to the nearest neighbour of each pixel's centre."""
+    if mask.shape == grid:
+        return mask
+    resized = cv2.resize(
+        np.ascontiguousarray(mask).view(np.uint8), grid[::-1], interpolation=cv2.INTER_NEAREST_EXACT
+    )
+    return np.asarray(resized, np.uint8).view(np.bool_)
+
+
 def on_label_grid(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Masks of shape (patterns, height, width) on the label grid, to the nearest neighbour.
 
     Read back onto a grid of at most that size, they are the same.
     """
-    planes = [
-        cv2.resize(
-            np.ascontiguousarray(mask).view(np.uint8), LABEL_GRID[::-1], interpolation=cv2.INTER_NEAREST_EXACT
-        )
-        for mask in masks
-    ]
-    return np.stack(planes).view(np.bool_)
+    return np.stack([on_grid(mask, LABEL_GRID) for mask in masks])
 
 
 class Collection:
@@ -94,23 +98,43 @@ class Collection:
             DatasetError: the picture's kind is none that a data set holds.
             OSError: a file cannot be written; what was saved before is kept.
         """
-        if Path(scene.name).suffix.lower() not in ENDINGS:
-            kinds = ", ".join(sorted(ENDINGS))
-            raise DatasetError(f"{scene.name}: a data set holds pictures of these kinds: {kinds}")
-        masks = on_label_grid(scene.masks)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock():
-            name = self._write_picture(scene)
-            drawn = Annotation.from_masks(name, scene.annotator, masks, self.patterns)
-            others = [
-                each
-                for each in self._annotations()
-                if (each.image, each.annotator) != (name, scene.annotator)
-            ]
-            self._write_record(name, scene.record)
-            atomic_write(self.folder / FILE, format_annotations([*others, drawn]))
-            self._write_labels([*others, drawn])
-        return name
+        return self.save_all([scene])[0]
+
+    def save_all(self, scenes: Iterable[LabelledScene]) -> list[str]:
+        """Save what people drew in many scenes, as `save` does, and write the label files once, at the end.
+
+        Pictures are written as scenes arrive, so that one scene is held at a time. Interrupted, the data set
+        has pictures without labels, and all the labels that it had.
+
+        Returns:
+            The pictures' names in the data set.
+
+        Raises:
+            DatasetError: a picture's kind is none that a data set holds.
+            OSError: a file cannot be written; the labels that were saved before are kept.
+        """
+        drawn: dict[tuple[str, str], Annotation] = {}
+        records: dict[str, Record] = {}
+        names = []
+        for scene in scenes:
+            if Path(scene.name).suffix.lower() not in ENDINGS:
+                kinds = ", ".join(sorted(ENDINGS))
+                raise DatasetError(f"{scene.name}: a data set holds pictures of these kinds: {kinds}")
+            masks = on_label_grid(scene.masks)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._lock():
+                name = self._write_picture(scene)
+            drawn[name, scene.annotator] = Annotation.from_masks(name, scene.annotator, masks, self.patterns)
+            if scene.record:
+                records.setdefault(name, replace(scene.record, image=name))
+            names.append(name)
+        if drawn:
+            with self._lock():
+                others = [each for each in self._annotations() if (each.image, each.annotator) not in drawn]
+                self._write_records(records.values())
+                atomic_write(self.folder / FILE, format_annotations([*others, *drawn.values()]))
+                self._write_labels([*others, *drawn.values()])
+        return names
 
     def _lock(self) -> FileLock:
         return FileLock(self.folder / _LOCK)
@@ -132,12 +156,13 @@ class Collection:
             atomic_write(pictures / name, scene.content)
         return name
 
-    def _write_record(self, name: str, record: Record | None) -> None:
-        """Add the scene to the catalogue, if there is anything to say about it."""
+    def _write_records(self, new: Iterable[Record]) -> None:
+        """Add scenes to the catalogue, if there is anything to say about them."""
         path = self.folder / CATALOGUE
         records = read_catalogue(path) if path.is_file() else {}
-        if record and name not in records and (record.day or record.bounds):
-            atomic_write(path, format_catalogue([*records.values(), replace(record, image=name)]))
+        added = [each for each in new if each.image not in records and (each.day or each.bounds)]
+        if added:
+            atomic_write(path, format_catalogue([*records.values(), *added]))
 
     def _write_labels(self, annotations: Iterable[Annotation]) -> None:
         """Make the label file of the annotations and of the labels of other scenes."""

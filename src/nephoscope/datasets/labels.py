@@ -110,7 +110,8 @@ def read_labels(
     names, they are all of these.
 
     With `problems`, wrong rows are added to this list instead of raising; of two rows for the same mask the
-    first is kept. `progress` is called with the bytes read so far and in all.
+    first is kept. Wrong run lengths raise when their mask is decoded. `progress` is called with the bytes
+    read so far and in all.
 
     Raises:
         LabelError: the file is not in the contest's form; without `problems` also an unknown pattern or a
@@ -149,7 +150,7 @@ def read_labels(
         notes.append(f"{empty_words.total():,} empty masks are written as {', '.join(sorted(empty_words))}")
     if without_empty and (missing := _add_empty_masks(texts, known)):
         notes.append(f"{missing:,} rows are missing, and no row is empty: they are read as empty masks")
-    return Labels(path, grid or _grid_of(path, texts), texts, known, tuple(notes))
+    return Labels(path, grid or _grid_of(path, texts, strict=problems is None), texts, known, tuple(notes))
 
 
 def _find_patterns(texts: Mapping[tuple[str, str], str], without_empty: bool) -> tuple[str, ...]:
@@ -191,12 +192,13 @@ def write_labels(path: Path, rows: Iterable[tuple[str, str, str]]) -> None:
     atomic_write(path, _COMPRESS.get(path.suffix, bytes)(format_labels(rows)))
 
 
-def _grid_of(path: Path, texts: Mapping[tuple[str, str], str]) -> GridShape:
+def _grid_of(path: Path, texts: Mapping[tuple[str, str], str], strict: bool) -> GridShape:
     score_pixels = SCORE_GRID[0] * SCORE_GRID[1]
     for (image, pattern), text in texts.items():
         try:
             if last_pixel(text) > score_pixels:
                 return LABEL_GRID
         except LabelError as error:
-            raise LabelError(f"{path}: row {image}_{pattern}: {error}") from error
+            if strict:  # else the row is reported when its mask is decoded
+                raise LabelError(f"{path}: row {image}_{pattern}: {error}") from error
     return SCORE_GRID

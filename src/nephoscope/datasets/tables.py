@@ -18,6 +18,9 @@ DAMAGED = (
 )
 """Exceptions from reading a file that is damaged or has the wrong ending."""
 
+LONGEST_FIELD = 64 * 1024 * 1024
+"""Characters; the run lengths of a ragged mask exceed the 128 KiB that Python's reader allows by default."""
+
 
 def decompress(file: BinaryIO) -> IO[bytes]:
     """Decompress an open file while it is read; the file itself if it is not compressed.
@@ -52,6 +55,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
         DatasetError: the file is damaged, lacks one of the columns, or has a row that is too short.
         OSError: the file cannot be read.
     """
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))
     try:
         with (
             path.open("rb") as packed,

@@ -1,7 +1,8 @@
 """Inter-annotator agreement, and the agreement of a model with annotators.
 
-An annotator's mask of a pattern is the union of their rectangles. Agreement of two masks is the contest's
-Dice on 350x525, 1 where both are empty; agreement of two annotators on a scene is its mean over the patterns.
+An annotator's mask of a pattern is what they drew, or the union of their rectangles. Agreement of two masks
+is the contest's Dice on 350x525, 1 where both are empty; agreement of two annotators on a scene is its mean
+over the patterns.
 Means are over a scene's pairs first and then over scenes: a scene with more annotators counts no more.
 
 As most annotators leave most patterns out, two who drew nothing agree fully, and an empty prediction agrees
@@ -9,22 +10,20 @@ with everybody to some degree. A second, stricter measure leaves such agreement 
 pairs and patterns of a scene where at least one of the two drew something.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nephoscope.core.types import SCORE_GRID, Mask
-from nephoscope.datasets.rectangles import PracticeScene, Rectangle, span
+from nephoscope.core.types import Mask
+from nephoscope.datasets.rectangles import PracticeScene
+from nephoscope.evaluation.cells import AnnotatedScene, cells_by_pattern, people_of
 from nephoscope.evaluation.statistics import Interval, bootstrap
 
 Numbers = NDArray[np.float64]
 Masks = NDArray[np.bool_]
-
-MIN_ANNOTATORS = 10
-"""Scenes with fewer annotators are left out: they say little about agreement."""
 
 MIN_SCENES = 10
 """Annotators of fewer scenes are not compared with the others."""
@@ -53,7 +52,7 @@ class SceneAgreement:
             `MAJORITY` is always among them.
         filled: whether such a mask has any pixel, by its name, shape (patterns, people).
         union_of_three: Dice of the union of three people with that of three others, mean over draws and
-            patterns.
+            patterns; NaN of fewer than six people.
         candidate_union_of_three: the same of the candidates with the union of three people.
     """
 
@@ -68,7 +67,7 @@ class SceneAgreement:
 
 
 def agreement(
-    scene: PracticeScene,
+    scene: PracticeScene | AnnotatedScene,
     candidates: Mapping[str, Masks],
     patterns: Sequence[str],
     valid: Mask | None = None,
@@ -77,21 +76,22 @@ def agreement(
     """Measure the agreement of a scene's annotators with one another, with their majority and with masks.
 
     Args:
-        scene: with at least two annotators; with fewer than six, the unions are of fewer than three.
+        scene: with at least two annotators.
         candidates: masks by name, boolean, shape (patterns, 350, 525).
         patterns: names, in the order of the masks.
         valid: where there is data, shape (350, 525); no mask counts elsewhere. Default: everywhere.
         seed: of the random choice of the unions of three.
+
+    Raises:
+        LabelError: run lengths of an annotation are wrong.
     """
-    people = tuple(sorted(scene.answers))
-    answers = [scene.answers[person] for person in people]
+    people = people_of(scene)
     one, other = _choose_unions(len(people), seed)
     drew, pairs, unions = [], [], []
     dice: dict[str, list[Numbers]] = {name: [] for name in (*candidates, MAJORITY)}
     filled: dict[str, list[Masks]] = {name: [] for name in (*candidates, MAJORITY)}
     dice_unions: dict[str, list[Numbers]] = {name: [] for name in candidates}
-    for index, pattern in enumerate(patterns):
-        cells = _cells(answers, pattern, valid)
+    for index, cells in enumerate(cells_by_pattern(scene, patterns, valid)):
         areas = cells.drawn @ cells.pixels
         drew.append(areas > 0)
         # A matrix product does the same, but its threads compete with the other workers.
@@ -112,6 +112,7 @@ def agreement(
             dice[name].append(_dice(cells.drawn @ counts, areas, counts.sum()))
             filled[name].append(np.full(len(people), counts.any()))
             dice_unions[name].append(_dice(first @ counts, area, counts.sum()))
+    enough = len(people) >= 2 * _UNION
     return SceneAgreement(
         people=people,
         patterns=tuple(patterns),
@@ -119,8 +120,10 @@ def agreement(
         pairs=np.stack(pairs),
         candidates={name: np.stack(values) for name, values in dice.items()},
         filled={name: np.stack(values) for name, values in filled.items()},
-        union_of_three=float(np.mean(unions)),
-        candidate_union_of_three={name: float(np.mean(values)) for name, values in dice_unions.items()},
+        union_of_three=float(np.mean(unions)) if enough else np.nan,
+        candidate_union_of_three={
+            name: float(np.mean(values)) if enough else np.nan for name, values in dice_unions.items()
+        },
     )
 
 
@@ -169,16 +172,17 @@ class Comparison:
         people: the number of annotators of at least one of them.
         contest: by the contest's Dice, 1 where both masks are empty.
         drawn: where at least one of the two masks is not empty.
-        union_of_three: mean contest's Dice of the union of three people with that of three others.
-        candidate_union_of_three: mean Dice of the candidate with the union of three people; None for
-            `MAJORITY`, which includes those people.
+        union_of_three: mean contest's Dice of the union of three people with that of three others; None where
+            no scene has six people.
+        candidate_union_of_three: mean Dice of the candidate with the union of three people; None there, too,
+            and for `MAJORITY`, which includes those people.
     """
 
     scenes: int
     people: int
     contest: Measure
     drawn: Measure
-    union_of_three: float
+    union_of_three: float | None
     candidate_union_of_three: float | None
 
 
@@ -186,7 +190,7 @@ def compare(scenes: Sequence[SceneAgreement], candidate: str) -> Comparison:
     """Compare a candidate with annotators.
 
     Args:
-        scenes: at least one, each with the candidate, and in each somebody drew something.
+        scenes: at least one, each with the candidate; where drawn, scenes count in which somebody drew.
         candidate: a name in `SceneAgreement.candidates`.
     """
     unions = [scene.candidate_union_of_three[candidate] for scene in scenes if candidate != MAJORITY]
@@ -195,14 +199,14 @@ def compare(scenes: Sequence[SceneAgreement], candidate: str) -> Comparison:
         people=len({person for scene in scenes for person in scene.people}),
         contest=_measure(scenes, candidate, drawn=False),
         drawn=_measure(scenes, candidate, drawn=True),
-        union_of_three=float(np.mean([scene.union_of_three for scene in scenes])),
-        candidate_union_of_three=float(np.mean(unions)) if unions else None,
+        union_of_three=_mean_or_none(scene.union_of_three for scene in scenes),
+        candidate_union_of_three=_mean_or_none(unions),
     )
 
 
-def with_enough_annotators(scenes: Sequence[PracticeScene]) -> list[PracticeScene]:
-    """Scenes with at least `MIN_ANNOTATORS` annotators."""
-    return [scene for scene in scenes if len(scene.answers) >= MIN_ANNOTATORS]
+def _mean_or_none(values: Iterable[float]) -> float | None:
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else None
 
 
 def _measure(scenes: Sequence[SceneAgreement], candidate: str, drawn: bool) -> Measure:
@@ -222,9 +226,13 @@ def _measure(scenes: Sequence[SceneAgreement], candidate: str, drawn: bool) -> M
         for name, values in zip(scene.people, person, strict=True):
             of_person.setdefault(name, []).append(values)
     columns = np.array(overall)
-    inter_annotator, with_candidate, difference = bootstrap(
-        np.column_stack([columns, columns[:, 1] - columns[:, 0]]), range(len(scenes))
-    )
+    columns = columns[np.isfinite(columns).all(axis=1)]  # without scenes in which nobody drew
+    if len(columns):
+        inter_annotator, with_candidate, difference = bootstrap(
+            np.column_stack([columns, columns[:, 1] - columns[:, 0]]), range(len(columns))
+        )
+    else:
+        inter_annotator = with_candidate = difference = Interval(np.nan, np.nan, np.nan)
     patterns, weight = np.array(by_pattern), np.array(weights)  # (scenes, people or candidate, patterns)
     if not drawn:
         weight = np.ones_like(weight)
@@ -245,50 +253,6 @@ def _annotator_scores(of_person: Mapping[str, list[tuple[float, float]]]) -> lis
             others, candidate = values.mean(axis=0).tolist()
             scores.append(AnnotatorScore(person, len(values), others, candidate))
     return sorted(scores, key=lambda each: (-each.others, each.person))
-
-
-@dataclass(frozen=True, eq=False)
-class _Cells:
-    """A scene cut along all edges of one pattern's rectangles: within a cell every mask is constant.
-
-    Counting cells by their pixels is exact, and there are tens of times fewer of them.
-
-    Attributes:
-        drawn: 1 where a person's mask covers a cell, else 0; shape (people, cells).
-        pixels: number of pixels with data in a cell, shape (cells,).
-    """
-
-    drawn: NDArray[np.float32]
-    pixels: NDArray[np.float32]
-    _rows: NDArray[np.int64]
-    _columns: NDArray[np.int64]
-    _valid: Mask
-
-    def count(self, mask: Mask) -> NDArray[np.float32]:
-        """Count a mask's pixels with data in each cell."""
-        return _count(mask & self._valid, self._rows, self._columns)
-
-
-def _cells(answers: Sequence[Sequence[Rectangle]], pattern: str, valid: Mask | None) -> _Cells:
-    spans = [[span(each, SCORE_GRID) for each in answer if each.pattern == pattern] for answer in answers]
-    edges = np.array([each for own in spans for each in own], np.int64).reshape(-1, 4)
-    rows = np.unique(np.append(edges[:, :2], 0))
-    columns = np.unique(np.append(edges[:, 2:], 0))
-    rows, columns = rows[rows < SCORE_GRID[0]], columns[columns < SCORE_GRID[1]]
-    drawn = np.zeros((len(answers), len(rows), len(columns)), np.float32)
-    for person, own in enumerate(spans):
-        for y0, y1, x0, x1 in own:
-            inside = np.s_[
-                slice(*np.searchsorted(rows, (y0, y1))), slice(*np.searchsorted(columns, (x0, x1)))
-            ]
-            drawn[person][inside] = 1
-    valid = np.ones(SCORE_GRID, np.bool_) if valid is None else valid
-    return _Cells(drawn.reshape(len(answers), -1), _count(valid, rows, columns), rows, columns, valid)
-
-
-def _count(mask: Mask, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
-    by_row = np.add.reduceat(mask, rows, axis=0, dtype=np.int32)
-    return np.add.reduceat(by_row, columns, axis=1).reshape(-1).astype(np.float32)
 
 
 def _choose_unions(people: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from nephoscope.core.errors import SceneError
 from nephoscope.core.geo import Bounds, area_km2, edges, wrapped
+from nephoscope.core.outline import Ring, bounding_box, geometry, outline
 from nephoscope.core.types import ComponentLabels, GridShape, Mask, Probabilities
-from nephoscope.inference.outline import Ring, bounding_box, geometry, outline
 
 
 @dataclass(frozen=True)

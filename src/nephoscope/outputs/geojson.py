@@ -6,7 +6,7 @@ Source: RFC 7946; colours by the simplestyle specification 1.1, which many maps 
 import json
 from typing import Any
 
-from nephoscope.inference.outline import bounding_box
+from nephoscope.core.outline import bounding_box
 from nephoscope.inference.segmentation import Segmentation
 from nephoscope.outputs.format import Format, Web
 from nephoscope.outputs.metadata import attributes, require_bounds

@@ -1,6 +1,6 @@
 """The report on a model: `evaluation.html`, its figures as PNG and its numbers as `evaluation.json`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,9 +10,10 @@ import numpy as np
 
 from nephoscope.core.types import SCORE_GRID, Progress
 from nephoscope.core.version import __version__
+from nephoscope.datasets.annotations import FILE
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset
-from nephoscope.datasets.rectangles import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
+from nephoscope.datasets.rectangles import FOLDER, PracticeScene
 from nephoscope.datasets.splits import OWN_SPLIT, Folds, split
 from nephoscope.evaluation.agreement import (
     MAJORITY,
@@ -20,9 +21,9 @@ from nephoscope.evaluation.agreement import (
     SceneAgreement,
     agreement,
     compare,
-    with_enough_annotators,
 )
 from nephoscope.evaluation.baselines import mean_mask
+from nephoscope.evaluation.cells import AnnotatedScene
 from nephoscope.evaluation.evaluator import (
     ModelEvaluation,
     check_patterns,
@@ -31,6 +32,13 @@ from nephoscope.evaluation.evaluator import (
     score_valid_mask,
 )
 from nephoscope.evaluation.groups import describe_record
+from nephoscope.evaluation.people import (
+    MIN_ANNOTATORS,
+    MIN_PEOPLE,
+    ManyPeople,
+    compare_people,
+    scenes_of_people,
+)
 from nephoscope.evaluation.report import evaluation_charts
 from nephoscope.evaluation.report.evaluation_numbers import numbers, people_numbers
 from nephoscope.evaluation.report.page import Report
@@ -67,7 +75,8 @@ def write_report(
 ) -> tuple[Path, dict[str, Any]]:
     """Compare a model with labels, baselines and annotators, and write the report.
 
-    Annotators' rectangles are read from the folder `annotators` in the data set's, where there is one.
+    What people drew is read from the folder `annotators` in the data set's, where there is one, else from its
+    `annotations.csv`.
 
     Args:
         model: the network and its rules; threads share it.
@@ -81,14 +90,14 @@ def write_report(
 
     Raises:
         DatasetError: the model has other patterns, the scenes cannot be split, none can be read, or the
-            annotators' rectangles have another form.
+            people's annotations have another form.
         ModelError: the model returns values outside [0, 1].
         OSError: a file cannot be read or written.
     """
     check_patterns(model, dataset)
     evaluated, others = _parts(dataset, options)
-    practice = _practice(dataset)
-    with_picture = [scene for scene in practice if scene.image and dataset.picture(scene.image).is_file()]
+    of_people = scenes_of_people(dataset)
+    with_picture = [scene for scene in of_people if scene.image and dataset.picture(scene.image).is_file()]
     total = len(evaluated.records) + len(with_picture)
     step = (lambda done, _: progress(done, total)) if progress else None
     reference = mean_mask(others) if others.records else None
@@ -107,7 +116,7 @@ def write_report(
             "split": options.split,
             "tta": options.tta,
             **numbers(result),
-            "people": _people(comparisons, practice, with_picture, evaluated),
+            "people": _people(comparisons, of_people, with_picture, evaluated),
         },
     )
     _add_charts(report, result, dataset, comparisons)
@@ -129,21 +138,14 @@ def _parts(dataset: Dataset, options: Options) -> tuple[Dataset, Dataset]:
     return (val, train) if options.part == "val" else (train, val)
 
 
-def _practice(dataset: Dataset) -> list[PracticeScene]:
-    folder = dataset.folder / FOLDER
-    if not (folder / PRACTICE_CLASSIFICATIONS).is_file():
-        return []
-    return with_enough_annotators(read_practice(folder, dataset.patterns))
-
-
 def _compare(
-    model: Model, dataset: Dataset, practice: list[PracticeScene], options: Options
+    model: Model, dataset: Dataset, of_people: Sequence[PracticeScene | AnnotatedScene], options: Options
 ) -> dict[str, Comparison]:
     """Compare model, majority, label and an empty mask with annotators, where there are any.
 
-    Practice scenes whose picture or label cannot be read are left out.
+    Scenes whose picture or label cannot be read are left out.
     """
-    by_image = {scene.image: scene for scene in practice}
+    by_image = {scene.image: scene for scene in of_people}
 
     def work(record: Record) -> SceneAgreement:
         segmentation = apply_rules(model.predict(dataset.scene(record.image), tta=options.tta))
@@ -157,7 +159,7 @@ def _compare(
         return agreement(by_image[record.image], candidates, dataset.patterns, valid)
 
     index_of = {record.image: index for index, record in enumerate(dataset.records)}
-    labelled = dataset.select([index_of[scene.image] for scene in practice if scene.image in index_of])
+    labelled = dataset.select([index_of[scene.image] for scene in of_people if scene.image in index_of])
     agreements = [result for _, result in labelled.map(work, [], workers=options.workers)]
     names = ("model", MAJORITY, "label", "all empty") if agreements else ()
     return {name: compare(agreements, name) for name in names}
@@ -165,15 +167,19 @@ def _compare(
 
 def _people(
     comparisons: Mapping[str, Comparison],
-    practice: list[PracticeScene],
-    with_picture: list[PracticeScene],
+    of_people: ManyPeople,
+    with_picture: Sequence[PracticeScene | AnnotatedScene],
     evaluated: Dataset,
 ) -> dict[str, Any] | None:
-    if not comparisons:
+    everywhere = compare_people(of_people, evaluated.patterns, []) if comparisons else None
+    if everywhere is None:
         return None
-    everywhere = compare([agreement(scene, {}, evaluated.patterns) for scene in practice], MAJORITY)
     images = {record.image for record in evaluated.records}
-    return people_numbers(comparisons, everywhere, sum(scene.image in images for scene in with_picture))
+    own = isinstance(of_people[0], AnnotatedScene)
+    return people_numbers(comparisons, everywhere, sum(scene.image in images for scene in with_picture)) | {
+        "from": FILE if own else FOLDER,
+        "least_people": MIN_PEOPLE if own else MIN_ANNOTATORS,
+    }
 
 
 def _add_charts(
@@ -186,7 +192,7 @@ def _add_charts(
         for name, dice in {"model": result.dice, **result.baselines}.items()
     }
     report.add_figure("dice", evaluation_charts.intervals(["All", *names], intervals, "mean Dice"))
-    if comparisons:
+    if comparisons and comparisons["model"].contest.annotators:
         model = comparisons["model"]
         measures = {"By the contest's Dice": model.contest.annotators, "Where drawn": model.drawn.annotators}
         report.add_figure("people", evaluation_charts.annotators(measures))

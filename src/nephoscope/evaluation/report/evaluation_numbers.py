@@ -6,7 +6,7 @@ from typing import Any
 
 from nephoscope.core.types import SCORE_GRID
 from nephoscope.datasets.dataset import count_problems
-from nephoscope.evaluation.agreement import MIN_ANNOTATORS, MIN_SCENES, Comparison, Measure
+from nephoscope.evaluation.agreement import MIN_SCENES, Comparison, Measure
 from nephoscope.evaluation.evaluator import BINS, ModelEvaluation
 from nephoscope.evaluation.frequencies import frequencies
 from nephoscope.evaluation.groups import GROUPINGS, group_scenes
@@ -88,7 +88,6 @@ def people_numbers(
         "scenes": first.scenes,
         "scenes_judged": evaluated,
         "people": first.people,
-        "least_people": MIN_ANNOTATORS,
         "least_scenes": MIN_SCENES,
         "two_people": _two_people(first),
         "candidates": {
@@ -99,11 +98,16 @@ def people_numbers(
             }
             for name, comparison in comparisons.items()
         },
-        "all_practice_scenes": {
-            "scenes": everywhere.scenes,
-            "people": everywhere.people,
-            "two_people": _two_people(everywhere),
-        },
+        "all_practice_scenes": people_alone(everywhere),
+    }
+
+
+def people_alone(comparison: Comparison) -> dict[str, Any]:
+    """Convert the agreement of people with one another to values for `json.dumps`."""
+    return {
+        "scenes": comparison.scenes,
+        "people": comparison.people,
+        "two_people": _two_people(comparison),
     }
 
 
@@ -150,7 +154,7 @@ def _frequencies(result: ModelEvaluation, scenes: Sequence[int] | None) -> dict[
 
 
 def _interval(interval: Interval) -> dict[str, Any]:
-    return {"mean": interval.mean, "interval": [interval.low, interval.high]}
+    return {"mean": _finite(interval.mean), "interval": [_finite(interval.low), _finite(interval.high)]}
 
 
 def _scene(result: ModelEvaluation, index: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The report on labelled data: `explore.html`, its figures as PNG and its numbers as `explore.json`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ from numpy.typing import NDArray
 from nephoscope.core.patterns import Pattern
 from nephoscope.core.types import SCORE_GRID, Progress
 from nephoscope.datasets.dataset import Dataset
+from nephoscope.datasets.labels import Problem
 from nephoscope.evaluation.exploration import COUNT_WORDS, SPECK, Exploration, explore
 from nephoscope.evaluation.groups import GROUPINGS, describe_record
+from nephoscope.evaluation.people import compare_people, scenes_of_people
+from nephoscope.evaluation.report.evaluation_numbers import people_alone
 from nephoscope.evaluation.report.exploration_numbers import numbers
 from nephoscope.evaluation.report.page import Report
 from nephoscope.evaluation.report.scenes import add_legend, add_scenes
@@ -40,7 +44,10 @@ def write_report(
         OSError: a file cannot be written.
     """
     result = explore(dataset, progress)
-    report = Report("explore", numbers(result))
+    problems: list[Problem] = []
+    people = compare_people(scenes_of_people(dataset), dataset.patterns, problems)
+    result = replace(result, problems=(*result.problems, *problems))
+    report = Report("explore", numbers(result) | {"people": people and people_alone(people)})
     patterns = dataset.styled_patterns
     _add_presence(report, result, patterns)
     _add_areas(report, result, patterns)

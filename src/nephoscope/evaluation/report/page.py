@@ -72,7 +72,9 @@ def _number(value: float | None, digits: int = 1) -> str:
 
 
 def _interval(stats: dict[str, Any], style: str = ".3f") -> str:
-    """Format a mean with its 95 % interval."""
+    """Format a mean with its 95 % interval; a dash for None."""
+    if stats["mean"] is None:
+        return "–"
     low, high = stats["interval"]
     return f"{stats['mean']:{style}} [{low:{style}},\N{NBSP}{high:{style}}]".replace("-", "\N{MINUS SIGN}")
 

@@ -1,0 +1,52 @@
+"""What an import or export did."""
+
+from dataclasses import dataclass, field
+
+from nephoscope.datasets.dataset import count_problems
+from nephoscope.datasets.exchange.scene import ExportedScene
+from nephoscope.datasets.labels import Problem
+
+_SHOWN = 5  # problems of a kind; a large file has thousands
+
+
+@dataclass
+class Transfer:
+    """What was imported or exported, and what was left out.
+
+    Attributes:
+        format: name of the label format.
+        scenes: number of pictures.
+        problems: what was left out.
+        people: who drew, where that is known.
+    """
+
+    format: str
+    scenes: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    people: set[str] = field(default_factory=set)
+
+    def counted(self, scene: ExportedScene) -> ExportedScene:
+        """The same scene, counted."""
+        self.scenes += 1
+        self.people.update(scene.drawings)
+        return scene
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each problem; of a frequent kind, for the first ones and for the number of others."""
+        by_kind: dict[str, list[str]] = {}
+        for problem in self.problems:
+            by_kind.setdefault(problem.kind, []).append(problem.where)
+        lines = []
+        for kind, places in by_kind.items():
+            lines += [f"{where}: {kind}" for where in places[:_SHOWN]]
+            if len(places) > _SHOWN:
+                lines.append(f"{len(places) - _SHOWN:,} more: {kind}")
+        return lines
+
+    @property
+    def in_words(self) -> str:
+        """Each kind of problem, with its count and first case."""
+        firsts = {problem.kind: problem.where for problem in reversed(self.problems)}
+        counts = count_problems(self.problems).items()
+        return "; ".join(f"{kind} ({count}, first: {firsts[kind]})" for kind, count in counts)
