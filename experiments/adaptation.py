@@ -2,7 +2,7 @@
 
 python -m experiments.adaptation run DATA FOLDER [--only NAME]    the missing pieces, one after another
 python -m experiments.adaptation table FOLDER                     what is there, with intervals
-python -m experiments.adaptation rules FOLDER                     on how many scenes rules can be chosen
+python -m experiments.adaptation rules FOLDER [--model MODEL]     on how many scenes rules can be chosen
 
 The domain is another sensor, made of real scenes: grey, blurred by 1.6 px of 480x320, half of the contrast,
 lifted by 60 of 255; no data stays black. Corrected scenes are drawn from 400 dated training scenes of DATA.
@@ -91,11 +91,12 @@ def main() -> None:
     for command in (runs, *others):
         command.add_argument("folder", type=Path, metavar="FOLDER")
     runs.add_argument("--only", metavar="NAME", help=f"one of {', '.join(piece.name for piece in PIECES)}")
+    others[1].add_argument("--model", default="default")
     asked = parser.parse_args()
     if asked.command == "run":
         run(asked.data, asked.folder, asked.only)
     elif asked.command == "rules":
-        rules(read_dataset(asked.folder / "new"))
+        rules(Model.load(asked.model, threads=1), read_dataset(asked.folder / "new"))
     else:
         table(read_results(asked.folder))
 
@@ -250,9 +251,8 @@ def measure(model: Model, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def rules(dataset: Dataset) -> None:
-    """Rules of the untouched model chosen on some scenes of the new domain, judged on the others."""
-    model = Model.load(threads=1)
+def rules(model: Model, dataset: Dataset) -> None:
+    """Rules of a model chosen on some scenes of the new domain, judged on the others."""
     own = evaluate_model(model, dataset, workers=2).dice
     scored = score_scenes(model, dataset)
     rng, count = np.random.default_rng(0), len(own)
@@ -292,7 +292,7 @@ def table(results: Sequence[dict[str, Any]]) -> None:
     print("region resampled, mean over seeds); range over seeds; under rules chosen on other days")
     for domain in ("new", "old"):
         print(
-            f"\n{domain} domain\n{'':<24}{'seeds':>6}{'Dice':>8}  {'difference':<26}{'range':<16}other days"
+            f"\n{domain} domain\n{'':<24}{'seeds':>6}{'Dice':>8}  {'difference':<30}{'range':<16}other days"
         )
         for (way, count, choice), pieces in sorted(by_piece.items(), key=lambda item: item[0][1:]):
             label = f"{way} {count or ''}{' suggested' if choice == 'suggested' else ''}"
@@ -300,7 +300,7 @@ def table(results: Sequence[dict[str, Any]]) -> None:
             other = float(np.mean([piece[domain]["other_days"] for piece in pieces]))
             spread = f"{min(means):.3f}-{max(means):.3f}"
             gain = "" if way == "untouched" else difference(pieces, untouched, domain)
-            print(f"{label:<24}{len(pieces):>6}{np.mean(means):>8.4f}  {gain:<26}{spread:<16}{other:.4f}")
+            print(f"{label:<24}{len(pieces):>6}{np.mean(means):>8.4f}  {gain:<30}{spread:<16}{other:.4f}")
     pairs = [by_piece.get(("default", SUGGESTED, choice), []) for choice in ("suggested", "random")]
     if all(pairs):
         print(f"\n{SUGGESTED} suggested less {SUGGESTED} random, new domain: {difference(*pairs, 'new')}")
