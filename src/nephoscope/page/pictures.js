@@ -55,6 +55,8 @@ export class Picture {
     this.answer = null;
     /** what the user draws @type {import('./drawing/labels.js').Labels | null} */
     this.labels = null;
+    /** the same for models with other patterns, by their names @type {Map<string, object>} */
+    this.otherLabels = new Map();
     this.stop = new AbortController();
   }
 }

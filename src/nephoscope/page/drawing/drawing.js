@@ -67,7 +67,7 @@ export class Drawing {
 
   /** Whether one is drawing, on a picture that has an answer. */
   get isOn() {
-    return this.#isOn && Boolean(this.labels);
+    return this.#isOn && Boolean(this.labels && this.#picture.answer);
   }
 
   /** @returns {Labels | null} of the current picture. */
@@ -89,9 +89,7 @@ export class Drawing {
       this.#selected = null;
       this.#picture = picture;
     }
-    if (this.#isOn && picture?.answer && !this.#fits(picture.labels)) {
-      picture.labels = Labels.from(this.handlers.result(picture));
-    }
+    if (this.#isOn && picture?.answer && !this.#fits(picture.labels)) this.#begin(picture);
     this.#draw();
   }
 
@@ -114,9 +112,16 @@ export class Drawing {
     return this.pen.tool === 'select' ? this.labels.regionsAt(pixel) : [];
   }
 
-  /** Labels that were kept may be of a model with other patterns. */
+  /** Labels may be of a model with other patterns. */
   #fits(labels) {
-    return labels && labels.patterns.join('\n') === this.#patterns.map(({ name }) => name).join('\n');
+    return labels && keyOf(labels.patterns) === keyOf(this.#patterns.map(({ name }) => name));
+  }
+
+  /** Give a picture labels of the model's patterns; those of another model's are put aside. */
+  #begin(picture) {
+    if (picture.labels) picture.otherLabels.set(keyOf(picture.labels.patterns), picture.labels);
+    const earlier = picture.otherLabels.get(keyOf(this.#patterns.map(({ name }) => name)));
+    picture.labels = earlier ?? Labels.from(this.handlers.result(picture));
   }
 
   /* Pointers. */
@@ -362,4 +367,8 @@ export class Drawing {
   #showCursor() {
     this.toolbar.showCursor(this.isOn ? this.#cursor : null);
   }
+}
+
+function keyOf(patterns) {
+  return patterns.join('\n');
 }
