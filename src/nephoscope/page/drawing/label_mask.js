@@ -1,5 +1,7 @@
 /** What is drawn on one picture: a mask a pattern, on the grid of the contest's labels. */
 
+import { runLengths } from '../files/run_lengths.js';
+
 export const GRID = { width: 2100, height: 1400 };
 
 /** The grid on which regions are listed and outlined: every fourth pixel of the other. */
@@ -110,22 +112,7 @@ export class LabelMask {
    * @returns {string} empty where nothing is drawn.
    */
   runLengths(pattern) {
-    const bit = 1 << pattern;
-    const { width, height } = GRID;
-    const runs = [];
-    let length = 0;
-    for (let x = 0, count = 1; x < width; x += 1) {
-      for (let place = x; place < this.bits.length; place += width, count += 1) {
-        if (this.bits[place] & bit) {
-          length += 1;
-        } else if (length) {
-          runs.push(count - length, length);
-          length = 0;
-        }
-      }
-    }
-    if (length) runs.push(width * height + 1 - length, length);
-    return runs.join(' ');
+    return runLengths(this.bits, GRID, 1 << pattern);
   }
 }
 

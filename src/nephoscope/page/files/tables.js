@@ -1,6 +1,7 @@
 /** Tables: run lengths as the contest of 2019 wants them, and covers. */
 
 import { resizeMask } from '../resize.js';
+import { runLengths } from './run_lengths.js';
 
 const CONTEST = { width: 525, height: 350 };
 
@@ -11,7 +12,7 @@ const CONTEST = { width: 525, height: 350 };
  */
 export function contestCsv(results) {
   const lines = results.flatMap((result) => result.patterns.map(({ name, components }) => (
-    `${quoted(`${result.name}_${name}`)},${runLengths(contestMask(result, components.numbers))}`
+    `${quoted(`${result.name}_${name}`)},${runLengths(contestMask(result, components.numbers), CONTEST)}`
   )));
   return new Blob([['Image_Label,EncodedPixels', ...lines, ''].join('\n')], { type: 'text/csv' });
 }
@@ -22,25 +23,6 @@ function contestMask({ width, height, valid }, numbers) {
   const resized = resizeMask(mask, { width, height }, CONTEST);
   const data = resizeMask(valid, { width, height }, CONTEST);
   return resized.map((on, index) => on & data[index]);
-}
-
-/** Pairs of start and length; pixels are counted from 1, column by column. */
-function runLengths(mask) {
-  const { width, height } = CONTEST;
-  const runs = [];
-  let length = 0;
-  for (let x = 0, place = 1; x < width; x += 1) {
-    for (let y = 0; y < height; y += 1, place += 1) {
-      if (mask[y * width + x]) {
-        length += 1;
-      } else if (length) {
-        runs.push(place - length, length);
-        length = 0;
-      }
-    }
-  }
-  if (length) runs.push(width * height + 1 - length, length);
-  return runs.join(' ');
 }
 
 /**
