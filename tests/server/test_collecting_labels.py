@@ -64,8 +64,9 @@ def test_labels_become_a_data_set(collecting, folder):
     fish = masks[DEFAULT_NAMES.index("Fish")]
     assert np.argwhere(fish).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1], [6, 0]]
     assert masks[DEFAULT_NAMES.index("Sugar")][:, 0].all()
-    answer = ask(collecting, f"{LABELS}?annotator=Bo").json
-    assert answer == {"pictures": 1, "own": 1}
+    answer = ask(collecting, f"{LABELS}?annotator=Bo&image=first.jpg").json
+    assert answer == {"pictures": 1, "own": 1, "labels": {"Fish": "7 1", "Sugar": "1 1400"}}
+    assert ask(collecting, f"{LABELS}?annotator=Cy&image=first.jpg").json["labels"] is None
     assert ask(collecting, "/api/v1/server").json["labels"] is True
 
 

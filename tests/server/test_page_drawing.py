@@ -336,3 +336,39 @@ def test_the_most_doubtful_picture_comes_first(visit, scenes, model):
     doubts = {each.source: np.mean(list(each.doubts.values())) for each in candidates}
     assert order == sorted(doubts, key=doubts.__getitem__, reverse=True)
     expect(page.locator(".thumbnail").first).to_have_attribute("aria-current", "true")
+
+
+def test_saved_labels_come_back_in_another_browser(visit, scenes, collecting):
+    first, second = visit(collecting), visit(collecting)
+    draw(first, scenes[1])
+    first.get_by_label("Your name").fill("Ada")
+    first.locator("#viewer").focus()
+    first.keyboard.press("4")
+    first.keyboard.press("r")
+    drag(first, (0.2, 0.3), (0.4, 0.6))
+    first.get_by_label("Your name").press("Enter")
+    expect(first.locator("#labels-state")).to_have_text("All pictures are accepted.")
+    draw(second, scenes[1], empty=False)
+    second.get_by_label("Your name").fill("Ada")
+    second.locator("#viewer").focus()
+    expect(second.locator("#labels-state")).to_contain_text("you have saved")
+    expect(second.locator("#labels-done")).to_contain_text("1 of 1 accepted")
+    second.locator("#accept").click()
+    drawn = second.request.get(f"{collecting}/api/v1/labels?annotator=Ada&image=second.jpg").json()
+    assert set(drawn["labels"]) == {"Sugar"}
+
+
+def test_a_region_stays_in_the_picture(page):
+    page.keyboard.press("4")
+    page.keyboard.press("r")
+    drag(page, (0.05, 0.3), (0.2, 0.6))
+    before = saved(page)[SUGAR].sum()
+    page.locator("#viewer").focus()
+    page.keyboard.press("s")
+    page.keyboard.press(".")
+    for _ in range(12):
+        page.keyboard.press("ArrowLeft")
+    masks = saved(page)
+    assert masks[SUGAR].sum() == before
+    assert box(masks, "Sugar")[0] == 0
+    expect(page.locator("#delete-region")).to_be_enabled()

@@ -15,8 +15,8 @@
  *   of a picture in a format, by the rules of the model's card with these changes.
  * @property {(picture: Picture, annotator: string, texts: Object<string, string>) => Promise<void>} [saveLabels] - keeps
  *   run lengths by pattern, where `State.labels` says so.
- * @property {(annotator: string) => Promise<{pictures: number, own: number}>} [labelled] - how many it has, of anyone and
- *   of one person.
+ * @property {(annotator: string, image: string) => Promise<{pictures: number, own: number, labels: object | null}>}
+ *   [labelled] - how many it has, of anyone and of one person, and what that person drew in a picture.
  * @property {string} privacy - what happens to pictures, for the page's foot.
  * @property {string[]} kinds - of picture files that it reads, for people.
  * @property {boolean} hasApi - whether programs can use it, too.

@@ -61,8 +61,8 @@ export class ServerEngine {
     await ask(`api/v1/labels?${query}`, { method: 'POST', body: form });
   }
 
-  labelled(annotator) {
-    return askJson(`api/v1/labels?${new URLSearchParams({ annotator })}`);
+  labelled(annotator, image) {
+    return askJson(`api/v1/labels?${new URLSearchParams({ annotator, image })}`);
   }
 }
 

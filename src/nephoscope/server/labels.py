@@ -44,12 +44,11 @@ _BODY = {
 
 @router.get("/labels", tags=["labels"], operation_id="count_labels", responses=schemas.problems("token"))
 async def count(request: Request, query: Annotated[schemas.LabelsQuery, Query()]) -> schemas.LabelCounts:
-    """How many pictures have labels."""
+    """How many pictures have labels, and what one person drew in one of them."""
     annotations = await asyncio.to_thread(_collection(request).annotations)
-    return schemas.LabelCounts(
-        pictures=len({each.image for each in annotations}),
-        own=sum(each.annotator == query.annotator for each in annotations),
-    )
+    own = {each.image: each.texts for each in annotations if each.annotator == query.annotator}
+    pictures = len({each.image for each in annotations})
+    return schemas.LabelCounts(pictures=pictures, own=len(own), labels=own.get(query.image))
 
 
 @router.post(

@@ -45,6 +45,9 @@ class LabelsQuery(BaseModel):
     """Query parameters of `/labels`."""
 
     annotator: str = Field("", description="Name of who draws.", examples=["Ada"], max_length=60)
+    image: str = Field(
+        "", description="Name of a picture, for what the annotator drew in it.", max_length=200
+    )
 
 
 class SaveLabelsQuery(BaseModel):
@@ -67,6 +70,9 @@ class LabelCounts(BaseModel):
 
     pictures: int = Field(description="That anyone labelled.")
     own: int = Field(description="That the annotator of the query labelled.")
+    labels: dict[str, str] | None = Field(
+        description="Run lengths by pattern that the annotator drew in the image; null if none."
+    )
 
 
 class SavedLabels(BaseModel):

@@ -60,7 +60,8 @@ def import_labels(
     result = Transfer(chosen.name, problems=problems)
     names = collection.save_all(_scenes(chosen, files, reading, annotator, result.people))
     if not names:
-        raise DatasetError(f"{source}: nothing can be imported: {result.in_words or 'no label'}")
+        hint = "" if pictures else "; --pictures FOLDER names the folder of the pictures"
+        raise DatasetError(f"{source}: nothing can be imported: {result.in_words or 'no label'}{hint}")
     result.scenes = len(set(names))
     return result
 

@@ -204,11 +204,9 @@ export class Drawing {
   /** @param {{x: number, y: number}} by - pixels of the label grid. */
   #moveSelected(by) {
     const { pattern, pixel } = this.#selected;
-    const moved = {
-      x: Math.round(pixel.x + by.x * COARSE.width / GRID.width), y: Math.round(pixel.y + by.y * COARSE.height / GRID.height),
-    };
-    this.#edit(() => this.labels.move({ pattern, pixel }, by));
-    this.#selected = { pattern, pixel: moved };
+    let moved = { x: 0, y: 0 };
+    this.#edit(() => { moved = this.labels.move({ pattern, pixel }, by); });
+    this.#selected = { pattern, pixel: this.labels.pixelNear(pattern, pixel, moved) };
     this.#mark();
   }
 
@@ -338,6 +336,7 @@ export class Drawing {
     if (!this.isOn) return;
     const before = this.labels.isAccepted;
     work();
+    $('tip').hidden = true; // of a region that may be another now
     this.#draw();
     clearTimeout(this.#resting);
     const picture = this.#picture;

@@ -62,6 +62,17 @@ export class LabelMask {
     }
   }
 
+  /** Draw run lengths, as `runLengths` returns them. @param {number} pattern @param {string} text */
+  addRuns(pattern, text) {
+    const bit = 1 << pattern;
+    const numbers = text.split(' ').map(Number);
+    for (let index = 0; index + 1 < numbers.length; index += 2) {
+      for (let count = numbers[index] - 1; count < numbers[index] - 1 + numbers[index + 1]; count += 1) {
+        this.bits[count % GRID.height * GRID.width + Math.floor(count / GRID.height)] |= bit;
+      }
+    }
+  }
+
   /** @param {number} pattern @returns {Uint8Array} its mask on the coarse grid, 1 inside. */
   coarse(pattern) {
     const mask = new Uint8Array(COARSE.width * COARSE.height);

@@ -31,6 +31,8 @@ export class Labelling {
     });
     stage.hand = this.drawing.hand;
     $('accept').addEventListener('click', () => this.#accept());
+    $('annotator').addEventListener('change', () => this.#recall());
+    $('annotator').addEventListener('keydown', ({ key }) => key === 'Enter' && this.#accept());
     $('doubtful').addEventListener('click', () => order(doubtfulFirst));
     this.begin(patterns);
   }
@@ -64,11 +66,21 @@ export class Labelling {
     this.#picture = picture;
     this.drawing.show(picture);
     this.saving.show();
+    this.#recall();
   }
 
   /** @param {{x: number, y: number}} pixel - of the stage's grid. @returns {object[] | null} null if nobody draws. */
   regionsAt(pixel) {
     return this.drawing.isOn ? this.drawing.regionsAt(pixel) : null;
+  }
+
+  /** What the user has saved of the picture before is shown in place of the model's regions. */
+  async #recall() {
+    const picture = this.#picture;
+    if (this.drawing.isOn && await this.saving.recall(picture)) {
+      if (picture === this.#picture) this.drawing.show(picture);
+      this.#changed();
+    }
   }
 
   async #accept() {

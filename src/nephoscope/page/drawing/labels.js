@@ -35,14 +35,21 @@ export class Labels {
     return labels;
   }
 
+  /**
+   * @param {string[]} patterns
+   * @param {Object<string, string>} texts - run lengths by pattern.
+   * @returns {Labels} that were saved, and so are accepted.
+   */
+  static saved(patterns, texts) {
+    const labels = new Labels(patterns);
+    patterns.forEach((name, pattern) => labels.mask.addRuns(pattern, texts[name] ?? ''));
+    labels.isAccepted = true;
+    return labels;
+  }
+
   /** Draw a pattern, or erase it. @param {number} pattern @param {Span[]} spans @param {boolean} on */
   draw(pattern, spans, on) {
     this.#note([this.mask.set(pattern, spans, on)]);
-  }
-
-  /** Erase all patterns. @param {Span[]} spans */
-  erase(spans) {
-    this.#note(this.patterns.map((_, pattern) => this.mask.set(pattern, spans, false)));
   }
 
   /** Delete a region. @param {{pattern: number, pixel: {x: number, y: number}}} region - by any of its pixels. */
@@ -56,11 +63,26 @@ export class Labels {
     this.#note([this.mask.set(pattern, spans, false), this.mask.set(other, spans, true)]);
   }
 
-  /** Move a region by whole pixels of the label grid; what leaves the picture is lost. */
-  move({ pattern, pixel }, { x, y }) {
+  /**
+   * Move a region by whole pixels of the label grid, as far as it stays in the picture.
+   * @param {{pattern: number, pixel: {x: number, y: number}}} region - by any of its pixels.
+   * @param {{x: number, y: number}} by
+   * @returns {{x: number, y: number}} by how many it was moved.
+   */
+  move({ pattern, pixel }, by) {
     const spans = this.mask.component(pattern, pixel);
+    const edges = { left: GRID.width, right: 0, top: GRID.height, bottom: 0 };
+    for (const [row, from, to] of spans) {
+      edges.left = Math.min(edges.left, from);
+      edges.right = Math.max(edges.right, to);
+      edges.top = Math.min(edges.top, row);
+      edges.bottom = Math.max(edges.bottom, row + 1);
+    }
+    const x = Math.max(-edges.left, Math.min(GRID.width - edges.right, by.x));
+    const y = Math.max(-edges.top, Math.min(GRID.height - edges.bottom, by.y));
     const moved = spans.map(([row, from, to]) => [row + y, from + x, to + x]);
     this.#note([this.mask.set(pattern, spans, false), this.mask.set(pattern, moved, true)]);
+    return { x, y };
   }
 
   /**
@@ -120,6 +142,25 @@ export class Labels {
     const numbers = this.#numbers[this.patterns.indexOf(region.pattern)];
     const place = numbers.indexOf(region.number);
     return { x: place % COARSE.width, y: Math.floor(place / COARSE.width) };
+  }
+
+  /**
+   * Where one of the coarse grid's pixels is after its region was moved: the nearest that is drawn.
+   * @param {number} pattern
+   * @param {{x: number, y: number}} pixel - before.
+   * @param {{x: number, y: number}} by - pixels of the label grid.
+   * @returns {{x: number, y: number}}
+   */
+  pixelNear(pattern, pixel, by) {
+    const [x, y] = [pixel.x + by.x * COARSE.width / GRID.width, pixel.y + by.y * COARSE.height / GRID.height];
+    const mask = this.mask.coarse(pattern);
+    for (const row of [Math.round(y), Math.floor(y), Math.ceil(y)]) {
+      for (const column of [Math.round(x), Math.floor(x), Math.ceil(x)]) {
+        const isInside = row >= 0 && column >= 0 && row < COARSE.height && column < COARSE.width;
+        if (isInside && mask[row * COARSE.width + column]) return { x: column, y: row };
+      }
+    }
+    return { x: Math.round(x), y: Math.round(y) };
   }
 
   /** @returns {Object<string, string>} run lengths by pattern, of those that are drawn. */

@@ -5,6 +5,7 @@ import { quoted } from '../files/tables.js';
 import { zip } from '../files/zip.js';
 import { keepLabels } from '../session.js';
 import { listed } from '../words.js';
+import { Labels } from './labels.js';
 
 const ARCHIVE = 'nephoscope_labels.zip';
 const KINDS = ['.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp']; // that a data set holds
@@ -17,6 +18,8 @@ const $ = (id) => document.getElementById(id);
 export class Saving {
   /** What the server has. @type {{pictures: number, own: number} | null} */
   #counts = null;
+  /** For whom the server was asked, by picture. */
+  #recalled = new WeakMap();
 
   /**
    * @param {import('../engine.js').Engine} engine
@@ -60,7 +63,24 @@ export class Saving {
       labels.isAccepted = true;
       keepLabels(picture.number, labels);
       await this.#refresh();
+      if (this.pictures().every((each) => each.labels?.isAccepted)) say('All pictures are accepted.');
     });
+  }
+
+  /**
+   * Take what this person has saved of a picture before, if nothing was drawn on it meanwhile.
+   * @param {Picture} picture
+   * @returns {Promise<boolean>} whether its labels are others now.
+   */
+  async recall(picture) {
+    if (!this.collects || !this.annotator || this.#recalled.get(picture) === this.annotator) return false;
+    this.#recalled.set(picture, this.annotator);
+    let labels = null;
+    await this.#tried(async () => ({ labels } = await this.engine.labelled(this.annotator, picture.name)));
+    if (!labels || picture.labels.isAccepted || picture.labels.history.canUndo) return false;
+    picture.labels = Labels.saved(picture.labels.patterns, labels);
+    say('These are the labels that you have saved of this picture.');
+    return true;
   }
 
   /** Show how many are done. */
@@ -75,7 +95,7 @@ export class Saving {
 
   /** Show what the server has of this person, too. */
   async #refresh() {
-    if (this.collects) this.#counts = await this.engine.labelled(this.annotator);
+    if (this.collects) this.#counts = await this.engine.labelled(this.annotator, '');
     this.show();
   }
 
