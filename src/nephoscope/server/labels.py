@@ -42,7 +42,9 @@ _BODY = {
 }
 
 
-@router.get("/labels", tags=["labels"], operation_id="count_labels", responses=schemas.problems("token"))
+@router.get(
+    "/labels", tags=["labels"], operation_id="count_labels", responses=schemas.problems("token", "not-found")
+)
 async def count(request: Request, query: Annotated[schemas.LabelsQuery, Query()]) -> schemas.LabelCounts:
     """How many pictures have labels, and what one person drew in one of them."""
     annotations = await asyncio.to_thread(_collection(request).annotations)
@@ -56,7 +58,7 @@ async def count(request: Request, query: Annotated[schemas.LabelsQuery, Query()]
     tags=["labels"],
     operation_id="save_labels",
     responses=schemas.problems(
-        "token", "origin", "length", "too-large", "not-a-picture", "picture", "value", "place"
+        "token", "origin", "not-found", "length", "too-large", "not-a-picture", "picture", "value", "place"
     ),
     openapi_extra={"requestBody": _BODY},
 )
