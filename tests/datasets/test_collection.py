@@ -194,3 +194,14 @@ def test_masks_of_any_size_come_back(height, width, seed):
     mask[rng.integers(0, height, 9), rng.integers(0, width, 9)] = True
     text = encode(on_label_grid(mask[None])[0])
     assert np.array_equal(decode(text, LABEL_GRID, (height, width)), mask)
+
+
+@pytest.mark.parametrize("name", ['"x.jpg', " x.jpg", "x\r.jpg", "\u2028x.jpg", "\udcff.jpg"])
+def test_names_that_a_label_file_cannot_hold_are_refused(tmp_path, name):
+    labels = Collection(tmp_path)
+    labels.save(scene(box("Fish", 2, 3, 10, 20)))
+    with pytest.raises(DatasetError, match="name of a picture"):
+        labels.save(scene(box("Fish", 0, 0, 9, 9), name=name))
+    with pytest.raises(DatasetError, match="name of an annotator"):
+        labels.save(scene(box("Fish", 0, 0, 9, 9), annotator=name))
+    assert np.array_equal(masks_in(tmp_path), box("Fish", 2, 3, 10, 20))

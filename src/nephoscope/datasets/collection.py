@@ -117,6 +117,8 @@ class Collection:
         records: dict[str, Record] = {}
         names = []
         for scene in scenes:
+            _check_text("a picture", scene.name)
+            _check_text("an annotator", scene.annotator)
             if Path(scene.name).suffix.lower() not in ENDINGS:
                 kinds = ", ".join(sorted(ENDINGS))
                 raise DatasetError(f"{scene.name}: a data set holds pictures of these kinds: {kinds}")
@@ -179,3 +181,12 @@ class Collection:
         if any(texts.get(key) != text for key, text in changed.items()):
             texts |= changed
             write_labels(path, [(image, pattern, text) for (image, pattern), text in texts.items()])
+
+
+def _check_text(what: str, name: str) -> None:
+    """Refuse a name that a CSV file would not give back."""
+    if not name or name != name.strip() or '"' in name or not name.isprintable():
+        raise DatasetError(
+            f"{name[:60]!r}: the name of {what} must have no quotation marks, no control characters and no "
+            "spaces at its ends; use another"
+        )

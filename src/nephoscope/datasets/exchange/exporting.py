@@ -47,6 +47,8 @@ def export_labels(
     """
     chosen = get_format(format_name, written=True)
     dataset = read_dataset(folder)
+    if unsafe := [name for name in dataset.patterns if set(name) & set("/\\\0")]:
+        raise DatasetError(f"{folder}: the pattern {unsafe[0][:60]!r} cannot be part of a file's name")
     annotations = _annotations(dataset)
     if annotator is not None:
         dataset = _annotated_by(dataset, annotations, annotator)
