@@ -22,6 +22,6 @@ def test_notebooks_run(path, tmp_path, monkeypatch):
         notebook, timeout=280, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()
-    said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
-    assert "mean Dice before" in said
-    assert "error" not in said.lower()
+    printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
+    assert "mean Dice before" in printed
+    assert "error" not in printed.lower()

@@ -69,6 +69,13 @@ def drag(page: Any, *places: tuple[float, float]) -> None:
     page.mouse.up()
 
 
+def draw_rectangle(page: Any, pattern: str, *corners: tuple[float, float]) -> None:
+    """Draw a rectangle of a pattern, given by its key."""
+    page.keyboard.press(pattern)
+    page.keyboard.press("r")
+    drag(page, *corners)
+
+
 def saved(page: Any) -> np.ndarray:
     """What is drawn now: masks of the labels in the downloaded archive, on the label grid."""
     page.locator("#accept").click()
@@ -108,9 +115,7 @@ def test_the_drawing_starts_with_the_models_regions(visit, scenes, tmp_path, mod
 
 
 def test_shapes_by_mouse(page):
-    page.keyboard.press("4")
-    page.keyboard.press("r")
-    drag(page, (0.2, 0.3), (0.4, 0.6))
+    draw_rectangle(page, "4", (0.2, 0.3), (0.4, 0.6))
     page.keyboard.press("2")
     page.keyboard.press("l")
     drag(page, (0.6, 0.2), (0.8, 0.2), (0.8, 0.4), (0.6, 0.4))
@@ -129,9 +134,7 @@ def test_shapes_by_mouse(page):
 
 
 def test_eraser_undo_and_redo(page):
-    page.keyboard.press("4")
-    page.keyboard.press("r")
-    drag(page, (0.2, 0.2), (0.6, 0.6))
+    draw_rectangle(page, "4", (0.2, 0.2), (0.6, 0.6))
     whole = saved(page)[SUGAR].sum()
     page.locator("#viewer").focus()
     page.keyboard.press("e")
@@ -153,9 +156,7 @@ def test_eraser_undo_and_redo(page):
 
 
 def test_a_region_is_moved_renamed_and_deleted(page):
-    page.keyboard.press("4")
-    page.keyboard.press("r")
-    drag(page, (0.1, 0.1), (0.3, 0.3))
+    draw_rectangle(page, "4", (0.1, 0.1), (0.3, 0.3))
     page.keyboard.press("s")
     drag(page, (0.2, 0.2), (0.5, 0.6))
     assert box(saved(page), "Sugar") == pytest.approx((0.4, 0.5, 0.6, 0.7), abs=0.011)
@@ -244,9 +245,7 @@ def test_the_models_region_is_taken_by_a_key(visit, scenes, tmp_path, model):
 
 
 def test_drawings_survive_a_reload(page):
-    page.keyboard.press("4")
-    page.keyboard.press("r")
-    drag(page, (0.2, 0.3), (0.4, 0.6))
+    draw_rectangle(page, "4", (0.2, 0.3), (0.4, 0.6))
     before = saved(page)
     page.wait_for_timeout(1000)
     page.reload()
@@ -343,9 +342,7 @@ def test_saved_labels_come_back_in_another_browser(visit, scenes, collecting):
     draw(first, scenes[1])
     first.get_by_label("Your name").fill("Ada")
     first.locator("#viewer").focus()
-    first.keyboard.press("4")
-    first.keyboard.press("r")
-    drag(first, (0.2, 0.3), (0.4, 0.6))
+    draw_rectangle(first, "4", (0.2, 0.3), (0.4, 0.6))
     first.get_by_label("Your name").press("Enter")
     expect(first.locator("#labels-state")).to_have_text("All pictures are accepted.")
     draw(second, scenes[1], empty=False)
@@ -359,9 +356,7 @@ def test_saved_labels_come_back_in_another_browser(visit, scenes, collecting):
 
 
 def test_a_region_stays_in_the_picture(page):
-    page.keyboard.press("4")
-    page.keyboard.press("r")
-    drag(page, (0.05, 0.3), (0.2, 0.6))
+    draw_rectangle(page, "4", (0.05, 0.3), (0.2, 0.6))
     before = saved(page)[SUGAR].sum()
     page.locator("#viewer").focus()
     page.keyboard.press("s")

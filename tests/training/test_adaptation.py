@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 import torch
-from test_distillation import log_of
+from test_distillation import TINY, log_of
 from test_own_classes import write_data
 from typer.testing import CliRunner
 
@@ -29,14 +29,6 @@ from nephoscope.training.transfer import changes_in_words, fitted
 
 pytestmark = pytest.mark.slow
 
-TINY = {
-    "arch": "unet",
-    "encoder": "tu-test_efficientnet",
-    "encoder_weights": "none",
-    "size": "64x96",
-    "batch": 8,
-    "precision": "fp32",
-}
 FEW = {"epochs": 3, "precision": "fp32"}
 SIZE = (64, 96)
 

@@ -218,13 +218,17 @@ def count_problems(problems: Sequence[Problem]) -> Counter[str]:
     return Counter(problem.kind for problem in problems)
 
 
+def problems_in_words(problems: Sequence[Problem]) -> str:
+    """Each kind of problem, with its count and first case."""
+    firsts = {problem.kind: problem.where for problem in reversed(problems)}
+    counts = count_problems(problems).items()
+    return "; ".join(f"{kind} ({count}, first: {firsts[kind]})" for kind, count in counts)
+
+
 def refuse_problems(folder: Path, problems: Sequence[Problem]) -> None:
     """If there is any problem, raise a `DatasetError` with each kind's count and first case."""
     if problems:
-        firsts = {problem.kind: problem.where for problem in reversed(problems)}
-        counts = count_problems(problems).items()
-        kinds = "; ".join(f"{kind} ({count}, first: {firsts[kind]})" for kind, count in counts)
-        raise DatasetError(f"{folder}: {kinds}")
+        raise DatasetError(f"{folder}: {problems_in_words(problems)}")
 
 
 def _check_grid(labels: Labels) -> None:

@@ -121,7 +121,7 @@ def _write(run: Path, times: dict[str, Scores]) -> None:
 
 
 def _starting_model(settings: Settings) -> Model:
-    """The model that `--from` names; one made of the weights where it is no model file."""
+    """The model file that `--from` names; else a model exported from the weights that it names."""
     first, *others = settings.start_from
     if Path(first).suffix == ENDING and not others and settings.card is None:
         return Model.load(first, threads=1)

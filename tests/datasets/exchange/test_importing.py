@@ -123,7 +123,7 @@ def test_coco_of_all_shapes(folder, data):
     result = import_labels(write_json(folder / "x.json", content), data, annotator="Ada")
     assert (result.format, result.scenes, result.problems, result.people) == ("coco", 2, [], {"Ada"})
     assert all(np.array_equal(mask, upright) for mask in masks_in(data, "a.jpg"))
-    assert not masks_in(data, "b.jpg").any()  # seen, and nothing drawn
+    assert not masks_in(data, "b.jpg").any()  # annotated, without a region
 
 
 def test_coco_leaves_out_what_is_wrong(folder, data):

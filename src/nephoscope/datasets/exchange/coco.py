@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nephoscope.core.errors import LabelError
 from nephoscope.core.types import Mask
 from nephoscope.datasets.exchange import coco_rle
-from nephoscope.datasets.exchange.drawing import Drawing, Picture, blank, check_canvas, draw
+from nephoscope.datasets.exchange.drawing import Drawing, Picture, blank, check_canvas, draw, stated_canvas
 from nephoscope.datasets.exchange.format import LabelFormat
 from nephoscope.datasets.exchange.pictures import plain_name
 from nephoscope.datasets.exchange.polygons import as_points, fill, rectangle
@@ -53,8 +53,7 @@ def _read_file(name: str, content: Any, reading: Reading) -> Iterator[Drawing]:
     for number, image in enumerate(images, 1):
         with reading.entry(f"{name}: image {number}"):
             picture = reading.pictures.find(plain_name(image["file_name"]))
-            size = (int(image.get("height") or picture.size[0]), int(image.get("width") or picture.size[1]))
-            check_canvas(size, picture)
+            size = stated_canvas(image, picture)
             masks = blank(len(reading.patterns))
             for index, annotation in by_image[image["id"]]:
                 with reading.entry(f"{name}: annotation {index} of {picture.path.name}"):

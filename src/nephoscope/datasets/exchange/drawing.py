@@ -1,7 +1,9 @@
 """What one person drew in one picture, as masks on the label grid."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +72,14 @@ def check_canvas(size: GridShape, picture: Picture | None = None) -> None:
             f"a canvas of another aspect than its picture: {width} x {height} px, the picture "
             f"{columns} x {rows} px"
         )
+
+
+def stated_canvas(entry: Mapping[str, Any], picture: Picture) -> GridShape:
+    """Height and width that an entry of a file states, or those of the picture; checked by `check_canvas`."""
+    height, width = picture.size
+    size = int(entry.get("height") or height), int(entry.get("width") or width)
+    check_canvas(size, picture)
+    return size
 
 
 def draw(masks: NDArray[np.bool_], index: int, mask: Mask) -> None:

@@ -17,7 +17,7 @@ from nephoscope.core.errors import LabelError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.outline import bounding_box, geometry, outline
 from nephoscope.core.types import LABEL_GRID
-from nephoscope.datasets.exchange.drawing import Drawing, Picture, blank, check_canvas
+from nephoscope.datasets.exchange.drawing import Drawing, Picture, blank, stated_canvas
 from nephoscope.datasets.exchange.format import Files, LabelFormat
 from nephoscope.datasets.exchange.pictures import plain_name
 from nephoscope.datasets.exchange.polygons import Points, as_points, fill
@@ -65,12 +65,8 @@ def _read_file(path: Path, content: Any, reading: Reading, in_pixels: bool) -> I
 
 def _canvas(content: Any, picture: Picture) -> tuple[float, float]:
     """Width and height of what coordinates are pixels of: as the file says, or the picture."""
-    size = (
-        int(content.get("height") or picture.size[0]),
-        int(content.get("width") or picture.size[1]),
-    )
-    check_canvas(size, picture)
-    return size[1], size[0]
+    height, width = stated_canvas(content, picture)
+    return width, height
 
 
 def _bounds(content: Any, picture: Picture) -> Bounds:

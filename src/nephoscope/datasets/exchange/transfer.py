@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from nephoscope.datasets.dataset import count_problems
+from nephoscope.datasets.dataset import problems_in_words
 from nephoscope.datasets.exchange.scene import ExportedScene
 from nephoscope.datasets.labels import Problem
 
@@ -46,7 +46,5 @@ class Transfer:
 
     @property
     def in_words(self) -> str:
-        """Each kind of problem, with its count and first case."""
-        firsts = {problem.kind: problem.where for problem in reversed(self.problems)}
-        counts = count_problems(self.problems).items()
-        return "; ".join(f"{kind} ({count}, first: {firsts[kind]})" for kind, count in counts)
+        """The problems; see `problems_in_words`."""
+        return problems_in_words(self.problems)
