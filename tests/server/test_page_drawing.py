@@ -367,3 +367,17 @@ def test_a_region_stays_in_the_picture(page):
     assert masks[SUGAR].sum() == before
     assert box(masks, "Sugar")[0] == 0
     expect(page.locator("#delete-region")).to_be_enabled()
+
+
+def test_a_region_that_moves_by_single_pixels_stays_selected(page):
+    draw_rectangle(page, "4", (0.4, 0.4), (0.5, 0.5))
+    before = saved(page)[SUGAR]
+    page.locator("#viewer").focus()
+    page.keyboard.press("s")
+    page.keyboard.press(".")
+    for _ in range(9):
+        page.keyboard.press("Shift+ArrowUp")
+    expect(page.locator("#delete-region")).to_be_enabled()
+    after = saved(page)[SUGAR]
+    assert after.sum() == before.sum()
+    assert np.nonzero(before)[0].min() - np.nonzero(after)[0].min() >= 9

@@ -1,7 +1,7 @@
 /** Drawing on the picture: tools, patterns, selection, keys. The labels themselves are in `labels.js`. */
 
 import { keepLabels } from '../session.js';
-import { COARSE, GRID } from './label_mask.js';
+import { COARSE, coarsened, GRID, sampled } from './label_mask.js';
 import { Labels } from './labels.js';
 import { Pen } from './pen.js';
 import { Toolbar, TOOLS } from './toolbar.js';
@@ -32,7 +32,7 @@ export class Drawing {
   #picture = null;
   #patterns = [];
   #pattern = 0;
-  /** A region by its pattern and one of its pixels. @type {{pattern: number, pixel: {x: number, y: number}} | null} */
+  /** A region by its pattern and one of its pixels, of the label grid. @type {{pattern: number, pixel: {x: number, y: number}} | null} */
   #selected = null;
   /** Where the drag of a selected region began. */
   #dragged = null;
@@ -177,7 +177,8 @@ export class Drawing {
 
   #select(region) {
     this.#selected = region && {
-      pattern: this.labels.patterns.indexOf(region.pattern), pixel: this.labels.pixelOf(region),
+      pattern: this.labels.patterns.indexOf(region.pattern),
+      pixel: sampled({ x: Math.floor(region.middle.x), y: Math.floor(region.middle.y) }),
     };
     if (region) this.#choosePattern(this.#selected.pattern);
     this.#mark();
@@ -194,7 +195,7 @@ export class Drawing {
   #selectedRegion() {
     if (!this.#selected) return null;
     const name = this.labels.patterns[this.#selected.pattern];
-    return this.labels.regionsAt(this.#selected.pixel).find(({ pattern }) => pattern === name) ?? null;
+    return this.labels.regionsAt(coarsened(this.#selected.pixel)).find(({ pattern }) => pattern === name) ?? null;
   }
 
   #remove() {
@@ -206,7 +207,7 @@ export class Drawing {
     const { pattern, pixel } = this.#selected;
     let moved = { x: 0, y: 0 };
     this.#edit(() => { moved = this.labels.move({ pattern, pixel }, by); });
-    this.#selected = { pattern, pixel: this.labels.pixelNear(pattern, pixel, moved) };
+    this.#selected = { pattern, pixel: { x: pixel.x + moved.x, y: pixel.y + moved.y } };
     this.#mark();
   }
 

@@ -10,6 +10,16 @@ export const COARSE = { width: 525, height: 350 };
 const STEP = GRID.width / COARSE.width;
 const SAMPLED = STEP >> 1; // the pixel of a coarse pixel that stands for it
 
+/** The coarse grid's pixel around one of the label grid. @param {{x: number, y: number}} pixel */
+export function coarsened({ x, y }) {
+  return { x: Math.floor(x / STEP), y: Math.floor(y / STEP) };
+}
+
+/** The pixel of the label grid that stands for one of the coarse grid. @param {{x: number, y: number}} pixel */
+export function sampled({ x, y }) {
+  return { x: x * STEP + SAMPLED, y: y * STEP + SAMPLED };
+}
+
 /**
  * A row's pixels from one column up to another, which is not among them: `[row, from, to]`.
  * @typedef {[number, number, number]} Span
@@ -77,16 +87,16 @@ export class LabelMask {
   coarse(pattern) {
     const mask = new Uint8Array(COARSE.width * COARSE.height);
     for (let y = 0, index = 0; y < COARSE.height; y += 1) {
-      let place = (y * STEP + SAMPLED) * GRID.width + SAMPLED;
+      let place = (y * STEP + SAMPLED) * GRID.width + SAMPLED; // as `sampled`
       for (let x = 0; x < COARSE.width; x += 1, index += 1, place += STEP) mask[index] = this.bits[place] >> pattern & 1;
     }
     return mask;
   }
 
   /**
-   * The connected pixels of a pattern around one of the coarse grid; diagonal neighbours connect.
+   * The connected pixels of a pattern around one of them; diagonal neighbours connect.
    * @param {number} pattern
-   * @param {{x: number, y: number}} pixel - of the coarse grid.
+   * @param {{x: number, y: number}} pixel - of the label grid.
    * @returns {Span[]} none where the pattern is not drawn.
    */
   component(pattern, { x, y }) {
@@ -95,7 +105,7 @@ export class LabelMask {
     const taken = new Uint8Array(this.bits.length);
     const isFree = (place) => (this.bits[place] & bit) && !taken[place];
     const spans = [];
-    const seeds = [(y * STEP + SAMPLED) * width + x * STEP + SAMPLED];
+    const seeds = [y * width + x];
     while (seeds.length) {
       const seed = seeds.pop();
       if (!isFree(seed)) continue;

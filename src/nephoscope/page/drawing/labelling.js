@@ -18,9 +18,10 @@ export class Labelling {
    * @param {{engine: import('../engine.js').Engine, collects: boolean, patterns: import('../panel.js').Pattern[],
    *   pictures: () => Picture[], result: (picture: Picture) => import('../files/result.js').Result,
    *   guides: () => import('../view.js').Layer[], toggled: () => void, turn: (step: number) => void,
-   *   changed: () => void, order: (ordered: (all: Picture[], card: object) => Picture[]) => void}} page - the engine, and whether it keeps labels; the model's patterns; all pictures; what
-   *   the model draws in one, and its regions; called for a change of the mode, for the next picture, when one
-   *   was done, and to put the pictures in another order.
+   *   changed: () => void, order: (ordered: (all: Picture[], card: object) => Picture[]) => void}} page - the engine,
+   *   and whether it keeps labels; the model's patterns; all pictures; what the model draws in one, and its regions;
+   *   called for a change of the mode, for the next picture, when one was done, and to put the pictures in another
+   *   order.
    */
   constructor(stage, { engine, collects, patterns, pictures, result, guides, toggled, turn, changed, order }) {
     this.turn = turn;

@@ -137,32 +137,6 @@ export class Labels {
     });
   }
 
-  /** @param {Region} region @returns {{x: number, y: number}} one of its pixels, of the coarse grid. */
-  pixelOf(region) {
-    const numbers = this.#numbers[this.patterns.indexOf(region.pattern)];
-    const place = numbers.indexOf(region.number);
-    return { x: place % COARSE.width, y: Math.floor(place / COARSE.width) };
-  }
-
-  /**
-   * Where one of the coarse grid's pixels is after its region was moved: the nearest that is drawn.
-   * @param {number} pattern
-   * @param {{x: number, y: number}} pixel - before.
-   * @param {{x: number, y: number}} by - pixels of the label grid.
-   * @returns {{x: number, y: number}}
-   */
-  pixelNear(pattern, pixel, by) {
-    const [x, y] = [pixel.x + by.x * COARSE.width / GRID.width, pixel.y + by.y * COARSE.height / GRID.height];
-    const mask = this.mask.coarse(pattern);
-    for (const row of [Math.round(y), Math.floor(y), Math.ceil(y)]) {
-      for (const column of [Math.round(x), Math.floor(x), Math.ceil(x)]) {
-        const isInside = row >= 0 && column >= 0 && row < COARSE.height && column < COARSE.width;
-        if (isInside && mask[row * COARSE.width + column]) return { x: column, y: row };
-      }
-    }
-    return { x: Math.round(x), y: Math.round(y) };
-  }
-
   /** @returns {Object<string, string>} run lengths by pattern, of those that are drawn. */
   get texts() {
     const texts = this.patterns.map((name, pattern) => [name, this.mask.runLengths(pattern)]);
