@@ -381,3 +381,34 @@ def test_a_region_that_moves_by_single_pixels_stays_selected(page):
     after = saved(page)[SUGAR]
     assert after.sum() == before.sum()
     assert np.nonzero(before)[0].min() - np.nonzero(after)[0].min() >= 9
+
+
+def test_an_edit_is_kept_though_another_picture_follows_at_once(visit, scenes):
+    page = visit()
+    draw(page, scenes[1], scenes[2])
+    draw_rectangle(page, "4", (0.2, 0.3), (0.4, 0.6))
+    page.keyboard.press("n")
+    draw_rectangle(page, "1", (0.5, 0.3), (0.6, 0.6))
+    page.wait_for_timeout(1000)
+    page.reload()
+    expect(page.locator("#summary")).to_have_text(re.compile("%|No "))
+    page.get_by_role("button", name="Draw", exact=True).click()
+    expect(page.locator("#viewer")).to_be_focused()
+    page.keyboard.press("p")
+    expect(page.locator("#picture-name")).to_have_text("second.jpg")
+    page.keyboard.press("s")
+    page.mouse.click(*at(page, 0.3, 0.45))
+    sugar = page.locator("#draw-patterns button", has_text="Sugar")
+    expect(sugar).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#delete-region")).to_be_enabled()
+
+
+def test_a_region_is_deleted_while_it_is_dragged(page):
+    draw_rectangle(page, "4", (0.2, 0.3), (0.4, 0.6))
+    page.keyboard.press("s")
+    page.mouse.move(*at(page, 0.3, 0.45))
+    page.mouse.down()
+    page.mouse.move(*at(page, 0.5, 0.5))
+    page.keyboard.press("Delete")
+    page.mouse.up()
+    assert not saved(page).any()

@@ -38,7 +38,8 @@ export class Drawing {
   #dragged = null;
   /** In px from the stage's corner; null until a key moves it. */
   #cursor = null;
-  #resting = 0;
+  /** Timers after which labels are kept, by picture. */
+  #resting = new WeakMap();
 
   /**
    * @param {import('../view.js').View} view
@@ -151,7 +152,8 @@ export class Drawing {
     }
     const { from } = this.#dragged;
     this.#dragged = null;
-    if (Math.hypot(at.x - from.x, at.y - from.y) < MOVED) return;
+    // What was dragged may have been deleted meanwhile, by a key.
+    if (!this.#selected || Math.hypot(at.x - from.x, at.y - from.y) < MOVED) return;
     const { sx, sy } = this.view.placeOf(GRID);
     this.#moveSelected({ x: Math.round((at.x - from.x) / sx), y: Math.round((at.y - from.y) / sy) });
   }
@@ -339,9 +341,9 @@ export class Drawing {
     work();
     $('tip').hidden = true; // of a region that may be another now
     this.#draw();
-    clearTimeout(this.#resting);
     const picture = this.#picture;
-    this.#resting = setTimeout(() => keepLabels(picture.number, picture.labels), KEPT_AFTER);
+    clearTimeout(this.#resting.get(picture));
+    this.#resting.set(picture, setTimeout(() => keepLabels(picture.number, picture.labels), KEPT_AFTER));
     if (before !== this.labels.isAccepted) this.handlers.changed();
   }
 
