@@ -142,6 +142,21 @@ def test_an_interrupted_save_is_completed(tmp_path, monkeypatch):
     assert np.array_equal(masks_in(tmp_path), box("Sugar", 2, 3, 10, 20))
 
 
+def test_a_later_save_completes_one_that_failed(tmp_path, monkeypatch):
+    labels = Collection(tmp_path)
+    labels.save(scene(box("Fish", 2, 3, 10, 20)))
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(collection, "write_labels", full)
+    with pytest.raises(OSError, match="no space"):
+        labels.save(scene(box("Sugar", 2, 3, 10, 20)))
+    monkeypatch.undo()
+    labels.save(scene(box("Fish", 0, 0, 5, 5), name="b.jpg"))
+    assert np.array_equal(masks_in(tmp_path), box("Sugar", 2, 3, 10, 20))
+
+
 @pytest.mark.slow
 def test_two_processes_lose_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")

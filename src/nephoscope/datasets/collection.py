@@ -77,6 +77,7 @@ class Collection:
 
     def __init__(self, folder: Path, patterns: Sequence[str] = DEFAULT_NAMES) -> None:
         self.folder, self.patterns = folder, tuple(patterns)
+        self._is_behind = False  # whether labels may lack what annotations have: a save failed in between
         for name in LABEL_FILES[1:]:
             if (folder / name).is_file():
                 raise DatasetError(f"{folder / name}: compressed labels are not changed; unpack it first")
@@ -95,7 +96,7 @@ class Collection:
             The picture's name in the data set: another one where a different picture has its name.
 
         Raises:
-            DatasetError: the picture's kind is none that a data set holds.
+            DatasetError: the picture's kind, or a name, is none that a data set holds.
             OSError: a file cannot be written; what was saved before is kept.
         """
         return self.save_all([scene])[0]
@@ -110,7 +111,7 @@ class Collection:
             The pictures' names in the data set.
 
         Raises:
-            DatasetError: a picture's kind is none that a data set holds.
+            DatasetError: a picture's kind, or a name, is none that a data set holds.
             OSError: a file cannot be written; the labels that were saved before are kept.
         """
         drawn: dict[tuple[str, str], Annotation] = {}
@@ -134,8 +135,12 @@ class Collection:
             with self._lock():
                 others = [each for each in self._annotations() if (each.image, each.annotator) not in drawn]
                 self._write_records(records.values())
-                atomic_write(self.folder / FILE, format_annotations([*others, *drawn.values()]))
-                self._write_labels([*others, *drawn.values()])
+                annotations = [*others, *drawn.values()]
+                behind, self._is_behind = self._is_behind, True
+                atomic_write(self.folder / FILE, format_annotations(annotations))
+                changed = {image for image, _ in drawn}
+                self._write_labels(each for each in annotations if behind or each.image in changed)
+                self._is_behind = False
         return names
 
     def _lock(self) -> FileLock:
@@ -167,7 +172,7 @@ class Collection:
             atomic_write(path, format_catalogue([*records.values(), *added]))
 
     def _write_labels(self, annotations: Iterable[Annotation]) -> None:
-        """Make the label file of the annotations and of the labels of other scenes."""
+        """Make the labels of scenes of all their annotations; those of other scenes stay."""
         path = self.folder / LABEL_FILES[0]
         texts = dict(read_labels(path, LABEL_GRID, patterns=self.patterns).texts) if path.is_file() else {}
         by_image: dict[str, list[Annotation]] = {}
