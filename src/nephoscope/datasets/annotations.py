@@ -82,6 +82,14 @@ def read_annotations(path: Path, patterns: Sequence[str] | None = None) -> list[
     return list(read.values())
 
 
+def by_image(annotations: Iterable[Annotation]) -> dict[str, list[Annotation]]:
+    """Annotations of each picture, in their order."""
+    grouped: dict[str, list[Annotation]] = {}
+    for each in annotations:
+        grouped.setdefault(each.image, []).append(each)
+    return grouped
+
+
 def format_annotations(annotations: Iterable[Annotation]) -> bytes:
     """The content of the file."""
     rows = [

@@ -18,7 +18,14 @@ from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write, unique_name
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID, GridShape, Mask
-from nephoscope.datasets.annotations import FILE, Annotation, format_annotations, read_annotations, union
+from nephoscope.datasets.annotations import (
+    FILE,
+    Annotation,
+    by_image,
+    format_annotations,
+    read_annotations,
+    union,
+)
 from nephoscope.datasets.catalogue import Record, format_catalogue, read_catalogue
 from nephoscope.datasets.dataset import CATALOGUE, ENDINGS, LABEL_FILES, PICTURES
 from nephoscope.datasets.labels import read_labels, write_labels
@@ -175,12 +182,9 @@ class Collection:
         """Make the labels of scenes of all their annotations; those of other scenes stay."""
         path = self.folder / LABEL_FILES[0]
         texts = dict(read_labels(path, LABEL_GRID, patterns=self.patterns).texts) if path.is_file() else {}
-        by_image: dict[str, list[Annotation]] = {}
-        for each in annotations:
-            by_image.setdefault(each.image, []).append(each)
         changed = {
             (image, pattern): union(drawn, pattern)
-            for image, drawn in by_image.items()
+            for image, drawn in by_image(annotations).items()
             for pattern in self.patterns
         }
         if any(texts.get(key) != text for key, text in changed.items()):

@@ -61,6 +61,11 @@ class PracticeScene:
     image: str
     answers: dict[str, tuple[Rectangle, ...]]
 
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Names of the annotators, sorted."""
+        return tuple(sorted(self.answers))
+
 
 def read_rectangles(source: Path, patterns: Sequence[str] = DEFAULT_NAMES) -> dict[Overpass, list[Rectangle]]:
     """Read the rectangles of all annotators, by overpass.

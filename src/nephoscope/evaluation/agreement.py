@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nephoscope.core.types import Mask
 from nephoscope.datasets.rectangles import PracticeScene
-from nephoscope.evaluation.cells import AnnotatedScene, cells_by_pattern, people_of
+from nephoscope.evaluation.cells import AnnotatedScene, cells_by_pattern
 from nephoscope.evaluation.statistics import Interval, bootstrap
 
 Numbers = NDArray[np.float64]
@@ -85,7 +85,7 @@ def agreement(
     Raises:
         LabelError: run lengths of an annotation are wrong.
     """
-    people = people_of(scene)
+    people = scene.people
     one, other = _choose_unions(len(people), seed)
     drew, pairs, unions = [], [], []
     dice: dict[str, list[Numbers]] = {name: [] for name in (*candidates, MAJORITY)}

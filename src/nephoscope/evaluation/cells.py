@@ -49,15 +49,10 @@ class Cells:
     count: Callable[[Mask], Counts]
 
 
-def people_of(scene: PracticeScene | AnnotatedScene) -> tuple[str, ...]:
-    """Names of a scene's annotators, sorted."""
-    return scene.people if isinstance(scene, AnnotatedScene) else tuple(sorted(scene.answers))
-
-
 def cells_by_pattern(
     scene: PracticeScene | AnnotatedScene, patterns: Sequence[str], valid: Mask | None
 ) -> list[Cells]:
-    """The cells of each pattern, people in the order of `people_of`.
+    """The cells of each pattern, people in the order of the scene's `people`.
 
     Args:
         scene: with rectangles or masks.
@@ -72,7 +67,7 @@ def cells_by_pattern(
         in_order = sorted(scene.annotations, key=lambda each: each.annotator)
         masks = np.stack([each.masks(patterns, SCORE_GRID) for each in in_order])
         return [_cut_by_masks(masks[:, index], valid) for index in range(len(patterns))]
-    answers = [scene.answers[person] for person in people_of(scene)]
+    answers = [scene.answers[person] for person in scene.people]
     return [_cut_by_rectangles(answers, pattern, valid) for pattern in patterns]
 
 

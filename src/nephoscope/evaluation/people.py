@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from nephoscope.core.errors import LabelError
-from nephoscope.datasets.annotations import FILE, Annotation, read_annotations
+from nephoscope.datasets.annotations import FILE, Annotation, by_image, read_annotations
 from nephoscope.datasets.dataset import Dataset
 from nephoscope.datasets.labels import Problem
 from nephoscope.datasets.rectangles import FOLDER, PRACTICE_CLASSIFICATIONS, PracticeScene, read_practice
@@ -40,12 +40,9 @@ def with_enough_annotators(scenes: Sequence[PracticeScene]) -> list[PracticeScen
 
 def annotated_scenes(annotations: Iterable[Annotation]) -> list[AnnotatedScene]:
     """Scenes that at least `MIN_PEOPLE` people annotated, in the order of their names."""
-    by_image: dict[str, list[Annotation]] = {}
-    for each in annotations:
-        by_image.setdefault(each.image, []).append(each)
     return [
         AnnotatedScene(image, tuple(drawn))
-        for image, drawn in sorted(by_image.items())
+        for image, drawn in sorted(by_image(annotations).items())
         if len(drawn) >= MIN_PEOPLE
     ]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from nephoscope.core.errors import DatasetError, LabelError, OutputConflictError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.types import LABEL_GRID, Progress
-from nephoscope.datasets.annotations import FILE, Annotation, read_annotations
+from nephoscope.datasets.annotations import FILE, Annotation, by_image, read_annotations
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset, read_dataset
 from nephoscope.datasets.exchange.registry import get_format
@@ -78,10 +78,7 @@ def export_labels(
 
 def _annotations(dataset: Dataset) -> Annotations:
     path = dataset.folder / FILE
-    by_image: dict[str, list[Annotation]] = {}
-    for each in read_annotations(path, dataset.patterns) if path.is_file() else []:
-        by_image.setdefault(each.image, []).append(each)
-    return by_image
+    return by_image(read_annotations(path, dataset.patterns) if path.is_file() else [])
 
 
 def _annotated_by(dataset: Dataset, annotations: Annotations, annotator: str) -> Dataset:
