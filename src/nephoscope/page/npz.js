@@ -1,5 +1,7 @@
 /** Reads NPZ: zip archives of .npy files, as `numpy.savez` and the server write them. */
 
+import { through } from './streams.js';
+
 const END_OF_DIRECTORY = 0x06054b50;
 const END_BYTES = 22;
 const ENTRY = 0x02014b50;
@@ -29,7 +31,7 @@ const KINDS = {
 export async function readNpz(buffer) {
   const members = new Map();
   for (const { name, method, packed } of entries(new DataView(buffer))) {
-    const bytes = method === STORED ? packed : await inflate(packed);
+    const bytes = method === STORED ? packed : await through(packed, new DecompressionStream('deflate-raw'));
     members.set(name.replace(/\.npy$/, ''), readNpy(bytes));
   }
   return members;
@@ -57,11 +59,6 @@ function* entries(view) {
     };
     at += 46 + nameLength + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
   }
-}
-
-async function inflate(packed) {
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 function readNpy(bytes) {

@@ -3,6 +3,8 @@
  * goes when the page is opened a day later.
  */
 
+import { through } from './streams.js';
+
 const DATABASE = 'nephoscope';
 const PICTURES = 'pictures';
 const LABELS = 'labels';
@@ -69,7 +71,7 @@ export function keep(record) {
  */
 export function keepLabels(number, { patterns, mask, isAccepted }) {
   return tried(async () => {
-    const packed = await throughStream(new Blob([mask.bits]), new CompressionStream('gzip'));
+    const packed = await through(mask.bits, new CompressionStream('gzip'));
     const record = stamped({ number, patterns, packed, isAccepted });
     await operate(LABELS, 'readwrite', (store) => store.put(record));
   });
@@ -79,15 +81,11 @@ export function keepLabels(number, { patterns, mask, isAccepted }) {
 export async function keptLabels() {
   return await tried(async () => {
     const entries = (await own(LABELS)).map(async ({ number, patterns, packed, isAccepted }) => {
-      const bits = await throughStream(packed, new DecompressionStream('gzip'));
-      return [number, { patterns, bits: new Uint8Array(await bits.arrayBuffer()), isAccepted }];
+      const bits = await through(packed, new DecompressionStream('gzip'));
+      return [number, { patterns, bits, isAccepted }];
     });
     return new Map(await Promise.all(entries));
   }) ?? new Map();
-}
-
-function throughStream(blob, stream) {
-  return new Response(blob.stream().pipeThrough(stream)).blob();
 }
 
 function stamped(record) {

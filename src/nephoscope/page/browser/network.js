@@ -1,5 +1,7 @@
 /** Loads models and runs them by ONNX Runtime Web. */
 
+import { through } from '../streams.js';
+
 const RUNTIME = new URL('../../runtime/', import.meta.url);
 const MODELS = new URL('../../models/', import.meta.url);
 
@@ -53,8 +55,7 @@ export async function loadModel({ card, file }) {
 async function inflated(address) {
   const content = new Uint8Array(await (await fetched(address)).arrayBuffer());
   if (content[0] !== 0x1f || content[1] !== 0x8b) return content;
-  const stream = new Blob([content]).stream().pipeThrough(new DecompressionStream('gzip'));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return through(content, new DecompressionStream('gzip'));
 }
 
 async function fetched(address) {

@@ -1,6 +1,7 @@
 /** PNG files with a palette of two colours. */
 
 import { rgbOf } from '../element.js';
+import { through } from '../streams.js';
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const PALETTE = 3; // colour type
@@ -25,7 +26,7 @@ export async function maskPng(mask, width, height, colour) {
     Uint8Array.from(SIGNATURE),
     chunk('IHDR', header),
     chunk('PLTE', Uint8Array.from([0, 0, 0, ...rgbOf(colour)])),
-    chunk('IDAT', await deflated(rows)),
+    chunk('IDAT', await through(rows, new CompressionStream('deflate'))),
     chunk('IEND', new Uint8Array(0)),
   ]);
 }
@@ -38,11 +39,6 @@ function chunk(name, content) {
   bytes.set(content, 8);
   view.setUint32(content.length + 8, checksum(bytes.subarray(4, content.length + 8)));
   return bytes;
-}
-
-async function deflated(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate'));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, index) => {
