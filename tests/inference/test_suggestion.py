@@ -137,3 +137,13 @@ def test_the_command_ranks_pictures_and_names_those_that_cannot_be_read(tmp_path
     done = CliRunner().invoke(app, ["suggest", str(folder), "-o", str(folder)])
     assert done.exit_code == 2
     assert "is a folder" in done.stderr
+
+
+def test_an_older_list_stays_where_no_picture_can_be_read(tmp_path, tiny_model):
+    older = tmp_path / "list.csv"
+    older.write_text("older\n")
+    words = ["suggest", str(tmp_path / "none.png"), "-o", str(older), "--model", str(tiny_model())]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 1
+    assert "is not written" in done.stderr
+    assert older.read_text() == "older\n"

@@ -38,6 +38,9 @@ def suggest(
         unread = [result for result in results if not isinstance(result, Candidate)]
         for failed in unread:
             console.error(failed.reason)
+        if not readable:  # an older list stays as it is
+            console.error(f"no picture can be ranked: {output} is not written")
+            raise typer.Exit(1)
         suggestions = rank(readable, count)
         atomic_write(output, table(suggestions, loaded.card.patterns))
     console.info(f"{len(suggestions):,} of {len(readable):,} pictures suggested: {output}")
