@@ -110,11 +110,11 @@ def test_many_scenes_are_saved_with_one_write(tmp_path, monkeypatch):
     monkeypatch.setattr(collection, "write_labels", lambda *each: writes.append(each) or written(*each))
     labels = Collection(tmp_path)
     drawn = {(name, person): box("Fish", 2, 3, 10, 20) for name in ("a.jpg", "b.jpg") for person in "AB"}
-    names = labels.save_all(scene(masks, person, name) for (name, person), masks in drawn.items())
-    assert names == ["a.jpg", "a.jpg", "b.jpg", "b.jpg"]
+    saved = labels.save_all(scene(masks, person, name) for (name, person), masks in drawn.items())
+    assert saved == (["a.jpg", "a.jpg", "b.jpg", "b.jpg"], 0)
     assert {(each.image, each.annotator) for each in labels.annotations()} == drawn.keys()
     assert len(writes) == 1
-    assert labels.save_all([]) == []
+    assert labels.save_all([]) == ([], 0)
 
 
 def test_ragged_masks_are_read_again(tmp_path):
@@ -211,7 +211,9 @@ def test_masks_of_any_size_come_back(height, width, seed):
     assert np.array_equal(decode(text, LABEL_GRID, (height, width)), mask)
 
 
-@pytest.mark.parametrize("name", ['"x.jpg', " x.jpg", "x\r.jpg", "\u2028x.jpg", "\udcff.jpg"])
+@pytest.mark.parametrize(
+    "name", ['"x.jpg', " x.jpg", "x\r.jpg", "\u2028x.jpg", "\udcff.jpg", "\u96f2" * 70 + ".jpg"]
+)
 def test_names_that_a_label_file_cannot_hold_are_refused(tmp_path, name):
     labels = Collection(tmp_path)
     labels.save(scene(box("Fish", 2, 3, 10, 20)))

@@ -153,7 +153,7 @@ def test_names_that_differ_in_capitals_alone(tmp_path):
         ("image,mask\n", "first line"),
         (
             "Image_Label,EncodedPixels\na.jpg_Fisch,1 2\na.jpg_Fish,\nb.jpg_Fish,\nc.jpg_Fish,\n",
-            "line 2: a.jpg_Fisch.*available: Fish: unknown pattern",
+            "line 2: a.jpg_Fisch: unknown pattern: available: Fish",
         ),
         ("Image_Label,EncodedPixels\na.jpg_Fish\n", "line 2"),
         ("Image_Label,EncodedPixels\n_Fish,1 2\n", "line 2"),

@@ -2,6 +2,7 @@
 
 import csv
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def test_the_command_ranks_pictures_and_names_those_that_cannot_be_read(tmp_path
     words = ["suggest", *words, "--model", tiny_model(input_size=SIZE, calibration=CALIBRATION)]
     done = CliRunner().invoke(app, list(map(str, words)))
     assert done.exit_code == 1
-    assert "broken.png" in done.stderr
+    assert done.stderr.count("broken.png") == 1
     assert "2 of 3 pictures suggested" in done.stderr
     with (tmp_path / "list.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -134,6 +135,19 @@ def test_the_command_ranks_pictures_and_names_those_that_cannot_be_read(tmp_path
     assert all(row["source"].startswith(str(folder)) for row in rows)
     assert float(rows[0]["score"]) >= float(rows[1]["score"])
     assert 0 <= float(rows[0]["Fish"]) <= 1
+    (tmp_path / "next").mkdir()
+    (tmp_path / "next" / Path(rows[0]["source"]).name).write_bytes(b"another picture")
+    words += ["--copy", tmp_path / "next"]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert (done.exit_code, "--overwrite" in done.stderr) == (2, True)
+    done = CliRunner().invoke(
+        app, [str(word) for word in (*words, "--overwrite", "--copy", tmp_path / "next")]
+    )
+    assert "2 of them copied" in done.stderr
+    assert {path.read_bytes() for path in (tmp_path / "next").iterdir()} == {
+        b"another picture",
+        *(Path(row["source"]).read_bytes() for row in rows),
+    }
     done = CliRunner().invoke(app, ["suggest", str(folder), "-o", str(folder)])
     assert done.exit_code == 2
     assert "is a folder" in done.stderr
@@ -142,7 +156,8 @@ def test_the_command_ranks_pictures_and_names_those_that_cannot_be_read(tmp_path
 def test_an_older_list_stays_where_no_picture_can_be_read(tmp_path, tiny_model):
     older = tmp_path / "list.csv"
     older.write_text("older\n")
-    words = ["suggest", str(tmp_path / "none.png"), "-o", str(older), "--model", str(tiny_model())]
+    words = ["suggest", str(tmp_path / "none.png"), "-o", str(older), "--overwrite"]
+    words += ["--model", str(tiny_model())]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 1
     assert "is not written" in done.stderr

@@ -1,5 +1,6 @@
 """The server collects labels: complete data sets, whoever saves at once, and however it ends."""
 
+import errno
 import json
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from asking import FORM, Answer, ask, form, refused
 from conftest import encoded, offline, serving, tiny_models
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID
+from nephoscope.datasets import collection
 from nephoscope.datasets.annotations import FILE, read_annotations
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.imagery.synthetic import make_scene
@@ -82,6 +84,34 @@ def test_names_stay_in_the_folder(collecting, folder):
     assert image == "outside.jpg"
     assert (folder / "train_images/outside.jpg").is_file()
     assert not (folder.parent / "outside.jpg").exists()
+
+
+def test_names_have_one_form(collecting, folder):
+    """Capital letters count; spaces at the ends and the two ways to write an accent in Unicode do not."""
+    save(collecting, FISH, "Wolke\u0308.jpg", query="annotator=Zoe%CC%88%20")
+    answer = ask(collecting, f"{LABELS}?annotator=%20Zo%C3%AB&image=Wolk%C3%AB.jpg").json
+    assert (answer["own"], answer["labels"]) == (1, FISH)
+    assert (folder / "train_images/Wolk\u00eb.jpg").is_file()
+
+
+def test_pictures_that_are_cut_short_are_refused(collecting, folder):
+    assert "cut short" in refused(save(collecting, FISH, "cut.jpg", JPEG[: len(JPEG) // 2]), "picture")
+    assert not (folder / "train_images/cut.jpg").exists()
+
+
+def test_what_is_too_long_is_refused(collecting):
+    assert "shorter" in refused(save(collecting, FISH, "\u96f2" * 80 + ".jpg"), "value")
+    assert "limit" in refused(save(collecting, b'{"Fish": "' + b"1 1 " * 3_000_000 + b'"}'), "too-large")
+
+
+def test_a_full_disk_is_said(collecting, monkeypatch):
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(collection, "atomic_write", full)
+    answer = save(collecting, FISH, "full.jpg")
+    assert answer.status == 507
+    assert "No space left" in refused(answer, "storage")
 
 
 @pytest.mark.parametrize(

@@ -107,9 +107,12 @@ def _print_transfer(result: "Transfer", folder: Path) -> None:
     """Print what was left out, and the counts; exit with code 1 if anything was left out."""
     for line in result.lines:
         console.error(line)
+    for note in result.notes:
+        console.info(note)
     people = f" by {', '.join(sorted(result.people))}" if 0 < len(result.people) <= 3 else ""
     people = f" by {len(result.people):,} people" if len(result.people) > 3 else people
-    left_out = f", {len(result.problems):,} entries left out" if result.problems else ""
+    number = len(result.problems)
+    left_out = f", {number:,} {'entry' if number == 1 else 'entries'} left out" if number else ""
     scenes = "1 scene" if result.scenes == 1 else f"{result.scenes:,} scenes"
     console.info(f"{scenes}{people} ({result.format}){left_out}: {folder}")
     if result.problems:

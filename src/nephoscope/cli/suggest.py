@@ -20,16 +20,22 @@ def suggest(
     model: options.ModelName = "default",
     count: Annotated[int, Option(min=1, help="Number of pictures to suggest.")] = 50,
     device: options.Device = "auto",
+    copy: Annotated[
+        Path | None, Option(metavar="FOLDER", help="Copy the suggested pictures here as well.")
+    ] = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """List which pictures to label next: uncertain ones, unlike the training pictures and each other."""
     from nephoscope.core.io import atomic_write, available_cpus
     from nephoscope.inference.model import Model
     from nephoscope.inference.suggestion import Candidate
     from nephoscope.inference.suggestion import suggest as rank
-    from nephoscope.outputs.suggestions import candidates, table
+    from nephoscope.outputs.suggestions import candidates, copy_pictures, table
 
     if output.is_dir():
         fail(f"{output}: is a folder; -o FILE.csv names the list to write")
+    if output.exists() and not overwrite:
+        fail(f"{output}: exists; --overwrite replaces it, -o FILE.csv writes another")
     with usage_errors():
         loaded = Model.load(model, threads=1, device=device)
         step = console.progress_bar("looking at pictures")
@@ -43,6 +49,9 @@ def suggest(
             raise typer.Exit(1)
         suggestions = rank(readable, count)
         atomic_write(output, table(suggestions, loaded.card.patterns))
+        copied = copy_pictures(suggestions, copy) if copy else 0
     console.info(f"{len(suggestions):,} of {len(readable):,} pictures suggested: {output}")
+    if copy:
+        console.info(f"{copied:,} of them copied: {copy}")
     if unread:
         raise typer.Exit(1)

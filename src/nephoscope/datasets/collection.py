@@ -2,12 +2,15 @@
 
 The folder is in the contest's layout with `annotations.csv` beside it. That file is written first and is the
 record; `train.csv` is made of it: a scene's label of a pattern is the union of what its annotators drew.
-Scenes that `train.csv` had before keep their labels until somebody annotates them.
+Scenes that `train.csv` had before keep their labels until somebody annotates them; labels that are replaced
+so, and are no annotator's, go to `train.replaced.csv`.
 """
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,7 +19,7 @@ from numpy.typing import NDArray
 
 from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write, unique_name
-from nephoscope.core.patterns import DEFAULT_NAMES
+from nephoscope.core.patterns import DEFAULT_NAMES, MAX_PATTERNS
 from nephoscope.core.types import LABEL_GRID, GridShape, Mask
 from nephoscope.datasets.annotations import (
     FILE,
@@ -30,7 +33,12 @@ from nephoscope.datasets.catalogue import Record, format_catalogue, read_catalog
 from nephoscope.datasets.dataset import CATALOGUE, ENDINGS, LABEL_FILES, PICTURES
 from nephoscope.datasets.labels import read_labels, write_labels
 
+REPLACED = "train.replaced.csv"
+"""Labels that annotations replaced and that no annotator had drawn, in the contest's form."""
+
 _LOCK = ".labels.lock"
+_LONGEST = 200  # bytes of a name: files may have 255, and a number is added to some
+_RESERVED = '_,"/\\'  # in names of patterns, which are parts of rows and of file names
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +58,23 @@ class LabelledScene:
     annotator: str
     masks: NDArray[np.bool_]
     record: Record | None = None
+
+
+class Saved(NamedTuple):
+    """What was saved.
+
+    Attributes:
+        names: of the pictures in the data set, in the order of the scenes.
+        replaced: number of scenes whose labels are in `REPLACED` now.
+    """
+
+    names: list[str]
+    replaced: int = 0
+
+
+def canonical(name: str) -> str:
+    """The one form of a name of a picture or person that is stored: Unicode's composed form."""
+    return unicodedata.normalize("NFC", name)
 
 
 def on_grid(mask: Mask, grid: GridShape) -> Mask:
@@ -78,23 +103,27 @@ class Collection:
         patterns: names of the patterns, in the order of the masks.
 
     Raises:
-        DatasetError: the folder's label file is compressed, or its annotations have another form.
+        DatasetError: the folder's label file is compressed, its annotations have another form, or a pattern's
+            name cannot be part of a row.
         LabelError: its label file is not in the contest's form, or has other patterns.
     """
 
     def __init__(self, folder: Path, patterns: Sequence[str] = DEFAULT_NAMES) -> None:
         self.folder, self.patterns = folder, tuple(patterns)
-        self._is_behind = False  # whether labels may lack what annotations have: a save failed in between
+        _check_patterns(self.patterns)
         for name in LABEL_FILES[1:]:
             if (folder / name).is_file():
                 raise DatasetError(f"{folder / name}: compressed labels are not changed; unpack it first")
         if folder.exists():
             with self._lock():
-                self._write_labels(self._annotations())  # of a save that was interrupted
+                annotations, _ = self._annotations(), self._texts(LABEL_FILES[0])
+                if self._is_behind():
+                    self._write_labels(annotations)
 
     def annotations(self, annotator: str | None = None) -> list[Annotation]:
         """What was drawn so far; by one person, if given."""
-        return [each for each in self._annotations() if annotator in (None, each.annotator)]
+        name = None if annotator is None else canonical(annotator)
+        return [each for each in self._annotations() if name in (None, each.annotator)]
 
     def save(self, scene: LabelledScene) -> str:
         """Save what a person drew, in place of what the same person drew there before.
@@ -106,16 +135,13 @@ class Collection:
             DatasetError: the picture's kind, or a name, is none that a data set holds.
             OSError: a file cannot be written; what was saved before is kept.
         """
-        return self.save_all([scene])[0]
+        return self.save_all([scene]).names[0]
 
-    def save_all(self, scenes: Iterable[LabelledScene]) -> list[str]:
+    def save_all(self, scenes: Iterable[LabelledScene]) -> Saved:
         """Save what people drew in many scenes, as `save` does, and write the label files once, at the end.
 
         Pictures are written as scenes arrive, so that one scene is held at a time. Interrupted, the data set
         has pictures without labels, and all the labels that it had.
-
-        Returns:
-            The pictures' names in the data set.
 
         Raises:
             DatasetError: a picture's kind, or a name, is none that a data set holds.
@@ -125,8 +151,9 @@ class Collection:
         records: dict[str, Record] = {}
         names = []
         for scene in scenes:
+            person = canonical(scene.annotator)
             _check_text("a picture", scene.name)
-            _check_text("an annotator", scene.annotator)
+            _check_text("an annotator", person)
             if Path(scene.name).suffix.lower() not in ENDINGS:
                 kinds = ", ".join(sorted(ENDINGS))
                 raise DatasetError(f"{scene.name}: a data set holds pictures of these kinds: {kinds}")
@@ -134,21 +161,22 @@ class Collection:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._lock():
                 name = self._write_picture(scene)
-            drawn[name, scene.annotator] = Annotation.from_masks(name, scene.annotator, masks, self.patterns)
+            drawn[name, person] = Annotation.from_masks(name, person, masks, self.patterns)
             if scene.record:
                 records.setdefault(name, replace(scene.record, image=name))
             names.append(name)
-        if drawn:
-            with self._lock():
-                others = [each for each in self._annotations() if (each.image, each.annotator) not in drawn]
-                self._write_records(records.values())
-                annotations = [*others, *drawn.values()]
-                behind, self._is_behind = self._is_behind, True
-                atomic_write(self.folder / FILE, format_annotations(annotations))
-                changed = {image for image, _ in drawn}
-                self._write_labels(each for each in annotations if behind or each.image in changed)
-                self._is_behind = False
-        return names
+        if not drawn:
+            return Saved([])
+        with self._lock():
+            before = self._annotations()
+            annotations = [each for each in before if (each.image, each.annotator) not in drawn]
+            annotations += drawn.values()
+            self._write_records(records.values())
+            behind, changed = self._is_behind(), set(names)
+            replaced = self._keep_replaced(changed, before) if not behind else 0
+            atomic_write(self.folder / FILE, format_annotations(annotations))
+            self._write_labels(each for each in annotations if behind or each.image in changed)
+        return Saved(names, replaced)
 
     def _lock(self) -> FileLock:
         return FileLock(self.folder / _LOCK)
@@ -158,14 +186,14 @@ class Collection:
         return read_annotations(path, self.patterns) if path.is_file() else []
 
     def _write_picture(self, scene: LabelledScene) -> str:
-        """Write the picture, unless it is there; return its name."""
+        """Write the picture, unless it is there; return its name in the data set."""
         pictures = self.folder / PICTURES
 
         def is_another(name: str) -> bool:
             path = pictures / name
             return path.exists() and path.read_bytes() != scene.content
 
-        name = unique_name(scene.name, is_another)
+        name = unique_name(canonical(scene.name), is_another)
         if not (pictures / name).exists():
             atomic_write(pictures / name, scene.content)
         return name
@@ -178,24 +206,62 @@ class Collection:
         if added:
             atomic_write(path, format_catalogue([*records.values(), *added]))
 
+    def _is_behind(self) -> bool:
+        """Whether labels may lack what annotations have: a save was interrupted, or failed, in between."""
+        annotations, labels = self.folder / FILE, self.folder / LABEL_FILES[0]
+        if not annotations.is_file():
+            return False
+        return not labels.is_file() or labels.stat().st_mtime_ns < annotations.stat().st_mtime_ns
+
+    def _keep_replaced(self, images: set[str], annotations: Iterable[Annotation]) -> int:
+        """Keep labels of pictures that their annotations do not explain; the number of these pictures."""
+        labels, known = self._texts(LABEL_FILES[0]), by_image(annotations)
+        unexplained = {
+            (image, pattern): text
+            for (image, pattern), text in labels.items()
+            if image in images and text and text != union(known.get(image, ()), pattern)
+        }
+        if unexplained:
+            self._write_texts(REPLACED, unexplained | self._texts(REPLACED))
+        return len({image for image, _ in unexplained})
+
     def _write_labels(self, annotations: Iterable[Annotation]) -> None:
         """Make the labels of scenes of all their annotations; those of other scenes stay."""
-        path = self.folder / LABEL_FILES[0]
-        texts = dict(read_labels(path, LABEL_GRID, patterns=self.patterns).texts) if path.is_file() else {}
         changed = {
             (image, pattern): union(drawn, pattern)
             for image, drawn in by_image(annotations).items()
             for pattern in self.patterns
         }
-        if any(texts.get(key) != text for key, text in changed.items()):
-            texts |= changed
-            write_labels(path, [(image, pattern, text) for (image, pattern), text in texts.items()])
+        self._write_texts(LABEL_FILES[0], self._texts(LABEL_FILES[0]) | changed)
+
+    def _texts(self, name: str) -> dict[tuple[str, str], str]:
+        path = self.folder / name
+        return dict(read_labels(path, LABEL_GRID, patterns=self.patterns).texts) if path.is_file() else {}
+
+    def _write_texts(self, name: str, texts: dict[tuple[str, str], str]) -> None:
+        write_labels(self.folder / name, [(*key, text) for key, text in texts.items()])
 
 
 def _check_text(what: str, name: str) -> None:
-    """Refuse a name that a CSV file would not give back."""
+    """Refuse a name that a CSV file would not give back, or a file system would not take."""
     if not name or name != name.strip() or '"' in name or not name.isprintable():
         raise DatasetError(
             f"{name[:60]!r}: the name of {what} must have no quotation marks, no control characters and no "
             "spaces at its ends; use another"
         )
+    if len(name.encode()) > _LONGEST:
+        raise DatasetError(
+            f"{name[:60]!r}: the name of {what} has more than {_LONGEST} bytes; use a shorter one"
+        )
+
+
+def _check_patterns(names: Sequence[str]) -> None:
+    """Refuse names of patterns that a label file would not give back."""
+    if not 0 < len(names) <= MAX_PATTERNS:
+        raise DatasetError(f"{len(names)} patterns; a data set has 1 to {MAX_PATTERNS}")
+    if len({name.casefold() for name in names}) < len(names):
+        raise DatasetError(f"two patterns of one name: {', '.join(names)}")
+    for name in names:
+        _check_text("a pattern", name)
+        if wrong := sorted(set(name) & set(_RESERVED)):
+            raise DatasetError(f"{name!r}: the name of a pattern must have no {wrong[0]}; use another")

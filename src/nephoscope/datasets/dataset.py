@@ -220,9 +220,12 @@ def count_problems(problems: Sequence[Problem]) -> Counter[str]:
 
 def problems_in_words(problems: Sequence[Problem]) -> str:
     """Each kind of problem, with its count and first case."""
-    firsts = {problem.kind: problem.where for problem in reversed(problems)}
+    firsts = {problem.kind: problem for problem in reversed(problems)}
     counts = count_problems(problems).items()
-    return "; ".join(f"{kind} ({count}, first: {firsts[kind]})" for kind, count in counts)
+    return "; ".join(
+        f"{kind} ({count}, first: {': '.join(filter(None, (firsts[kind].where, firsts[kind].detail)))})"
+        for kind, count in counts
+    )
 
 
 def refuse_problems(folder: Path, problems: Sequence[Problem]) -> None:

@@ -29,10 +29,14 @@ _COMPRESS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": l
 
 @dataclass(frozen=True)
 class Problem:
-    """A row or picture that is wrong and is left out: what is wrong, and where."""
+    """A row or picture that is wrong and is left out: what is wrong, where, and more about it, if any."""
 
     kind: str
     where: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.where, self.kind, self.detail)))
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,8 @@ def read_labels(
     known = tuple(patterns)
     for pattern in first_line.keys() - set(known):
         rows = [key for key in texts if key[1] == pattern]
-        where = f"line {first_line[pattern]}: {rows[0][0]}_{pattern}; available: {', '.join(known)}"
-        _report(problems, path, Problem("unknown pattern", where))
+        where = f"line {first_line[pattern]}: {rows[0][0]}_{pattern}"
+        _report(problems, path, Problem("unknown pattern", where, f"available: {', '.join(known)}"))
         for key in rows:
             del texts[key]
     notes = []
@@ -177,7 +181,7 @@ def _add_empty_masks(texts: dict[tuple[str, str], str], patterns: Sequence[str])
 def _report(problems: list[Problem] | None, path: Path, problem: Problem) -> None:
     """Add a problem to the list, or raise it where there is none."""
     if problems is None:
-        raise LabelError(f"{path}: {problem.where}: {problem.kind}")
+        raise LabelError(f"{path}: {problem}")
     problems.append(problem)
 
 

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from nephoscope.core.errors import NephoscopeError
-from nephoscope.core.io import csv_text, map_in_order
+from nephoscope.core.io import atomic_write, csv_text, map_in_order, unique_name
 from nephoscope.core.types import Progress
 from nephoscope.imagery.scene import MAX_PIXELS, Scene
 from nephoscope.imagery.sources import find_sources
@@ -68,6 +69,26 @@ def table(suggestions: Sequence[Suggestion], patterns: Sequence[str]) -> bytes:
     return csv_text(("rank", "source", "score", "reason", *patterns), rows).encode()
 
 
+def copy_pictures(suggestions: Sequence[Suggestion], folder: Path) -> int:
+    """Copy suggested pictures that are files into a folder, created if missing; the number of them.
+
+    One that is there with the same content stays; another picture's name gets a number.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    paths = [Path(each.candidate.source) for each in suggestions]
+    files = [path for path in paths if path.is_file()]
+    for path in files:
+        content = path.read_bytes()
+
+        def is_another(name: str, content: bytes = content) -> bool:
+            return (folder / name).exists() and (folder / name).read_bytes() != content
+
+        atomic_write(folder / unique_name(path.name, is_another), content)
+    return len(files)
+
+
 def _one(model: Predictor, item: tuple[str, Callable[[], Scene]]) -> Candidate | Unread:
     name, opener = item
     try:
@@ -79,4 +100,6 @@ def _one(model: Predictor, item: tuple[str, Callable[[], Scene]]) -> Candidate |
     except Exception as error:  # a bug must not fail the other pictures
         log.exception("%s: internal error", name)
         reason = f"internal error: {type(error).__name__}: {error}"
-    return Unread(name, reason if name in reason else f"{name}: {reason}")
+    if name not in reason:
+        reason = f"{name}: {reason.removeprefix(f'{Path(name).name}: ')}"
+    return Unread(name, reason)

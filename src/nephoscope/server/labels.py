@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from nephoscope.core.errors import DatasetError, LabelError, LocationError, Scen
 from nephoscope.core.geo import parse_bounds, parse_day
 from nephoscope.core.types import LABEL_GRID
 from nephoscope.datasets.catalogue import Record
-from nephoscope.datasets.collection import Collection, LabelledScene
+from nephoscope.datasets.collection import Collection, LabelledScene, canonical
 from nephoscope.datasets.rle import decode
 from nephoscope.imagery.reading import open_scene
 from nephoscope.server import schemas, uploads
@@ -21,9 +22,13 @@ from nephoscope.server.limits import Limits
 from nephoscope.server.pool import Pool
 from nephoscope.server.problems import Problem
 
+log = logging.getLogger("nephoscope.server")
+
 router = APIRouter()
 
 _PART = "labels"
+_MOST_BYTES = 8 * 1024 * 1024  # of a part of labels; those of four ragged masks have a tenth of it
+_COARSE = (1, 1)  # pixels; a JPEG is decoded at an eighth
 _BODY = {
     "required": True,
     "description": "A form with two files: `picture`, and `labels`, a JSON object of run lengths by pattern.",
@@ -48,9 +53,10 @@ _BODY = {
 async def count(request: Request, query: Annotated[schemas.LabelsQuery, Query()]) -> schemas.LabelCounts:
     """How many pictures have labels, and what one person drew in one of them."""
     annotations = await asyncio.to_thread(_collection(request).annotations)
-    own = {each.image: each.texts for each in annotations if each.annotator == query.annotator}
+    person, image = canonical(query.annotator.strip()), canonical(query.image)
+    own = {each.image: each.texts for each in annotations if each.annotator == person}
     pictures = len({each.image for each in annotations})
-    return schemas.LabelCounts(pictures=pictures, own=len(own), labels=own.get(query.image))
+    return schemas.LabelCounts(pictures=pictures, own=len(own), labels=own.get(image))
 
 
 @router.post(
@@ -58,7 +64,8 @@ async def count(request: Request, query: Annotated[schemas.LabelsQuery, Query()]
     tags=["labels"],
     operation_id="save_labels",
     responses=schemas.problems(
-        "token", "origin", "not-found", "length", "too-large", "not-a-picture", "picture", "value", "place"
+        *("token", "origin", "not-found", "length", "too-large", "not-a-picture", "picture", "value"),
+        *("place", "storage"),
     ),
     openapi_extra={"requestBody": _BODY},
 )
@@ -79,12 +86,14 @@ async def save(request: Request, query: Annotated[schemas.SaveLabelsQuery, Query
         def held(size: int) -> None:
             admission.count(arrival, size, pool.retry_after())
 
-        picture, labels = await uploads.read_parts(request, (uploads.FIELD, _PART), limits, held)
+        most = {uploads.FIELD: limits.picture_bytes, _PART: _MOST_BYTES}
+        picture, labels = await uploads.read_parts(request, most, limits, held)
         masks = await asyncio.to_thread(_masks, labels.content, collection.patterns)
 
         def work() -> str:
             check_picture(picture, limits.pixels)
             scene = open_scene(picture.content, name=picture.name, max_pixels=limits.pixels)
+            scene.read(_COARSE)  # a file that is cut short shows only now
             scene = scene.with_location(bounds, day)
             record = Record(picture.name, "", scene.satellite or "", scene.day, scene.bounds)
             return collection.save(
@@ -99,6 +108,9 @@ async def save(request: Request, query: Annotated[schemas.SaveLabelsQuery, Query
             raise Problem("place", str(error)) from error
         except DatasetError as error:
             raise Problem("value", str(error)) from error
+        except OSError as error:
+            log.exception("labels")
+            raise Problem("storage", f"{picture.name}: not saved: {error.strerror or error}") from error
 
 
 def _collection(request: Request) -> Collection:

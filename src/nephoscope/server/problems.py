@@ -44,6 +44,7 @@ KINDS = {
     "full": Kind(429, "Too many requests", "Retry after the seconds in Retry-After."),
     "failure": Kind(500, "Internal server error", "The server's log has the details."),
     "archive": Kind(502, "Imagery archive failed", "The detail gives the reason; another day may work."),
+    "storage": Kind(507, "Labels cannot be stored", "What was saved before is kept; the detail says why."),
     "time": Kind(503, "Timeout", "Retry after the seconds in Retry-After."),
 }
 """All kinds, by the last part of their `type`."""

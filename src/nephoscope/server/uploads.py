@@ -3,7 +3,7 @@
 import asyncio
 import io
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -75,18 +75,18 @@ async def read_pictures(
                 content.write(piece)
             pictures = [Upload(safe_name(name or ""), content.getvalue())]
     for picture in pictures:
-        _check_size(picture, limits)
+        _check_size(picture, limits.picture_bytes)
     return pictures
 
 
 async def read_parts(
-    request: Request, fields: Sequence[str], limits: Limits, count: Callable[[int], None]
+    request: Request, fields: Mapping[str, int], limits: Limits, count: Callable[[int], None]
 ) -> list[Upload]:
     """Read a form with one file of each of these names, in their order.
 
     Args:
         request: whose body has not been read.
-        fields: names of the parts.
+        fields: the most bytes of a part by its name.
         limits: of size and time.
         count: as for `read_pictures`.
 
@@ -97,12 +97,12 @@ async def read_parts(
     if kind != FORM:
         raise Problem("not-a-picture", f"Content-Type {kind or 'missing'}: expected {FORM}")
     async with _in_time(limits):
-        parts = await _read_form(request, fields, limits, _arriving(request, limits, count))
+        parts = await _read_form(request, tuple(fields), limits, _arriving(request, limits, count))
     by_field = dict(parts)
     if len(parts) != len(fields) or len(by_field) != len(fields):
         raise Problem("request", f"expected one part of each of these names: {', '.join(fields)}")
-    for _, upload in parts:
-        _check_size(upload, limits)
+    for field, upload in parts:
+        _check_size(upload, fields[field])
     return [by_field[field] for field in fields]
 
 
@@ -118,10 +118,10 @@ async def _in_time(limits: Limits) -> AsyncIterator[None]:
         raise Problem("request", "the client disconnected before the end of the body") from None
 
 
-def _check_size(upload: Upload, limits: Limits) -> None:
-    size, most = len(upload.content), limits.picture_bytes
+def _check_size(upload: Upload, most: int) -> None:
+    size = len(upload.content)
     if size > most:
-        raise Problem("too-large", f"{upload.name}: the picture has {size:,} bytes; the limit is {most:,}")
+        raise Problem("too-large", f"{upload.name}: the file has {size:,} bytes; the limit is {most:,}")
 
 
 async def _arriving(

@@ -1,6 +1,8 @@
 """What label files of other tools say, and what of them is left out."""
 
+import gzip
 import json
+import unicodedata
 
 import cv2
 import numpy as np
@@ -24,11 +26,15 @@ from nephoscope.core.errors import DatasetError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.io import csv_text
 from nephoscope.core.outline import outline
-from nephoscope.core.types import SCORE_GRID
+from nephoscope.core.patterns import DEFAULT_NAMES
+from nephoscope.core.types import LABEL_GRID, SCORE_GRID
+from nephoscope.datasets.collection import Collection, on_label_grid
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.exchange import importing, reading
+from nephoscope.datasets.exchange.exporting import export_labels
 from nephoscope.datasets.exchange.importing import import_labels
-from nephoscope.datasets.labels import format_labels
+from nephoscope.datasets.labels import format_labels, read_labels
+from nephoscope.datasets.rle import encode
 
 HEIGHT, WIDTH = SIZE
 FISH = box("Fish", 2, 3, 10, 20)
@@ -241,9 +247,17 @@ def test_label_studio_leaves_out_what_is_wrong(folder, data):
         label_studio_region("polygonlabels", {"points": [], "polygonlabels": ["Cumulus"]}),
         {"type": "polygonlabels", "value": {"points": []}},
     ]
-    tasks = [{"data": {"image": "a.jpg"}, "annotations": [{"result": regions}]}, {"data": 1}, 3]
+    nothing_drawn = {"data": {"image": "b.jpg"}, "annotations": [{"result": []}]}
+    tasks = [
+        {"data": {"image": "a.jpg"}, "annotations": [{"result": regions}]},
+        nothing_drawn,
+        {"data": 1},
+        3,
+    ]
     result = import_labels(write_json(folder / "x.json", tasks), data)
+    assert read_dataset(data).labels.images == ["b.jpg"]
     assert kinds(result) == {
+        "a drawing without a usable region",
         "brush run lengths that end too early",
         "brush run lengths of another size",
         "brush run lengths that are no bytes",
@@ -254,7 +268,7 @@ def test_label_studio_leaves_out_what_is_wrong(folder, data):
         "an unknown class",
         "a region without a class",
     }
-    assert len(result.problems) == 11
+    assert len(result.problems) == 12
 
 
 def zooniverse(*rows) -> str:
@@ -298,7 +312,8 @@ def test_zooniverse(folder, data):
         "another drawing of the same person",
         "an unknown class",
         "a label without a picture",
-        "a subject without a picture's name",
+        "an entry without a picture's name",
+        "a drawing without a usable region",
         "a rectangle far from the picture",
         "a malformed entry",
     }
@@ -363,9 +378,12 @@ def test_geojson_leaves_out_what_is_wrong(folder, data):
         {"type": "Feature", "geometry": None, "properties": {"scene": PLACED, "pattern": "Fish"}},
         7,
     ]
-    result = import_labels(write_json(folder / "x.geojson", geojson(*bad)), data)
+    with pytest.raises(DatasetError, match="without a usable region"):
+        import_labels(write_json(folder / "x.geojson", geojson(*bad)), data)
+    good = feature([[[-61, 24], [-40, 24], [-40, 17], [-61, 17]]], scene=PLACED)
+    result = import_labels(write_json(folder / "x.geojson", geojson(good, *bad)), data)
     assert len(result.problems) == len(bad)
-    assert not masks_in(data, PLACED).any()
+    assert np.array_equal(masks_in(data, PLACED), box("Fish", 0, 0, HEIGHT // 2, WIDTH))
 
 
 def test_rows_of_the_contest(folder, data):
@@ -375,8 +393,104 @@ def test_rows_of_the_contest(folder, data):
     rows += [("b.jpg", "Fish", "1 3 9"), ("c.jpg", "Fish", "1 3"), ("b.jpg", "Cumulus", "1 3")]
     (folder / "mine.csv").write_bytes(format_labels(rows))
     result = import_labels(folder / "mine.csv", data)
-    assert (result.format, result.scenes) == ("csv", 2)
-    assert kinds(result) == {"wrong run lengths", "a label without a picture", "unknown pattern"}
+    assert (result.format, result.scenes) == ("csv", 1)
+    assert kinds(result) == {
+        *("wrong run lengths", "a label without a picture", "unknown pattern"),
+        "a drawing without a usable region",
+    }
+
+
+@pytest.mark.parametrize(("name", "height"), [("train.csv", 1400), ("mine.csv", 350)])
+def test_few_rows_of_the_contest_are_on_the_grid_of_their_file(folder, data, name, height):
+    """Run lengths that fit into the grid of submissions may also be drawn at the label grid's left edge."""
+    top_left = " ".join(f"{1 + height * column} {height // 2}" for column in range(100))
+    (folder / name).write_bytes(format_labels([("a.jpg", "Fish", top_left)]))
+    result = import_labels(folder / name, data)
+    width = 84 * 100 // (2100 if height == 1400 else 525)
+    assert np.array_equal(masks_in(data, "a.jpg"), box("Fish", 0, 0, HEIGHT // 2, width))
+    assert ("rename the file to train.csv" in " ".join(result.notes)) == (height == 350)
+
+
+def test_packed_rows_are_bounded_unpacked(folder, data, monkeypatch):
+    content = format_labels([("a.jpg", "Fish", "1 3" + " " * 10_000)])
+    (folder / "mine.csv.gz").write_bytes(gzip.compress(content))
+    import_labels(folder / "mine.csv.gz", data)
+    monkeypatch.setattr(reading, "MAX_BYTES", 5_000)
+    with pytest.raises(DatasetError, match="a file of more than"):
+        import_labels(folder / "mine.csv.gz", data)
+
+
+@pytest.mark.parametrize(
+    "name", ["0123abcd-a.jpg", "50%25 #1?.jpg", "%41.jpg", "a.b.jpg", "Wolke\u0308.jpg", "Wolk\u00eb.jpg"]
+)
+def test_names_survive_label_studio(tmp_path, folder, name):
+    """Its addresses are quoted, and its uploads have eight digits before their name."""
+    drawn = make_dataset(tmp_path / "drawn", {(name, "Ada"): FISH})
+    export_labels(drawn, tmp_path / "out", "label-studio")
+    (file,) = (tmp_path / "out").iterdir()
+    result = import_labels(file, tmp_path / "again", pictures=drawn)
+    assert result.problems == []
+    assert drawn_in(tmp_path / "again").keys() == drawn_in(drawn).keys()
+    assert np.array_equal(drawn_in(tmp_path / "again")[unicodedata.normalize("NFC", name), "Ada"], FISH)
+
+
+def test_names_of_another_unicode_form_lead_to_their_picture(tmp_path, folder, data):
+    write_pictures(folder, "Wolke\u0308.jpg")
+    content = {"scene": "Wolk\u00eb.jpg", "width": WIDTH, "height": HEIGHT, "regions": []}
+    assert import_labels(write_json(folder / "x.json", content), data).problems == []
+
+
+def test_pictures_that_are_cut_short_are_left_out(folder, data):
+    (folder / "b.jpg").write_bytes(JPEG[: len(JPEG) // 2])
+    for name in "ab":
+        PilImage.fromarray(FISH[0]).save(folder / f"{name}_Fish.png")
+    assert kinds(import_labels(folder, data)) == {"a picture that cannot be read"}
+    assert [path.name for path in (data / "train_images").iterdir()] == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [(), ("Ci_rrus",), ("Cirrus", "cirrus"), ("a,b",), ("../x",), ("",), (" Cirrus",), ("x" * 300,)],
+)
+def test_names_of_patterns_that_rows_cannot_hold_are_refused(folder, data, patterns):
+    PilImage.fromarray(FISH[0]).save(folder / "a_Fish.png")
+    with pytest.raises(DatasetError, match="pattern"):
+        import_labels(folder, data, patterns=patterns)
+    assert not data.exists()
+
+
+def test_labels_of_nobody_are_kept_when_they_are_replaced(folder, data):
+    """A contest's data set whose scene is corrected: what was drawn before can be had again."""
+    old = box("Sugar", 20, 30, 40, 60)
+    write_pictures(data / "train_images", "a.jpg", "b.jpg")
+    rows = [
+        (image, name, encode(on_label_grid(mask[None])[0]))
+        for image in ("a.jpg", "b.jpg")
+        for name, mask in zip(DEFAULT_NAMES, old, strict=True)
+    ]
+    (data / "train.csv").write_bytes(format_labels(rows))
+    PilImage.fromarray(FISH[0]).save(folder / "a_Fish.png")
+    result = import_labels(folder, data)
+    assert result.notes == [
+        "1 of these scenes had labels of no annotator: they are in train.replaced.csv now"
+    ]
+    assert np.array_equal(masks_in(data, "a.jpg"), FISH)
+    assert np.array_equal(masks_in(data, "b.jpg"), old)
+    kept = read_labels(data / "train.replaced.csv", LABEL_GRID)
+    assert np.array_equal(kept.mask("a.jpg", "Sugar", SIZE), old[3])
+    assert import_labels(folder, data).notes == []  # what an annotator drew is in annotations.csv
+
+
+def test_labels_that_were_changed_by_hand_stay(folder, data):
+    PilImage.fromarray(FISH[0]).save(folder / "a_Fish.png")
+    import_labels(folder, data)
+    text = (data / "train.csv").read_text()
+    (data / "train.csv").write_text(text.replace("a.jpg_Fish,", "a.jpg_Fish,1 1 "))
+    changed = (data / "train.csv").read_bytes()
+    Collection(data)
+    assert (data / "train.csv").read_bytes() == changed
+    assert import_labels(folder, data).notes
+    assert read_labels(data / "train.replaced.csv", LABEL_GRID).mask("a.jpg", "Fish")[0, 0]
 
 
 def test_projected_rasters_are_warped(folder, data):
@@ -404,7 +518,9 @@ def test_projected_rasters_are_warped(folder, data):
 def test_sizes_are_bounded(folder, data, monkeypatch):
     PilImage.new("1", (12000, 9000)).save(folder / "a_Fish.png")
     PilImage.fromarray(FISH[0]).save(folder / "b_Fish.png")
-    assert kinds(import_labels(folder, data)) == {"a canvas of more than 100,000,000 pixels"}
+    assert kinds(import_labels(folder, data)) == {
+        *("a canvas of more than 100,000,000 pixels", "a drawing without a usable region")
+    }
     monkeypatch.setattr(reading, "MAX_BYTES", 10)
     with pytest.raises(DatasetError, match="a file of more than"):
         import_labels(folder, data)
@@ -413,7 +529,9 @@ def test_sizes_are_bounded(folder, data, monkeypatch):
 def test_a_broken_file_does_not_stop_the_others(folder, data):
     PilImage.fromarray(FISH[0]).save(folder / "a_Fish.png")
     (folder / "b_Fish.png").write_bytes(b"no PNG")
-    assert kinds(import_labels(folder, data)) == {"a mask that cannot be read"}
+    assert kinds(import_labels(folder, data)) == {
+        *("a mask that cannot be read", "a drawing without a usable region")
+    }
 
 
 def test_pictures_that_cannot_be_used(folder, data):

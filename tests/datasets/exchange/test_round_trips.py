@@ -101,6 +101,20 @@ def test_pictures_of_one_stem_keep_their_files_apart(tmp_path):
     assert all(np.array_equal(masks_in(tmp_path / "back", name), each) for (name, _), each in drawn.items())
 
 
+@pytest.mark.parametrize(
+    ("name", "file"), [("mask", "b_Sugar.png"), ("json", "b.json"), ("geojson-pixels", "b_pixels.geojson")]
+)
+def test_nothing_is_written_where_a_file_exists(tmp_path, name, file):
+    data = make_dataset(
+        tmp_path / "data", {(n, "Ada"): box("Fish", 2, 3, 10, 20) for n in ("a.jpg", "b.jpg")}
+    )
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / file).write_bytes(b"mine")
+    with pytest.raises(OutputConflictError, match=file):
+        export_labels(data, tmp_path / "out", name)
+    assert [path.read_bytes() for path in (tmp_path / "out").iterdir()] == [b"mine"]
+
+
 def test_what_cannot_be_exported(tmp_path):
     data = make_dataset(tmp_path / "data", {(n, "Ada"): box("Fish", 2, 3, 10, 20) for n in (PLACED, "b.jpg")})
     result = export_labels(data, tmp_path / "out", "geojson")
@@ -108,6 +122,8 @@ def test_what_cannot_be_exported(tmp_path):
     with pytest.raises(OutputConflictError, match="--overwrite"):
         export_labels(data, tmp_path / "out", "geojson")
     export_labels(data, tmp_path / "out", "geojson", overwrite=True)
+    with pytest.raises(OutputConflictError, match="the data set itself"):
+        export_labels(data, data, "csv", overwrite=True)
     with pytest.raises(DatasetError, match="did you mean geojson"):
         export_labels(data, tmp_path / "out", "geojsn")
     with pytest.raises(DatasetError, match="cannot be exported"):

@@ -32,10 +32,15 @@ class _Bits:
         self._at = end
         return piece >> (-end % 8) & ((1 << bits) - 1)
 
-    def numbers(self, count: int, bits: int) -> list[int]:
-        """Numbers of at most 8 bits."""
-        packed = self.number(count * bits)
-        return [packed >> (count - 1 - index) * bits & ((1 << bits) - 1) for index in range(count)]
+    def are_set(self, count: int, bits: int) -> Mask:
+        """Which of so many numbers are not 0, shape (count,)."""
+        start, end = self._at, self._at + count * bits
+        if end > 8 * len(self._content):
+            raise LabelError("brush run lengths that end too early")
+        piece = np.frombuffer(self._content[start // 8 : (end + 7) // 8], np.uint8)
+        self._at = end
+        values = np.unpackbits(piece)[start % 8 :][: count * bits].reshape(count, bits)
+        return np.asarray(values.any(axis=1))
 
 
 def decode(values: object, size: GridShape) -> Mask:
@@ -68,7 +73,7 @@ def decode(values: object, size: GridShape) -> Mask:
             if bits.number(word):
                 opacity[done // 4 : (done + length) // 4] = True
         else:
-            block = np.array(bits.numbers(length, word), np.bool_)
+            block = bits.are_set(length, word)
             first = -(done + 1) % 4  # of the block's values, the first opacity
             last = block[first::4]
             start = (done + first) // 4

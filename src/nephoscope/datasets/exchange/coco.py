@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from nephoscope.core.errors import LabelError
 from nephoscope.core.types import Mask
 from nephoscope.datasets.exchange import coco_rle
-from nephoscope.datasets.exchange.drawing import Drawing, Picture, blank, check_canvas, draw, stated_canvas
+from nephoscope.datasets.exchange.drawing import Drawing, Picture, check_canvas, draw, stated_canvas
 from nephoscope.datasets.exchange.format import LabelFormat
 from nephoscope.datasets.exchange.pictures import plain_name
 from nephoscope.datasets.exchange.polygons import as_points, fill, rectangle
 from nephoscope.datasets.exchange.reading import Candidate, Reading, read_json
+from nephoscope.datasets.exchange.regions import Regions
 from nephoscope.datasets.exchange.scene import ExportedScene
 
 
@@ -54,12 +55,12 @@ def _read_file(name: str, content: Any, reading: Reading) -> Iterator[Drawing]:
         with reading.entry(f"{name}: image {number}"):
             picture = reading.pictures.find(plain_name(image["file_name"]))
             size = stated_canvas(image, picture)
-            masks = blank(len(reading.patterns))
+            regions = Regions(picture, reading)
             for index, annotation in by_image[image["id"]]:
-                with reading.entry(f"{name}: annotation {index} of {picture.path.name}"):
+                with regions.entry(f"{name}: annotation {index} of {picture.path.name}"):
                     pattern = reading.pattern(categories.get(annotation["category_id"]))
-                    _draw(masks, pattern, annotation, size, picture)
-            yield Drawing(picture, "", masks)
+                    _draw(regions.masks, pattern, annotation, size, picture)
+            yield regions.drawing()
 
 
 def _draw(
@@ -120,5 +121,5 @@ FORMAT = LabelFormat(
     accepts=accepts,
     read=read,
     collect=collect,
-    file_name="coco.json",
+    file="coco.json",
 )

@@ -1,14 +1,17 @@
 """`csv`: the contest's label file, in every dialect that `read_labels` takes."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nephoscope.core.errors import LabelError
+from nephoscope.core.types import LABEL_GRID
 from nephoscope.datasets.dataset import LABEL_FILES
-from nephoscope.datasets.exchange.drawing import Drawing, blank, draw
+from nephoscope.datasets.exchange.drawing import Drawing, draw
 from nephoscope.datasets.exchange.format import LabelFormat
 from nephoscope.datasets.exchange.pictures import plain_name
 from nephoscope.datasets.exchange.reading import Candidate, Reading, check_bytes
+from nephoscope.datasets.exchange.regions import Regions
 from nephoscope.datasets.exchange.scene import ExportedScene
 from nephoscope.datasets.label_rows import read_label_rows
 from nephoscope.datasets.labels import format_labels, read_labels
@@ -34,24 +37,32 @@ def read(files: Sequence[Path], reading: Reading) -> Iterator[Drawing]:
 
 def _read_file(path: Path, reading: Reading) -> Iterator[Drawing]:
     before = len(reading.problems)
-    labels = read_labels(path, problems=reading.problems, patterns=reading.patterns)
-    named = [type(each)(each.kind, f"{path.name}: {each.where}") for each in reading.problems[before:]]
+    # A data set's own file has this grid whatever its masks; of others the runs tell (see `read_labels`).
+    grid = LABEL_GRID if path.name in LABEL_FILES else None
+    labels = read_labels(path, grid, problems=reading.problems, patterns=reading.patterns)
+    reading.notes += [f"{path.name}: {note}" for note in labels.notes]
+    if labels.grid != LABEL_GRID:
+        height, width = labels.grid
+        reading.notes.append(
+            f"{path.name}: all run lengths fit into {height}x{width}, the grid of submissions, and are read "
+            f"so; rename the file to {LABEL_FILES[0]} if they are on {LABEL_GRID[0]}x{LABEL_GRID[1]}"
+        )
+    named = [replace(each, where=f"{path.name}: {each.where}") for each in reading.problems[before:]]
     reading.problems[before:] = named
     for image in labels.images:
         where = f"{path.name}: {image}"
         with reading.entry(where):
-            picture = reading.pictures.find(plain_name(image))
-            masks = blank(len(reading.patterns))
+            regions = Regions(reading.pictures.find(plain_name(image)), reading)
             for index, pattern in enumerate(reading.patterns):
                 if labels.texts.get((image, pattern)):
-                    with reading.entry(f"{where}_{pattern}"):
+                    with regions.entry(f"{where}_{pattern}"):
                         try:
                             mask = labels.mask(image, pattern)
                         except LabelError as error:
                             reason = str(error).removeprefix(f"{path}: row {image}_{pattern}: ")
                             raise LabelError(f"wrong run lengths: {reason}") from error
-                        draw(masks, index, mask)
-            yield Drawing(picture, "", masks)
+                        draw(regions.masks, index, mask)
+            yield regions.drawing()
 
 
 def collect(scenes: Iterable[ExportedScene]) -> bytes:
@@ -70,5 +81,5 @@ FORMAT = LabelFormat(
     accepts=accepts,
     read=read,
     collect=collect,
-    file_name=LABEL_FILES[0],
+    file=LABEL_FILES[0],
 )

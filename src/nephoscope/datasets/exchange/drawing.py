@@ -45,11 +45,6 @@ class Drawing:
     masks: NDArray[np.bool_]
 
 
-def blank(patterns: int) -> NDArray[np.bool_]:
-    """Empty masks on the label grid."""
-    return np.zeros((patterns, *LABEL_GRID), np.bool_)
-
-
 def check_canvas(size: GridShape, picture: Picture | None = None) -> None:
     """Check height and width that a file states, before anything of this size is made.
 

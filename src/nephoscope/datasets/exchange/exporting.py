@@ -1,7 +1,7 @@
 """Export the labels of a data set to files of other tools."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nephoscope.core.errors import DatasetError, LabelError, OutputConflictError
@@ -10,6 +10,7 @@ from nephoscope.core.types import LABEL_GRID, Progress
 from nephoscope.datasets.annotations import FILE, Annotation, by_image, read_annotations
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset, read_dataset
+from nephoscope.datasets.exchange.format import LabelFormat
 from nephoscope.datasets.exchange.registry import get_format
 from nephoscope.datasets.exchange.scene import ExportedScene
 from nephoscope.datasets.exchange.transfer import Transfer
@@ -41,7 +42,7 @@ def export_labels(
 
     Raises:
         DatasetError: no data set, an unknown format or person, or nothing can be exported.
-        OutputConflictError: a file exists.
+        OutputConflictError: a file exists, or the folder is the data set; nothing was written.
         MissingExtraError: the format needs a library that is not installed.
         OSError: a file cannot be read or written.
     """
@@ -53,22 +54,25 @@ def export_labels(
     if annotator is not None:
         dataset = _annotated_by(dataset, annotations, annotator)
     result = Transfer(chosen.name, problems=list(dataset.problems))
-    exported = _scenes(dataset, annotations, annotator, result, progress)
+    stems = _stems(dataset.records)
+    if output.resolve() == dataset.folder.resolve():
+        raise OutputConflictError(f"{output}: is the data set itself; give another folder by -o FOLDER")
+    if not overwrite:
+        _refuse_existing(output, chosen, stems.values(), dataset.patterns)
+    exported = _scenes(dataset, stems, annotations, annotator, result, progress)
     if chosen.collect:
-        path = output / chosen.file_name
-        _check_new(path, overwrite)
         content = chosen.collect(result.counted(scene) for scene in exported)
         if result.scenes:
-            atomic_write(path, content)
+            atomic_write(output / chosen.file, content)
     elif chosen.render:
         for scene in exported:
             try:
-                files = chosen.render(scene, result.problems)
+                contents = chosen.render(scene, result.problems)
             except LabelError as error:
                 result.problems.append(Problem(str(error), scene.name))
                 continue
-            for name, content in files:
-                _check_new(output / name, overwrite)
+            names = chosen.file_names(scene.stem, scene.patterns)
+            for name, content in zip(names, contents, strict=True):
                 atomic_write(output / name, content)
             result.counted(scene)
     if not result.scenes:
@@ -98,16 +102,15 @@ def _annotated_by(dataset: Dataset, annotations: Annotations, annotator: str) ->
 
 def _scenes(
     dataset: Dataset,
+    stems: Mapping[str, str],
     annotations: Annotations,
     annotator: str | None,
     result: Transfer,
     progress: Progress | None,
 ) -> Iterator[ExportedScene]:
     """Scenes one after another; those that cannot be read are added to the problems."""
-    stems = Counter(Path(record.image).stem.casefold() for record in dataset.records)
 
     def one(record: Record) -> ExportedScene:
-        stem = Path(record.image).stem
         scene = dataset.scene(record.image)
         drawings = {
             each.annotator: each.masks(dataset.patterns, LABEL_GRID)
@@ -116,7 +119,7 @@ def _scenes(
         }
         return ExportedScene(
             name=record.image,
-            stem=record.image if stems[stem.casefold()] > 1 else stem,
+            stem=stems[record.image],
             size=scene.size,
             bounds=record.bounds or scene.bounds,
             patterns=dataset.patterns,
@@ -129,6 +132,18 @@ def _scenes(
         yield scene
 
 
-def _check_new(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise OutputConflictError(f"{path}: exists; --overwrite replaces it")
+def _stems(records: Iterable[Record]) -> dict[str, str]:
+    """By picture, the name without its ending; the whole name where several pictures share that."""
+    images = [record.image for record in records]
+    counts = Counter(Path(image).stem.casefold() for image in images)
+    return {image: image if counts[Path(image).stem.casefold()] > 1 else Path(image).stem for image in images}
+
+
+def _refuse_existing(
+    output: Path, chosen: LabelFormat, stems: Iterable[str], patterns: Sequence[str]
+) -> None:
+    """Check the names of all files before the first is written."""
+    for stem in stems:
+        for name in chosen.file_names(stem, patterns):
+            if (output / name).exists():
+                raise OutputConflictError(f"{output / name}: exists; --overwrite replaces such files")

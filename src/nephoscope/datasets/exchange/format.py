@@ -9,15 +9,12 @@ from nephoscope.datasets.exchange.reading import Candidate, Reading
 from nephoscope.datasets.exchange.scene import ExportedScene
 from nephoscope.datasets.labels import Problem
 
-Files = list[tuple[str, bytes]]
-"""Names and contents."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFormat:
     """A format of label files.
 
-    A format is written either by `render`, files for each scene, or by `collect`, one file for all.
+    A format is written either by `render`, to files for each scene, or by `collect`, to one file for all.
     """
 
     name: str  # as in `--format NAME`
@@ -25,14 +22,18 @@ class LabelFormat:
     endings: tuple[str, ...]  # of its files, in small letters
     accepts: Callable[[Candidate], bool]  # whether a file with such an ending is of this format
     read: Callable[[Sequence[Path], Reading], Iterator[Drawing]]
-    files: str = ""  # that it writes, in words
-    render: Callable[[ExportedScene, list[Problem]], Files] | None = None
+    render: Callable[[ExportedScene, list[Problem]], Sequence[bytes]] | None = None
     collect: Callable[[Iterable[ExportedScene]], bytes] | None = None
-    file_name: str = ""  # of the one file
+    file: str = ""  # that it writes, such as `{picture}_{pattern}.png`
     people: bool = False  # whether it says who drew what
     extra: str = ""  # of nephoscope, which it needs
 
     @property
     def is_written(self) -> bool:
         """Whether labels can be exported to it."""
-        return bool(self.render or self.collect)
+        return bool(self.file)
+
+    def file_names(self, picture: str, patterns: Sequence[str]) -> list[str]:
+        """Names of the files that `render` makes the contents of, in the same order."""
+        each = patterns if "{pattern}" in self.file else patterns[:1]
+        return [self.file.format(picture=picture, pattern=pattern) for pattern in each]

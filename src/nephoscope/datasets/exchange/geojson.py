@@ -17,11 +17,12 @@ from nephoscope.core.errors import LabelError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.outline import bounding_box, geometry, outline
 from nephoscope.core.types import LABEL_GRID
-from nephoscope.datasets.exchange.drawing import Drawing, Picture, blank, stated_canvas
-from nephoscope.datasets.exchange.format import Files, LabelFormat
+from nephoscope.datasets.exchange.drawing import Drawing, Picture, stated_canvas
+from nephoscope.datasets.exchange.format import LabelFormat
 from nephoscope.datasets.exchange.pictures import plain_name
 from nephoscope.datasets.exchange.polygons import Points, as_points, fill
 from nephoscope.datasets.exchange.reading import Candidate, Reading, read_json
+from nephoscope.datasets.exchange.regions import Regions
 from nephoscope.datasets.exchange.scene import ExportedScene
 from nephoscope.datasets.labels import Problem
 
@@ -56,11 +57,11 @@ def _read_file(path: Path, content: Any, reading: Reading, in_pixels: bool) -> I
         with reading.entry(f"{path.name}: {name}"):
             picture = reading.pictures.find(name)
             place = _canvas(content, picture) if in_pixels else _bounds(content, picture)
-            masks = blank(len(reading.patterns))
+            regions = Regions(picture, reading)
             for number, feature in features:
-                with reading.entry(f"{path.name}: feature {number}"):
-                    _draw(masks, feature, place, reading)
-            yield Drawing(picture, annotator, masks)
+                with regions.entry(f"{path.name}: feature {number}"):
+                    _draw(regions.masks, feature, place, reading)
+            yield regions.drawing(annotator)
 
 
 def _canvas(content: Any, picture: Picture) -> tuple[float, float]:
@@ -115,7 +116,7 @@ def _in_box(rings: list[Points], bounds: Bounds) -> list[Points]:
     ]
 
 
-def _render_degrees(scene: ExportedScene, _: list[Problem]) -> Files:
+def _render_degrees(scene: ExportedScene, _: list[Problem]) -> Sequence[bytes]:
     if scene.bounds is None:
         raise LabelError("a picture of unknown location, whose labels have no degrees")
     features = []
@@ -126,7 +127,7 @@ def _render_degrees(scene: ExportedScene, _: list[Problem]) -> Files:
     return _file(scene, features, {"bbox": bounding_box(scene.bounds)})
 
 
-def _render_pixels(scene: ExportedScene, _: list[Problem]) -> Files:
+def _render_pixels(scene: ExportedScene, _: list[Problem]) -> Sequence[bytes]:
     height, width = scene.size
     scale = (width / LABEL_GRID[1], height / LABEL_GRID[0])
     features = [
@@ -148,10 +149,9 @@ def _feature(scene: ExportedScene, pattern: str, polygon: Any) -> dict[str, Any]
     }
 
 
-def _file(scene: ExportedScene, features: list[dict[str, Any]], members: dict[str, Any]) -> Files:
+def _file(scene: ExportedScene, features: list[dict[str, Any]], members: dict[str, Any]) -> Sequence[bytes]:
     content = {"type": "FeatureCollection", "scene": scene.name, **members, "features": features}
-    ending = "_pixels.geojson" if "coordinates" in members else ".geojson"
-    return [(f"{scene.stem}{ending}", (json.dumps(content, ensure_ascii=False) + "\n").encode())]
+    return [(json.dumps(content, ensure_ascii=False) + "\n").encode()]
 
 
 _format = partial(LabelFormat, endings=(".geojson", ".json"))
@@ -161,7 +161,7 @@ DEGREES = _format(
     description="Outlines in longitude and latitude; needs the picture's location",
     accepts=partial(_accepts, in_pixels=False),
     read=partial(_read, in_pixels=False),
-    files="`PICTURE.geojson`",
+    file="{picture}.geojson",
     render=_render_degrees,
 )
 PIXELS = _format(
@@ -169,6 +169,6 @@ PIXELS = _format(
     description="Outlines in the picture's pixels",
     accepts=partial(_accepts, in_pixels=True),
     read=partial(_read, in_pixels=True),
-    files="`PICTURE_pixels.geojson`",
+    file="{picture}_pixels.geojson",
     render=_render_pixels,
 )

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from nephoscope.core.errors import LabelError
 from nephoscope.core.extras import require
 from nephoscope.core.types import LABEL_GRID
-from nephoscope.datasets.exchange.drawing import Drawing, Picture, blank, check_canvas, draw
-from nephoscope.datasets.exchange.format import Files, LabelFormat
+from nephoscope.datasets.exchange.drawing import Drawing, Picture, check_canvas, draw
+from nephoscope.datasets.exchange.format import LabelFormat
 from nephoscope.datasets.exchange.reading import Candidate, Reading, check_bytes
+from nephoscope.datasets.exchange.regions import Regions
 from nephoscope.datasets.exchange.scene import ExportedScene
 from nephoscope.datasets.labels import Problem
 from nephoscope.imagery.warp import is_of_gdal
@@ -36,18 +37,17 @@ def read(files: Sequence[Path], reading: Reading) -> Iterator[Drawing]:
             check_bytes(path)
             name = path.stem[: -len(_ENDING)] if path.stem.lower().endswith(_ENDING) else path.stem
             picture = reading.pictures.find(name, label=path)
-            yield Drawing(picture, "", _read_masks(path, picture, reading))
+            yield _read_bands(path, Regions(picture, reading), reading)
 
 
-def _read_masks(path: Path, picture: Picture, reading: Reading) -> NDArray[np.bool_]:
+def _read_bands(path: Path, regions: Regions, reading: Reading) -> Drawing:
     import rasterio
 
-    masks = blank(len(reading.patterns))
     try:
         with rasterio.open(path) as dataset:
             check_canvas((dataset.height, dataset.width))
             for band, name in enumerate(dataset.descriptions, 1):
-                with reading.entry(f"{path.name}: band {band}"):
+                with regions.entry(f"{path.name}: band {band}"):
                     numbers = dataset.read(band)
                     valid = np.ones(numbers.shape, np.bool_)
                     if dataset.nodata is not None:
@@ -62,12 +62,12 @@ def _read_masks(path: Path, picture: Picture, reading: Reading) -> NDArray[np.bo
                         index = reading.numbered_pattern(band - 1) if name is None else reading.pattern(name)
                         planes = {index: (numbers != 0) & valid}
                     for index, plane in planes.items():
-                        draw(masks, index, _on_picture(plane, dataset, picture))
+                        draw(regions.masks, index, _on_picture(plane, dataset, regions.picture))
     except Exception as error:
         if not is_of_gdal(error):
             raise
         raise LabelError(f"a file that is no raster: {error}") from error
-    return masks
+    return regions.drawing()
 
 
 def _on_picture(mask: NDArray[np.bool_], dataset: Any, picture: Picture) -> NDArray[np.bool_]:
@@ -113,7 +113,7 @@ def _is_grid_of(dataset: Any, picture: Picture) -> bool:
     return bool(np.abs(edges).max() < _SLACK * pixel)
 
 
-def render(scene: ExportedScene, _: list[Problem]) -> Files:
+def render(scene: ExportedScene, _: list[Problem]) -> Sequence[bytes]:
     """Bands of 0 and 1 in the patterns' order, named after them, at the picture's own size in degrees."""
     require("format geotiff", "geo", "rasterio")
     from rasterio.io import MemoryFile
@@ -140,7 +140,7 @@ def render(scene: ExportedScene, _: list[Problem]) -> Files:
             for band, (name, mask) in enumerate(scene.sized(), 1):
                 dataset.write(mask.view(np.uint8), band)
                 dataset.set_band_description(band, name)
-        return [(f"{scene.stem}{_ENDING}.tif", bytes(file.read()))]
+        return [bytes(file.read())]
 
 
 FORMAT = LabelFormat(
@@ -149,7 +149,7 @@ FORMAT = LabelFormat(
     endings=(".tif", ".tiff"),
     accepts=accepts,
     read=read,
-    files=f"`PICTURE{_ENDING}.tif`",
+    file=f"{{picture}}{_ENDING}.tif",
     render=render,
     extra="geo",
 )

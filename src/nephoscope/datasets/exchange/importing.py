@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nephoscope.core.errors import DatasetError, LabelError
+from nephoscope.core.errors import DatasetError, LabelError, SceneError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.types import LABEL_GRID
-from nephoscope.datasets.collection import Collection, LabelledScene
+from nephoscope.datasets.collection import REPLACED, Collection, LabelledScene
 from nephoscope.datasets.dataset import LABEL_FILES
 from nephoscope.datasets.exchange.drawing import Drawing
 from nephoscope.datasets.exchange.format import LabelFormat
@@ -16,9 +16,12 @@ from nephoscope.datasets.exchange.reading import Reading
 from nephoscope.datasets.exchange.registry import find_files
 from nephoscope.datasets.exchange.transfer import Transfer
 from nephoscope.datasets.labels import Problem, read_labels
+from nephoscope.imagery.reading import open_scene
 
 UNNAMED = "imported"
 """Annotator of labels whose file does not say who drew them."""
+
+_COARSE = (1, 1)  # pixels; a JPEG is decoded at an eighth
 
 
 def import_labels(
@@ -58,11 +61,16 @@ def import_labels(
     reading = Reading(collection.patterns, Pictures([pictures or beside, folder], bounds), problems, classes)
     chosen, files = find_files(source, reading, format_name)
     result = Transfer(chosen.name, problems=problems)
-    names = collection.save_all(_scenes(chosen, files, reading, annotator, result.people))
-    if not names:
+    saved = collection.save_all(_scenes(chosen, files, reading, annotator, result.people))
+    if not saved.names:
         hint = "" if pictures else "; --pictures FOLDER names the folder of the pictures"
         raise DatasetError(f"{source}: nothing can be imported: {result.in_words or 'no label'}{hint}")
-    result.scenes = len(set(names))
+    result.scenes = len(set(saved.names))
+    result.notes += reading.notes
+    if saved.replaced:
+        result.notes.append(
+            f"{saved.replaced:,} of these scenes had labels of no annotator: they are in {REPLACED} now"
+        )
     return result
 
 
@@ -93,6 +101,9 @@ def _labelled(drawing: Drawing, annotator: str) -> LabelledScene:
     path = drawing.picture.path
     try:
         content = path.read_bytes()
+        open_scene(content, name=path.name).read(_COARSE)  # a file that is cut short shows only now
     except OSError as error:
         raise LabelError(f"a picture that cannot be read: {path.name}: {error.strerror}") from error
+    except SceneError as error:
+        raise LabelError(f"a picture that cannot be read: {error}") from error
     return LabelledScene(path.name, content, annotator, drawing.masks, drawing.picture.record)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from nephoscope.core.errors import LabelError
 from nephoscope.datasets.collection import on_grid
 from nephoscope.datasets.exchange import brush
-from nephoscope.datasets.exchange.drawing import Drawing, Picture, blank, check_canvas, draw
+from nephoscope.datasets.exchange.drawing import Drawing, Picture, check_canvas, draw
 from nephoscope.datasets.exchange.format import LabelFormat
-from nephoscope.datasets.exchange.pictures import name_in_address
+from nephoscope.datasets.exchange.pictures import names_in_address
 from nephoscope.datasets.exchange.polygons import Points, as_points, fill, rectangle
 from nephoscope.datasets.exchange.reading import Candidate, Reading, read_json
+from nephoscope.datasets.exchange.regions import Regions
 from nephoscope.datasets.exchange.scene import ExportedScene
 
 _KINDS = ("brushlabels", "polygonlabels", "rectanglelabels", "ellipselabels")
@@ -51,14 +53,15 @@ def _read_task(where: str, task: Any, reading: Reading) -> Iterator[Drawing]:
     people = [
         _person(each, names[index] if index < len(names) else "") for index, each in enumerate(annotations)
     ]
-    picture = reading.pictures.find(_picture_name(task["data"]))
+    picture = reading.pictures.find_first(names_in_address(_address(task["data"])))
     order = sorted(range(len(annotations)), key=lambda each: str(annotations[each].get("updated_at", "")))
     for index in reversed(order):
-        masks = blank(len(reading.patterns))
-        for number, result in enumerate(annotations[index]["result"], 1):
-            with reading.entry(f"{where}: region {number} of {picture.path.name}"):
-                _draw(masks, result, picture, reading)
-        yield Drawing(picture, people[index], masks)
+        with reading.entry(where):
+            regions = Regions(picture, reading)
+            for number, result in enumerate(annotations[index]["result"], 1):
+                with regions.entry(f"{where}: region {number} of {picture.path.name}"):
+                    _draw(regions.masks, result, picture, reading)
+            yield regions.drawing(people[index])
 
 
 def _person(annotation: Any, name: object) -> str:
@@ -70,14 +73,14 @@ def _person(annotation: Any, name: object) -> str:
     return str(name if who is None else who).strip()
 
 
-def _picture_name(data: Any) -> str:
-    """The picture of a task: its `image`, or the only address among its values."""
+def _address(data: Any) -> object:
+    """That of a task's picture: its `image`, or the only address among its values."""
     if "image" in data:
-        return name_in_address(data["image"])
+        return data["image"]
     texts = [value for key, value in data.items() if isinstance(value, str) and "." in value]
     if len(texts) != 1:
         raise LabelError("a task without an image")
-    return name_in_address(texts[0])
+    return texts[0]
 
 
 def _draw(masks: NDArray[np.bool_], result: Any, picture: Picture, reading: Reading) -> None:
@@ -127,7 +130,7 @@ def collect(scenes: Iterable[ExportedScene]) -> bytes:
     tasks = []
     for scene in scenes:
         drawings = scene.drawings or {scene.annotator: scene.masks}
-        data: dict[str, Any] = {"image": scene.name}
+        data: dict[str, Any] = {"image": quote(scene.name)}
         if any(drawings):
             data[_ANNOTATORS] = list(drawings)
         annotations = [
@@ -164,6 +167,6 @@ FORMAT = LabelFormat(
     accepts=accepts,
     read=read,
     collect=collect,
-    file_name="label-studio.json",
+    file="label-studio.json",
     people=True,
 )

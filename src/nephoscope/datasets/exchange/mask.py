@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 
 from nephoscope.core.errors import LabelError
-from nephoscope.datasets.exchange.drawing import Drawing, Picture, blank, check_canvas, draw
-from nephoscope.datasets.exchange.format import Files, LabelFormat
+from nephoscope.datasets.exchange.drawing import Drawing, Picture, check_canvas, draw
+from nephoscope.datasets.exchange.format import LabelFormat
 from nephoscope.datasets.exchange.reading import Candidate, Reading, check_bytes
+from nephoscope.datasets.exchange.regions import Regions
 from nephoscope.datasets.exchange.scene import ExportedScene
 from nephoscope.datasets.labels import Problem
 
@@ -75,13 +76,11 @@ def read_classes(files: Sequence[Path], reading: Reading) -> Iterator[Drawing]:
     for name, paths in by_name.items():
         with reading.entry(paths[0][1].name):
             picture = reading.pictures.find(name)
-            masks, used = blank(len(reading.patterns)), 0
+            regions = Regions(picture, reading)
             for index, path in paths:
-                with reading.entry(path.name):
-                    draw(masks, index, _read_numbers(path, picture) != 0)
-                    used += 1
-            if used:
-                yield Drawing(picture, "", masks)
+                with regions.entry(path.name):
+                    draw(regions.masks, index, _read_numbers(path, picture) != 0)
+            yield regions.drawing()
 
 
 def read_numbers(files: Sequence[Path], reading: Reading) -> Iterator[Drawing]:
@@ -95,20 +94,20 @@ def read_numbers(files: Sequence[Path], reading: Reading) -> Iterator[Drawing]:
             numbers = _read_numbers(path, picture)
             if numbers.dtype == np.bool_ and _mode(path) not in _NUMBERED:
                 raise LabelError("a mask of colours: store class numbers, grey or indexed")
-            masks = blank(len(reading.patterns))
+            regions = Regions(picture, reading)
             for number in np.unique(numbers).tolist():
                 if number:
-                    with reading.entry(path.name):
-                        draw(masks, reading.numbered_pattern(int(number) - 1), numbers == number)
-            yield Drawing(picture, "", masks)
+                    with regions.entry(path.name):
+                        draw(regions.masks, reading.numbered_pattern(int(number) - 1), numbers == number)
+            yield regions.drawing()
 
 
-def render_classes(scene: ExportedScene, _: list[Problem]) -> Files:
+def render_classes(scene: ExportedScene, _: list[Problem]) -> Sequence[bytes]:
     """A PNG of 0 and 1 for each class, at the picture's own size."""
-    return [(f"{scene.stem}_{name}.png", _png(mask.view(np.uint8))) for name, mask in scene.sized()]
+    return [_png(mask.view(np.uint8)) for _, mask in scene.sized()]
 
 
-def render_numbers(scene: ExportedScene, problems: list[Problem]) -> Files:
+def render_numbers(scene: ExportedScene, problems: list[Problem]) -> Sequence[bytes]:
     """A PNG of class numbers; where classes overlap, the first in order is kept."""
     numbers, lost = np.zeros(scene.size, np.uint8), 0
     for number, (_, mask) in enumerate(scene.sized(), 1):
@@ -117,7 +116,7 @@ def render_numbers(scene: ExportedScene, problems: list[Problem]) -> Files:
     if lost:
         where = f"{scene.name}: {lost:,} pixels of a later class"
         problems.append(Problem("classes that overlap, which one number a pixel cannot hold", where))
-    return [(f"{scene.stem}{_INDEX_ENDING}.png", _png(numbers))]
+    return [_png(numbers)]
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:
@@ -131,7 +130,7 @@ CLASSES = _png_format(
     description="A mask for each class, not 0 where the class is",
     accepts=accepts_class,
     read=read_classes,
-    files="`PICTURE_CLASS.png`",
+    file="{picture}_{pattern}.png",
     render=render_classes,
 )
 NUMBERS = _png_format(
@@ -139,6 +138,6 @@ NUMBERS = _png_format(
     description="One mask of class numbers: 0 none, 1 the first class; classes cannot overlap",
     accepts=accepts_numbers,
     read=read_numbers,
-    files=f"`PICTURE{_INDEX_ENDING}.png`",
+    file=f"{{picture}}{_INDEX_ENDING}.png",
     render=render_numbers,
 )

@@ -11,11 +11,17 @@ from nephoscope.core.errors import LabelError, SceneError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.io import is_hidden
 from nephoscope.datasets.catalogue import Record, read_catalogue
+from nephoscope.datasets.collection import canonical
 from nephoscope.datasets.dataset import CATALOGUE, ENDINGS, PICTURES
 from nephoscope.datasets.exchange.drawing import Picture
 from nephoscope.imagery.reading import open_scene
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")  # Label Studio's, before the name of an uploaded file
+
+
+def last_part(text: str) -> str:
+    """What follows the last `/` or `\\` of a path or an address."""
+    return re.split(r"[\\/]", text)[-1].strip()
 
 
 def plain_name(text: object) -> str:
@@ -24,14 +30,17 @@ def plain_name(text: object) -> str:
     Raises:
         LabelError: none, or one that is no file's name.
     """
-    name = re.split(r"[\\/]", str(text))[-1].strip() if isinstance(text, str) else ""
+    name = last_part(text) if isinstance(text, str) else ""
     if not name or name.startswith(".") or not name.isprintable() or len(name) > 255:
         raise LabelError(f"an unusable file name: {text!r:.80}")
     return name
 
 
-def name_in_address(text: object) -> str:
-    """The file name at the end of an address, such as Label Studio's `/data/local-files/?d=DIR/NAME`.
+def names_in_address(text: object) -> list[str]:
+    """File names that an address may end in, such as Label Studio's `/data/local-files/?d=DIR/NAME`.
+
+    The text as it is comes first, then what it stands for as an address, then that without the prefix that
+    Label Studio gives to uploads.
 
     Raises:
         LabelError: none, or one that is no file's name.
@@ -43,7 +52,14 @@ def name_in_address(text: object) -> str:
     except ValueError:
         raise LabelError(f"an unusable file name: {text!r:.80}") from None
     (inner, *_) = parse_qs(address.query).get("d", [""])
-    return _UPLOAD.sub("", plain_name(unquote(inner or address.path)))
+    as_address = plain_name(unquote(inner or address.path))
+    names = (last_part(text), as_address, _UPLOAD.sub("", as_address))
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def _key(name: str) -> str:
+    """The same text for names that differ in capital letters or in their Unicode form alone."""
+    return canonical(name).casefold()
 
 
 class Pictures:
@@ -72,9 +88,9 @@ class Pictures:
             return
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() in ENDINGS and not is_hidden(path):
-                if path.name.casefold() not in self._by_name:
-                    self._by_stem[path.stem.casefold()].append(path)
-                self._by_name.setdefault(path.name.casefold(), path)
+                if _key(path.name) not in self._by_name:
+                    self._by_stem[_key(path.stem)].append(path)
+                self._by_name.setdefault(_key(path.name), path)
 
     def find(self, name: str, label: Path | None = None) -> Picture:
         """The picture of a file name, with or without its ending.
@@ -86,11 +102,11 @@ class Pictures:
         Raises:
             LabelError: none, several, or one that cannot be read.
         """
-        exact = self._by_name.get(name.casefold())
+        exact = self._by_name.get(_key(name))
         if exact and exact != label:
             return self._open(exact)
         paths: list[Path] = []
-        for stem in dict.fromkeys((name.casefold(), Path(name).stem.casefold())):
+        for stem in dict.fromkeys((_key(name), _key(Path(name).stem))):
             paths = paths or [path for path in self._by_stem.get(stem, []) if path != label]
         if not paths:
             raise LabelError(f"a label without a picture: {name}")
@@ -100,9 +116,23 @@ class Pictures:
             )
         return self._open(paths[0])
 
+    def find_first(self, names: Iterable[str]) -> Picture:
+        """The picture of the first of several file names that leads to one; see `find`.
+
+        Raises:
+            LabelError: none does; of the last name.
+        """
+        problem = LabelError("an entry without a picture's name")
+        for name in names:
+            try:
+                return self.find(name)
+            except LabelError as error:
+                problem = error
+        raise problem
+
     def has(self, path: Path) -> bool:
         """Whether a file is one of the pictures that names lead to."""
-        return self._by_name.get(path.name.casefold()) == path
+        return self._by_name.get(_key(path.name)) == path
 
     def _open(self, path: Path) -> Picture:
         if path not in self._opened:

@@ -12,6 +12,9 @@ from nephoscope.core.io import MAX_BYTES
 from nephoscope.core.patterns import C3ONTEXT_NAMES
 from nephoscope.datasets.exchange.pictures import Pictures
 from nephoscope.datasets.labels import Problem
+from nephoscope.datasets.tables import DAMAGED, decompress
+
+_PIECE = 1 << 20  # bytes
 
 _MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
 """Exceptions from entries of a JSON file that have another form."""
@@ -35,6 +38,7 @@ class Reading:
         classes: Sequence[str] | None = None,
     ) -> None:
         self.patterns, self.pictures, self.problems = tuple(patterns), pictures, problems
+        self.notes: list[str] = []  # what was read in a way that its file does not state
         self.classes = tuple(classes or patterns)
         self._indices = {
             other.casefold(): self.patterns.index(name)
@@ -74,19 +78,27 @@ class Reading:
             yield
         except LabelError as error:
             kind, _, detail = str(error).partition(": ")
-            self.problems.append(Problem(kind, f"{where}: {detail}" if detail else where))
+            self.problems.append(Problem(kind, where, detail))
         except _MALFORMED as error:
-            self.problems.append(Problem("a malformed entry", f"{where}: {type(error).__name__}: {error}"))
+            self.problems.append(Problem("a malformed entry", where, f"{type(error).__name__}: {error}"))
 
 
 def check_bytes(path: Path) -> None:
-    """Check the size of a label file.
+    """Check the size of a label file, of a packed one also its size unpacked.
 
     Raises:
-        LabelError: it is larger than `MAX_BYTES`.
+        LabelError: it is larger than `MAX_BYTES`, or damaged.
         OSError: it cannot be read.
     """
-    if path.stat().st_size > MAX_BYTES:
+    size = path.stat().st_size
+    with path.open("rb") as packed:
+        try:
+            content = decompress(packed)
+            while content is not packed and size <= MAX_BYTES and (piece := content.read(_PIECE)):
+                size += len(piece)
+        except DAMAGED as error:
+            raise LabelError(f"a damaged file: {error}") from error
+    if size > MAX_BYTES:
         raise LabelError(f"a file of more than {MAX_BYTES // 1024**2} MiB: {path.name}")
 
 

@@ -100,7 +100,8 @@ def markdown_table() -> str:
     """A Markdown table of the formats, one row a format."""
     lines = ["| format | export writes | people | what it holds |", "|---|---|---|---|"]
     for each in FORMATS.values():
-        files = each.files or (f"`{each.file_name}`" if each.file_name else "import only")
+        (file, *_) = each.file_names("PICTURE", ["CLASS"])
+        files = f"`{file}`" if file else "import only"
         people = "yes" if each.people else ""
         needs = f"; needs `nephoscope[{each.extra}]`" if each.extra else ""
         lines.append(f"| `{each.name}` | {files} | {people} | {each.description}{needs} |")

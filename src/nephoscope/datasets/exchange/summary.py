@@ -8,11 +8,12 @@ from typing import Any
 from nephoscope.core.errors import LabelError
 from nephoscope.core.outline import outline
 from nephoscope.core.types import LABEL_GRID
-from nephoscope.datasets.exchange.drawing import Drawing, blank, check_canvas
-from nephoscope.datasets.exchange.format import Files, LabelFormat
+from nephoscope.datasets.exchange.drawing import Drawing, check_canvas
+from nephoscope.datasets.exchange.format import LabelFormat
 from nephoscope.datasets.exchange.pictures import plain_name
 from nephoscope.datasets.exchange.polygons import as_points, fill
 from nephoscope.datasets.exchange.reading import Candidate, Reading, read_json
+from nephoscope.datasets.exchange.regions import Regions
 from nephoscope.datasets.exchange.scene import ExportedScene
 from nephoscope.datasets.labels import Problem
 
@@ -37,19 +38,19 @@ def _read_scene(where: str, scene: Any, reading: Reading) -> Drawing:
     picture = reading.pictures.find(plain_name(scene["scene"]))
     size = (int(scene["height"]), int(scene["width"]))
     check_canvas(size, picture)
-    masks = blank(len(reading.patterns))
+    regions = Regions(picture, reading)
     for number, region in enumerate(scene["regions"], 1):
-        with reading.entry(f"{where}: region {number}"):
+        with regions.entry(f"{where}: region {number}"):
             index = reading.pattern(region["pattern"])
             if not region.get("outline"):
                 raise LabelError("a region without an outline")
             for polygon in region["outline"]:
                 rings = [as_points(ring) for ring in polygon]
-                fill(masks[index], rings, (size[1], size[0]))
-    return Drawing(picture, str(scene.get("annotator") or ""), masks)
+                fill(regions.masks[index], rings, (size[1], size[0]))
+    return regions.drawing(str(scene.get("annotator") or ""))
 
 
-def render(scene: ExportedScene, _: list[Problem]) -> Files:
+def render(scene: ExportedScene, _: list[Problem]) -> Sequence[bytes]:
     """Regions with their outlines; one region for each outer ring."""
     height, width = scene.size
     scale = (width / LABEL_GRID[1], height / LABEL_GRID[0])
@@ -66,7 +67,7 @@ def render(scene: ExportedScene, _: list[Problem]) -> Files:
     }
     if scene.annotator:
         content["annotator"] = scene.annotator
-    return [(f"{scene.stem}.json", (json.dumps(content, ensure_ascii=False) + "\n").encode())]
+    return [(json.dumps(content, ensure_ascii=False) + "\n").encode()]
 
 
 FORMAT = LabelFormat(
@@ -75,6 +76,6 @@ FORMAT = LabelFormat(
     endings=(".json",),
     accepts=accepts,
     read=read,
-    files="`PICTURE.json`",
+    file="{picture}.json",
     render=render,
 )

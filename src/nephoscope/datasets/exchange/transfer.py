@@ -18,12 +18,14 @@ class Transfer:
         scenes: number of pictures.
         problems: what was left out.
         people: who drew, where that is known.
+        notes: what was read in a way that its file does not state, or was kept aside.
     """
 
     format: str
     scenes: int = 0
     problems: list[Problem] = field(default_factory=list)
     people: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
 
     def counted(self, scene: ExportedScene) -> ExportedScene:
         """The same scene, counted."""
@@ -34,14 +36,14 @@ class Transfer:
     @property
     def lines(self) -> list[str]:
         """A line for each problem; of a frequent kind, for the first ones and for the number of others."""
-        by_kind: dict[str, list[str]] = {}
+        by_kind: dict[str, list[Problem]] = {}
         for problem in self.problems:
-            by_kind.setdefault(problem.kind, []).append(problem.where)
+            by_kind.setdefault(problem.kind, []).append(problem)
         lines = []
-        for kind, places in by_kind.items():
-            lines += [f"{where}: {kind}" for where in places[:_SHOWN]]
-            if len(places) > _SHOWN:
-                lines.append(f"{len(places) - _SHOWN:,} more: {kind}")
+        for kind, problems in by_kind.items():
+            lines += [str(problem) for problem in problems[:_SHOWN]]
+            if len(problems) > _SHOWN:
+                lines.append(f"{len(problems) - _SHOWN:,} more: {kind}")
         return lines
 
     @property

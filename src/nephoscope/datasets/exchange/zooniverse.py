@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from nephoscope.core.errors import DatasetError, LabelError
 from nephoscope.core.types import LABEL_GRID
 from nephoscope.datasets.dataset import ENDINGS
-from nephoscope.datasets.exchange.drawing import Drawing, Picture, blank, check_canvas
+from nephoscope.datasets.exchange.drawing import Drawing, Picture, check_canvas
 from nephoscope.datasets.exchange.format import LabelFormat
-from nephoscope.datasets.exchange.pictures import plain_name
+from nephoscope.datasets.exchange.pictures import last_part
 from nephoscope.datasets.exchange.polygons import as_points, fill, rectangle
 from nephoscope.datasets.exchange.reading import Candidate, Reading, check_bytes
+from nephoscope.datasets.exchange.regions import Regions
 from nephoscope.datasets.rectangles import Rectangle, masks_of
 from nephoscope.datasets.tables import read_rows
 
@@ -55,12 +56,12 @@ def _read_row(where: str, row: dict[str, str], reading: Reading) -> Drawing:
     metadata = _parsed(row.get("metadata") or "{}")
     size = _size(metadata) or picture.size
     check_canvas(size, picture)
-    masks = blank(len(reading.patterns))
+    regions = Regions(picture, reading)
     marks = [mark for task in _parsed(row["annotations"]) for mark in _marks(task)]
     for number, mark in enumerate(marks, 1):
-        with reading.entry(f"{where}: drawing {number}"):
-            _draw(masks, mark, size, reading)
-    return Drawing(picture, row["user_name"].strip() or row.get("user_ip", "").strip(), masks)
+        with regions.entry(f"{where}: drawing {number}"):
+            _draw(regions.masks, mark, size, reading)
+    return regions.drawing(row["user_name"].strip() or row.get("user_ip", "").strip())
 
 
 def _parsed(text: str) -> Any:
@@ -72,21 +73,12 @@ def _parsed(text: str) -> Any:
 
 def _find_picture(subjects: Any, reading: Reading) -> Picture:
     """The picture of a subject: a value of its data that ends as a picture's name does."""
-    texts = [
-        value
+    return reading.pictures.find_first(
+        last_part(value)
         for subject in subjects.values()
         for value in subject.values()
         if isinstance(value, str) and Path(value).suffix.lower() in ENDINGS
-    ]
-    if not texts:
-        raise LabelError("a subject without a picture's name")
-    problem: LabelError | None = None
-    for text in texts:
-        try:
-            return reading.pictures.find(plain_name(text))
-        except LabelError as error:
-            problem = problem or error
-    raise problem or LabelError("a subject without a picture's name")
+    )
 
 
 def _size(metadata: Any) -> tuple[int, int] | None:
