@@ -250,7 +250,7 @@ def test_drawings_survive_a_reload(page):
     page.wait_for_timeout(1000)
     page.reload()
     expect(page.locator("#summary")).to_have_text(re.compile("%|No "))
-    page.get_by_role("button", name="Draw", exact=True).click()
+    expect(page.get_by_role("button", name="Draw", exact=True)).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#labels-done")).to_have_text("1 of 1 accepted")
     assert np.array_equal(saved(page), before)
 
@@ -335,6 +335,7 @@ def test_the_most_doubtful_picture_comes_first(visit, scenes, model):
     doubts = {each.source: np.mean(list(each.doubts.values())) for each in candidates}
     assert order == sorted(doubts, key=doubts.__getitem__, reverse=True)
     expect(page.locator(".thumbnail").first).to_have_attribute("aria-current", "true")
+    expect(page.locator("#labels-state")).to_contain_text("least sure of the first")
 
 
 def test_saved_labels_come_back_in_another_browser(visit, scenes, collecting):
@@ -353,6 +354,73 @@ def test_saved_labels_come_back_in_another_browser(visit, scenes, collecting):
     second.locator("#accept").click()
     drawn = second.request.get(f"{collecting}/api/v1/labels?annotator=Ada&image=second.jpg").json()
     assert set(drawn["labels"]) == {"Sugar"}
+
+
+def hold_saves(page: Any) -> list[Any]:
+    """Requests to save wait here until a test lets them go on."""
+    held: list[Any] = []
+    page.route(
+        "**/api/v1/labels?*",
+        lambda route: held.append(route) if route.request.method == "POST" else route.continue_(),
+    )
+    return held
+
+
+def wait_for(page: Any, held: list[Any]) -> None:
+    for _ in range(200):
+        if held:
+            return
+        page.wait_for_timeout(50)
+    pytest.fail("nothing was saved")
+
+
+def test_an_edit_during_a_save_is_not_taken_for_saved(visit, scenes, collecting):
+    page = visit(collecting)
+    draw(page, *scenes[1:])
+    page.get_by_label("Your name").fill("Ada")
+    held = hold_saves(page)
+    page.locator("#viewer").focus()
+    draw_rectangle(page, "4", (0.2, 0.3), (0.4, 0.6))
+    page.keyboard.press("Enter")
+    wait_for(page, held)
+    draw_rectangle(page, "1", (0.5, 0.3), (0.6, 0.6))
+    held.pop().continue_()
+    expect(page.locator("#labels-state")).to_contain_text("changed while they were saved")
+    expect(page.locator("#labels-done")).to_contain_text("0 of 2 accepted")
+    expect(page.locator("#picture-name")).to_have_text(scenes[1].name)
+
+
+def test_a_second_enter_during_a_save_skips_no_picture(visit, scenes, collecting):
+    page = visit(collecting)
+    draw(page, *scenes)
+    page.get_by_label("Your name").fill("Ada")
+    held = hold_saves(page)
+    page.locator("#viewer").focus()
+    for _ in range(3):
+        page.keyboard.press("Enter")
+    wait_for(page, held)
+    page.wait_for_timeout(300)
+    assert len(held) == 1
+    held.pop().continue_()
+    expect(page.locator("#picture-name")).to_have_text(scenes[1].name)
+    expect(page.locator("#labels-done")).to_contain_text("1 of 3 accepted")
+
+
+@pytest.mark.parametrize("tool", ["r", "l"])
+def test_zooming_does_not_move_what_is_being_drawn(page, tool):
+    page.keyboard.press("4")
+    page.keyboard.press(tool)
+    page.mouse.move(*at(page, 0.2, 0.3))
+    page.mouse.down()
+    if tool == "l":
+        page.mouse.move(*at(page, 0.4, 0.3), steps=4)
+    page.mouse.move(*at(page, 0.4, 0.6), steps=4)
+    page.mouse.wheel(0, -300)
+    page.wait_for_timeout(300)
+    x, y = at(page, 0.4, 0.6)
+    page.mouse.move(x - 1, y - 1)
+    page.mouse.up()
+    assert box(saved(page), "Sugar") == pytest.approx((0.2, 0.3, 0.4, 0.6), abs=0.011)
 
 
 def test_a_region_stays_in_the_picture(page):
@@ -392,7 +460,6 @@ def test_an_edit_is_kept_though_another_picture_follows_at_once(visit, scenes):
     page.wait_for_timeout(1000)
     page.reload()
     expect(page.locator("#summary")).to_have_text(re.compile("%|No "))
-    page.get_by_role("button", name="Draw", exact=True).click()
     expect(page.locator("#viewer")).to_be_focused()
     page.keyboard.press("p")
     expect(page.locator("#picture-name")).to_have_text("second.jpg")

@@ -105,6 +105,7 @@ async function begin() {
     state = begun;
     await restore(settings);
     refresh();
+    if (settings.draws && current) (await loadLabelling()).toggle();
     pictures.resume();
     askWorldview(); // takes seconds without a network; nothing waits for it
   } catch (error) {
@@ -243,6 +244,7 @@ function settled() {
 function remember() {
   keepSettings({
     model: pictures.card?.name, rules: findings.changedRules, current: current?.number, tools: tools.settings,
+    draws: labelling?.isWanted,
   });
 }
 
@@ -278,7 +280,10 @@ async function loadLabelling() {
     pictures: () => pictures.all,
     result: (picture) => results.of(picture),
     guides: () => findings.layers,
-    toggled: refresh,
+    toggled: () => {
+      refresh();
+      remember();
+    },
     turn,
     changed: refreshStrip,
     order: (ordered) => {

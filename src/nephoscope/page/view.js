@@ -313,8 +313,8 @@ export class View {
     pen.setLineDash([6 * pixel, 5 * pixel]);
     for (const { colour, regions } of layers) {
       for (const { path } of regions) {
-        stroke(pen, path, PAPER, 3 * pixel);
-        stroke(pen, path, colour, 1.5 * pixel);
+        stroke(pen, path, PAPER, 4 * pixel);
+        stroke(pen, path, colour, 2 * pixel);
       }
     }
     pen.restore();

@@ -66,6 +66,11 @@ export class Drawing {
     this.#choose('rectangle');
   }
 
+  /** Whether one wants to draw. */
+  get isWanted() {
+    return this.#isOn;
+  }
+
   /** Whether one is drawing, on a picture that has an answer. */
   get isOn() {
     return this.#isOn && Boolean(this.labels && this.#picture.answer);

@@ -3,7 +3,7 @@
 import { Drawing } from './drawing.js';
 import { Labels } from './labels.js';
 import { doubtfulFirst } from './order.js';
-import { Saving } from './saving.js';
+import { Saving, say } from './saving.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -12,6 +12,7 @@ const $ = (id) => document.getElementById(id);
 export class Labelling {
   /** @type {Picture | null} */
   #picture = null;
+  #isSaving = false;
 
   /**
    * @param {import('../stage.js').Stage} stage
@@ -34,13 +35,21 @@ export class Labelling {
     $('accept').addEventListener('click', () => this.#accept());
     $('annotator').addEventListener('change', () => this.#recall());
     $('annotator').addEventListener('keydown', ({ key }) => key === 'Enter' && this.#accept());
-    $('doubtful').addEventListener('click', () => order(doubtfulFirst));
+    $('doubtful').addEventListener('click', () => {
+      order(doubtfulFirst);
+      say('Ordered: of the pictures that are left, the model is least sure of the first.');
+    });
     this.begin(patterns);
   }
 
   /** @param {import('../panel.js').Pattern[]} patterns - of the model. */
   begin(patterns) {
     this.drawing.begin(patterns);
+  }
+
+  /** Whether one wants to draw. */
+  get isWanted() {
+    return this.drawing.isWanted;
   }
 
   /** Begin or end drawing. */
@@ -85,11 +94,13 @@ export class Labelling {
   }
 
   async #accept() {
-    if (!this.drawing.isOn) return;
-    if (await this.saving.accept(this.#picture)) {
-      this.#changed();
-      this.turn(1);
-    }
+    if (!this.drawing.isOn || this.#isSaving) return;
+    const picture = this.#picture;
+    this.#isSaving = true;
+    const isSaved = await this.saving.accept(picture);
+    this.#isSaving = false;
+    this.#changed();
+    if (isSaved && picture === this.#picture) this.turn(1);
   }
 
   #changed() {

@@ -25,6 +25,8 @@ export class Labels {
     this.history = new History();
     /** whether the user is done with the picture */
     this.isAccepted = false;
+    /** grows with every edit */
+    this.version = 0;
     this.#regions = patterns.map(() => null);
   }
 
@@ -162,7 +164,10 @@ export class Labels {
   }
 
   #changed(edit) {
-    if (edit.length) this.isAccepted = false;
+    if (edit.length) {
+      this.isAccepted = false;
+      this.version += 1;
+    }
     for (const { pattern } of edit) this.#regions[pattern] = null;
   }
 }

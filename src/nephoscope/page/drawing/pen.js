@@ -14,6 +14,7 @@ export class Pen {
   colour = '#ffffff';
   /** Width of the brush in pixels of the label grid. */
   width = 60;
+  /** Of the shape, in pixels of the label grid: the view may move while it is drawn. */
   #points = [];
   #isDown = false;
 
@@ -26,6 +27,7 @@ export class Pen {
     this.ink = canvas.getContext('2d');
     this.view = view;
     this.drawn = drawn;
+    view.whenMoved(() => this.#drawAgain());
   }
 
   get isDown() {
@@ -41,25 +43,26 @@ export class Pen {
   /** Begin a shape. @param {Point} at - in px from the stage's corner. */
   down(at) {
     this.#isDown = true;
-    this.#points = [at];
-    this.#fitCanvas();
-    this.#draw();
+    this.#points = [this.view.pointOn(GRID, at)];
+    this.#drawAgain();
   }
 
   /** Go on with it. @param {Point} at */
   move(at) {
     if (!this.#isDown) return;
-    const last = this.#points.at(-1);
-    if (this.tool === 'rectangle') this.#points[1] = at;
-    else if (Math.hypot(at.x - last.x, at.y - last.y) >= LEAST) this.#points.push(at);
-    this.#draw();
+    const [last] = this.#inView(this.#points.slice(-1));
+    const point = this.view.pointOn(GRID, at);
+    if (this.tool === 'rectangle') this.#points[1] = point;
+    else if (Math.hypot(at.x - last.x, at.y - last.y) >= LEAST) this.#points.push(point);
+    else return;
+    this.#draw(this.#points.slice(-2));
   }
 
   /** End it. @param {Point} at */
   up(at) {
     if (!this.#isDown) return;
     this.move(at);
-    const points = this.#points.map((point) => this.view.pointOn(GRID, point));
+    const points = this.#points;
     const { tool } = this;
     this.cancel();
     if (tool === 'rectangle' && points.length > 1) this.drawn(rectangle(points[0], points[1]), true);
@@ -72,6 +75,19 @@ export class Pen {
     this.#isDown = false;
     this.#points = [];
     this.#clear();
+  }
+
+  /** Where points lie, in px from the stage's corner. */
+  #inView(points) {
+    const { x: left, y: top, sx, sy } = this.view.placeOf(GRID);
+    return points.map(({ x, y }) => ({ x: left + x * sx, y: top + y * sy }));
+  }
+
+  /** Draw all of the shape, where the view is now. */
+  #drawAgain() {
+    if (!this.#isDown) return;
+    this.#fitCanvas();
+    this.#draw(this.#points);
   }
 
   #fitCanvas() {
@@ -90,13 +106,15 @@ export class Pen {
     this.ink.clearRect(0, 0, this.view.width, this.view.height);
   }
 
-  /** A track grows by its last part only; other shapes are drawn anew. */
-  #draw() {
-    const points = this.#points;
+  /** A track grows by its newest points; other shapes are drawn anew. @param {Point[]} newest */
+  #draw(newest) {
+    const isTrack = this.tool === 'brush' || this.tool === 'eraser';
+    const points = this.#inView(isTrack ? newest : this.#points);
     this.ink.beginPath();
-    if (this.tool === 'brush' || this.tool === 'eraser') {
+    if (isTrack) {
       this.ink.lineWidth = this.width * this.view.placeOf(GRID).sx;
-      for (const { x, y } of [points.at(-2) ?? points[0], points.at(-1)]) this.ink.lineTo(x, y);
+      this.ink.moveTo(points[0].x, points[0].y);
+      for (const { x, y } of points) this.ink.lineTo(x, y);
       this.ink.stroke();
       return;
     }

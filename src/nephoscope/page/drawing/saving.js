@@ -52,6 +52,7 @@ export class Saving {
   accept(picture) {
     return this.#tried(async () => {
       const { labels } = picture;
+      const { version } = labels;
       checkKind(picture);
       if (this.collects) {
         if (!this.annotator) {
@@ -59,6 +60,9 @@ export class Saving {
           throw new Error('State your name first: labels are kept by the name of who drew them.');
         }
         await this.engine.saveLabels(picture, this.annotator, labels.texts);
+      }
+      if (labels.version !== version) {
+        throw new Error(`${picture.name}: its labels changed while they were saved. Save them again.`);
       }
       labels.isAccepted = true;
       keepLabels(picture.number, labels);
@@ -140,7 +144,8 @@ function checkKind({ name }) {
   throw new Error(`${name}: a data set holds pictures whose names end in ${listed(KINDS, 'or')}.`);
 }
 
-function say(words) {
+/** Say what was done, or why it was not. @param {string} words */
+export function say(words) {
   $('labels-state').textContent = words;
 }
 
