@@ -96,6 +96,13 @@ def split_of_few(records: Sequence[Record]) -> Folds:
     return Folds(min(_FEW_FOLDS, len(groups)))
 
 
+def folds_for(records: Sequence[Record]) -> Folds:
+    """The split of scenes of any number: their own, a tenth of the days, or `split_of_few`."""
+    groups = {record.group for record in records if record.day} or {record.group for record in records}
+    has_own = any(record.split for record in records)
+    return OWN_SPLIT if has_own or len(groups) >= _FOLDS else split_of_few(records)
+
+
 def season_blocks(records: Sequence[Record], count: int) -> list[int]:
     """The block of seasons of each scene, from 0; -1 for a scene without a day.
 

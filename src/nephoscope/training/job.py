@@ -60,11 +60,8 @@ class Job:
             else str(settings.split)
         )
         on = f"the {len(self.validation):,} validation scenes at {recipe.size}, one pass"
-        how = (
-            f"rules kept; weights of the {recipe.keep} epoch by these scenes"
-            if self.kept
-            else "rules chosen on other days"
-        )
+        best = "last epoch" if recipe.keep == "last" else "best epoch by these scenes"
+        how = f"rules kept; weights of the {best}" if self.kept else "rules chosen on other days"
         card = Card(
             name=self.run.name,
             description=f"{network['architecture']}{encoder}, trained on {len(self.training):,} scenes",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nephoscope.core.errors import TrainingError
 from nephoscope.core.types import GridShape
 from nephoscope.datasets.catalogue import Record
+from nephoscope.datasets.splits import folds_for
 from nephoscope.training.cache import Scenes, open_scenes
 
 
@@ -54,7 +55,9 @@ def open_replay(
             f"{folder}: no labels of {', '.join(missing)}; scenes of --replay need labels of all patterns "
             f"of DATA: {', '.join(run.patterns)}"
         )
-    own, _ = scenes.split()
+    if len(scenes.records) < 2:
+        raise TrainingError(f"{folder}: --replay needs at least 2 older scenes, got {len(scenes.records)}")
+    own, _ = scenes.split(folds_for(scenes.records))
     groups, images = {record.group for record in held_out}, {record.image for record in held_out}
     training = [
         index

@@ -20,7 +20,7 @@ from nephoscope.core.types import SCORE_GRID, Progress, ProgressFactory
 from nephoscope.datasets.catalogue import Record
 from nephoscope.datasets.dataset import Dataset, read_dataset
 from nephoscope.datasets.labels import Problem
-from nephoscope.datasets.splits import OWN_SPLIT, split
+from nephoscope.datasets.splits import folds_for, split
 from nephoscope.evaluation.metrics import dice
 from nephoscope.evaluation.statistics import bootstrap
 from nephoscope.inference.model import Model
@@ -59,10 +59,9 @@ class Score:
     def in_words(self, which: str) -> str:
         """The score of `new` or `older` scenes in one line."""
         low, high = self.interval
-        return (
-            f"mean Dice {self.mean:.4f} ({low:.3f} to {high:.3f}) on the {which} scenes of {self.data}: "
-            f"{self.scenes:,} of {self.days:,} days"
-        )
+        # Scenes without a day are groups of their own.
+        scenes = f"{self.scenes:,} scenes" + (f" of {self.days:,} days" if self.days < self.scenes else "")
+        return f"mean Dice {self.mean:.4f} ({low:.3f} to {high:.3f}) on {scenes} of {self.data} ({which})"
 
 
 Scores = dict[str, Score]
@@ -134,12 +133,11 @@ def _starting_model(settings: Settings) -> Model:
 
 
 def _score(model: Model, settings: Settings, time: str, progress: ProgressFactory) -> Scores:
-    folders = {"new": (settings.data, settings.split)}
-    if settings.replay:
-        folders["older"] = (settings.replay, OWN_SPLIT)
+    folders = {"new": settings.data} | ({"older": settings.replay} if settings.replay else {})
     scores = {}
-    for which, (folder, folds) in folders.items():
+    for which, folder in folders.items():
         dataset = read_dataset(folder)
+        folds = settings.split if which == "new" else folds_for(dataset.records)
         _, validation = split(dataset.records, folds)
         step = progress(f"scores {time} training, {which} scenes")
         scores[which] = score_model(model, dataset.select(validation), step)

@@ -60,7 +60,7 @@ def test_label_studio_keeps_who_drew_what(tmp_path):
     assert all(np.array_equal(back[key], drawn[key]) for key in drawn)
 
 
-@pytest.mark.parametrize("name", ["geojson", "json", "mask"])
+@pytest.mark.parametrize("name", ["geojson", "json", "coco", "mask"])
 def test_one_persons_drawings(tmp_path, name):
     drawn = {(PLACED, "Ada"): box("Fish", 2, 3, 10, 20), (PLACED, "Bo"): box("Gravel", 5, 5, 20, 40)}
     drawn[PACIFIC, "Ada"] = box("Sugar", 5, 5, 20, 40)
@@ -71,7 +71,7 @@ def test_one_persons_drawings(tmp_path, name):
     assert key == (PLACED, UNNAMED if name == "mask" else "Bo")
     assert np.array_equal(masks, drawn[PLACED, "Bo"])
     with pytest.raises(DatasetError, match=r"'Cy'.*Ada, Bo"):
-        export_labels(data, tmp_path / "out", name, annotator="Cy")
+        export_labels(data, tmp_path / "elsewhere", name, annotator="Cy")
 
 
 def test_corrected_labels_come_back_into_their_own_data_set(tmp_path):

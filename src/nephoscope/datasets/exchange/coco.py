@@ -60,7 +60,7 @@ def _read_file(name: str, content: Any, reading: Reading) -> Iterator[Drawing]:
                 with regions.entry(f"{name}: annotation {index} of {picture.path.name}"):
                     pattern = reading.pattern(categories.get(annotation["category_id"]))
                     _draw(regions.masks, pattern, annotation, size, picture)
-            yield regions.drawing()
+            yield regions.drawing(str(image.get("annotator") or ""))
 
 
 def _draw(
@@ -86,7 +86,8 @@ def collect(scenes: Iterable[ExportedScene]) -> bytes:
     categories: dict[str, int] = {}
     for number, scene in enumerate(scenes, 1):
         height, width = scene.size
-        images.append({"id": number, "file_name": scene.name, "height": height, "width": width})
+        image = {"id": number, "file_name": scene.name, "height": height, "width": width}
+        images.append(image | ({"annotator": scene.annotator} if scene.annotator else {}))
         for name, mask in scene.sized():
             category = categories.setdefault(name, len(categories) + 1)
             if mask.any():
