@@ -9,16 +9,16 @@ lifted by 60 of 255; no data stays black. Corrected scenes are drawn from 400 da
 150 validation scenes, which nothing is trained on, are measured in both domains.
 
 Ways: `untouched` is the default model; `default` trains on from it (`--from default`, preset `few`); `replay`
-does so with 400 older scenes (`--replay`), half as many epochs and so as many steps, and chooses rules on 200
-other older scenes and its own few; `imagenet` starts from ImageNet's weights, with the same steps and
-averages. Of a random 200 of the 400 scenes, another 200 a seed,
+does so with 400 older scenes (`--replay`), half as many epochs and so as many steps; `imagenet` starts from
+ImageNet's weights, with the same steps and averages. Of a random 200 of the 400 scenes, another 200 a seed,
 20, 50 or 100 are taken at random, or the 50 that `nephoscope suggest` ranks first.
 
-Two figures of each model: under the rules that it comes with (the default model's, which `default` keeps),
-and under rules chosen on nine tenths of the days of
-the 150 scenes and judged on the tenth. The default model's own rules were chosen on validation scenes of the
-old domain, so its figure there is a little too high, and so is that of models that keep its rules. The
-default model has learned the labels of the 400 scenes in the old domain, so there is less left to learn.
+Two figures of each model: under the rules that it comes with (the default model's, which are kept; with
+`imagenet`, those found on its own few validation scenes), and under rules chosen on nine tenths of the days
+of the 150 scenes and judged on the tenth, the honest one. The default model's own rules were chosen on
+validation scenes of the old domain, these among them, so its figure there is too high, and so is, by less,
+that of models that keep its rules. The default model has learned the labels of the 400 scenes in the old
+domain, so there is less left to learn.
 """
 
 import argparse

@@ -17,7 +17,7 @@ from nephoscope.datasets.catalogue import Record, format_catalogue
 from nephoscope.datasets.dataset import read_dataset
 from nephoscope.datasets.splits import Folds, split, split_of_few
 from nephoscope.inference.model import Model
-from nephoscope.training import batches, kept_rules, replay
+from nephoscope.training import batches, replay
 from nephoscope.training.batches import SceneBatchSampler
 from nephoscope.training.checkpoint import Trained, load_weights
 from nephoscope.training.config import make_recipe
@@ -206,35 +206,6 @@ def test_replay_never_reads_older_validation_scenes(tmp_path, ten, older, start,
     assert (
         "30 older scenes of older, 4 a step" in load_weights(run / "best.safetensors")[1].training["replay"]
     )
-
-
-def test_rules_are_chosen_on_older_scenes_too(tmp_path, ten, older, start, cache, monkeypatch):
-    """Ten new scenes are too few; with the validation scenes of --replay they are enough."""
-    monkeypatch.setattr(kept_rules, "LEAST_SCENES", 8)
-    run, lines = tmp_path / "run", []
-    begin(settings_of(ten, start, replay=str(older), epochs=1), run, cache=cache, log=lines.append)
-    assert not any("kept from" in line for line in lines)
-    calibration = finish(run)
-    assert {record.image for record in calibration.records} == {
-        *(record.image for record in read_dataset(older).records if record.split == "val"),
-        *(record.image for record in calibration.records if record.day),
-    }
-    assert calibration.scenes == 12
-    card = Model.load(run / "model.onnx").card
-    assert card.training["rules"].endswith("on 12 validation scenes, 2 of ten and the others of older")
-    assert card.rules == calibration.rules
-
-
-def test_rules_are_not_chosen_on_days_that_were_trained_on(tmp_path, start, cache, monkeypatch):
-    monkeypatch.setattr(kept_rules, "LEAST_SCENES", 4)
-    mine = write_scenes(tmp_path / "mine", 10, first=5000, days=5)
-    theirs = write_scenes(tmp_path / "theirs", 40, first=6000, days=7, split="own")
-    run = tmp_path / "run"
-    begin(settings_of(mine, start, replay=str(theirs), epochs=1), run, cache=cache)
-    calibration = finish(run)
-    trained, _ = split(read_dataset(mine).records, Settings.read(run).split)
-    days = {read_dataset(mine).records[index].day for index in trained}
-    assert not {record.day for record in calibration.records} & days
 
 
 @pytest.mark.parametrize(("count", "days"), [(2, None), (3, 1), (6, 3)])

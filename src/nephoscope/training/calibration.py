@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 
-from nephoscope.core.errors import DatasetError
 from nephoscope.core.io import atomic_write
 from nephoscope.core.types import ProgressFactory
 from nephoscope.datasets.catalogue import Record
@@ -34,8 +33,6 @@ from nephoscope.training.scored_scenes import (
     THRESHOLDS,
     ScoredScenes,
     Survey,
-    join_scenes,
-    join_surveys,
     score_scenes,
     survey_scenes,
 )
@@ -123,10 +120,7 @@ class Calibration:
 
 
 def calibrate(
-    model: Model,
-    dataset: Dataset,
-    progress: ProgressFactory = lambda _: lambda *_: None,
-    older: Dataset | None = None,
+    model: Model, dataset: Dataset, progress: ProgressFactory = lambda _: lambda *_: None
 ) -> Calibration:
     """Calibrate a model on labelled scenes that it was not trained on; the network runs twice on each.
 
@@ -138,22 +132,13 @@ def calibrate(
         model: to calibrate; best loaded with one thread.
         dataset: validation scenes; days of a region (`Record.group`) are kept together in ten folds.
         progress: for each part of the work.
-        older: more validation scenes, where those of `dataset` alone are too few.
 
     Raises:
         DatasetError: the labels lack a pattern of the model, or scenes of fewer than two days can be read.
     """
-    datasets = [dataset, older] if older else [dataset]
-    step = progress("calibrating probabilities")
-    survey = join_surveys([survey_scenes(model, each, step) for each in datasets])
+    survey = survey_scenes(model, dataset, progress("calibrating probabilities"))
     model = scaled(model, survey)
-    step = progress("searching rules")
-    scored = join_scenes([score_scenes(model, each, step) for each in datasets])
-    if len(set(scored.groups)) < 2:
-        raise DatasetError(
-            f"{dataset.folder}: {len(scored.records)} of {len(dataset.records)} scenes can be read; "
-            "rules need scenes of at least two days"
-        )
+    scored = score_scenes(model, dataset, progress("searching rules"))
     folds = group_kfold(scored.groups, min(_FOLDS, len(set(scored.groups))))
     return calibration_of(model.card, scored, survey, folds)
 

@@ -138,7 +138,7 @@ def _train(
     if origin.initial is not None:
         if words := changes_in_words(origin.initial, scenes.patterns, recipe.input_size):
             log(words)
-        if kept is not None and replay is None:  # else `finish` may choose them on older scenes as well
+        if kept is not None:
             log(f"rules {kept.in_words(len(held_out))}")
         if is_first_process() and not Settings.exist(run):
             for which, score in score_start(settings, run, progress).items():

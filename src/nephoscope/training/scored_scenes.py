@@ -99,7 +99,7 @@ def score_scenes(model: Model, dataset: Dataset, progress: Progress | None = Non
         progress: called with the number of scenes done and in all.
 
     Raises:
-        DatasetError: the labels lack a pattern of the model, or no scene can be read.
+        DatasetError: the labels lack a pattern of the model, or scenes of fewer than two days can be read.
     """
     found, records, unread = _map(_score, model, dataset, progress)
     by_mask, areas, scores, empty, pixels = (np.stack(column, -1) for column in zip(*found, strict=True))
@@ -127,8 +127,11 @@ def _map(
     problems: list[Problem] = []  # `explore` lists them
     mapped = list(dataset.map(partial(work, model, dataset), problems, progress=progress))
     records = [dataset.records[index] for index, _ in mapped]
-    if not mapped:
-        raise DatasetError(f"{dataset.folder}: none of {len(dataset.records)} scenes can be read")
+    if len({record.group for record in records}) < 2:
+        raise DatasetError(
+            f"{dataset.folder}: {len(mapped)} of {len(dataset.records)} scenes can be read; "
+            "rules need scenes of at least two days"
+        )
     return [scene for _, scene in mapped], records, len(problems)
 
 
