@@ -4,6 +4,7 @@
 # make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
 # make soak    an atlas of 100,000 tiny scenes while its workers are killed, and 20,000 requests to a server
 # make site    write the page as static files, whose models run in the browser, to .site
+# make docs    build the documentation site into .docs/html; its notebooks run, and warnings are errors
 # make model   make the default model again, training all that it needs in .best (DATA=, FIRST=): most of a day
 # make figures make the figures of the documents again, for the default model (DATA=)
 
@@ -26,7 +27,7 @@ BIN := $(TEST_VENV)/bin
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo check unit test lint bench site soak model figures clean
+.PHONY: demo check unit test lint bench docs site soak model figures clean
 
 demo: .venv/installed
 	.venv/bin/nephoscope segment sample --output $(OUTPUT) --format overlay,panel,json --overwrite
@@ -36,6 +37,10 @@ demo: .venv/installed
 	test -x .venv/bin/pip || scripts/new-venv .venv
 	.venv/bin/pip install --quiet --upgrade .
 	touch $@
+
+docs: $(TEST_VENV)/installed
+	PATH=$(BIN):$$PATH PYTHONPATH=$(CURDIR)/src $(BIN)/python -m sphinx --fail-on-warning --keep-going \
+	  --doctree-dir .docs/doctrees docs .docs/html
 
 site: .venv/installed
 	.venv/bin/nephoscope site --output .site
@@ -121,4 +126,4 @@ $(TEST_VENV)/installed:
 	touch $@
 
 clean:
-	rm -rf .venv .demo .site .best dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .demo .docs .site .best dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,7 +22,7 @@ from nephoscope.testing.worldview_server import WorldviewServer
 README = (ROOT / "README.md").read_text()
 COMMAND = typer.main.get_command(app)
 GONE = {"benchmarks.steadier", "benchmarks/steadier.py"}  # named with the commit that has them
-ids = [page.name for page in PAGES]
+ids = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 def command_lines(text: str) -> list[list[str]]:

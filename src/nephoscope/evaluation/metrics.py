@@ -7,7 +7,7 @@ from nephoscope.core.types import Mask
 
 
 def dice(predicted: Mask, truth: Mask) -> float:
-    """Overlap of two masks, 2|X∩Y| / (|X|+|Y|); 1 where both are empty.
+    """Overlap of two masks, `2|X∩Y| / (|X|+|Y|)`; 1 where both are empty.
 
     Args:
         predicted: boolean, shape (height, width).
@@ -23,7 +23,7 @@ def dice(predicted: Mask, truth: Mask) -> float:
 
 
 def iou(predicted: Mask, truth: Mask) -> float:
-    """Intersection over union of two masks, |X∩Y| / |X∪Y|; 1 where both are empty.
+    """Intersection over union of two masks, `|X∩Y| / |X∪Y|`; 1 where both are empty.
 
     Args:
         predicted: boolean, shape (height, width).
