@@ -3,6 +3,7 @@
 python -m experiments.adaptation run DATA FOLDER [--only NAME]    the missing pieces, one after another
 python -m experiments.adaptation table FOLDER                     what is there, with intervals
 python -m experiments.adaptation rules FOLDER [--model MODEL]     on how many scenes rules can be chosen
+python -m experiments.adaptation kept FOLDER NAME                 a piece with its start's rules, and others
 
 The domain is another sensor, made of real scenes: grey, blurred by 1.6 px of 480x320, half of the contrast,
 lifted by 60 of 255; no data stays black. Corrected scenes are drawn from 400 dated training scenes of DATA.
@@ -31,6 +32,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import onnx
 
 from nephoscope.core.io import atomic_write
 from nephoscope.core.types import Image
@@ -41,12 +43,14 @@ from nephoscope.datasets.splits import group_kfold, split
 from nephoscope.evaluation.evaluator import evaluate_model
 from nephoscope.evaluation.statistics import bootstrap
 from nephoscope.imagery.scene import find_nodata
+from nephoscope.inference.card import Card
 from nephoscope.inference.model import Model
 from nephoscope.inference.model_files import model_file
 from nephoscope.inference.pipeline import segment
 from nephoscope.inference.suggestion import candidate_of, suggest
-from nephoscope.training.calibration import choose_rules
+from nephoscope.training.calibration import calibrate, calibrated, choose_rules
 from nephoscope.training.config import FEW, make_recipe
+from nephoscope.training.export import with_card
 from nephoscope.training.finish import MODEL, finish
 from nephoscope.training.run import begin, resume
 from nephoscope.training.scored_scenes import score_scenes
@@ -86,17 +90,20 @@ PIECES = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    runs, *others = (commands.add_parser(name) for name in ("run", "table", "rules"))
+    runs, *others = (commands.add_parser(name) for name in ("run", "table", "rules", "kept"))
     runs.add_argument("data", type=Path, metavar="DATA")
     for command in (runs, *others):
         command.add_argument("folder", type=Path, metavar="FOLDER")
     runs.add_argument("--only", metavar="NAME", help=f"one of {', '.join(piece.name for piece in PIECES)}")
     others[1].add_argument("--model", default="default")
+    others[2].add_argument("piece", metavar="NAME", help="of a piece whose training is finished")
     asked = parser.parse_args()
     if asked.command == "run":
         run(asked.data, asked.folder, asked.only)
     elif asked.command == "rules":
         rules(Model.load(asked.model, threads=1), read_dataset(asked.folder / "new"))
+    elif asked.command == "kept":
+        kept(asked.folder, asked.piece)
     else:
         table(read_results(asked.folder))
 
@@ -274,6 +281,35 @@ def rules(model: Model, dataset: Dataset) -> None:
         print(
             f"{number:>4} scenes  {np.mean(gains):+.4f}, {low:+.4f} to {high:+.4f} in 90 % of {DRAWS} draws"
         )
+
+
+def kept(folder: Path, name: str) -> None:
+    """A model under the rules that its start has, and under rules chosen on older validation scenes."""
+    start, model = Model.load(threads=1), Model.load(folder / "runs" / name / MODEL, threads=1)
+    older = read_dataset(folder / "older")
+    scenes = older.select(split(older.records)[1])
+    chosen = {each: calibrated(each.card, calibrate(each, scenes), "older scenes") for each in (start, model)}
+    print(f"{name}: mean Dice by domain; rules chosen on {len(scenes.records)} older scenes, or those kept")
+    for label, each, card in (
+        ("untouched, rules kept", start, start.card),
+        ("untouched, rules chosen", start, chosen[start]),
+        ("trained, rules kept", model, start.card),
+        ("trained, rules chosen", model, chosen[model]),
+    ):
+        ruled = with_rules(each, card)
+        figures = (
+            evaluate_model(ruled, read_dataset(folder / domain), workers=2).dice.mean()
+            for domain in ("new", "old")
+        )
+        print(f"{label:<26}" + "  ".join(f"{figure:.4f}" for figure in figures))
+
+
+def with_rules(model: Model, card: Card) -> Model:
+    """A model with the rules and the calibration of another card."""
+    changes = {"rules": card.rules, "calibration": card.calibration, "unbiased_rules": card.unbiased_rules}
+    changed = replace(model.card, **changes)
+    content = with_card(onnx.load_from_string(model.content), changed)
+    return Model.from_bytes(content, changed.name, threads=1)
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
