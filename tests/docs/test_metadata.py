@@ -21,9 +21,9 @@ write_metadata = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(write_metadata)
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-WRITTEN = ("*.md", "*.cff", "*.json", "*.yaml", "*.yml", "*.toml", "*.py", "*.js", "*.html", "*.ipynb", "*.bib")
+ENDINGS = {".md", ".cff", ".json", ".yaml", ".yml", ".toml", ".py", ".js", ".html", ".ipynb", ".bib"}
 PLACES = ("docs", ".github", "paper", "recipe", "scripts", "src", "tests", "benchmarks", "experiments")
-ADDRESS = r"(?:https?://)?(?:github\.com/[\w-]+/nephoscope\b|[\w-]+\.github\.io/nephoscope\b|nephoscope\.\w+\.io\b)"
+ADDRESS = r"(?:https?://)?(?:github\.com/[\w-]+/nephoscope\b|[\w-]+\.github\.io/nephoscope\b)"
 
 
 def read(name: str) -> str:
@@ -66,9 +66,8 @@ def test_the_changelog_has_the_form_of_keep_a_changelog():
 
 def test_addresses_are_those_of_pyproject():
     known = (PROJECT["urls"]["Repository"], PROJECT["urls"]["Homepage"].rstrip("/"))
-    files = [path for ending in WRITTEN for path in ROOT.glob(ending)]
-    files += [path for place in PLACES for ending in WRITTEN for path in (ROOT / place).rglob(ending)]
-    for path in files:
+    files = [*ROOT.iterdir(), *(path for place in PLACES for path in (ROOT / place).rglob("*"))]
+    for path in (path for path in files if path.suffix in ENDINGS):
         for found in re.finditer(ADDRESS, path.read_text(encoding="utf-8")):
             address = f"https://{found[0].removeprefix('http://').removeprefix('https://')}"
             assert address in known, (path, found[0])
@@ -82,6 +81,30 @@ def test_the_recipe_needs_what_the_base_needs():
     names = {name: conda.lower() for name, conda in write_metadata.CONDA_NAMES.items()}
     expected = [requirement.split(">=") for requirement in PROJECT["dependencies"]]
     assert needs == [f"{names.get(name, name.lower())} >={least}" for name, least in expected]
+
+
+def test_the_paper_copies_its_figures_and_references():
+    paper = read("paper/paper.md")
+    row = r"^\| `(?:default|quick)` .*$"
+    assert re.findall(row, paper, re.M) == re.findall(row, read("README.md"), re.M)
+    assert 600 <= len(paper.partition("# Summary")[2].split()) <= 900
+    entries = set(re.findall(r"^@\w+\{(\w+),", read("paper/paper.bib"), re.M))
+    assert set(re.findall(r"@([A-Z]\w+)", paper)) == entries
+    assert all(article.bibtex() in read("paper/paper.bib") for article in citation.ARTICLES)
+
+
+def test_every_step_of_a_workflow_is_a_target_of_make():
+    makefile = read("Makefile")
+    steps = []
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert workflow["permissions"] == {"contents": "read"}
+        steps += [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert len(steps) >= 8
+    for step in steps:
+        command, target, *_ = step.split()
+        assert command == "make"
+        assert target == "docs" or re.search(rf"^{target}:", makefile, re.M), step
 
 
 def test_every_classifier_of_python_is_tested():
