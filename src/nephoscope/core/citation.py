@@ -144,7 +144,8 @@ def repository() -> str:
         urls = metadata("nephoscope").get_all("Project-URL") or []
     except PackageNotFoundError:  # run from its source
         return ""
-    return dict(line.split(", ", 1) for line in urls).get("Repository", "")
+    named: dict[str, str] = dict(line.split(", ", 1) for line in urls)
+    return named.get("Repository", "")
 
 
 def _entry(kind: str, key: str, **fields: str) -> str:
