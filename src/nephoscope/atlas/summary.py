@@ -35,6 +35,7 @@ from nephoscope.atlas.summary_variables import (
     period_variables,
     trend_variables,
 )
+from nephoscope.core.citation import LABELS, PATTERNS
 from nephoscope.core.geo import WGS84_GRID_MAPPING, Bounds
 from nephoscope.core.types import Progress
 from nephoscope.core.version import __version__
@@ -127,8 +128,8 @@ def _attributes(
         "title": f"Frequency of {patterns} on {size:g} degrees",
         "source": f"true-colour satellite pictures, segmented and summarised by nephoscope {__version__}",
         "history": "\n".join([history, str(kept.get("history", ""))]).strip(),
-        "references": "Stevens et al. 2020, doi:10.1002/qj.3662; Rasp et al. 2020, "
-        "doi:10.1175/BAMS-D-19-0324.1; Schulz 2022, doi:10.5194/essd-14-1233-2022",
+        "references": f"Stevens et al. 2020, doi:{PATTERNS.doi}; Rasp et al. 2020, doi:{LABELS.doi}; "
+        "Schulz 2022, doi:10.5194/essd-14-1233-2022",
         "comment": f"{overlap_comment(freq)} Frequencies over several days are the summed area with the "
         "pattern over the summed area with data; a cell at the region's edge counts with its part inside.",
         "uncertainty": f"95 % percentile intervals of {RESAMPLES} bootstrap resamples (Poisson) of {drawn}, "

@@ -12,6 +12,7 @@ from nephoscope.atlas.arrays import BoxGrid, array_specs
 from nephoscope.atlas.flags import NOT_SEGMENTED
 from nephoscope.atlas.layout import BATCH, Layout
 from nephoscope.atlas.plan import Plan
+from nephoscope.core.citation import LABELS, PATTERNS
 from nephoscope.core.geo import WGS84_GRID_MAPPING
 from nephoscope.core.version import __version__
 from nephoscope.inference.card import Card
@@ -46,7 +47,7 @@ def create_group(address: str, plan: Plan, card: Card, sha256: str, grid: BoxGri
     now = datetime.now(UTC).isoformat(timespec="seconds")
     about = {
         "Conventions": "CF-1.11",
-        "references": "doi:10.1002/qj.3662, doi:10.1175/BAMS-D-19-0324.1",
+        "references": f"doi:{PATTERNS.doi}, doi:{LABELS.doi}",
         "history": f"{now} nephoscope {__version__} atlas run",
         "nephoscope": __version__,
         "model": card.name,

@@ -6,12 +6,24 @@ from typing import Annotated, Any
 from typer import Option
 
 from nephoscope.cli import console
-from nephoscope.cli.app import app
+from nephoscope.cli.app import app, fail
 
 
 @app.command()
-def info(as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False) -> None:
+def info(
+    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
+    cite: Annotated[
+        bool, Option("--cite", help="Print how to cite nephoscope, its models, their data, and BibTeX.")
+    ] = False,
+) -> None:
     """Print versions, devices, extras, models and folders; add it to a report of a problem."""
+    if cite:
+        from nephoscope.inference.citing import how_to_cite
+
+        if as_json:
+            fail("--cite and --json exclude each other")
+        print(how_to_cite(), end="")
+        return
     from nephoscope.inference.installation import describe_installation
 
     about = describe_installation()

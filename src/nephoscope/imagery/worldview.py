@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
+from nephoscope.core.citation import IMAGERY
 from nephoscope.core.errors import DownloadError, InvalidRequestError, WorldviewError
 from nephoscope.core.geo import Bounds, Overpass, worldview_name
 from nephoscope.core.types import GridShape
@@ -200,7 +201,7 @@ class WorldviewClient:
             "sha256": picture.sha256,
             "no_coverage": picture.no_coverage,
             "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
-            "source": "NASA Worldview, part of NASA EOSDIS",
+            "source": IMAGERY,
             "nephoscope": __version__,
         }
 

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from nephoscope.core.citation import REFERENCES
 from nephoscope.core.errors import SceneError
 from nephoscope.core.extras import install_command
 from nephoscope.core.geo import Bounds
@@ -9,9 +10,6 @@ from nephoscope.core.patterns import DEFAULT_NAMES
 from nephoscope.core.version import __version__
 from nephoscope.imagery.scene import Scene
 from nephoscope.inference.segmentation import Segmentation
-
-_REFERENCES = "doi:10.1002/qj.3662 (patterns), doi:10.1175/BAMS-D-19-0324.1 (labels)"
-"""Of the default patterns."""
 
 
 def require_bounds(scene: Scene) -> Bounds:
@@ -54,6 +52,6 @@ def attributes(segmentation: Segmentation) -> dict[str, str]:
         "software": f"nephoscope {__version__}",
         "model": card.name,
         "license": f"{card.licence} (weights of the model)",
-        "references": "" if own else _REFERENCES,
+        "references": "" if own else REFERENCES,
     }
     return {name: value for name, value in known.items() if value}
