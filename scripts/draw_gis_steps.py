@@ -28,7 +28,8 @@ def text(x: float, y: float, words: str, size: int = 13, colour: str = INK, styl
 
 def panel(x: int, width: int, number: int, title: str) -> Iterator[str]:
     """A frame with a number and a title."""
-    yield f'<rect x="{x}" y="8" width="{width}" height="{HEIGHT - 16}" rx="8" fill="{PAPER}" stroke="{LINE}"/>'
+    frame = f'x="{x}" y="8" width="{width}" height="{HEIGHT - 16}" rx="8"'
+    yield f'<rect {frame} fill="{PAPER}" stroke="{LINE}"/>'
     yield f'<circle cx="{x + 28}" cy="36" r="13" fill="{INK}"/>'
     yield text(x + 28, 41, str(number), 14, PAPER, ' text-anchor="middle" font-weight="bold"')
     yield text(x + 50, 41, title, 15, style=' font-weight="bold"')
@@ -40,7 +41,10 @@ def write_step() -> Iterator[str]:
     y = 66
     code = ' font-family="monospace" xml:space="preserve"'
     for lines, note in (
-        (("nephoscope segment scenes", "  --format gpkg,geotiff,netcdf"), "a GeoPackage, masks, probabilities"),
+        (
+            ("nephoscope segment scenes", "  --format gpkg,geotiff,netcdf"),
+            "a GeoPackage, masks, probabilities",
+        ),
         (("nephoscope styles -o styles",), "once for a model"),
     ):
         high = 18 * len(lines) + 14

@@ -110,15 +110,16 @@ def read_interface(text: str, patterns: Sequence[str]) -> Interface:
     Raises:
         HTTPException: it has no picture with brush labels of the patterns; Label Studio shows the message.
     """
+    if len(text) > _LONGEST or "<!" in text.replace("<!--", ""):  # entities can stand for gigabytes
+        raise HTTPException(400, "the labelling interface is too long, or has declarations")
     try:
-        if len(text) > _LONGEST or "<!" in text.replace("<!--", ""):  # entities can stand for gigabytes
-            raise ElementTree.ParseError("too long, or with declarations")
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise HTTPException(400, f"the labelling interface cannot be read: {error}") from error
     pictures = {each.get("name"): each.get("value", "").removeprefix("$") for each in root.iter("Image")}
     for brushes in root.iter("BrushLabels"):
-        picture, labels = brushes.get("toName", ""), {}
+        picture = brushes.get("toName", "")
+        labels: dict[str, str] = {}
         for label in brushes.iter("Label"):
             value = label.get("value", "")
             name = value.strip().casefold()

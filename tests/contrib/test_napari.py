@@ -23,9 +23,10 @@ pytestmark = pytest.mark.slow
 
 PLUGIN = Path(__file__).parents[2] / "contrib" / "napari-nephoscope"
 sys.path.insert(0, str(PLUGIN))
-import napari_nephoscope as plugin
 from napari.components import ViewerModel
 from napari.layers._source import Source
+
+import napari_nephoscope as plugin
 
 RULE = Rule(threshold=0.5, top_k=100, presence=0.6, least_cover=0, minimum_area=50)
 NAME = "Aqua_CorrectedReflectance20200201_-62--41_6-20.png"
@@ -133,8 +134,9 @@ def test_corrected_masks_become_labels(viewer, path, bright, tmp_path):
     assert "2020-02-01" in (tmp_path / "data" / "scenes.csv").read_text()
 
 
-def test_a_layer_without_a_file_is_saved_as_png(viewer, path, bright, tmp_path):
-    layer = viewer.add_image(open_scene(path).read().pixels, name="array", rgb=True)
+@pytest.mark.parametrize("name", ["array", "array.jpg"])
+def test_a_layer_without_a_file_is_saved_as_png(viewer, path, bright, tmp_path, name):
+    layer = viewer.add_image(open_scene(path).read().pixels, name=name, rgb=True)
     plugin.add_masks(viewer, layer, plugin.segment(layer, bright))
     assert plugin.save_masks(viewer, layer, tmp_path / "data", "me") == "array.png"
     kept = open_scene(tmp_path / "data" / "train_images" / "array.png").read().pixels

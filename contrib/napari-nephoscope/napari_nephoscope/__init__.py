@@ -32,7 +32,7 @@ _OPACITY = 0.5
 
 
 def get_reader(path: str | list[str]) -> Callable[[str], list[Any]] | None:
-    """napari's hook for files: a function that reads one, or None for several or for what is no picture."""
+    """The hook for files: a function that reads one, or None for several or for what is no picture."""
     try:
         open_scene(path)
     except (NephoscopeError, OSError):
@@ -56,7 +56,8 @@ def scene_of(picture: Image) -> Scene:
         scene = open_scene(path)
         if scene.size == pixels.shape[:2]:  # else another plane of it, or another reader's rotation
             return scene
-    return open_scene(pixels, name=f"{picture.name}.png")
+    is_file_name = Path(picture.name).suffix.lower() in ENDINGS
+    return open_scene(pixels, name=picture.name if is_file_name else f"{picture.name}.png")
 
 
 def colours(picture: Image) -> NDArray[np.uint8]:
@@ -119,7 +120,9 @@ def save_masks(viewer: Viewer, picture: Image, folder: Path, annotator: str) -> 
     drawn: dict[str, NDArray[np.bool_]] = {}
     for layer, its in about.items():
         if its["pattern"] in drawn:
-            raise DatasetError(f"{layer.name}: two layers of this pattern; remove the one that does not count")
+            raise DatasetError(
+                f"{layer.name}: two layers of this pattern; remove the one that does not count"
+            )
         drawn[its["pattern"]] = np.asarray(layer.data) > 0
     scene = scene_of(picture)
     masks = np.stack([drawn.get(name, np.zeros(scene.size, np.bool_)) for name in patterns])

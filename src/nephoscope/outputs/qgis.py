@@ -42,7 +42,9 @@ def regions_style(patterns: Iterable[Pattern]) -> bytes:
             categories, "category", value=pattern.name, label=pattern.name, symbol=str(index), render="true"
         )
         symbol = SubElement(symbols, "symbol", {"type": "fill", "name": str(index), "alpha": "1"})
-        layer = SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "pass": "0", "locked": "0"})
+        layer = SubElement(
+            symbol, "layer", {"class": "SimpleFill", "enabled": "1", "pass": "0", "locked": "0"}
+        )
         colour = "{},{},{}".format(*pattern.colour)
         properties = {
             "color": f"{colour},{_FILL}",
