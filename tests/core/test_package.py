@@ -51,6 +51,7 @@ def test_the_wheel_holds_the_model_and_little_else(wheel):
     assert sum(size for name, size in sizes.items() if name not in models | page) < 1_650_000
     assert any(name.endswith("LICENSE") for name in sizes)
     assert "nephoscope/py.typed" in sizes
+    assert {name.partition("/")[0].partition("-")[0] for name in sizes} == {"nephoscope"}  # nothing of contrib
 
 
 def test_the_base_needs_seven_libraries():

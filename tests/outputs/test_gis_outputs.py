@@ -1,6 +1,9 @@
 """What geographic information systems open: GeoPackages, and styles for QGIS."""
 
+import json
+import os
 import sqlite3
+import subprocess
 from contextlib import closing
 from datetime import date
 from importlib.util import find_spec
@@ -25,6 +28,33 @@ from nephoscope.outputs.gpkg import LAYER
 from nephoscope.outputs.qgis import regions_style, styles
 
 RULE = Rule(threshold=0.5, top_k=100, presence=0.6, least_cover=0, minimum_area=50)
+QGIS_PYTHON = os.environ.get("NEPHOSCOPE_QGIS_PYTHON", "/usr/bin/python3")  # that imports QGIS
+READ_BY_QGIS = """
+import json, sys
+from qgis.core import QgsApplication, QgsRasterLayer, QgsVectorLayer
+application = QgsApplication([], False)
+application.initQgis()
+folder, patterns = sys.argv[1], sys.argv[2:]
+def categories(layer):
+    return {each.value(): each.symbol().color().name() for each in layer.renderer().categories()}
+regions = QgsVectorLayer(folder + "/scene.geojson", "regions", "ogr")
+found = {"loaded": [regions.loadNamedStyle(folder + "/regions.qml")[1]], "geojson": categories(regions)}
+package = QgsVectorLayer(folder + "/scene.gpkg|layername=regions", "package", "ogr")
+found["gpkg"] = categories(package)
+masks = QgsRasterLayer(folder + "/scene_patterns.tif", "masks")
+shares = QgsRasterLayer('NETCDF:"' + folder + '/scene.nc":probability', "shares")
+for layer, kind in ((masks, "mask"), (shares, "probability"), (shares, "frequency")):
+    for name in patterns:
+        found["loaded"].append(layer.loadNamedStyle(folder + "/" + kind + "_" + name + ".qml")[1])
+        renderer = layer.renderer()
+        if kind == "mask":
+            ((value, colour),) = [(each.value, each.color.name()) for each in renderer.classes()]
+        else:
+            item = renderer.shader().rasterShaderFunction().colorRampItemList()[-1]
+            value, colour = item.value, item.color.name()
+        found[kind + name] = [renderer.band(), value, colour]
+print(json.dumps(found))
+"""
 PLACED = {"bounds": Bounds(-62, 6, -41, 20), "day": date(2020, 2, 1)}
 
 
@@ -159,6 +189,29 @@ class TestStyles:
     def test_any_name_is_escaped(self):
         (category,) = tree(regions_style([Pattern('<&" é', (1, 2, 3))])).iter("category")
         assert category.get("value") == '<&" é'
+
+    @pytest.mark.slow
+    def test_qgis_reads_them(self, bright, pixels, tmp_path):
+        environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+        try:
+            command = [QGIS_PYTHON, "-c", "import qgis.core"]
+            subprocess.run(command, check=True, capture_output=True, env=environment)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip(f"{QGIS_PYTHON} has no QGIS (NEPHOSCOPE_QGIS_PYTHON names another Python)")
+        result = nephoscope.segment(pixels, bright, **PLACED)
+        for ending in (".geojson", ".gpkg", "_patterns.tif", ".nc"):
+            result.save(tmp_path / f"scene{ending}")
+        for name, content in styles(DEFAULT_PATTERNS).items():
+            (tmp_path / name).write_bytes(content)
+        command = [QGIS_PYTHON, "-c", READ_BY_QGIS, str(tmp_path), *DEFAULT_NAMES]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        found = json.loads(done.stdout.splitlines()[-1])
+        colours = {each.name: each.hex_colour for each in DEFAULT_PATTERNS}
+        assert found["geojson"] == found["gpkg"] == colours
+        assert all(found["loaded"])
+        for kind, value in (("mask", 1), ("probability", 1), ("frequency", 0.5)):
+            for band, name in enumerate(DEFAULT_NAMES, 1):
+                assert found[kind + name] == [band, value, colours[name]]
 
     def test_the_command_writes_them(self, tiny_model, tmp_path):
         words = ["styles", "-o", str(tmp_path / "styles"), "--model", str(tiny_model())]
