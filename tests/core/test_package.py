@@ -51,7 +51,7 @@ def test_the_wheel_holds_the_model_and_little_else(wheel):
     assert sum(size for name, size in sizes.items() if name not in models | page) < 1_650_000
     assert any(name.endswith("LICENSE") for name in sizes)
     assert "nephoscope/py.typed" in sizes
-    assert all(name.startswith(("nephoscope/", "nephoscope-")) for name in sizes)  # no paper, recipe, .github
+    assert all(name.startswith(("nephoscope/", "nephoscope-")) for name in sizes)  # no paper, recipe, contrib
 
 
 def test_the_base_needs_seven_libraries():

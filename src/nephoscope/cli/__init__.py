@@ -12,6 +12,7 @@ from nephoscope.cli import (
     segment,
     serve,
     site,
+    styles,
     suggest,
     train,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "segment",
     "serve",
     "site",
+    "styles",
     "suggest",
     "train",
 ]

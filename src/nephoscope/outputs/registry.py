@@ -7,14 +7,14 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from nephoscope.core.errors import OutputError
-from nephoscope.outputs import csv, geojson, geotiff, json, mask, netcdf, organisation, overlay, panel
+from nephoscope.outputs import csv, geojson, geotiff, gpkg, json, mask, netcdf, organisation, overlay, panel
 from nephoscope.outputs.format import Format
 
 GROUP = "nephoscope.outputs"  # group of entry points; each loads a `Format` of the same name
 
 FORMATS: Mapping[str, Format] = {
     module.FORMAT.name: module.FORMAT
-    for module in (overlay, panel, mask, json, csv, geojson, geotiff, netcdf, organisation)
+    for module in (overlay, panel, mask, json, csv, geojson, gpkg, geotiff, netcdf, organisation)
 }
 
 log = logging.getLogger("nephoscope")

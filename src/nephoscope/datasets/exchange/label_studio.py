@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nephoscope.core.errors import LabelError
+from nephoscope.core.types import Mask
 from nephoscope.datasets.collection import on_grid
 from nephoscope.datasets.exchange import brush
 from nephoscope.datasets.exchange.drawing import Drawing, Picture, check_canvas, draw
@@ -134,7 +135,7 @@ def collect(scenes: Iterable[ExportedScene]) -> bytes:
         if any(drawings):
             data[_ANNOTATORS] = list(drawings)
         annotations = [
-            {"result": [_region(scene, name, mask) for name, mask in _drawn(scene, masks)]}
+            {"result": [brush_region(name, mask) for name, mask in _drawn(scene, masks)]}
             for masks in drawings.values()
         ]
         tasks.append({"data": data, "annotations": annotations})
@@ -147,16 +148,27 @@ def _drawn(scene: ExportedScene, masks: NDArray[np.bool_]) -> Iterator[tuple[str
             yield name, on_grid(mask, scene.size)
 
 
-def _region(scene: ExportedScene, pattern: str, mask: NDArray[np.bool_]) -> dict[str, Any]:
+def brush_region(
+    pattern: str, mask: Mask, *, label: str = "", control: str = "label", picture: str = "image"
+) -> dict[str, Any]:
+    """A region of a result, for annotations and predictions: the whole mask of a pattern as brush strokes.
+
+    Args:
+        pattern: its name, which is the region's identity.
+        mask: at the picture's own size.
+        label: of the labelling interface. Default: the pattern's name.
+        control: name of the interface's tag of brush labels.
+        picture: name of its tag of the picture.
+    """
     return {
         "id": pattern,
         "type": "brushlabels",
-        "from_name": "label",
-        "to_name": "image",
-        "original_width": scene.size[1],
-        "original_height": scene.size[0],
+        "from_name": control,
+        "to_name": picture,
+        "original_width": mask.shape[1],
+        "original_height": mask.shape[0],
         "image_rotation": 0,
-        "value": {"format": "rle", "rle": brush.encode(mask), "brushlabels": [pattern]},
+        "value": {"format": "rle", "rle": brush.encode(mask), "brushlabels": [label or pattern]},
     }
 
 
