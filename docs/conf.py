@@ -1,6 +1,7 @@
 """Configuration of the documentation site, for Sphinx: `make docs`."""
 
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ PAGES = {
     "../CHANGELOG.md": "changelog.md",
     "../MODEL_CHANGELOG.md": "model-changelog.md",
 }
+PYPROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+REPOSITORY = PYPROJECT["project"]["urls"]["Repository"]
+# Those that it links to where the code is.
+ELSEWHERE = ("RELEASING.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
 
 
 def rewrite_links(app: Any, page: str, source: list[str]) -> None:
@@ -73,6 +78,8 @@ def rewrite_included(app: Any, path: Any, page: str, source: list[str]) -> None:
     source[0] = source[0].replace("](docs/", "](")
     for path_, name in PAGES.items():
         source[0] = source[0].replace(f"]({path_.removeprefix('../')}", f"]({name}")
+    for file in ELSEWHERE:
+        source[0] = source[0].replace(f"]({file}", f"]({REPOSITORY}/blob/main/{file}")
 
 
 def setup(app: Any) -> None:
