@@ -24,6 +24,7 @@ domain, so there is less left to learn.
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -49,9 +50,12 @@ from nephoscope.inference.model_files import model_file
 from nephoscope.inference.pipeline import segment
 from nephoscope.inference.suggestion import candidate_of, suggest
 from nephoscope.training.calibration import calibrate, calibrated, choose_rules
+from nephoscope.training.checkpoint import save_weights
 from nephoscope.training.config import FEW, make_recipe
-from nephoscope.training.export import with_card
+from nephoscope.training.distillation import mean_of
+from nephoscope.training.export import export, with_card
 from nephoscope.training.finish import MODEL, finish
+from nephoscope.training.job import BEST
 from nephoscope.training.run import begin, resume
 from nephoscope.training.scored_scenes import score_scenes
 from nephoscope.training.settings import Settings
@@ -284,7 +288,7 @@ def rules(model: Model, dataset: Dataset) -> None:
 
 
 def kept(folder: Path, name: str) -> None:
-    """A model under the rules that its start has, and under rules chosen on older validation scenes."""
+    """A model, and its mean with its start, under the start's rules; the first under others as well."""
     start, model = Model.load(threads=1), Model.load(folder / "runs" / name / MODEL, threads=1)
     older = read_dataset(folder / "older")
     scenes = older.select(split(older.records)[1])
@@ -295,6 +299,7 @@ def kept(folder: Path, name: str) -> None:
         ("untouched, rules chosen", start, chosen[start]),
         ("trained, rules kept", model, start.card),
         ("trained, rules chosen", model, chosen[model]),
+        ("mean of both, rules kept", mean_with_start(folder / "runs" / name / BEST), start.card),
     ):
         ruled = with_rules(each, card)
         figures = (
@@ -302,6 +307,19 @@ def kept(folder: Path, name: str) -> None:
             for domain in ("new", "old")
         )
         print(f"{label:<26}" + "  ".join(f"{figure:.4f}" for figure in figures))
+
+
+def mean_with_start(weights: Path) -> Model:
+    """The mean of the weights of the default model and of a run.
+
+    Source: Wortsman et al. 2022, Robust fine-tuning of zero-shot models, arXiv:2109.01903.
+    """
+    mean = mean_of((str(model_file("default")), str(weights)), None)
+    with tempfile.TemporaryDirectory() as place:
+        averaged, exported = Path(place) / "mean.safetensors", Path(place) / "mean.onnx"
+        save_weights(averaged, mean.weights, mean.card)
+        export([averaged], exported)
+        return Model.from_bytes(exported.read_bytes(), "mean", threads=1)
 
 
 def with_rules(model: Model, card: Card) -> Model:

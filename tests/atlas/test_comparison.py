@@ -60,6 +60,16 @@ def test_only_cells_and_days_with_data_in_both_count():
 def test_a_class_that_only_one_has_is_left_out():
     pairs = pair(daily(random_frequencies(5)), daily(random_frequencies(6), "two", classes=("Sugar", "Fog")))
     assert pairs.classes == ("Sugar",)
+    assert pairs.left_out == ("Fish: only one has them", "Fog: only two has them")
+
+
+def test_what_no_pattern_covers_is_compared_for_the_same_patterns_alone():
+    three = np.concatenate([random_frequencies(5), random_frequencies(6)[:, :1]], axis=1)
+    own = daily(three, classes=("Fish", "Sugar", "Unclassified"))
+    assert pair(own, own._replace(name="two")).classes == own.classes
+    pairs = pair(own, daily(three, "two", classes=("Sugar", "Fog", "Unclassified")))
+    assert pairs.classes == ("Sugar",)
+    assert pairs.left_out[-1].startswith("Unclassified: ")
 
 
 @pytest.mark.parametrize(

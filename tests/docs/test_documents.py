@@ -34,7 +34,7 @@ def command_lines(text: str) -> list[list[str]]:
 
 
 def test_the_readme_and_contributing_are_short():
-    assert len(README.splitlines()) <= 120
+    assert len(README.splitlines()) <= 100
     assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 60
 
 

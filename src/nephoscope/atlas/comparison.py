@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nephoscope.atlas.climatology import Resampling, interval
 from nephoscope.atlas.daily import Daily
+from nephoscope.atlas.flags import UNCLASSIFIED
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.io import csv_text
 from nephoscope.plotting.style import FAINT, INK, new_figure, png, quieten
@@ -24,9 +25,10 @@ class Pairs(NamedTuple):
 
     Attributes:
         days: shape (days,), datetime64[D].
-        classes: those that both sets have.
+        classes: those that both sets have; `UNCLASSIFIED` only where their patterns are the same.
         first, second: frequencies, NaN where one has no data; shape (days, classes, cells).
         areas: of the cells, shape (cells,).
+        left_out: what is not compared, and why, in words.
     """
 
     days: NDArray[np.datetime64]
@@ -34,6 +36,7 @@ class Pairs(NamedTuple):
     first: NDArray[np.float64]
     second: NDArray[np.float64]
     areas: NDArray[np.float64]
+    left_out: tuple[str, ...] = ()
 
 
 def pair(first: Daily, second: Daily) -> Pairs:
@@ -48,6 +51,13 @@ def pair(first: Daily, second: Daily) -> Pairs:
             raise AtlasError(f"{first.name} and {second.name}: on different cells; compare on one grid")
     days, own, others = np.intersect1d(first.days, second.days, return_indices=True)
     classes = tuple(name for name in first.classes if name in second.classes)
+    left_out = []
+    for each, its_other in ((first, second), (second, first)):
+        if alone := [name for name in each.classes if name not in {*its_other.classes, UNCLASSIFIED}]:
+            left_out.append(f"{', '.join(alone)}: only {each.name} has them")
+    if left_out and UNCLASSIFIED in classes:
+        classes = tuple(name for name in classes if name != UNCLASSIFIED)
+        left_out.append(f"{UNCLASSIFIED}: it is what no pattern covers, and the patterns differ")
     if not len(days) or not classes:
         what = "day" if not len(days) else "pattern"
         raise AtlasError(f"{first.name} and {second.name} have no {what} in common")
@@ -61,7 +71,7 @@ def pair(first: Daily, second: Daily) -> Pairs:
     if unknown.all():
         raise AtlasError(f"{first.name} and {second.name} have no cell with data on the same day")
     one, other = (np.where(unknown, np.nan, values) for values in chosen)
-    return Pairs(days, classes, one, other, first.cells.areas.reshape(-1))
+    return Pairs(days, classes, one, other, first.cells.areas.reshape(-1), tuple(left_out))
 
 
 class Comparison(NamedTuple):

@@ -190,6 +190,8 @@ def compare(
         _check_free(path, overwrite)
     with usage_errors():
         pairs = pair(*read_two(first, second, grid, kind, console.progress_bar("measuring")))
+        for reason in pairs.left_out:
+            console.info(f"left out: {reason}")
         comparisons = compare(pairs, block, seed)
         for path, content in (
             (output, to_csv(comparisons).encode()),
