@@ -11,7 +11,10 @@ import pytest
 from pages import ROOT, blocks
 
 DOCS = ROOT / "docs"
-TUTORIALS = sorted(path for path in DOCS.rglob("*.md") if "file_format: mystnb" in path.read_text())
+# That of training takes minutes. `make docs` runs it, and tests of training give the same commands.
+TUTORIALS = sorted(
+    path for path in DOCS.rglob("*.md") if "file_format: mystnb" in path.read_text() and path.stem != "train"
+)
 
 
 def run(notebook: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -91,7 +91,7 @@ def test_a_student_from_random_weights_approaches_its_teacher(tmp_path, data, ca
     assert len(biases) == 2  # of masks, and of presence
     save_weights(tmp_path / "sure.safetensors", weights | {name: opinion.clone() for name in biases}, card)
     wanted = predictions(tmp_path / "sure.safetensors")
-    how = {"epochs": 4, "learning_rate": 1e-2, "ema": 0.0, "loss": "bce"}
+    how = {"epochs": 8, "learning_rate": 1e-2, "ema": 0.0, "loss": "bce"}
     recipe = make_recipe(**TINY, **how, teacher_share=1.0)
     settings = Settings(str(data), recipe, teachers=(str(tmp_path / "sure.safetensors"),))
     begin(settings, tmp_path / "run", cache=cache)
