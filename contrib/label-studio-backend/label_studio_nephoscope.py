@@ -153,17 +153,17 @@ def find_picture(address: object, folder: Path, addresses: Sequence[str]) -> Pat
 
 def prediction(picture: Path | str, model: Predictor, interface: Interface) -> dict[str, Any]:
     """A prediction as Label Studio takes it; scores are those of the patterns' presence."""
-    found = nephoscope.segment(picture, model)
+    result = nephoscope.segment(picture, model)
     regions = [
         brush_region(
             name,
-            found.mask(name, found.scene.size),
+            result.mask(name, result.scene.size),
             label=interface.labels[name],
             control=interface.control,
             picture=interface.picture,
         )
-        | {"score": round(found.scores[name], 4)}
-        for name in found.present
+        | {"score": round(result.scores[name], 4)}
+        for name in result.present
         if name in interface.labels
     ]
     return {"result": regions, "score": max((each["score"] for each in regions), default=0.0)}

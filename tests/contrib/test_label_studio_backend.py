@@ -89,17 +89,17 @@ def test_an_interface_without_brush_labels_is_refused(client, interface):
 
 def test_predictions_are_the_masks_of_the_interfaces_labels(client, bright, folder):
     answer = predict(client, "/data/upload/3/0a1b2c3d-scene.png").json()
-    found = nephoscope.segment(folder / "scene.png", bright)
-    assert found.present == ["Flower", "Gravel"]
+    expected = nephoscope.segment(folder / "scene.png", bright)
+    assert expected.present == ["Flower", "Gravel"]
     (prediction,) = answer["results"]
     assert answer["model_version"] == prediction["model_version"] == bright.card.name
     (region,) = prediction["result"]  # the interface has no Gravel
     assert (region["from_name"], region["to_name"], region["type"]) == ("patterns", "picture", "brushlabels")
     assert region["value"]["brushlabels"] == ["Flowers"]
     assert (region["original_width"], region["original_height"]) == (210, 140)
-    assert prediction["score"] == region["score"] == pytest.approx(found.scores["Flower"], abs=1e-4)
+    assert prediction["score"] == region["score"] == pytest.approx(expected.scores["Flower"], abs=1e-4)
     mask = brush.decode(region["value"]["rle"], (140, 210))
-    assert np.array_equal(mask, found.mask("Flower", (140, 210)))
+    assert np.array_equal(mask, expected.mask("Flower", (140, 210)))
 
 
 @pytest.mark.parametrize("address", ["/data/local-files/?d=day%20one/inner.png", "scene.png", "/x/scene.png"])

@@ -38,22 +38,22 @@ folder, patterns = sys.argv[1], sys.argv[2:]
 def categories(layer):
     return {each.value(): each.symbol().color().name() for each in layer.renderer().categories()}
 regions = QgsVectorLayer(folder + "/scene.geojson", "regions", "ogr")
-found = {"loaded": [regions.loadNamedStyle(folder + "/regions.qml")[1]], "geojson": categories(regions)}
+loaded = {"loaded": [regions.loadNamedStyle(folder + "/regions.qml")[1]], "geojson": categories(regions)}
 package = QgsVectorLayer(folder + "/scene.gpkg|layername=regions", "package", "ogr")
-found["gpkg"] = categories(package)
+loaded["gpkg"] = categories(package)
 masks = QgsRasterLayer(folder + "/scene_patterns.tif", "masks")
 shares = QgsRasterLayer('NETCDF:"' + folder + '/scene.nc":probability', "shares")
 for layer, kind in ((masks, "mask"), (shares, "probability"), (shares, "frequency")):
     for name in patterns:
-        found["loaded"].append(layer.loadNamedStyle(folder + "/" + kind + "_" + name + ".qml")[1])
+        loaded["loaded"].append(layer.loadNamedStyle(folder + "/" + kind + "_" + name + ".qml")[1])
         renderer = layer.renderer()
         if kind == "mask":
             ((value, colour),) = [(each.value, each.color.name()) for each in renderer.classes()]
         else:
             item = renderer.shader().rasterShaderFunction().colorRampItemList()[-1]
             value, colour = item.value, item.color.name()
-        found[kind + name] = [renderer.band(), value, colour]
-print(json.dumps(found))
+        loaded[kind + name] = [renderer.band(), value, colour]
+print(json.dumps(loaded))
 """
 PLACED = {"bounds": Bounds(-62, 6, -41, 20), "day": date(2020, 2, 1)}
 
@@ -205,13 +205,13 @@ class TestStyles:
             (tmp_path / name).write_bytes(content)
         command = [QGIS_PYTHON, "-c", READ_BY_QGIS, str(tmp_path), *DEFAULT_NAMES]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-        found = json.loads(done.stdout.splitlines()[-1])
+        loaded = json.loads(done.stdout.splitlines()[-1])
         colours = {each.name: each.hex_colour for each in DEFAULT_PATTERNS}
-        assert found["geojson"] == found["gpkg"] == colours
-        assert all(found["loaded"])
+        assert loaded["geojson"] == loaded["gpkg"] == colours
+        assert all(loaded["loaded"])
         for kind, value in (("mask", 1), ("probability", 1), ("frequency", 0.5)):
             for band, name in enumerate(DEFAULT_NAMES, 1):
-                assert found[kind + name] == [band, value, colours[name]]
+                assert loaded[kind + name] == [band, value, colours[name]]
 
     def test_the_command_writes_them(self, tiny_model, tmp_path):
         words = ["styles", "-o", str(tmp_path / "styles"), "--model", str(tiny_model())]

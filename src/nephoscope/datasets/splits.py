@@ -89,8 +89,7 @@ def split(records: Sequence[Record], folds: Folds = OWN_SPLIT, seed: int = 0) ->
 
 def split_of_few(records: Sequence[Record]) -> Folds:
     """The split of a few scenes: a fifth of the days held out, or of the scenes where all are of one day."""
-    dated = {record.group for record in records if record.day}
-    groups = dated or {record.group for record in records}
+    groups = _groups_to_hold_out(records)
     if len(groups) < 2:
         return Folds(min(_FEW_FOLDS, len(records)), by="scene")
     return Folds(min(_FEW_FOLDS, len(groups)))
@@ -98,9 +97,13 @@ def split_of_few(records: Sequence[Record]) -> Folds:
 
 def folds_for(records: Sequence[Record]) -> Folds:
     """The split of scenes of any number: their own, a tenth of the days, or `split_of_few`."""
-    groups = {record.group for record in records if record.day} or {record.group for record in records}
     has_own = any(record.split for record in records)
-    return OWN_SPLIT if has_own or len(groups) >= _FOLDS else split_of_few(records)
+    return OWN_SPLIT if has_own or len(_groups_to_hold_out(records)) >= _FOLDS else split_of_few(records)
+
+
+def _groups_to_hold_out(records: Sequence[Record]) -> set[str]:
+    """Groups of the scenes with a day; where none has one, of all."""
+    return {record.group for record in records if record.day} or {record.group for record in records}
 
 
 def season_blocks(records: Sequence[Record], count: int) -> list[int]:
