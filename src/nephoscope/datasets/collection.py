@@ -36,6 +36,9 @@ from nephoscope.datasets.labels import read_labels, write_labels
 REPLACED = "train.replaced.csv"
 """Labels that annotations replaced and that no annotator had drawn, in the contest's form."""
 
+Texts = dict[tuple[str, str], str]
+"""Run lengths by picture and pattern."""
+
 _LOCK = ".labels.lock"
 _LONGEST = 200  # bytes of a name: files may have 255, and a number is added to some
 _RESERVED = '_,"/\\'  # in names of patterns, which are parts of rows and of file names
@@ -116,9 +119,9 @@ class Collection:
                 raise DatasetError(f"{folder / name}: compressed labels are not changed; unpack it first")
         if folder.exists():
             with self._lock():
-                annotations, _ = self._annotations(), self._texts(LABEL_FILES[0])
+                annotations, labels = self._annotations(), self._texts(LABEL_FILES[0])
                 if self._is_behind():
-                    self._write_labels(annotations)
+                    self._write_labels(labels, annotations)
 
     def annotations(self, annotator: str | None = None) -> list[Annotation]:
         """What was drawn so far; by one person, if given."""
@@ -168,14 +171,14 @@ class Collection:
         if not drawn:
             return Saved([])
         with self._lock():
-            before = self._annotations()
+            before, labels = self._annotations(), self._texts(LABEL_FILES[0])
             annotations = [each for each in before if (each.image, each.annotator) not in drawn]
             annotations += drawn.values()
             self._write_records(records.values())
             behind, changed = self._is_behind(), set(names)
-            replaced = self._keep_replaced(changed, before) if not behind else 0
+            replaced = self._keep_replaced(labels, changed, before) if not behind else 0
             atomic_write(self.folder / FILE, format_annotations(annotations))
-            self._write_labels(each for each in annotations if behind or each.image in changed)
+            self._write_labels(labels, (each for each in annotations if behind or each.image in changed))
         return Saved(names, replaced)
 
     def _lock(self) -> FileLock:
@@ -213,9 +216,9 @@ class Collection:
             return False
         return not labels.is_file() or labels.stat().st_mtime_ns < annotations.stat().st_mtime_ns
 
-    def _keep_replaced(self, images: set[str], annotations: Iterable[Annotation]) -> int:
+    def _keep_replaced(self, labels: Texts, images: set[str], annotations: Iterable[Annotation]) -> int:
         """Keep labels of pictures that their annotations do not explain; the number of these pictures."""
-        labels, known = self._texts(LABEL_FILES[0]), by_image(annotations)
+        known = by_image(annotations)
         unexplained = {
             (image, pattern): text
             for (image, pattern), text in labels.items()
@@ -225,20 +228,20 @@ class Collection:
             self._write_texts(REPLACED, unexplained | self._texts(REPLACED))
         return len({image for image, _ in unexplained})
 
-    def _write_labels(self, annotations: Iterable[Annotation]) -> None:
+    def _write_labels(self, labels: Texts, annotations: Iterable[Annotation]) -> None:
         """Make the labels of scenes of all their annotations; those of other scenes stay."""
         changed = {
             (image, pattern): union(drawn, pattern)
             for image, drawn in by_image(annotations).items()
             for pattern in self.patterns
         }
-        self._write_texts(LABEL_FILES[0], self._texts(LABEL_FILES[0]) | changed)
+        self._write_texts(LABEL_FILES[0], labels | changed)
 
-    def _texts(self, name: str) -> dict[tuple[str, str], str]:
+    def _texts(self, name: str) -> Texts:
         path = self.folder / name
         return dict(read_labels(path, LABEL_GRID, patterns=self.patterns).texts) if path.is_file() else {}
 
-    def _write_texts(self, name: str, texts: dict[tuple[str, str], str]) -> None:
+    def _write_texts(self, name: str, texts: Texts) -> None:
         write_labels(self.folder / name, [(*key, text) for key, text in texts.items()])
 
 
