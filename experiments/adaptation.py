@@ -86,8 +86,15 @@ class Piece(NamedTuple):
 
 PIECES = (
     Piece("untouched"),
-    *(Piece(way, count, seed) for seed in SEEDS for count in COUNTS for way in WAYS),
-    *(Piece("default", SUGGESTED, seed, "suggested") for seed in SEEDS),
+    *(
+        piece
+        for seed in SEEDS
+        for piece in (
+            *(Piece(way, count, seed) for count in COUNTS for way in WAYS[:2]),
+            Piece("default", SUGGESTED, seed, "suggested"),
+        )
+    ),
+    *(Piece(WAYS[2], count, seed) for seed in SEEDS for count in COUNTS),
 )
 
 

@@ -24,6 +24,8 @@ from nephoscope.inference.postprocess import Rule
 if TYPE_CHECKING:
     from nephoscope.server.settings import Settings
 
+pytest.register_assert_rewrite("asking", "browsing", "filling")  # their asserts show values as tests' do
+
 RULES = {
     "Fish": Rule(0.25, 500, 0.8517, 0, 4000),
     "Flower": Rule(0.45, 16000, 0.7965, 0, 4000),

@@ -33,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def collecting(folder: Path) -> Iterator[str]:
+    """A server that takes labels; a test asks for it before `visit`, so that it outlives the pages."""
     with serving(replace(offline(), labels=str(folder))) as address:
         yield address
 
@@ -265,7 +266,7 @@ def test_the_archive_says_who_drew(page, tmp_path):
     assert drawn.annotator == "Ada, the first"
 
 
-def test_two_browsers_save_to_one_folder(visit, scenes, collecting, folder):
+def test_two_browsers_save_to_one_folder(collecting, visit, scenes, folder):
     pages = [visit(collecting), visit(collecting)]
     for page, name in zip(pages, ("Ada", "Bo"), strict=True):
         draw(page, *scenes)
@@ -338,7 +339,7 @@ def test_the_most_doubtful_picture_comes_first(visit, scenes, model):
     expect(page.locator("#labels-state")).to_contain_text("least sure of the first")
 
 
-def test_saved_labels_come_back_in_another_browser(visit, scenes, collecting):
+def test_saved_labels_come_back_in_another_browser(collecting, visit, scenes):
     first, second = visit(collecting), visit(collecting)
     draw(first, scenes[1])
     first.get_by_label("Your name").fill("Ada")
@@ -352,6 +353,7 @@ def test_saved_labels_come_back_in_another_browser(visit, scenes, collecting):
     expect(second.locator("#labels-state")).to_contain_text("you have saved")
     expect(second.locator("#labels-done")).to_contain_text("1 of 1 accepted")
     second.locator("#accept").click()
+    expect(second.locator("#labels-state")).to_have_text("All pictures are accepted.")
     drawn = second.request.get(f"{collecting}/api/v1/labels?annotator=Ada&image=second.jpg").json()
     assert set(drawn["labels"]) == {"Sugar"}
 
@@ -374,7 +376,7 @@ def wait_for(page: Any, held: list[Any]) -> None:
     pytest.fail("nothing was saved")
 
 
-def test_an_edit_during_a_save_is_not_taken_for_saved(visit, scenes, collecting):
+def test_an_edit_during_a_save_is_not_taken_for_saved(collecting, visit, scenes):
     page = visit(collecting)
     draw(page, *scenes[1:])
     page.get_by_label("Your name").fill("Ada")
@@ -390,7 +392,7 @@ def test_an_edit_during_a_save_is_not_taken_for_saved(visit, scenes, collecting)
     expect(page.locator("#picture-name")).to_have_text(scenes[1].name)
 
 
-def test_a_second_enter_during_a_save_skips_no_picture(visit, scenes, collecting):
+def test_a_second_enter_during_a_save_skips_no_picture(collecting, visit, scenes):
     page = visit(collecting)
     draw(page, *scenes)
     page.get_by_label("Your name").fill("Ada")

@@ -152,7 +152,7 @@ def test_no_region_is_chosen_for_the_user(visit, scenes):
     expect(page.locator("#picture-facts")).not_to_contain_text("N,")
 
 
-def test_days_before_and_after_and_a_link_to_them(visit, with_archive):
+def test_days_before_and_after_and_a_link_to_them(with_archive, visit):
     page = visit(with_archive)
     form = page.locator("#worldview")
     form.get_by_label("Day").fill("2020-02-01")

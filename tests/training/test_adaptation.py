@@ -208,6 +208,23 @@ def test_replay_never_reads_older_validation_scenes(tmp_path, ten, older, start,
     )
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_with_replay_the_mean_of_trained_and_first_weights_is_kept(tmp_path, ten, older, start, cache, ema):
+    run = tmp_path / "run"
+    settings = settings_of(ten, start, replay=str(older), epochs=2, keep="last", ema=ema)
+    begin(settings, run, cache=cache)
+    trained = torch.load(run / "last.ckpt", "cpu", weights_only=True)["state_dict"]
+    (first, _), (kept, card) = (load_weights(file) for file in (start / "model.onnx", run / "best.safetensors"))
+    moved = 0
+    for name, value in kept.items():
+        after = trained[f"network.{name}"]
+        if value.is_floating_point():
+            assert torch.allclose(value, (first[name].float() + after) / 2, atol=1e-6), name
+            moved += not torch.equal(first[name].float(), after)
+    assert moved
+    assert "the mean of the trained weights" in card.training["replay"]
+
+
 @pytest.mark.parametrize(("count", "days"), [(2, None), (3, 1), (6, 3)])
 def test_replay_takes_few_older_scenes(tmp_path, ten, start, cache, count, days):
     theirs = write_scenes(tmp_path / "theirs", count, first=7000, days=days)

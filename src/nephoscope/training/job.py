@@ -95,7 +95,10 @@ class Job:
         if self.replay is None:
             return {}
         folder = Path(self.settings.replay or "").name
-        return {"replay": f"{len(self.replay.training):,} older scenes of {folder}, {self.replayed} a step"}
+        return {
+            "replay": f"{len(self.replay.training):,} older scenes of {folder}, {self.replayed} a step; "
+            "the mean of the trained weights and those of start_from"
+        }
 
     def _scope(self) -> dict[str, tuple[float, float]]:
         """Ranges of the training pictures, and of those of the initial weights: few say little."""

@@ -41,6 +41,7 @@ from nephoscope.training.distillation import Origin, read_origin, with_network_o
 from nephoscope.training.few_scenes import fit_settings
 from nephoscope.training.job import BEST, LAST, PANELS, Job
 from nephoscope.training.kept_rules import KeptRules, too_few
+from nephoscope.training.mean_with_start import MeanWithStart
 from nephoscope.training.module import SegmentationModule
 from nephoscope.training.replay import Replay, open_replay, replayed
 from nephoscope.training.run_log import RunLog
@@ -245,8 +246,11 @@ def _trainer(job: Job, run_log: RunLog, parts: int) -> pl.Trainer:
         loggers += tracking.make_trackers(
             settings.trackers, run, settings.run_id, {**dataclasses.asdict(recipe), **settings.versions}
         )
-    # `ValidationCallback` precedes the averages of weights: see there.
+    # The order matters: see `ValidationCallback` and `MeanWithStart`.
     callbacks: list[Callback] = [ValidationCallback(job)]
+    if job.replay is not None:
+        start = job.origin.student(recipe, job.scenes.patterns)
+        callbacks.append(MeanWithStart(start.state_dict()))
     if recipe.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=_moving_average(recipe)))
     callbacks += [LearningRateMonitor("step"), ThroughputMonitor(job)]
