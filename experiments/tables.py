@@ -1,20 +1,26 @@
 """Tables of the shipped models for the documents: `python -m experiments.tables NAME DATA`.
 
-NAME is `dice` (of the default model by region, season and satellite), `compared` (with baselines and with
-people), `short` (a row a model) or `robustness`. Prints Markdown.
+NAME is `about` (size, held-out scores and calibration of the shipped models, mostly from their cards), `dice`
+(of the default model by region, season and satellite), `compared` (with baselines and with people), `short`
+(a row a model) or `robustness`. Prints Markdown.
 """
 
 import hashlib
+import math
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from nephoscope.core.io import available_cpus
 from nephoscope.datasets.dataset import read_dataset
+from nephoscope.datasets.splits import split
 from nephoscope.evaluation.report.evaluation import Options, write_report
 from nephoscope.evaluation.robustness import agreements, rejected_noise
+from nephoscope.inference import input_check
 from nephoscope.inference.card import HELD_OUT, HELD_OUT_SPREAD
 from nephoscope.inference.model import Model
 from nephoscope.inference.model_files import shipped
@@ -24,6 +30,71 @@ from .seasons import REGIONS
 SEASONS = {"DJF": "December to February", "MAM": "March to May", "SON": "September to November"}
 BASELINES = ("all empty", "everything present", "mean mask")
 EVERY = 100  # of the small scenes, one is taken
+
+
+def about(data: Path) -> None:
+    models = [Model.load(name, threads=1) for name in shipped()]
+    print(f"| | {' | '.join(shipped())} |")
+    print("|---|" + "---|" * len(models))
+    warned = [warnings(model, data) for model in models]
+    rows: dict[str, list[str]] = {
+        "SHA-256": [f"`{hashlib.sha256(model.content).hexdigest()[:12]}`" for model in models],
+        "parameters": [f"{parameters(model) / 1e6:.1f} million" for model in models],
+        "file": [f"{len(model.content) / 1e6:.1f} MB" for model in models],
+        "pictures": ["{1}x{0} px".format(*model.card.input_size) for model in models],
+        "mean Dice, held-out seasons": [
+            " ± ".join(figures(model, HELD_OUT) + figures(model, HELD_OUT_SPREAD)) for model in models
+        ],
+        **{
+            f"{pattern}, held-out seasons": [
+                " ".join(figures(model, f"Dice of {pattern}, held-out folds")) for model in models
+            ]
+            for pattern in models[0].card.patterns
+        },
+        "mean Dice on `val`, rules of other days": [
+            " ".join(figures(model, "mean Dice")) for model in models
+        ],
+        "calibration error of pixels": [errors(model, "pixels") for model in models],
+        "calibration error of presence": [errors(model, "presence") for model in models],
+        "these errors are from": [
+            next(each["on"] for each in model.card.figures if each["what"].startswith("calibration error"))
+            for model in models
+        ],
+        **{f"scenes with a warning, {part}": [each[part] for each in warned] for part in ("train", "val")},
+    }
+    for name, cells in rows.items():
+        print(f"| {name} | {' | '.join(cell or 'not measured' for cell in cells)} |")
+
+
+def figures(model: Model, what: str) -> list[str]:
+    return [f"{figure['value']:.3f}" for figure in model.card.figures if figure["what"] == what]
+
+
+def errors(model: Model, of: str) -> str:
+    own = [
+        each["value"] for each in model.card.figures if each["what"].startswith(f"calibration error of {of},")
+    ]
+    return f"{min(own):.3f} to {max(own):.3f}, by pattern"
+
+
+def parameters(model: Model) -> int:
+    """Of the network, without the constants of the graph around it."""
+    tensors = onnx.load_from_string(model.content).graph.initializer
+    return sum(math.prod(tensor.dims) for tensor in tensors if len(tensor.dims) > 0)
+
+
+def warnings(model: Model, data: Path) -> dict[str, str]:
+    """By split, how many scenes get a warning of the input check."""
+    dataset = read_dataset(data)
+    counts = {}
+    for name, indices in zip(("train", "val"), split(dataset.records), strict=True):
+        rasters = (
+            dataset.scene(dataset.records[index].image).read(model.card.input_size) for index in indices
+        )
+        measured = (input_check.measure(each.pixels, each.valid_mask) for each in rasters)
+        warned = [input_check.out_of_range(each, model.card.scope) for each in measured]
+        counts[name] = f"{sum(map(bool, warned)):,} of {len(warned):,}"
+    return counts
 
 
 def dice(data: Path) -> None:
@@ -107,6 +178,7 @@ def evaluated(model: Model, data: Path) -> dict[str, Any]:
 
 
 TABLES: dict[str, Callable[[Path], None]] = {
+    "about": about,
     "dice": dice,
     "compared": compared,
     "short": short,

@@ -14,6 +14,7 @@ from nephoscope.atlas.daily import Daily, read_two
 from nephoscope.cli import app
 from nephoscope.core.errors import AtlasError
 from nephoscope.datasets.build import write_synthetic_dataset
+from nephoscope.plotting.style import render
 
 CELLS = aligned(np.arange(0.5, 10), np.arange(0.5, 5), 1.0)
 DAYS = np.datetime64("2016-01-01") + np.arange(60)
@@ -60,7 +61,7 @@ def test_only_cells_and_days_with_data_in_both_count():
 def test_a_class_that_only_one_has_is_left_out():
     pairs = pair(daily(random_frequencies(5)), daily(random_frequencies(6), "two", classes=("Sugar", "Fog")))
     assert pairs.classes == ("Sugar",)
-    assert pairs.left_out == ("Fish: only one has them", "Fog: only two has them")
+    assert pairs.notes == ("left out: Fish: only one has them", "left out: Fog: only two has them")
 
 
 def test_what_no_pattern_covers_is_compared_for_the_same_patterns_alone():
@@ -69,7 +70,7 @@ def test_what_no_pattern_covers_is_compared_for_the_same_patterns_alone():
     assert pair(own, own._replace(name="two")).classes == own.classes
     pairs = pair(own, daily(three, "two", classes=("Sugar", "Fog", "Unclassified")))
     assert pairs.classes == ("Sugar",)
-    assert pairs.left_out[-1].startswith("Unclassified: ")
+    assert pairs.notes[-1].startswith("left out: Unclassified: ")
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,9 @@ def test_an_atlas_is_compared_with_labels(tmp_path):
     assert labels.freq.shape == (6, 5, 14, 21)
     assert 0.02 < shares[:4].mean() < 0.6
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+    words = ["atlas", "compare", f"{tmp_path}/even.nc", str(data), "-o", f"{tmp_path}/p.csv"]
+    assert CliRunner().invoke(app, [*words, "--format", "pdf,svg"]).exit_code == 0
+    assert {path.name for path in tmp_path.glob("p.*")} == {"p.csv", "p.pdf", "p.svg"}
     again = CliRunner().invoke(
         app, ["atlas", "compare", f"{tmp_path}/even.nc", str(data), "-o", f"{tmp_path}/c.csv"]
     )
@@ -160,11 +164,20 @@ def test_an_atlas_is_compared_with_labels(tmp_path):
     assert not (tmp_path / "table.png").exists()
 
 
+def test_areas_of_different_kinds_are_compared_with_a_word():
+    one, other = (daily(random_frequencies(8), name) for name in ("a.nc", "b.zarr"))
+    kinds = one._replace(kind="expected"), other._replace(kind="contest")
+    assert pair(*kinds).notes == ("a.nc has expected areas, b.zarr contest ones, which differ as such",)
+    assert pair(one, kinds[1]).notes == ()
+
+
 def test_the_figure_and_the_table_can_be_made_without_intervals():
     pairs = pair(
         daily(random_frequencies(9)[:1], days=DAYS[:1]),
         daily(random_frequencies(9)[:1], "two", days=DAYS[:1]),
     )
     comparisons = compare(pairs)
-    assert draw(pairs, comparisons, ("a.zarr", "b.zarr")).startswith(b"\x89PNG")
+    figure = draw(pairs, comparisons)
+    assert render(figure, "png").startswith(b"\x89PNG")
+    assert figure.get_suptitle().endswith("0° to 5°N, 0° to 10°E; 2016-01-01")
     assert to_csv(comparisons).count("\n") == 3

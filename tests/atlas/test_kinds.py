@@ -7,6 +7,7 @@ import io
 import dask.array as da
 import numpy as np
 import pytest
+import xarray as xr
 from made_up import FISH, FLOWER, NO_DATA, NONE, make_atlas
 
 from nephoscope.atlas.cells import Cells
@@ -27,6 +28,7 @@ approx = pytest.approx
 
 DAYS, SIDE, STEP, COARSE = 40, 8, 0.25, 4  # pixels and their degrees; coarse cells along a side
 OCEAN = Domain("include")
+PRESENCES = np.array([[0.2, 0.8], [0.1, 0.1], [0.5, 0.6], [0.9, 1.0]])  # of each pattern in west and east
 
 
 @pytest.fixture
@@ -50,7 +52,10 @@ def atlas(card):
         name: {"contest": AreaRatio(1.5, 0.2), "expected": AreaRatio(1.0, 0.05)} for name in DEFAULT_NAMES
     }
     own = dataclasses.replace(card, area_ratios=ratios)
+    presence = np.broadcast_to(PRESENCES[:, :, None].T, (DAYS, 2, 1, 2, 4)).transpose(0, 1, 4, 2, 3).copy()
+    presence[0, 0, :, 0, 1] = np.nan  # a scene without a record
     return made.assign(
+        presence_probability=(("time", "satellite", "pattern", "box_lat", "box_lon"), presence),
         pattern_flags_unbiased=(
             made["pattern_flags"].dims,
             da.from_array(unbiased.astype(np.uint8), (1, 1, SIDE, SIDE)),
@@ -106,6 +111,9 @@ def test_a_summary_states_its_kind_and_what_labels_would_give(atlas, tmp_path):
         assert list(summary["pattern"].values) == list(DEFAULT_NAMES)
         assert "calibrated probabilities" in summary["freq"].attrs["comment"]
         assert not [name for name in summary if "occurrence" in str(name)]
+        presence = summary["seasonal_presence"].sel(season="all")
+        assert presence.isel(latitude=0).values.T.tolist() == approx_rows(PRESENCES.tolist())
+        assert float(summary["seasonal_presence_low"].sel(season="all", pattern="Fish")[1, 0]) == approx(0.8)
         east = summary.sel(season="all", pattern="Fish").isel(longitude=1, latitude=0)
         low, high = (float(east[f"seasonal_labelled_{end}"]) for end in ("low", "high"))
         assert float(east["seasonal_freq_low"]) == approx(0.5)  # each day is the same
@@ -126,6 +134,41 @@ def test_a_series_has_the_same_columns_for_both(atlas, kind):
     assert float(fish["frequency"]) == approx(0.0 if kind == "contest" else 0.5, abs=1e-4)
     assert float(fish["labelled"]) == approx(0.0 if kind == "contest" else 0.5, abs=1e-4)
     assert ("occurrence" in fish) == (kind == "contest")
+    assert ("presence" in fish) == (kind == "expected")
+    if kind == "expected":
+        assert float(fish["presence"]) == approx(0.8)
+
+
+def test_presence_of_a_region_is_the_mean_of_its_pictures_by_area_with_data(atlas):
+    text = series(atlas, Bounds(1, 0, 4, 2), "season", domain=OCEAN, kind="expected")
+    sugar = next(
+        r for r in csv.DictReader(io.StringIO(text)) if (r["period"], r["pattern"]) == ("all", "Sugar")
+    )
+    assert float(sugar["presence"]) == approx((0.9 * 1 + 1.0 * 2) / 3, abs=2e-3)
+    without = series(atlas.drop_vars("presence_probability"), Bounds(2, 0, 4, 2), "season", kind="expected")
+    assert "presence" not in without.splitlines()[0]
+
+
+def test_periods_without_data_are_named(atlas, tmp_path):
+    flags = atlas["pattern_flags"].values.copy()
+    flags[1:30] = NO_DATA  # all of February
+    shown = atlas.assign(
+        pattern_flags=atlas["pattern_flags"].copy(data=da.from_array(flags, (1, 1, SIDE, SIDE)))
+    )
+    lines: list[str] = []
+    text = series(shown, Bounds(0, 0, 4, 2), "month", domain=OCEAN, log=lines.append)
+    assert lines == ["no data in 2020-02: the rows are empty"]
+    assert "2020-02,Fish,,,," in text
+    shown["pattern_flags"] = shown["pattern_flags"].where(shown["time.month"] > 2, NO_DATA).astype(np.uint8)
+    summarise(shown, tmp_path / "s.nc", 2, domain=OCEAN, log=lines.append)
+    assert lines[1:] == ["no data in DJF: the frequencies there are empty"]
+
+
+def test_an_atlas_without_any_data_is_refused(atlas, tmp_path):
+    empty = atlas.assign(pattern_flags=xr.full_like(atlas["pattern_flags"], NO_DATA))
+    with pytest.raises(AtlasError, match="no picture from 2020-01-31 to 2020-03-10 has data in this region"):
+        summarise(empty, tmp_path / "s.nc", 2, domain=OCEAN)
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_ratios_nothing_is_said_of_labels(atlas):

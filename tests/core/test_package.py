@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import nephoscope
 from nephoscope.inference.model_files import shipped
 
 ROOT = Path(__file__).parents[2]
@@ -61,8 +63,6 @@ def test_the_base_needs_seven_libraries():
 
 
 def test_one_version_everywhere():
-    import nephoscope
-
     assert importlib.metadata.version("nephoscope") == nephoscope.__version__  # others: docs/test_metadata.py
 
 
@@ -87,9 +87,19 @@ def test_the_sdist_holds_every_tracked_file(sdist):
     assert os.access(sdist / "scripts" / "new-venv", os.X_OK)  # `make demo` runs it
 
 
-def test_every_public_name_is_there():
-    import nephoscope
+@pytest.mark.slow
+def test_links_of_the_readme_are_absolute_where_an_index_shows_it(sdist):
+    described = (sdist / "PKG-INFO").read_text()
+    links = re.findall(r"\]\(([^)]+)\)", described)
+    assert len(links) >= 20
+    assert [link for link in links if not link.startswith("https://")] == []
+    own = [link for link in links if "/nephoscope/nephoscope/" in link]
+    for link in own:
+        assert (ROOT / link.split(f"/v{nephoscope.__version__}/")[1].split("#")[0]).exists(), link
+    assert any(link.startswith("https://raw.githubusercontent.com/") for link in own)  # pictures
 
+
+def test_every_public_name_is_there():
     assert set(dir(nephoscope)) == set(nephoscope.__all__)
     for name in set(nephoscope.__all__) - {"__version__"}:
         assert getattr(nephoscope, name).__name__ == name

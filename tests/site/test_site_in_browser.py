@@ -138,6 +138,7 @@ def test_the_same_masks_as_python(visit, model, request, tmp_path):
     except pytest.skip.Exception:
         pictures = made
     page = visit()
+    page.set_default_timeout(120_000)  # the masks of all pictures are one file
     choose(page, *pictures)
     expect(page.locator(".strip .progress")).to_have_text(f"{len(pictures)} pictures", timeout=300_000)
     masks = all_masks(page)

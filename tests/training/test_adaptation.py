@@ -214,7 +214,9 @@ def test_with_replay_the_mean_of_trained_and_first_weights_is_kept(tmp_path, ten
     settings = settings_of(ten, start, replay=str(older), epochs=2, keep="last", ema=ema)
     begin(settings, run, cache=cache)
     trained = torch.load(run / "last.ckpt", "cpu", weights_only=True)["state_dict"]
-    (first, _), (kept, card) = (load_weights(file) for file in (start / "model.onnx", run / "best.safetensors"))
+    (first, _), (kept, card) = (
+        load_weights(file) for file in (start / "model.onnx", run / "best.safetensors")
+    )
     moved = 0
     for name, value in kept.items():
         after = trained[f"network.{name}"]

@@ -41,6 +41,14 @@ class Cells:
         """Of each cell on a sphere of radius 1, shape (rows, columns)."""
         return np.outer(np.diff(_sines(self.latitudes)), np.diff(np.radians(self.longitudes)))
 
+    @property
+    def extent(self) -> Bounds:
+        """From the first edges to the last."""
+        (west, east), (south, north) = (
+            edges[[0, -1]].tolist() for edges in (self.longitudes, self.latitudes)
+        )
+        return Bounds(wrapped(west), south, 180.0 if east == 180 else wrapped(east), north)
+
     def along_latitude(self, centres: Degrees, region: Bounds | None = None) -> Shares:
         """Share of each row's extent that each line of pixels covers, shape (rows, pixels).
 

@@ -4,14 +4,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from nephoscope.atlas.cells import Cells
 from nephoscope.atlas.climatology import Resampling, interval
 from nephoscope.atlas.daily import Daily
+from nephoscope.atlas.figure_parts import count_days, describe
 from nephoscope.atlas.flags import UNCLASSIFIED
+from nephoscope.atlas.maps import first_panels, head
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.io import csv_text
-from nephoscope.plotting.style import FAINT, INK, new_figure, png, quieten
+from nephoscope.plotting.style import FAINT, INK, new_figure, quieten
 
 MEASURES = ("bias", "correlation", "iou", "agreement")
 """Mean of the first less the second; Pearson's correlation; intersection over union of the areas, cell by
@@ -27,16 +31,18 @@ class Pairs(NamedTuple):
         days: shape (days,), datetime64[D].
         classes: those that both sets have; `UNCLASSIFIED` only where their patterns are the same.
         first, second: frequencies, NaN where one has no data; shape (days, classes, cells).
-        areas: of the cells, shape (cells,).
-        left_out: what is not compared, and why, in words.
+        cells: the grid.
+        names: of both sets.
+        notes: what is not compared, and why, and what differs by itself.
     """
 
     days: NDArray[np.datetime64]
     classes: tuple[str, ...]
     first: NDArray[np.float64]
     second: NDArray[np.float64]
-    areas: NDArray[np.float64]
-    left_out: tuple[str, ...] = ()
+    cells: Cells
+    names: tuple[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def pair(first: Daily, second: Daily) -> Pairs:
@@ -51,13 +57,17 @@ def pair(first: Daily, second: Daily) -> Pairs:
             raise AtlasError(f"{first.name} and {second.name}: on different cells; compare on one grid")
     days, own, others = np.intersect1d(first.days, second.days, return_indices=True)
     classes = tuple(name for name in first.classes if name in second.classes)
-    left_out = []
+    notes = []
     for each, its_other in ((first, second), (second, first)):
         if alone := [name for name in each.classes if name not in {*its_other.classes, UNCLASSIFIED}]:
-            left_out.append(f"{', '.join(alone)}: only {each.name} has them")
-    if left_out and UNCLASSIFIED in classes:
+            notes.append(f"left out: {', '.join(alone)}: only {each.name} has them")
+    if notes and UNCLASSIFIED in classes:
         classes = tuple(name for name in classes if name != UNCLASSIFIED)
-        left_out.append(f"{UNCLASSIFIED}: it is what no pattern covers, and the patterns differ")
+        notes.append(f"left out: {UNCLASSIFIED}: it is what no pattern covers, and the patterns differ")
+    if first.kind and second.kind and first.kind != second.kind:
+        notes.append(
+            f"{first.name} has {first.kind} areas, {second.name} {second.kind} ones, which differ as such"
+        )
     if not len(days) or not classes:
         what = "day" if not len(days) else "pattern"
         raise AtlasError(f"{first.name} and {second.name} have no {what} in common")
@@ -71,7 +81,7 @@ def pair(first: Daily, second: Daily) -> Pairs:
     if unknown.all():
         raise AtlasError(f"{first.name} and {second.name} have no cell with data on the same day")
     one, other = (np.where(unknown, np.nan, values) for values in chosen)
-    return Pairs(days, classes, one, other, first.cells.areas.reshape(-1), tuple(left_out))
+    return Pairs(days, classes, one, other, first.cells, (first.name, second.name), tuple(notes))
 
 
 class Comparison(NamedTuple):
@@ -89,7 +99,7 @@ def compare(pairs: Pairs, block: int = 1, seed: int = 0) -> list[Comparison]:
     for index, name in enumerate(pairs.classes):
         first, second = pairs.first[:, index], pairs.second[:, index]
         known = ~np.isnan(first)
-        weight = known * pairs.areas
+        weight = known * pairs.cells.areas.reshape(-1)
         x, y = np.nan_to_num(first), np.nan_to_num(second)
         terms = (
             np.ones_like(x),
@@ -113,36 +123,40 @@ def compare(pairs: Pairs, block: int = 1, seed: int = 0) -> list[Comparison]:
     return results
 
 
-def draw(pairs: Pairs, comparisons: list[Comparison], names: tuple[str, str]) -> bytes:
-    """Draw the frequencies of cells and days in both sets against each other, as PNG; a panel a class."""
+def draw(pairs: Pairs, comparisons: list[Comparison]) -> Figure:
+    """Draw the frequencies of cells and days in both sets against each other; a panel a class."""
     columns = min(3, len(comparisons))
     rows = -(-len(comparisons) // columns)
-    figure, panels = new_figure(rows, columns, 2.6 * rows + 0.7)
+    figure, panels = new_figure(rows, columns, 2.7 * rows + 1.2)
+    one, other = (Path(name).name for name in pairs.names)
+    panels = first_panels(panels, len(comparisons))
     for axes, each, first, second in zip(
-        panels, comparisons, np.moveaxis(pairs.first, 1, 0), np.moveaxis(pairs.second, 1, 0), strict=False
+        panels, comparisons, np.moveaxis(pairs.first, 1, 0), np.moveaxis(pairs.second, 1, 0), strict=True
     ):
         known = ~np.isnan(first)
         counts, *_ = np.histogram2d(second[known], first[known], bins=20, range=[[0, 1], [0, 1]])
         shown = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan)
         axes.imshow(shown.T, origin="lower", extent=(0, 1, 0, 1), cmap="Blues", vmin=-1)
         axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls=(0, (4, 3)))
-        bias, low, high = each.values["bias"]
+        axes.set(aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         axes.set_title(each.name, loc="left", fontsize=10, color=INK)
-        note = f"{100 * bias:+.1f}" + ("" if np.isnan(low) else f" ({100 * low:+.1f} to {100 * high:+.1f})")
-        note = note.replace("-", "\N{MINUS SIGN}")
-        axes.set_title(note, loc="right", fontsize=8, color=FAINT)
-        axes.set(xlabel="", ylabel="", aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+        axes.set_xlabel(f"difference {_bias(each)}", fontsize=8)
         quieten(axes)
-    for axes in panels[len(comparisons) :]:
-        axes.set_visible(False)
-    figure.supylabel(f"frequency, {Path(names[0]).name}", fontsize=9, color=INK)
-    figure.supxlabel(
-        f"frequency, {Path(names[1]).name}\ndarker: more cells and days; on the right: mean difference in "
-        "percentage points with its 95 % interval",
-        fontsize=9,
-        color=INK,
+        axes.xaxis.label.set_color(FAINT)
+    return head(
+        figure,
+        f"Daily frequencies in cells: {one} and {other}",
+        describe(pairs.cells.extent, pairs.days),
+        f"Upwards: frequency in {one}; to the right: in {other}. Darker: more cells and days, of "
+        f"{count_days(len(pairs.days))} that both have.",
+        f"Difference: {one} less {other}, in percentage points with the 95 % interval over days.",
     )
-    return png(figure)
+
+
+def _bias(each: Comparison) -> str:
+    bias, low, high = (100 * value for value in each.values["bias"])
+    words = f"{bias:+.1f}" + ("" if np.isnan(low) else f" ({low:+.1f} to {high:+.1f})")
+    return words.replace("-", "\N{MINUS SIGN}")
 
 
 def _measures(sums: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,6 +30,7 @@ class Daily(NamedTuple):
         classes: the patterns, and `UNCLASSIFIED` where the source has it.
         cells: the grid.
         freq: from 0 to 1, NaN without data; shape (days, classes, rows, columns).
+        kind: what a pattern covers, as in `frequency`; empty where the source does not say.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Daily(NamedTuple):
     classes: tuple[str, ...]
     cells: Cells
     freq: NDArray[np.float64]
+    kind: str = ""
 
 
 def read_two(
@@ -92,7 +94,7 @@ def _measured(name: str, cells: Cells | None, degrees: float, kind: Kind, progre
     valid = measured.valid_shares.sum(axis=1, dtype=np.float64)[:, None]
     classes = measured.class_shares.sum(axis=1, dtype=np.float64)
     freq = np.divide(classes, valid, out=np.full_like(classes, np.nan), where=valid > 0)
-    return Daily(name, measured.days, measured.classes, measured.cells, freq)
+    return Daily(name, measured.days, measured.classes, measured.cells, freq, kind)
 
 
 def _open_gridded(path: Path) -> "xr.Dataset | None":
@@ -126,9 +128,8 @@ def _gridded(name: str, dataset: "xr.Dataset") -> Daily:
         raise AtlasError(f"{name}: fewer than two cells along an axis")
     classes = tuple(our_name(str(each)) for each in field["pattern"].values)
     cells = Cells(_edges(longitudes), _edges(latitudes))
-    return Daily(
-        name, field["date"].values.astype("datetime64[D]"), classes, cells, field.values.astype(float)
-    )
+    days = field["date"].values.astype("datetime64[D]")
+    return Daily(name, days, classes, cells, field.values.astype(float), str(dataset.attrs.get("kind", "")))
 
 
 def _edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from nephoscope.atlas.flags import UNCLASSIFIED
 from nephoscope.atlas.maps import Frame, Scale, percent
 from nephoscope.atlas.summary_file import counted_shares, summary_cells, summary_region
 from nephoscope.core.errors import CardError
-from nephoscope.core.geo import format_degrees
+from nephoscope.core.geo import Bounds, format_degrees
 from nephoscope.core.patterns import styled_patterns
 from nephoscope.inference.card import Card
 
@@ -81,9 +81,13 @@ def hatching_note(least: int) -> str:
 
 def place_and_period(summary: "xr.Dataset") -> str:
     """Region and period, for titles."""
-    west, south, east, north = summary_region(summary)
+    return describe(summary_region(summary), dates(summary))
+
+
+def describe(region: Bounds, days: NDArray[np.datetime64]) -> str:
+    """A region, and the period from the first to the last of some days, in words."""
+    west, south, east, north = region
     across = f"{format_degrees(west, 'EW')} to {format_degrees(east, 'EW')}"
-    days = dates(summary)
     period = str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"
     return f"{format_degrees(south, 'NS')} to {format_degrees(north, 'NS')}, {across}; {period}"
 

@@ -58,8 +58,7 @@ def draw(summary: "xr.Dataset", folder: Path, formats: Sequence[str] = ("png",),
         AtlasError: an unknown format.
         OSError: a file cannot be written.
     """
-    if unknown := [name for name in formats if name not in FORMATS]:
-        raise AtlasError(f"unknown format {unknown[0]!r}; available: {', '.join(FORMATS)}")
+    endings = known_formats(formats)
     columns = add_up(summary)
     season_figures = {f"seasons_{name}": partial(by_season, summary, name) for name in classes_of(summary)}
     figures: dict[str, Callable[[], Figure]] = {
@@ -72,6 +71,7 @@ def draw(summary: "xr.Dataset", folder: Path, formats: Sequence[str] = ("png",),
         "trends": partial(trends, summary, columns),
     }
     reasons = {
+        "frequency": _no_maps(columns),
         **dict.fromkeys(season_figures, _no_seasons(columns)),
         "cycle": _no_cycle(columns),
         "anomalies": _no_anomalies(columns),
@@ -83,10 +83,22 @@ def draw(summary: "xr.Dataset", folder: Path, formats: Sequence[str] = ("png",),
     files = []
     for name in (name for name in figures if name not in left_out):
         figure = figures[name]()
-        for ending in dict.fromkeys(formats):
+        for ending in endings:
             files.append(folder / f"{name}.{ending}")
             atomic_write(files[-1], render(figure, ending, dpi))
     return Drawn(files, left_out)
+
+
+def known_formats(names: Sequence[str]) -> tuple[str, ...]:
+    """Formats of figures, each once, in small letters; raises `AtlasError` if one is unknown."""
+    formats = tuple(dict.fromkeys(name.strip().lower() for name in names))
+    if unknown := [name for name in formats if name not in FORMATS]:
+        raise AtlasError(f"unknown format {unknown[0]!r}; available: {', '.join(FORMATS)}")
+    return formats
+
+
+def _no_maps(columns: Columns) -> str:
+    return "" if _with_data(columns).any() else "no day has data"
 
 
 def _no_seasons(columns: Columns) -> str:

@@ -6,7 +6,7 @@ it reaches into where it is read, so that little is transferred and kept. Days a
 neither graph nor memory grows with the years.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -20,6 +20,7 @@ from nephoscope.atlas.exclusion import open_exclusion
 from nephoscope.atlas.flags import FLAGS, UNCLASSIFIED, patterns_of
 from nephoscope.atlas.land import land_shares
 from nephoscope.atlas.plan import Plan
+from nephoscope.atlas.presence import PRESENCE
 from nephoscope.atlas.reduction import reduce_scenes
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import Bounds
@@ -65,6 +66,9 @@ class Frequency:
             that is excluded.
         shares: shape (days, satellites, classes + 2, rows, columns), float32: with data, each class, not
             segmented.
+        presence: of sums of probabilities, else None; shape (days, satellites, classes + 1, rows, columns),
+            float32: for each class the share with data times the probability that people would draw the class
+            in the picture that it is from, and the share with data for which that is known.
     """
 
     days: NDArray[np.datetime64]
@@ -76,6 +80,7 @@ class Frequency:
     land: Shares
     counted: Shares
     shares: NDArray[np.float32]
+    presence: NDArray[np.float32] | None = None
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -91,6 +96,20 @@ class Frequency:
     def class_shares(self) -> NDArray[np.float32]:
         """Share that each class covers, shape (days, satellites, classes, rows, columns)."""
         return self.shares[:, :, 1:-1]
+
+    def check_has_data(self) -> None:
+        """Raise `AtlasError` if no day has data."""
+        if not any(day.any() for day in self.valid_shares):
+            raise AtlasError(
+                f"no picture from {self.days.min()} to {self.days.max()} has data in this region: none is "
+                "segmented yet, or all are empty, masked or over land; 'nephoscope atlas status STORE' says "
+                "which are segmented"
+            )
+
+    def without_data(self, periods: Mapping[Any, NDArray[np.intp]]) -> list[Any]:
+        """The periods, given as indices of their days, of which no day has data."""
+        with_data = np.asarray(self.valid_shares.any(axis=(1, 2, 3)))
+        return [period for period, days in periods.items() if not with_data[days].any()]
 
     def missing(self) -> NDArray[np.float64]:
         """Share of the area that counts but is not segmented, shape (days, satellites)."""
@@ -150,7 +169,10 @@ def measure(
         raise AtlasError("the region is all land, which does not count; '--land include' counts it")
     needed = np.asarray(rows.any(axis=0)), np.asarray(columns.any(axis=0))
     masks = [open_exclusion(mask, flags, *needed) for mask in domain.masks]
-    shape = (flags.sizes["time"], flags.sizes["satellite"], len(classes) + 2, *cells.shape)
+    presence = _presence(atlas) if kind == "expected" else None
+    planes = len(classes) + 2
+    all_planes = planes if presence is None else planes + len(classes) + 1
+    shape = (flags.sizes["time"], flags.sizes["satellite"], all_planes, *cells.shape)
     shares: NDArray[np.float32]
     shares = np.zeros(shape, np.float32) if file is None else np.memmap(file, np.float32, "w+", shape=shape)
     weights = _by_scene(1 - on_land if domain.land == "exclude" else np.ones_like(on_land), chunks)
@@ -159,13 +181,29 @@ def measure(
         kept = flags[days].data
         for mask in masks:
             kept = mask.apply(kept, days)
-        own = None if fields is None else fields[days]
-        shares[days] = reduce_scenes(kept, weights, own, (rows, columns), len(patterns))
+        own, their = (None if each is None else each[days] for each in (fields, presence))
+        shares[days] = reduce_scenes(kept, weights, own, their, (rows, columns), len(patterns))
         if progress:
             progress(days.stop, shape[0])
     days_of_flags = flags["time"].values.astype("datetime64[D]")
     satellites = tuple(str(name) for name in flags["satellite"].values)
-    return Frequency(days_of_flags, satellites, kind, classes, cells, inside, of_land, counted, shares)
+    return Frequency(
+        *(days_of_flags, satellites, kind, classes, cells, inside, of_land, counted, shares[:, :, :planes]),
+        presence=None if presence is None else shares[:, :, planes:],
+    )
+
+
+def _presence(atlas: "xr.Dataset") -> Any:
+    """Presence as a dask array with the blocks of the flags, patterns one below another; None without."""
+    from dask import array as da
+
+    if PRESENCE not in atlas:
+        return None
+    variable = atlas[PRESENCE].transpose("time", "satellite", "box_lat", "pattern", "box_lon")
+    values = variable.values  # read once
+    days, satellites, rows, patterns, columns = values.shape
+    stacked = values.reshape(days, satellites, rows * patterns, columns)
+    return da.from_array(stacked, (1, 1, patterns, 1), name=False)
 
 
 def _flags(atlas: "xr.Dataset", kind: Kind) -> "xr.DataArray":

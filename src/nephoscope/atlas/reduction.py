@@ -11,7 +11,7 @@ from nephoscope.atlas.flags import Flags, decode
 
 
 def reduce_scenes(
-    flags: Any, weights: Any, fields: Any, shares: tuple[Shares, Shares], patterns: int
+    flags: Any, weights: Any, fields: Any, presence: Any, shares: tuple[Shares, Shares], patterns: int
 ) -> NDArray[np.float64]:
     """Reduce dask arrays scene by scene, then add up the cells that neighbouring scenes share.
 
@@ -20,26 +20,29 @@ def reduce_scenes(
         weights: of the pixels, shape (1, 1, lat, lon), in the same blocks.
         fields: probabilities in the same blocks, each of coarser cells, the patterns one below another; or
             None, to count masks.
+        presence: probabilities by picture in the same blocks, one below another as well; or None.
         shares: of the cells that the pixels cover, along latitude and along longitude.
         patterns: how many.
 
     Returns:
         Shape (days, satellites, planes, rows, columns): share with data, of each pattern, of masks that of
-        data without a pattern, and not segmented.
+        data without a pattern, and not segmented. With presence then, for each pattern, the share with data
+        times the presence of its picture, and the share with data that has one.
     """
     rows, columns = shares
     row_parts, column_parts = _parts(rows, flags.chunks[2]), _parts(columns, flags.chunks[3])
     sizes = (tuple(len(part.cells) for part in parts) for parts in (row_parts, column_parts))
     chosen = [[part.chunk for part in parts] for parts in (row_parts, column_parts)]
-    flags, weights, fields = (
+    flags, weights, fields, presence = (
         None if each is None else each.blocks[:, :, chosen[0]].blocks[:, :, :, chosen[1]]
-        for each in (flags, weights, fields)
+        for each in (flags, weights, fields, presence)
     )
-    planes = patterns + (3 if fields is None else 2)
+    planes = patterns + (3 if fields is None else 2) + (0 if presence is None else patterns + 1)
     pieces = flags.map_blocks(
         _reduce,
         weights,
         fields,
+        presence,
         [part.shares for part in row_parts],
         [part.shares for part in column_parts],
         patterns,
@@ -79,12 +82,13 @@ def _reduce(
     flags: Flags,
     weights: NDArray[np.float32],
     fields: NDArray[np.float32] | None,
+    presence: NDArray[np.float32] | None,
     rows: list[Shares],
     columns: list[Shares],
     patterns: int,
     block_id: tuple[int, ...] = (),
 ) -> NDArray[np.float64]:
-    """Reduce one scene to the cells that it reaches into, shape (1, 1, classes + 2, rows, columns)."""
+    """Reduce one scene to the cells that it reaches into, shape (1, 1, planes, rows, columns)."""
     along_latitude, along_longitude = rows[block_id[3]], columns[block_id[4]]
     decoded = decode(flags, patterns)
     if fields is None:
@@ -92,6 +96,10 @@ def _reduce(
     else:
         expected = _enlarged(fields[0, 0], patterns, flags.shape[2:]) * decoded.valid[0, 0]
         planes = [decoded.valid, *expected[:, None, None], decoded.not_segmented]
+    if presence is not None:
+        by_pattern = presence.reshape(patterns)
+        planes += [decoded.valid * each for each in np.nan_to_num(by_pattern)]
+        planes.append(decoded.valid * bool(np.isfinite(by_pattern).all()))
     return np.asarray(
         along_latitude
         @ (np.stack(planes, axis=2) * weights[:, :, None].astype(np.float64))

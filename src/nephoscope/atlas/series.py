@@ -1,6 +1,6 @@
 """Frequencies of a region as CSV: by day, month or season, or their trends."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 By = Literal["day", "month", "calendar-month", "season", "year-season", "trend"]
 
 _ENDS = ("", "_low", "_high")
+_LISTED = 6  # periods without data
 
 
 def series(
@@ -45,26 +46,33 @@ def series(
     domain: Domain = Domain(),  # noqa: B008 (a constant)
     kind: Kind = "contest",
     progress: Progress | None = None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Frequencies of a box as CSV.
 
     By day: one row a day, with columns for all satellites and for each. By month or season: one row for each
     period and pattern, with the frequency that people's labels would give (of calibrated models), anomalies
-    from the mean seasonal cycle, the share of days with the pattern, and intervals. By trend: one row for
-    each season and pattern.
+    from the mean seasonal cycle, the share of days with the pattern or, of sums of probabilities, the mean
+    presence of the pictures, and intervals. By trend: one row for each season and pattern.
 
     A frequency is the area with the pattern over the area with data, on the sphere; it is empty without data.
     Coverage is the share with data of the part of the box that counts: it lies in the region that the atlas
     was planned for and, unless the domain includes land, is not land. Over all satellites it is their mean.
-    Only the scenes that reach into the box are read.
+    Only the scenes that reach into the box are read. `log` gets a line about periods without data, whose
+    rows are empty.
 
     Raises:
-        AtlasError: nothing of the atlas reaches into the box, or only land does; a mask cannot be used;
-            or it has no areas of this kind.
+        AtlasError: nothing of the atlas reaches into the box, or only land does, or nothing there has data; a
+            mask cannot be used; or it has no areas of this kind.
     """
     freq = measure(atlas, box(bounds), domain, kind, progress=progress)
+    freq.check_has_data()
     if by == "day":
         return _by_day(freq)
+    periods, _ = _periods(freq, "season" if by == "trend" else by)
+    if empty := [_named(period, by) for period in freq.without_data(periods)]:
+        more = f" and {len(empty) - _LISTED:,} more" if len(empty) > _LISTED else ""
+        log(f"no data in {', '.join(empty[:_LISTED])}{more}: the rows are empty")
     return (
         _trends(freq, bootstrap)
         if by == "trend"
@@ -103,6 +111,10 @@ def _by_period(freq: Frequency, by: By, bootstrap: Bootstrap, ratios: Mapping[st
         chosen["anomaly"] = anomalies(resampling, periods, base, *shares)
     if freq.kind != "expected":  # sums of probabilities are nowhere 0
         chosen["occurrence"] = [resampling.occurrence(*shares, days) for days in periods.values()]
+    elif freq.presence is not None:
+        presence = freq.presence[..., 0, :]
+        own = presence[:, :, :-1], presence[:, :, -1]
+        chosen["presence"] = [resampling.pool(*own, days) for days in periods.values()]
     rows = []
     for index, (period, pooled) in enumerate(zip(periods, chosen["frequency"], strict=True)):
         coverage = float(pooled.coverage[0]) / float(freq.counted[0, 0])

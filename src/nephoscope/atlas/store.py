@@ -26,6 +26,7 @@ from nephoscope.atlas.flags import FLAGS, Flags, check_patterns
 from nephoscope.atlas.layout import BATCH, Layout
 from nephoscope.atlas.manifest import Manifest, store_errors
 from nephoscope.atlas.plan import Plan, PlannedScene
+from nephoscope.atlas.presence import PRESENCE, presence_variable
 from nephoscope.atlas.zarr_group import coordinates, create_group, grow_group
 from nephoscope.core.errors import AtlasError, DamagedChunkError
 from nephoscope.inference.card import Card
@@ -196,7 +197,7 @@ def open_atlas(address: str | Path) -> "xarray.Dataset":
 
     Flags stay as they are stored (see `flags`), probabilities and shares are numbers from 0 to 1; `satellite`
     and `pattern` hold names, and days are in order. Coordinates are computed from the plan, so a damaged
-    coordinate array does no harm.
+    coordinate array does no harm. Of a calibrated model, `presence_probability` comes from the records.
 
     Raises:
         AtlasError: there is none, or it cannot be read.
@@ -215,6 +216,8 @@ def open_atlas(address: str | Path) -> "xarray.Dataset":
     order = sorted(range(len(layout.days)), key=lambda time: layout.days[time])
     dataset = dataset.isel(satellite=slice(len(layout.satellites)))
     dataset = dataset.isel(time=order if order != list(range(dataset.sizes["time"])) else slice(None))
+    if store.card.calibration and PROBABILITY in dataset:
+        dataset = dataset.assign({PRESENCE: presence_variable(layout, store.manifest, store.card.patterns)})
     days, about = axes["time"]
     axes["time"] = days[order], about
     for name, names in (("satellite", layout.satellites), ("pattern", store.card.patterns)):

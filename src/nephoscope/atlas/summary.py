@@ -9,7 +9,7 @@ OrgaNizaTion during the EUREC4A eXperimenT", ESSD, doi:10.5194/essd-14-1233-2022
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 
 from nephoscope.atlas.c3ontext import with_names_of_c3ontext
 from nephoscope.atlas.cells import aligned, extent
-from nephoscope.atlas.climatology import LEAST, LEAST_YEARS, RESAMPLES, Block, Bootstrap, season_years
+from nephoscope.atlas.climatology import (
+    LEAST,
+    LEAST_YEARS,
+    RESAMPLES,
+    Block,
+    Bootstrap,
+    season_years,
+    seasons,
+)
 from nephoscope.atlas.frequency import Domain, Frequency, Kind, asked_region, measure
 from nephoscope.atlas.model_error import area_ratios
 from nephoscope.atlas.summary_file import check_replaceable, write_summary
@@ -57,6 +65,7 @@ def summarise(
     kind: Kind = "contest",
     names: Names = "nephoscope",
     progress: Progress | None = None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> float:
     """Summarise an atlas on a grid, into a NetCDF file or a Zarr folder, atomically.
 
@@ -64,12 +73,13 @@ def summarise(
     would give (`..._labelled`), whose intervals include the model's error.
     An existing summary is replaced. Cells lie at whole multiples of their size in degrees. What counts lies
     in the region that the atlas was planned for and in `domain`. `progress` is called with the days done so
-    far and in all. Returns the share of the area that is not segmented yet.
+    far and in all, `log` with a line about seasons without data. Returns the share of the area that is not
+    segmented yet.
 
     Raises:
-        AtlasError: the cell size is out of range, the region is all land, a mask cannot be used, the atlas
-            has no areas of this kind, C3ONTEXT has no name for a pattern, or `path` is a folder that is not a
-            summary.
+        AtlasError: the cell size is out of range, the region is all land or has no data, a mask cannot be
+            used, the atlas has no areas of this kind, C3ONTEXT has no name for a pattern, or `path` is a
+            folder that is not a summary.
         OSError: the summary cannot be written.
     """
     check_replaceable(path)
@@ -79,6 +89,9 @@ def summarise(
         region = asked_region(atlas)
         cells = aligned(longitudes, latitudes, size, region)
         freq = measure(atlas, cells, domain, kind, file=Path(folder) / "shares", progress=progress)
+        freq.check_has_data()
+        if empty := freq.without_data(seasons(freq.days)):
+            log(f"no data in {', '.join(empty)}: the frequencies there are empty")
         written = Path(folder) / path.name
         summary = _dataset(freq, size, bootstrap, atlas.attrs)
         summary.attrs |= _domain(region or extent(longitudes, latitudes), freq.days, domain)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nephoscope.atlas.cells import Cells
 from nephoscope.atlas.climatology import Numbers, Resampling
 from nephoscope.core.errors import AtlasError
-from nephoscope.core.geo import Bounds, wrapped
+from nephoscope.core.geo import Bounds
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -161,9 +161,7 @@ def summary_region(summary: "xr.Dataset") -> Bounds:
     names = ("lon_min", "lat_min", "lon_max", "lat_max")
     if "geospatial_lon_min" in summary.attrs:
         return Bounds(*(float(summary.attrs[f"geospatial_{name}"]) for name in names))
-    cells = summary_cells(summary)
-    west, east = (float(edge) for edge in cells.longitudes[[0, -1]])
-    return Bounds(wrapped(west), float(cells.latitudes[0]), wrapped(east), float(cells.latitudes[-1]))
+    return summary_cells(summary).extent
 
 
 def summary_cells(summary: "xr.Dataset") -> Cells:

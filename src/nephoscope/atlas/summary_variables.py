@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nephoscope.atlas.cells import Cells
 from nephoscope.atlas.climatology import (
@@ -33,6 +34,7 @@ CELL = ("longitude", "latitude")
 
 _DIFFERENCE = "frequency of the pattern seen by Aqua less that seen by Terra, on days that both saw the cell"
 _OCCURRENCE = "share of the days with data on which the pattern is present anywhere in the cell"
+_PRESENCE = "probability that people would draw the pattern in a picture of the place, mean over pictures"
 _MEAN_SHARE = "mean share of the cell's area with data, over days and satellites"
 _LABELLED = "frequency of the pattern that people's labels would give"
 _COVERS: dict[Kind, str] = {
@@ -104,7 +106,7 @@ def period_variables(
     """Frequencies by month, calendar month and season, days with a pattern, and anomalies.
 
     With the ratios of labelled to predicted area, also the frequencies that labels would give. Sums of
-    probabilities say nothing of the days on which a pattern is present.
+    probabilities have the mean presence of the pictures in place of days with a pattern.
     """
     resampling, all_years = Resampling.of(freq.days, bootstrap.block, bootstrap.seed), ", all years together"
     factors = label_factors(ratios, freq.classes, RESAMPLES, bootstrap.seed)
@@ -127,6 +129,9 @@ def period_variables(
         if freq.kind != "expected":
             pooled = _by_row(freq, freq.satellites, partial(_pool, resampling.occurrence, periods))
             variables |= _with_interval(f"{prefix}_occurrence", dimension, pooled, f"{_OCCURRENCE}, {words}")
+        elif freq.presence is not None:
+            pooled = _by_row(freq, freq.satellites, partial(_pool, resampling.pool, periods), freq.presence)
+            variables |= _with_interval(f"{prefix}_presence", dimension, pooled, f"{_PRESENCE}, {words}")
     by_season = {name: days for name, days in seasons(freq.days).items() if name != ALL}
     for prefix, dimension, periods, base, words in (
         ("monthly", "month", months(freq.days), calendar_months(freq.days), "calendar month"),
@@ -182,11 +187,22 @@ def anomalies(
     return [by_period[key] for key in periods]
 
 
-def _by_row(freq: Frequency, satellites: Sequence[str], compute: Callable[..., list[Any]]) -> list[Any]:
-    """Results of all periods, computed a row of cells at a time; arrays have the rows first."""
+def _by_row(
+    freq: Frequency,
+    satellites: Sequence[str],
+    compute: Callable[..., list[Any]],
+    presence: NDArray[np.float32] | None = None,
+) -> list[Any]:
+    """Results of all periods, of areas or of presence, computed a row of cells at a time.
+
+    Arrays of the results have the rows first.
+    """
     chosen = [freq.satellites.index(name) for name in satellites]
+    parts, valid = freq.class_shares, freq.valid_shares
+    if presence is not None:
+        parts, valid = presence[:, :, :-1], presence[:, :, -1]
     rows = [
-        compute(freq.class_shares[..., row, :][:, chosen], freq.valid_shares[..., row, :][:, chosen])
+        compute(parts[..., row, :][:, chosen], valid[..., row, :][:, chosen])
         for row in range(freq.cells.shape[0])
     ]
     return [_together(of_rows) for of_rows in zip(*rows, strict=True)]

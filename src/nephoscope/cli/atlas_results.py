@@ -37,6 +37,10 @@ _Block = Annotated[
 _TrendBlock = Annotated[
     str, Option(metavar="year|DAYS", help="The same for trends: whole years, or consecutive days.")
 ]
+_Formats = Annotated[
+    str, Option("--format", metavar="FORMATS", help="Comma-separated list of png, pdf, svg.")
+]
+_Dpi = Annotated[int, Option(min=50, max=1200, help="Pixels per inch of PNG.")]
 _Seed = Annotated[int, Option(min=0, help="Random seed of the bootstrap.")]
 
 
@@ -70,7 +74,12 @@ def summarise(
         bootstrap = Bootstrap(block, seed, parse_block(trend_block))
         for size, path in outputs(output, grid, overwrite):
             progress = console.progress_bar(f"computing cells of {size:g}°")
-            settings: dict[str, Any] = {"kind": kind, "names": names, "progress": progress}
+            settings: dict[str, Any] = {
+                "kind": kind,
+                "names": names,
+                "progress": progress,
+                "log": console.info,
+            }
             missing = summarise(opened, path, size, bootstrap=bootstrap, domain=domain, **settings)
             if missing:
                 console.info(f"{missing:.2%} of the atlas is not segmented")
@@ -119,6 +128,7 @@ def series(
             "domain": Domain(land, tuple(exclude or ())),
             "kind": kind,
             "progress": progress,
+            "log": console.info,
         }
         _write(output, overwrite, lambda: series(opened, bounds, by, **settings))
         if by != "trend":
@@ -151,6 +161,7 @@ def sizes(
     output: options.OutputFile = Path("sizes.csv"),
     block: _Block = 1,
     seed: _Seed = 0,
+    land: _Land = "exclude",
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write how many regions of each pattern have which area, as CSV."""
@@ -158,7 +169,7 @@ def sizes(
         from nephoscope.atlas.region_sizes import region_sizes
         from nephoscope.atlas.store import open_store
     with usage_errors():
-        _write(output, overwrite, lambda: region_sizes(open_store(store), block, seed))
+        _write(output, overwrite, lambda: region_sizes(open_store(store), block, seed, land))
 
 
 @atlas.command()
@@ -177,27 +188,31 @@ def compare(
     kind: _Kind = "contest",
     block: _Block = 1,
     seed: _Seed = 0,
+    formats: _Formats = "png",
+    dpi: _Dpi = 144,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Compare the daily frequencies of an atlas with another's: bias, correlation, overlap, agreement."""
     with needs("atlas"):
         from nephoscope.atlas.comparison import compare, draw, pair, to_csv
         from nephoscope.atlas.daily import read_two
-    figure = output.with_suffix(".png")
-    if figure == output:
-        fail(f"{output}: the name of the figure; -o FILE.csv names the table, and the figure lies beside it")
-    for path in (output, figure):
-        _check_free(path, overwrite)
+        from nephoscope.atlas.figures import known_formats
+        from nephoscope.plotting.style import render
     with usage_errors():
+        figures = {output.with_suffix(f".{ending}"): ending for ending in known_formats(formats.split(","))}
+        if output in figures:
+            fail(f"{output}: the name of a figure; -o FILE.csv names the table, and figures lie beside it")
+        for path in (output, *figures):
+            _check_free(path, overwrite)
         pairs = pair(*read_two(first, second, grid, kind, console.progress_bar("measuring")))
-        for reason in pairs.left_out:
-            console.info(f"left out: {reason}")
+        for note in pairs.notes:
+            console.info(note)
         comparisons = compare(pairs, block, seed)
-        for path, content in (
-            (output, to_csv(comparisons).encode()),
-            (figure, draw(pairs, comparisons, (first, second))),
-        ):
-            atomic_write(path, content)
+        atomic_write(output, to_csv(comparisons).encode())
+        figure = draw(pairs, comparisons)
+        for path, ending in figures.items():
+            atomic_write(path, render(figure, ending, dpi))
+        for path in (output, *figures):
             console.info(str(path))
 
 
@@ -233,17 +248,15 @@ def plot(
         Path, Argument(metavar="SUMMARY", help="A file that 'atlas summarise' wrote.", show_default=False)
     ],
     folder: options.Folder = Path("nephoscope-figures"),
-    formats: Annotated[
-        str, Option("--format", metavar="FORMATS", help="Comma-separated list of png, pdf, svg.")
-    ] = "png",
-    dpi: Annotated[int, Option(min=50, max=1200, help="Pixels per inch of PNG.")] = 144,
+    formats: _Formats = "png",
+    dpi: _Dpi = 144,
 ) -> None:
     """Plot a summary: maps, seasonal cycle, longitude-time sections, diurnal difference."""
     with needs("atlas"):
         from nephoscope.atlas.figures import draw
         from nephoscope.atlas.summary_file import read_summary
     with usage_errors(), read_summary(summary) as opened:
-        drawn = draw(opened, folder, [name.strip().lower() for name in formats.split(",")], dpi)
+        drawn = draw(opened, folder, formats.split(","), dpi)
     for path in drawn.files:
         console.info(str(path))
     for reason in dict.fromkeys(drawn.left_out.values()):

@@ -42,7 +42,7 @@ def print_scores(times: "dict[str, Scores]", card: "Card") -> None:
             low, high = score.interval
             print(f"  {words:<13}{time:<8}{score.mean:.4f}  {low:.3f}-{high:.3f}")
         for score in list(scores.values())[-1:]:
-            print(f"    {score.scenes:,} validation scenes of {score.days:,} days of {score.data}")
+            print(f"    validated on {score.on} of {score.data}")
     print(f"  rules after training: {card.training.get('rules', 'not stated')}")
     for figure in card.figures[:1]:
         print(f"  the card: {figure['what']} {figure['value']:.4f} on {figure['on']}; {figure['how']}")

@@ -20,7 +20,7 @@ from nephoscope.datasets.splits import group_kfold
 from nephoscope.plotting.drawing import png
 from nephoscope.training import panels, tracking
 from nephoscope.training.batches import Batch
-from nephoscope.training.checkpoint import save_weights
+from nephoscope.training.checkpoint import Weights, save_weights
 from nephoscope.training.job import BEST, PANELS, Job
 from nephoscope.training.module import SegmentationModule
 from nephoscope.training.run_log import RunLog
@@ -30,6 +30,9 @@ DICE = "val/dice"
 """The figure that decides which epoch is best: mean Dice under rules chosen on other days."""
 
 _FOLDS = 10
+
+START_SHARE = 0.5
+"""Weight of the starting model in the mean."""
 
 
 class ValidationCallback(Callback):
@@ -133,6 +136,48 @@ def _gather(values: list[Any]) -> list[Any]:
     gathered: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(gathered, values)
     return [value for part in gathered for value in part]
+
+
+class MeanWithStart(Callback):
+    """Validates the mean of the weights in training and of those that the run starts from, which is kept.
+
+    It remembers more of what the starting model knew than the weights in training do. Among the callbacks it
+    comes after `ValidationCallback`, which keeps the mean, and before the one that averages weights: the
+    averages are put back before that one removes them.
+
+    Args:
+        start: all weights of the network at the start of the run, in single precision.
+
+    Source: Wortsman et al. 2022, Robust fine-tuning of zero-shot models, arXiv:2109.01903.
+    """
+
+    def __init__(self, start: Weights) -> None:
+        self.start = {name: value.clone() for name, value in start.items() if value.is_floating_point()}
+        self._trained: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        """Before the first batch: every callback has begun validation by then."""
+        if batch_idx > 0:
+            return
+        for name, value in _weights(pl_module).items():
+            if name in self.start:
+                self._trained[name] = value.clone()
+                value.lerp_(self.start[name].to(value.device), START_SHARE)
+
+    @torch.no_grad()
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for name, value in _weights(pl_module).items():
+            if name in self._trained:
+                value.copy_(self._trained[name])
+        self._trained = {}
+
+
+def _weights(pl_module: pl.LightningModule) -> Weights:
+    assert isinstance(pl_module, SegmentationModule)
+    return pl_module.network.state_dict()
 
 
 class KeepLast(Callback):

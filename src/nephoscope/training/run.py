@@ -26,7 +26,7 @@ from nephoscope.datasets.catalogue import Record
 from nephoscope.training import tracking
 from nephoscope.training.batches import SceneBatchSampler, batches
 from nephoscope.training.cache import Scenes, open_scenes
-from nephoscope.training.callbacks import DICE, KeepLast, ThroughputMonitor, ValidationCallback
+from nephoscope.training.callbacks import DICE, KeepLast, MeanWithStart, ThroughputMonitor, ValidationCallback
 from nephoscope.training.config import Recipe
 from nephoscope.training.devices import (
     PRECISIONS,
@@ -41,7 +41,6 @@ from nephoscope.training.distillation import Origin, read_origin, with_network_o
 from nephoscope.training.few_scenes import fit_settings
 from nephoscope.training.job import BEST, LAST, PANELS, Job
 from nephoscope.training.kept_rules import KeptRules, too_few
-from nephoscope.training.mean_with_start import MeanWithStart
 from nephoscope.training.module import SegmentationModule
 from nephoscope.training.replay import Replay, open_replay, replayed
 from nephoscope.training.run_log import RunLog

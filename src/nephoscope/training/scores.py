@@ -59,9 +59,13 @@ class Score:
     def in_words(self, which: str) -> str:
         """The score of `new` or `older` scenes in one line."""
         low, high = self.interval
+        return f"mean Dice {self.mean:.4f} ({low:.3f} to {high:.3f}) on {self.on} of {self.data} ({which})"
+
+    @property
+    def on(self) -> str:
+        """The number of scenes, and of days where several scenes share one."""
         # Scenes without a day are groups of their own.
-        scenes = f"{self.scenes:,} scenes" + (f" of {self.days:,} days" if self.days < self.scenes else "")
-        return f"mean Dice {self.mean:.4f} ({low:.3f} to {high:.3f}) on {scenes} of {self.data} ({which})"
+        return f"{self.scenes:,} scenes" + (f" of {self.days:,} days" if self.days < self.scenes else "")
 
 
 Scores = dict[str, Score]
