@@ -40,23 +40,28 @@ def pages() -> list[Path]:
 def main(data: str, chosen: list[Path]) -> None:
     """Write the blocks of the given pages, or of all."""
     made: dict[str, str] = {}
+    for page in chosen or pages():
+        for match in BLOCK.finditer(page.read_text()):
+            if match["command"] not in made:
+                print(match["command"], flush=True)
+                made[match["command"]] = output(match["command"], data)
 
     def block(match: re.Match[str]) -> str:
         command = match["command"]
-        if command not in made:
-            print(command, flush=True)
-            words = [data if word == "DATA" else word for word in command.split()]
-            program = {"python": [sys.executable], "nephoscope": [sys.executable, "-m", "nephoscope"]}
-            run = [*program[words[0]], *words[1:]]
-            made[command] = subprocess.run(
-                run, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE
-            ).stdout
         fenced = match["content"].startswith(FENCE)
         content = f"{FENCE}{made[command]}```\n" if fenced else f"\n{made[command]}\n"
         return f"<!-- figures: {command} (model {model_hash()}) -->\n{content}<!-- figures: end -->\n"
 
-    for page in chosen or pages():
+    for page in chosen or pages():  # read again: it may have been edited meanwhile
         page.write_text(BLOCK.sub(block, page.read_text()))
+
+
+def output(command: str, data: str) -> str:
+    """What a command of a block prints."""
+    words = [data if word == "DATA" else word for word in command.split()]
+    program = {"python": [sys.executable], "nephoscope": [sys.executable, "-m", "nephoscope"]}
+    run = [*program[words[0]], *words[1:]]
+    return subprocess.run(run, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from nephoscope.atlas.figure_parts import (
     least_days,
     map_frame,
     place_and_period,
+    share_label,
 )
 from nephoscope.atlas.flags import UNCLASSIFIED
 from nephoscope.atlas.maps import Scale, colour_bar, draw_map, head, map_figure, name_panel, own_bar, percent
@@ -32,8 +33,6 @@ from nephoscope.plotting.style import INK
 if TYPE_CHECKING:
     import xarray as xr
 
-_SHARE = "share of the area with data in which the pattern was found"
-_NONE = "share of the area with data in which no pattern was found"
 _DOTS = "Dots: the cell's own 95 % interval leaves out 0, which one in twenty does by chance."
 _NUMBERS = "Numbers: the region's mean and 95 % interval, in percentage points."
 _DIURNAL = "difference of frequency: Aqua (about 13:30 local time) less Terra (about 10:30)"
@@ -52,7 +51,7 @@ def frequency(summary: "xr.Dataset") -> Figure:
     coverage = Scale.shares()
     draw_map(panels[-1], frame, all_days["seasonal_coverage"].values, hatched, coverage)
     name_panel(panels[-1], "Coverage")
-    colour_bar(figure, scales[0], _SHARE)
+    colour_bar(figure, scales[0], share_label(summary))
     if UNCLASSIFIED in classes:
         own_bar(panels[-2], scales[-1], ends_of(scales[-1]))
     own_bar(panels[-1], coverage, ("0", percent(1)))
@@ -74,7 +73,7 @@ def by_season(summary: "xr.Dataset", pattern: str) -> Figure:
     for axes, name in zip(panels, names, strict=True):
         draw_map(axes, frame, fields[name], hatched[name], scale)
         name_panel(axes, name, count_days(int(with_data[periods[name]].sum())))
-    colour_bar(figure, scale, _NONE if pattern == UNCLASSIFIED else _SHARE)
+    colour_bar(figure, scale, share_label(summary, pattern == UNCLASSIFIED))
     note = f"{days_note(summary)} Beside the seasons: days with data."
     return head(figure, f"{pattern} by season", place_and_period(summary), note, hatching_note(least))
 

@@ -54,6 +54,13 @@ def class_scales(
     return [Scale.frequencies(kept[..., own]) if alone else patterns for alone in own]
 
 
+def share_label(summary: "xr.Dataset", none: bool = False) -> str:
+    """What a scale of frequencies means; `none` for that of Unclassified."""
+    if summary.attrs.get("kind") == "expected":
+        return "expected share of the area with data that the pattern covers"
+    return f"share of the area with data in which {'no' if none else 'the'} pattern was found"
+
+
 def ends_of(scale: Scale) -> tuple[str, str]:
     """Labels of both ends of a scale of frequencies."""
     top = percent(float(scale.norm.vmax or 0))

@@ -18,6 +18,7 @@ from nephoscope.atlas.figure_parts import (
     ends_of,
     map_frame,
     place_and_period,
+    share_label,
 )
 from nephoscope.atlas.flags import UNCLASSIFIED
 from nephoscope.atlas.maps import (
@@ -131,7 +132,7 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> Figure:
         frame_map(axes)
         _label_times(axes, times, unit)
     panels[0].invert_yaxis()
-    colour_bar(figure, scales[0], "share of the area with data in which the pattern was found")
+    colour_bar(figure, scales[0], share_label(summary))
     if UNCLASSIFIED in classes:
         own_bar(panels[-2], scales[-1], ends_of(scales[-1]))
     own_bar(panels[-1], Scale.shares(), ("0", percent(1)))
