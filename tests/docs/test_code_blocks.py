@@ -159,7 +159,7 @@ def test_segment(tmp_path, archive, scene, server, tiny_model):
     )
     run_commands(text, tmp_path, NEPHOSCOPE_MODELS=str(tmp_path / "models"), **archive)
     assert (tmp_path / "nephoscope-output" / "submission.csv").is_file()
-    assert len(list((tmp_path / "scenes").glob("*.jpg"))) == 2  # of two satellites
+    assert (tmp_path / "fetched" / "submission.csv").is_file()
 
 
 def test_labels(tmp_path):
