@@ -13,12 +13,13 @@ from made_up import FISH, FLOWER, NO_DATA, NONE, make_atlas
 from nephoscope.atlas.cells import Cells
 from nephoscope.atlas.daily import read_two
 from nephoscope.atlas.figure_parts import classes_of
+from nephoscope.atlas.figure_time import cycle
 from nephoscope.atlas.figures import draw
 from nephoscope.atlas.flags import UNCLASSIFIED
 from nephoscope.atlas.frequency import Domain, measure
 from nephoscope.atlas.series import series
 from nephoscope.atlas.summary import summarise
-from nephoscope.atlas.summary_file import read_summary
+from nephoscope.atlas.summary_file import add_up, read_summary
 from nephoscope.core.errors import AtlasError
 from nephoscope.core.geo import Bounds
 from nephoscope.core.patterns import DEFAULT_NAMES
@@ -124,6 +125,22 @@ def test_a_summary_states_its_kind_and_what_labels_would_give(atlas, tmp_path):
         drawn.left_out
     )
     assert (tmp_path / "figures" / "frequency.png").stat().st_size > 10_000
+
+
+def test_the_cycle_has_what_labels_would_give_with_the_models_error(atlas, tmp_path):
+    summarise(atlas, tmp_path / "s.nc", 2, domain=OCEAN)
+    with read_summary(tmp_path / "s.nc") as summary:
+        figure = cycle(summary, add_up(summary))
+    assert "what people's labels would give" in figure.get_supxlabel()
+    fish = figure.axes[0]
+    circles = next(line for line in fish.lines if line.get_markerfacecolor() == "white").get_ydata()
+    points = next(line for line in fish.lines if line.get_marker() == "o" and line.get_ms() == 6).get_ydata()
+    assert circles[1] == approx(1.5 * points[1], rel=1e-3)  # in February, by the card's ratio
+    assert fish.get_ylim()[1] > circles[1]
+    plain = atlas.assign_attrs(model_card='{"name": "tiny"}')
+    summarise(plain, tmp_path / "plain.nc", 2, domain=OCEAN)
+    with read_summary(tmp_path / "plain.nc") as summary:
+        assert "labels" not in cycle(summary, add_up(summary)).get_supxlabel()
 
 
 @pytest.mark.parametrize("kind", ["contest", "expected"])

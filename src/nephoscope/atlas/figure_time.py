@@ -1,6 +1,6 @@
 """Figures of a summary over time: the seasonal cycle, anomalies, and Hovmöller diagrams."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +9,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nephoscope.atlas.climatology import LEAST, Periods, Pooled, calendar_months, months
+from nephoscope.atlas.c3ontext import our_name
+from nephoscope.atlas.climatology import LEAST, RESAMPLES, Periods, Pooled, calendar_months, months
 from nephoscope.atlas.figure_parts import (
     LITTLE,
     class_scales,
@@ -21,6 +22,7 @@ from nephoscope.atlas.figure_parts import (
     share_label,
 )
 from nephoscope.atlas.flags import UNCLASSIFIED
+from nephoscope.atlas.frequency import Kind
 from nephoscope.atlas.maps import (
     PERCENT,
     Scale,
@@ -33,6 +35,7 @@ from nephoscope.atlas.maps import (
     own_bar,
     percent,
 )
+from nephoscope.atlas.model_error import area_ratios, label_factors
 from nephoscope.atlas.summary_file import Columns
 from nephoscope.atlas.summary_variables import anomalies
 from nephoscope.core.geo import format_degrees
@@ -47,22 +50,24 @@ _FEW_TIMES = 9  # that have a label each
 
 
 def cycle(summary: "xr.Dataset", columns: Columns) -> Figure:
-    """The region's frequency of each pattern through the year, with 95 % intervals."""
-    classes, pooled = classes_of(summary), pool_periods(columns, calendar_months(columns.days))
+    """The region's frequency of each pattern through the year, with 95 % intervals.
+
+    Of a calibrated model also the frequency that labels would give, whose interval has the model's error.
+    """
+    classes, periods = classes_of(summary), calendar_months(columns.days)
+    pooled, labelled = pool_periods(columns, periods), _labelled(summary, columns, periods)
     figure, panels = _panels(len(classes) + 1, 2.6, "month", "frequency", sharex=True)
     own = np.array([name == UNCLASSIFIED for name in classes])
     tops = [
-        1.08 * max(float(np.nanmax([each.freq[part], each.high[part]])) for each in pooled.values())
+        1.08 * max(_top(each, part) for each in [*pooled.values(), *labelled.values()])
         for part in (own if name == UNCLASSIFIED else ~own for name in classes)
     ]
     for index, (name, colour) in enumerate(classes.items()):
-        # A month without data breaks the line.
-        freq, low, high = (
-            np.array([getattr(pooled[n], end)[index, 0] if n in pooled else np.nan for n in range(1, 13)])
-            for end in _ENDS
-        )
         axes, numbers = panels[index], np.arange(1, 13)
-        ends = np.maximum([freq - low, high - freq], 0)
+        freq, ends = _by_month(pooled, index)
+        theirs, their_ends = _by_month(labelled, index)
+        beside: dict[str, Any] = {"color": FAINT, "elinewidth": 0.8, "mfc": "white", "mew": 0.7, "ms": 3.5}
+        axes.errorbar(numbers + 0.35, theirs, their_ends, fmt="o", zorder=1, **beside)
         axes.errorbar(numbers, freq, ends, fmt="none", ecolor=EDGE, elinewidth=1, capsize=2.5)
         axes.plot(numbers, freq, "-", color=EDGE, lw=0.9, zorder=1.5)
         axes.plot(numbers, freq, "o", mfc=colour or FAINT, mec=EDGE, mew=0.7, ms=6, zorder=3)
@@ -82,6 +87,8 @@ def cycle(summary: "xr.Dataset", columns: Columns) -> Figure:
     block = summary.attrs["bootstrap_block"]
     drawn = "days" if block == 1 else f"{block}-day blocks"
     note = f"Area means over the region. Bars: 95 % intervals, {drawn} resampled."
+    if labelled:
+        note += " Small circles: what people's labels would give, and the interval with the model's error."
     counts = f"{days_note(summary)} In the bars of coverage: days with data."
     return head(figure, "Seasonal cycle", place_and_period(summary), counts, note)
 
@@ -141,6 +148,33 @@ def hovmoller(summary: "xr.Dataset", columns: Columns) -> Figure:
     note = f"Means over {south} to {north}. Grey: {few}coverage below {percent(LITTLE)}."
     title = "Hovmöller diagrams: longitude and time"
     return head(figure, title, place_and_period(summary), days_note(summary), note)
+
+
+def _by_month(pooled: dict[Any, Pooled], index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A class's frequency in the months from 1 to 12, and its interval's parts below and above it.
+
+    A month without data is NaN, which breaks a line.
+    """
+    freq, low, high = (
+        np.array([getattr(pooled[n], end)[index, 0] if n in pooled else np.nan for n in range(1, 13)])
+        for end in _ENDS
+    )
+    return freq, np.maximum([freq - low, high - freq], 0)
+
+
+def _top(pooled: Pooled, part: NDArray[np.bool_]) -> float:
+    """The highest value and end of an interval of some classes; 0 without any."""
+    return float(np.nan_to_num([pooled.freq[part], pooled.high[part]]).max())
+
+
+def _labelled(summary: "xr.Dataset", columns: Columns, periods: Periods) -> dict[Any, Pooled]:
+    """The frequencies of the region that labels would give; empty without a calibrated model."""
+    ratios = area_ratios(summary.attrs, cast(Kind, summary.attrs.get("kind", "contest")))
+    if not ratios:
+        return {}
+    names = [our_name(name) for name in classes_of(summary)]
+    factors = label_factors(ratios, names, RESAMPLES, int(summary.attrs["bootstrap_seed"]))
+    return {key: columns.resampling.labelled(*columns.whole, days, factors) for key, days in periods.items()}
 
 
 def pool_periods(columns: Columns, periods: Periods) -> dict[Any, Pooled]:
