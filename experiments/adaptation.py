@@ -10,9 +10,10 @@ lifted by 60 of 255; no data stays black. Corrected scenes are drawn from 400 da
 150 validation scenes, which nothing is trained on, are measured in both domains.
 
 Ways: `untouched` is the default model; `default` trains on from it (`--from default`, preset `few`); `replay`
-does so with 400 older scenes (`--replay`), half as many epochs and so as many steps; `imagenet` starts from
-ImageNet's weights, with the same steps and averages. Of a random 200 of the 400 scenes, another 200 a seed,
-20, 50 or 100 are taken at random, or the 50 that `nephoscope suggest` ranks first.
+does so with 400 older scenes (`--replay`), half as many epochs and so as many steps, and keeps the mean of
+the trained and the first weights; `imagenet` starts from ImageNet's weights, with the same steps and
+averages. Of a random 200 of the 400 scenes, another 200 a seed, 20, 50 or 100 are taken at random, or the 50
+that `nephoscope suggest` ranks first.
 
 Two figures of each model: under the rules that it comes with (the default model's, which are kept; with
 `imagenet`, those found on its own few validation scenes), and under rules chosen on nine tenths of the days
@@ -295,7 +296,7 @@ def rules(model: Model, dataset: Dataset) -> None:
 
 
 def kept(folder: Path, name: str) -> None:
-    """A model, and its mean with its start, under the start's rules; the first under others as well."""
+    """A piece without `--replay`, and its mean with its start, under the start's rules, and under others."""
     start, model = Model.load(threads=1), Model.load(folder / "runs" / name / MODEL, threads=1)
     older = read_dataset(folder / "older")
     scenes = older.select(split(older.records)[1])
