@@ -118,7 +118,7 @@ def zenodo() -> str:
 def recipe() -> str:
     """recipe/recipe.yaml of the base package, for rattler-build."""
     least = PROJECT["requires-python"].removeprefix(">=")
-    (builder,) = PYPROJECT["build-system"]["requires"]
+    builders = "\n".join(f"    - {_conda(each)}" for each in PYPROJECT["build-system"]["requires"])
     needs = "\n".join(f"    - {_conda(requirement)}" for requirement in PROJECT["dependencies"])
     return f"""\
 # Made by scripts/write_metadata.py. rattler-build build --recipe recipe
@@ -147,7 +147,7 @@ build:
 requirements:
   host:
     - python ${{{{ python_min }}}}.*
-    - {_conda(builder)}
+{builders}
     - pip
   run:
     - python >=${{{{ python_min }}}}
