@@ -24,7 +24,7 @@ EDGES = np.round(10.0 ** np.arange(2, 7.01, 0.25), 0)
 """Areas in km² between which regions are counted: four classes a decade."""
 
 _PER = 1e6  # km² of data
-_CELL = 0.1  # degrees, of the grid that decides what counts; boxes are whole multiples of it
+_CELL = 0.1  # degrees, of the grid that decides what counts
 
 
 def region_sizes(store: Store, block: int = 1, seed: int = 0, land: Land = "exclude") -> str:
