@@ -40,7 +40,8 @@ def pages() -> list[Path]:
 def main(data: str, chosen: list[Path]) -> None:
     """Write the blocks of the given pages, or of all."""
     made: dict[str, str] = {}
-    for page in chosen or pages():
+    chosen = chosen or pages()
+    for page in chosen:
         for match in BLOCK.finditer(page.read_text()):
             if match["command"] not in made:
                 print(match["command"], flush=True)
@@ -52,7 +53,7 @@ def main(data: str, chosen: list[Path]) -> None:
         content = f"{FENCE}{made[command]}```\n" if fenced else f"\n{made[command]}\n"
         return f"<!-- figures: {command} (model {model_hash()}) -->\n{content}<!-- figures: end -->\n"
 
-    for page in chosen or pages():  # read again: it may have been edited meanwhile
+    for page in chosen:  # read again: it may have been edited meanwhile
         page.write_text(BLOCK.sub(block, page.read_text()))
 
 

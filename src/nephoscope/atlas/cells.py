@@ -89,11 +89,7 @@ def aligned(longitudes: Degrees, latitudes: Degrees, size: float, region: Bounds
 
 def extent(longitudes: Degrees, latitudes: Degrees) -> Bounds:
     """The bounds of a grid by the centres of its pixels, in either order of latitudes."""
-    west, east = pixel_edges(longitudes)[[0, -1]]
-    south, north = np.sort(pixel_edges(latitudes)[[0, -1]])
-    return Bounds(
-        wrapped(float(west)), float(south), 180.0 if east == 180 else wrapped(float(east)), float(north)
-    )
+    return Cells(pixel_edges(longitudes), np.sort(pixel_edges(latitudes))).extent
 
 
 def box(bounds: Bounds) -> Cells:

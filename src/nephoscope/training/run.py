@@ -27,6 +27,7 @@ from nephoscope.training import tracking
 from nephoscope.training.batches import SceneBatchSampler, batches
 from nephoscope.training.cache import Scenes, open_scenes
 from nephoscope.training.callbacks import DICE, KeepLast, MeanWithStart, ThroughputMonitor, ValidationCallback
+from nephoscope.training.checkpoint import Weights
 from nephoscope.training.config import Recipe
 from nephoscope.training.devices import (
     PRECISIONS,
@@ -204,7 +205,7 @@ def _fit(job: Job, checkpoint: Path | None, parts: int) -> None:
     run_log = RunLog(run)
     if checkpoint is None:
         run_log.cut(0)  # of an attempt that ended in its first epoch
-    trainer = _trainer(job, run_log, parts)
+    trainer = _trainer(job, network.state_dict(), run_log, parts)
     share = trainer.global_rank, trainer.world_size
     on_gpu = trainer.strategy.root_device.type == "cuda"
     first = len(job.scenes.records)
@@ -234,7 +235,7 @@ def _fit(job: Job, checkpoint: Path | None, parts: int) -> None:
         raise
 
 
-def _trainer(job: Job, run_log: RunLog, parts: int) -> pl.Trainer:
+def _trainer(job: Job, start: Weights, run_log: RunLog, parts: int) -> pl.Trainer:
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch")
@@ -248,8 +249,7 @@ def _trainer(job: Job, run_log: RunLog, parts: int) -> pl.Trainer:
     # The order matters: see `ValidationCallback` and `MeanWithStart`.
     callbacks: list[Callback] = [ValidationCallback(job)]
     if job.replay is not None:
-        start = job.origin.student(recipe, job.scenes.patterns)
-        callbacks.append(MeanWithStart(start.state_dict()))
+        callbacks.append(MeanWithStart(start))
     if recipe.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=_moving_average(recipe)))
     callbacks += [LearningRateMonitor("step"), ThroughputMonitor(job)]
